@@ -1,0 +1,51 @@
+# `make demo` and `make test` do all the set-up they need: an environment of their own in .venv.
+# On Windows without make, see the README for the same commands.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint types unit coverage bench autobahn format clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/ready  ## a simulated exchange and a live table of its quotes, about ten seconds
+	@$(BIN)/kiwoom-proto demo
+
+test: lint types unit  ## all checks: lint, types, tests
+
+lint: $(VENV)/ready  ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/ready  ## static types
+	$(BIN)/mypy
+
+unit: $(VENV)/ready  ## the tests
+	$(BIN)/pytest -q
+
+coverage: $(VENV)/ready  ## the tests, with a report of the branches they do not reach
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage report
+
+bench: $(VENV)/ready  ## how fast it is, on this machine
+	$(BIN)/python -m benchmarks
+
+autobahn: $(VENV)/ready  ## the WebSocket conformance suite, both roles (needs Python 2.7; skipped without)
+	$(BIN)/python -m tests.autobahn
+
+format: $(VENV)/ready  ## put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage dist build
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "kiwoom-proto needs Python 3.11 or later; try: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,179 @@
+"""One connection's life: `ClientConnection` as bytes in and out, `MessageConnection` as whole messages in and out.
+
+Both are a `Conversation`; see conversation.py for how it works and for the tables it obeys. Drive the first like this,
+from anything that can read, write and wait:
+
+    connection = ClientConnection(MOCK, clock=time.monotonic)
+    connection.connect(token)
+    loop:
+        write connection.data_to_send()
+        look at connection.events()
+        until connection.state is CLOSED:
+            wait for bytes, at most until connection.next_timeout()
+            connection.receive_data(bytes), connection.receive_eof() or connection.handle_timeout()
+
+Drive the second, over a WebSocket of another library, with `receive_opened`, `receive_message` and `receive_close`;
+send what `messages_to_send` returns as text messages, and close the WebSocket when `state` is CLOSING.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .config import ClientConfig
+from .conversation import CLOSED, CLOSING, CONNECTING, ConnectionState, Conversation
+from .endpoint import Endpoint
+from .errors import LocalProtocolError, RemoteProtocolError
+from .headers import RequestHeader, ResponseHeader
+from .websocket import WebSocketClient
+
+__all__ = ("ClientConnection", "ConnectionState", "MessageConnection")
+
+
+class ClientConnection(Conversation):
+    """One connection to Kiwoom, without I/O. Single use.
+
+    Arguments:
+        endpoint: where it connects to; dialling (and TLS) is the driver's business.
+        config: deadlines and limits.
+        clock: gives seconds, never going back; read once per entry.
+        random_bytes: source of the WebSocket's key and masks; None: the system's.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        config: ClientConfig | None = None,
+        *,
+        clock: Callable[[], float],
+        random_bytes: Callable[[int], bytes] | None = None,
+    ) -> None:
+        super().__init__(endpoint, config, clock=clock)
+        self._websocket = WebSocketClient(
+            endpoint.url, max_size=self.config.max_message_size, random_bytes=random_bytes
+        )
+
+    def connect(self, token: str, header: RequestHeader | None = None) -> None:
+        super().connect(token, header)
+        self._websocket.connect(() if header is None else header.http_headers(token))
+
+    connect.__doc__ = Conversation.connect.__doc__
+
+    def receive_data(self, data: bytes, received_at: int = 0) -> None:
+        """Take bytes from the network. Never raises for what they hold; after the end they are ignored.
+
+        Arguments:
+            data: any number of bytes.
+            received_at: when, in nanoseconds since the epoch, for the records in them; 0: not known.
+        """
+        if self._state is CLOSED:
+            return
+        if not self._connect_called:
+            raise LocalProtocolError("connect: must be called first")
+        now = self._clock()
+        websocket = self._websocket
+        payloads = websocket.receive_data(data)
+        if self._state is CONNECTING and not self._has_opened(now):
+            return
+        self._take(payloads, received_at, now)
+        self._send_requests(now)
+        if not websocket.is_open and self._state is not CLOSING:
+            # Either the server has begun to close, or it broke RFC 6455 and the WebSocket has.
+            if websocket.error is not None:
+                self._error = RemoteProtocolError(f"WebSocket protocol violation: {websocket.error}")
+            super()._start_closing(1000, "", now)
+        self._close_answered = websocket.close_received is not None
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream. Repeating it does nothing."""
+        if self._state is CLOSED:
+            return
+        self._websocket.receive_eof()
+        if self._state is CONNECTING:
+            self._error = self._websocket.handshake_error
+        self._end()
+
+    def data_to_send(self) -> bytes:
+        """Return the bytes to write to the network, and forget them; empty: nothing."""
+        return self._websocket.data_to_send()
+
+    def _has_opened(self, now: float) -> bool:
+        websocket = self._websocket
+        if websocket.is_open or (websocket.response_headers and websocket.handshake_error is None):
+            self._opened(ResponseHeader.from_http(websocket.response_headers), now)
+            return True
+        self._error = websocket.handshake_error
+        if self._error is not None:
+            self._end()
+        return False
+
+    def _send(self, payload: bytes) -> None:
+        # After a close frame nothing may follow: what is still to be said is too late.
+        if self._websocket.is_open:
+            self._websocket.send_text(payload)
+
+    def _start_closing(self, code: int, reason: str, now: float) -> None:
+        super()._start_closing(code, reason, now)
+        if self._websocket.is_open:
+            self._websocket.send_close(code, reason)
+
+    def _end(self, code: int | None = None, reason: str = "", sent_code: int | None = None) -> None:
+        websocket = self._websocket
+        if websocket.is_open:
+            websocket.send_close(1001)  # going away: a deadline passed, or the stream ended under us
+        received, sent = websocket.close_received, websocket.close_sent
+        super()._end(
+            None if received is None else received.code,
+            "" if received is None else received.reason,
+            None if sent is None else sent.code,
+        )
+
+
+class MessageConnection(Conversation):
+    """One connection to Kiwoom over a WebSocket of another library, without I/O. Single use.
+
+    Arguments:
+        endpoint: where the other library connects to.
+        config: deadlines and limits; `max_message_size` is the other library's business.
+        clock: gives seconds, never going back; read once per entry.
+    """
+
+    def __init__(self, endpoint: Endpoint, config: ClientConfig | None = None, *, clock: Callable[[], float]) -> None:
+        super().__init__(endpoint, config, clock=clock)
+        self._outbox: list[bytes] = []
+
+    def receive_opened(self, header: ResponseHeader | None = None) -> None:
+        """The WebSocket is open. `header`: the documented header elements of the server's answer, if known.
+
+        Raises:
+            LocalProtocolError: `connect` was not called, or the WebSocket was open already.
+        """
+        if not self._connect_called or self._state is not CONNECTING:
+            raise LocalProtocolError(f"receive_opened: the connection is {self._state.value}")
+        self._opened(ResponseHeader() if header is None else header, self._clock())
+
+    def receive_message(self, payload: bytes | str, received_at: int = 0) -> None:
+        """Take one whole message. Never raises for what it holds; after the end it is ignored.
+
+        Arguments:
+            payload: the text, as it came.
+            received_at: when, in nanoseconds since the epoch, for the records in it; 0: not known.
+        """
+        if self._state is CLOSED:
+            return
+        now = self._clock()
+        data = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
+        self._take((data,), received_at, now)
+        self._send_requests(now)
+
+    def receive_close(self, code: int | None = None, reason: str = "") -> None:
+        """The WebSocket is closed. `code` None: it was cut without a close frame."""
+        self._end(code, reason)
+
+    def messages_to_send(self) -> list[bytes]:
+        """Return the messages to send as text, in order, and forget them."""
+        outbox, self._outbox = self._outbox, []
+        return outbox
+
+    def _send(self, payload: bytes) -> None:
+        self._outbox.append(payload)

@@ -1,0 +1,387 @@
+"""Conversation: what a client and Kiwoom say to each other over one WebSocket.
+
+THEORY OF OPERATION
+
+Three inputs drive it and nothing else: calls, what is received, and one deadline. It owns no socket, task or clock.
+
+    CONNECTING --opened--> LOGGING_IN --logged in--> READY
+         \\                      |                      |
+          \\                     +----close started-----+
+           \\                    v
+            +----ended--->    CLOSED  <---ended---  CLOSING
+
+* The lifecycle is the table `TRANSITIONS`; nothing else changes the state.
+* Each state has one deadline, `PHASE`: expiry of any of them ends the connection.
+* Which reply is legal when is the table `LEGAL`. A reply out of place before the LOGIN reply is reported and otherwise
+  ignored: the server answers messages that came too early before it answers the LOGIN.
+* LOGIN goes out as soon as the WebSocket is open, PING is answered as soon as it is read: before any consumer of
+  events can be slow.
+* Requests wait in `requests.RequestQueue` until READY; it paces them and credits the replies.
+* The end is one `Closed` event, the last one, which says why.
+
+What is received comes in through one of its two subclasses in connection.py: `ClientConnection` has a WebSocket of its
+own and takes bytes, `MessageConnection` sits on somebody else's and takes whole messages.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Iterable
+from typing import assert_never
+
+from .config import ClientConfig
+from .decoder import Message, MessageDecoder
+from .endpoint import Endpoint
+from .errors import (
+    ClosedByPeer,
+    DeadlineExceeded,
+    KiwoomError,
+    LocalProtocolError,
+    LoginRefused,
+    RemoteProtocolError,
+    explain_code,
+)
+from .events import (
+    Closed,
+    Event,
+    LoggedIn,
+    LoginRejected,
+    Opened,
+    RequestAccepted,
+    RequestRejected,
+    SystemNotice,
+    UnknownMessage,
+)
+from .headers import RequestHeader, ResponseHeader
+from .messages import Element, Login, Ping, Reg, Remove, Reply, check, check_token, encode
+from .realtime import type_code_of
+from .record import Record
+from .requests import Request, RequestQueue
+from .symbol import Symbol
+
+__all__ = ("ConnectionState", "Conversation")
+
+ACCOUNT_AND_MARKET_TYPES = frozenset({"00", "04", "0s", "1h", "F4", "F5"})
+"""Types that may be registered without an item."""
+
+
+class ConnectionState(enum.Enum):
+    """Where a connection stands in its life."""
+
+    CONNECTING = "connecting"
+    """Until the WebSocket is open."""
+    LOGGING_IN = "logging in"
+    """LOGIN was sent and not answered yet."""
+    READY = "ready"
+    """Logged in."""
+    CLOSING = "closing"
+    """The closing handshake has begun."""
+    CLOSED = "closed"
+    """Over."""
+
+
+CONNECTING, LOGGING_IN, READY, CLOSING, CLOSED = ConnectionState
+
+
+class Trigger(enum.Enum):
+    """What moves a connection from one state to the next."""
+
+    OPENED = "opened"
+    LOGGED_IN = "logged in"
+    CLOSE_STARTED = "close started"
+    ENDED = "ended"
+
+
+TRANSITIONS: dict[ConnectionState, dict[Trigger, ConnectionState]] = {
+    CONNECTING: {Trigger.OPENED: LOGGING_IN, Trigger.ENDED: CLOSED},
+    LOGGING_IN: {Trigger.LOGGED_IN: READY, Trigger.CLOSE_STARTED: CLOSING, Trigger.ENDED: CLOSED},
+    READY: {Trigger.CLOSE_STARTED: CLOSING, Trigger.ENDED: CLOSED},
+    CLOSING: {Trigger.ENDED: CLOSED},
+    CLOSED: {},
+}
+
+PHASE = {CONNECTING: "open", LOGGING_IN: "login", READY: "idle", CLOSING: "close"}
+"""The deadline that runs in each state: `ClientConfig.<phase>_timeout`."""
+
+LEGAL = {"LOGIN": {LOGGING_IN}, "REG": {READY, CLOSING}, "REMOVE": {READY, CLOSING}}
+"""In which states a reply is expected. Of any other request no reply is: this client does not send it."""
+
+_REASON = re.compile(r"CODE\s*=\s*(\w+)")
+
+
+class Conversation:
+    """One login to Kiwoom over one WebSocket. The base of `ClientConnection` and `MessageConnection`.
+
+    Arguments:
+        endpoint: where it connects to; items it does not serve are refused here.
+        config: deadlines and limits.
+        clock: gives seconds, never going back; read once per entry.
+    """
+
+    def __init__(self, endpoint: Endpoint, config: ClientConfig | None = None, *, clock: Callable[[], float]) -> None:
+        self.endpoint = endpoint
+        self.config = ClientConfig() if config is None else config
+        self.header: ResponseHeader | None = None
+        """The documented header elements of the server's answer, once the WebSocket is open."""
+        self._clock = clock
+        self._state = CONNECTING
+        self._token: str | None = None
+        self._connect_called = False
+        self._deadline: float | None = None
+        self._requests = RequestQueue(self.config.request_interval, self.config.ack_timeout)
+        decoder = MessageDecoder()
+        self._decode_rows = decoder.decode_rows
+        self._decode = decoder.decode
+        self._events: list[Event] = []
+        self._error: KiwoomError | None = None
+        self._close_asked = False
+        self._close_answered = False
+        self._system: SystemNotice | None = None
+
+    # What the caller asks for.
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands."""
+        return self._state
+
+    def connect(self, token: str, header: RequestHeader | None = None) -> None:
+        """Start: the deadline for opening runs from here. LOGIN with `token` follows by itself.
+
+        Arguments:
+            token: the access token, without "Bearer".
+            header: header elements for the opening handshake; None sends none, which the server does not mind.
+
+        Raises:
+            LocalProtocolError: the token cannot be one, or `connect` was called before.
+        """
+        check_token(token)
+        if self._connect_called:
+            raise LocalProtocolError("connect: was called before; a connection is for single use")
+        if header is not None:
+            header.http_headers(token)
+        self._connect_called = True
+        self._token = token
+        self._start_phase(self._clock())
+
+    def subscribe(
+        self, type: str | type[Record], *items: str | Symbol, group: str = "1", replace: bool = False
+    ) -> Request:
+        """Register items for one real-time type (REG). It waits here until the login is done.
+
+        Arguments:
+            type: a class of the catalogue, or a type code: "0E".
+            items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
+            group: group number (grp_no), at most 4 characters.
+            replace: drop earlier registrations (refresh "0"), of the group or of the whole connection: which of
+                the two was never measured.
+
+        Raises:
+            LocalProtocolError: names what is wrong; nothing is sent.
+        """
+        elements = self._elements(type, items)
+        first = "0" if replace else "1"
+        return self._add(
+            tuple(Reg(group, first if index == 0 else "1", (element,)) for index, element in enumerate(elements))
+        )
+
+    def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
+        """Remove registrations (REMOVE). Arguments and errors as for `subscribe`."""
+        return self._add(tuple(Remove(group, (element,)) for element in self._elements(type, items)))
+
+    def request(self, message: Reg | Remove) -> Request:
+        """Send a REG or REMOVE of your own making, with as many `data` elements as you like.
+
+        Raises:
+            LocalProtocolError: names what is wrong; nothing is sent.
+        """
+        return self._add((message,))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin to close. Rows that arrive until the server has answered are still reported."""
+        if self._state in (CLOSING, CLOSED):
+            return
+        self._close_asked = True
+        if self._state is CONNECTING:
+            self._end()
+        else:
+            self._start_closing(code, reason, self._clock())
+
+    # What the driver does.
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` is to be called, in seconds on the clock; None: not before something else happens.
+
+        Ask again after every other call: it may move either way.
+        """
+        times = [] if self._deadline is None else [self._deadline]
+        if self._state is READY:
+            timeout = self._requests.next_timeout()
+            if timeout is not None:
+                times.append(timeout)
+        return min(times, default=None)
+
+    def handle_timeout(self) -> None:
+        """Do what is due by the clock. Harmless when nothing is."""
+        now = self._clock()
+        if self._deadline is not None and now >= self._deadline:
+            self._expire(PHASE[self._state])
+        elif self._state is READY and self._requests.is_overdue(now):
+            self._expire("ack")
+        else:
+            self._send_requests(now)
+
+    def events(self) -> list[Event]:
+        """Return what happened since the last call, in order, and forget it."""
+        events, self._events = self._events, []
+        return events
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.endpoint}, {self._state.value}>"
+
+    # Requests.
+
+    def _elements(self, type: str | type[Record], items: tuple[str | Symbol, ...]) -> list[Element]:
+        code = type if isinstance(type, str) else type_code_of(type)
+        texts = []
+        for item in items:
+            if not isinstance(item, str | Symbol):
+                raise LocalProtocolError(
+                    f"items: must be texts or Symbols, not {item.__class__.__name__}; pass a list as *items"
+                )
+            texts.append(str(item))
+        if not texts:
+            if code not in ACCOUNT_AND_MARKET_TYPES:
+                raise LocalProtocolError(f"items: type {code} needs at least one")
+            texts = [""]
+        size = self.config.items_per_request
+        return [Element(tuple(texts[at : at + size]), (code,)) for at in range(0, len(texts), size)]
+
+    def _add(self, messages: tuple[Reg | Remove, ...]) -> Request:
+        if self._state in (CLOSING, CLOSED):
+            raise LocalProtocolError(f"the connection is {self._state.value}")
+        for message in messages:
+            check(message)
+            for element in message.data:
+                for item in element.item:
+                    self.endpoint.check_item(item)
+        request = Request(messages)
+        self._requests.add(request)
+        if self._state is READY:
+            self._send_requests(self._clock())
+        return request
+
+    def _send_requests(self, now: float) -> None:
+        if self._state is READY:
+            while (message := self._requests.take(now)) is not None:
+                self._send(message)
+
+    def _send(self, payload: bytes) -> None:
+        """Send one message, where it still can be sent."""
+        raise NotImplementedError
+
+    # Messages.
+
+    def _take(self, payloads: Iterable[bytes], received_at: int, now: float) -> None:
+        """Take whole messages. The hot path is the two lines at the top."""
+        for payload in payloads:
+            records = self._decode_rows(payload, received_at)
+            if records is not None:
+                self._events += records
+                continue
+            for message in self._decode(payload, received_at):
+                self._take_message(message, payload, now)
+        if self._state is READY:
+            self._deadline = now + self.config.idle_timeout
+
+    def _take_message(self, message: Message, payload: bytes, now: float) -> None:
+        match message:
+            case Record() | UnknownMessage():
+                self._events.append(message)
+            case Ping():
+                if self._state in (LOGGING_IN, READY):
+                    self._send(message.payload)  # the very bytes: some clients were cut off for re-serialising them
+            case SystemNotice():
+                self._system = message
+                self._events.append(message)
+            case Reply():
+                if self._state not in LEGAL.get(message.trnm, ()):
+                    text = f"{message.trnm} reply with code {explain_code(message.code)} when none was expected"
+                    self._events.append(UnknownMessage(payload, text))
+                elif message.trnm == "LOGIN":
+                    self._take_login(message, now)
+                else:
+                    self._take_reply(message, now)
+            case _:
+                assert_never(message)
+
+    def _take_login(self, reply: Reply, now: float) -> None:
+        if reply.ok:
+            self._move(Trigger.LOGGED_IN)
+            self._start_phase(now)
+            self._events.append(LoggedIn(reply.members))
+            return
+        found = _REASON.search(reply.message)
+        reason = found[1] if found else None
+        self._events.append(LoginRejected(reply.code, reply.message, reason))
+        self._error = LoginRefused(reply.code, reply.message, reason)
+        self._start_closing(1000, "", now)
+
+    def _take_reply(self, reply: Reply, now: float) -> None:
+        credited = self._requests.reply(reply.trnm, reply.ok)
+        if credited is None:
+            if self._state is READY:
+                self._fail(RemoteProtocolError(f"a {reply.trnm} reply that nobody had asked for"), 1002, now)
+            return
+        request, finished = credited
+        if not reply.ok:
+            self._events.append(RequestRejected(request, reply.code, reply.message))
+        elif finished:
+            self._events.append(RequestAccepted(request))
+
+    # The lifecycle.
+
+    def _move(self, trigger: Trigger) -> None:
+        self._state = TRANSITIONS[self._state][trigger]
+
+    def _start_phase(self, now: float) -> None:
+        """Arm the deadline of the state just entered."""
+        timeout: float = getattr(self.config, f"{PHASE[self._state]}_timeout")
+        self._deadline = now + timeout
+
+    def _opened(self, header: ResponseHeader, now: float) -> None:
+        if self._token is None:
+            raise LocalProtocolError("connect: must be called first")
+        self._move(Trigger.OPENED)
+        self._start_phase(now)
+        self.header = header
+        self._events.append(Opened(header))
+        self._send(encode(Login(self._token)))
+        self._token = None  # not needed again, so not kept
+
+    def _fail(self, error: KiwoomError, code: int, now: float) -> None:
+        """End the connection for a fault of the server's, with a closing handshake."""
+        self._error = error
+        self._start_closing(code, "", now)
+
+    def _expire(self, phase: str) -> None:
+        """A deadline passed. There is nobody to shake hands with, so this is the end."""
+        if self._error is None and not self._close_answered:
+            self._error = DeadlineExceeded(phase, getattr(self.config, f"{phase}_timeout"))
+        self._end()
+
+    def _start_closing(self, code: int, reason: str, now: float) -> None:
+        self._move(Trigger.CLOSE_STARTED)
+        self._start_phase(now)
+
+    def _end(self, code: int | None = None, reason: str = "", sent_code: int | None = None) -> None:
+        """The one way to CLOSED."""
+        if self._state is CLOSED:
+            return
+        if self._error is None and not self._close_asked:
+            self._error = ClosedByPeer("the connection was cut" if code is None else "the server closed the connection")
+        self._move(Trigger.ENDED)
+        self._deadline = None
+        self._token = None
+        self._events.append(Closed(1006 if code is None else code, reason, self._error, sent_code, self._system))

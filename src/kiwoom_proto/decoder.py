@@ -1,0 +1,240 @@
+"""MessageDecoder: one text payload -> what it says. The hot path.
+
+A REAL message is decoded in one pass into its rows, each keeping its `values` encoded (see `record`); then each row
+becomes an object of its type's class. That is two Structs per row and nothing else.
+
+Everything that is not a well-formed REAL message takes the other way, which is slow and takes anything: a bad row is
+reported beside its good neighbours, in order, with its exact bytes, and so is a whole message that says nothing
+intelligible. No input raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from .events import SystemNotice, UnknownMessage
+from .messages import Ping, Reply
+from .realtime import REALTIME
+from .record import Record
+from .values import UNREADABLE
+
+__all__ = ("Message", "MessageDecoder")
+
+Message: TypeAlias = Record | Ping | Reply | SystemNotice | UnknownMessage
+
+MAX_BAD_ROWS = 16
+"""Bad rows reported one by one; in a message with more of them, those after are reported as one, with the message."""
+
+REPLIES = frozenset(
+    {"LOGIN", "REG", "REMOVE"} | {f"{market}CNSR{what}" for market in ("", "G") for what in ("LST", "REQ", "CLR")}
+)
+"""The `trnm` of every answer to a request."""
+
+
+class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    # Members in the order that was measured; see values.py for why that matters.
+    values: msgspec.Raw
+    type: str
+    item: str
+    name: str = ""
+    stexTp: str = ""
+
+
+class _Real(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    data: list[_Row]
+    trnm: str
+
+
+_any = msgspec.json.Decoder()
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class MessageDecoder:
+    """Decodes text payloads as they come from the WebSocket, or from a recording.
+
+    Arguments:
+        types: type code -> class; the whole catalogue unless said otherwise. Other types give plain `Record`s.
+    """
+
+    def __init__(self, types: Mapping[str, type[Record]] = REALTIME) -> None:
+        self._class_of = dict(types).get
+        self._real = msgspec.json.Decoder(_Real).decode
+
+    def decode(self, payload: bytes | str, received_at: int = 0) -> list[Message]:
+        """Return what a payload says, in its order: a record per row, or the one message that it is.
+
+        Arguments:
+            payload: one whole text message, UTF-8.
+            received_at: when it was received, nanoseconds since the epoch; 0: unknown.
+        """
+        if isinstance(payload, str):
+            payload = payload.encode(errors="surrogatepass")
+        records: list[Message] | None = self.decode_rows(payload, received_at)  # type: ignore[assignment]  # list is invariant
+        return self._decode_other(payload, received_at) if records is None else records
+
+    def decode_rows(self, payload: bytes, received_at: int) -> list[Record] | None:
+        """Return the records of a well-formed REAL message; None for everything else."""
+        try:
+            real = self._real(payload)
+        except UNREADABLE:
+            return None
+        if real.trnm != "REAL":
+            return None
+        class_of = self._class_of
+        return [
+            class_of(row.type, Record)(row.type, row.item, row.name, received_at, row.values, row.stexTp)
+            for row in real.data
+        ]
+
+    def _decode_other(self, payload: bytes, received_at: int) -> list[Message]:
+        rows: list[bytes] | None = None
+        try:
+            try:
+                message = _any.decode(payload)
+            except RecursionError:
+                split = split_rows(payload)
+                if split is None:
+                    raise
+                envelope, rows = split
+                message = _any.decode(envelope)
+        except UNREADABLE as error:
+            return [UnknownMessage(payload, f"not a JSON text: {_describe(error)}")]
+        if not isinstance(message, dict):
+            return [UnknownMessage(payload, f"a JSON {_json_type(message)} where a message object belongs")]
+        trnm = message.pop("trnm", None)
+        if trnm == "PING":
+            return [Ping(payload)]
+        if trnm == "REAL":
+            return self._decode_real(payload, message, rows, received_at)
+        if trnm == "SYSTEM":
+            return [_system(payload, message)]
+        if isinstance(trnm, str) and trnm in REPLIES:
+            return [_reply(payload, trnm, message)]
+        if trnm is None:
+            return [UnknownMessage(payload, "no trnm")]
+        return [UnknownMessage(payload, "unknown trnm")]
+
+    def _decode_real(
+        self, payload: bytes, message: dict[str, Any], rows: list[bytes] | None, received_at: int
+    ) -> list[Message]:
+        """The tolerant way through a REAL message: each row on its own."""
+        data = message.pop("data", None)
+        if rows is None:
+            if not isinstance(data, dict | list):
+                return [UnknownMessage(payload, f"REAL: data is {_json_type(data)} where a list of rows belongs")]
+            raw = _members.decode(payload)["data"]
+            # An object is one row where a list of rows belongs.
+            rows = [bytes(row) for row in _rows.decode(raw)] if isinstance(data, list) else [bytes(raw)]
+        result: list[Message] = []
+        bad = 0
+        for index, row in enumerate(rows):
+            decoded = self._decode_row(row, index, message, received_at)
+            if isinstance(decoded, UnknownMessage):
+                bad += 1
+                if bad > MAX_BAD_ROWS:
+                    continue
+            result.append(decoded)
+        if bad > MAX_BAD_ROWS:
+            result.append(UnknownMessage(payload, f"REAL: {bad} bad rows, {MAX_BAD_ROWS} reported one by one"))
+        return result
+
+    def _decode_row(
+        self, raw: bytes, index: int, envelope: dict[str, Any], received_at: int
+    ) -> Record | UnknownMessage:
+        try:
+            members = _members.decode(raw)
+        except UNREADABLE:
+            return UnknownMessage(raw, f"REAL: data[{index}] is not an object")
+        values = msgspec.Raw(bytes(members.pop("values", b"{}")))
+        texts: dict[str, str] = {}
+        extra = dict(envelope)
+        for key, value in members.items():
+            decoded = _any.decode(value)
+            if key in ("type", "item", "name", "stexTp") and isinstance(decoded, str):
+                texts[key] = decoded
+            else:
+                extra[key] = decoded
+        for key in ("type", "item"):
+            if key not in texts:
+                return UnknownMessage(raw, f"REAL: data[{index}] has no {key}")
+        return self._class_of(texts["type"], Record)(
+            texts["type"],
+            texts["item"],
+            texts.get("name", ""),
+            received_at,
+            values,
+            texts.get("stexTp", ""),
+            extra or None,
+        )
+
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[][{},]', re.DOTALL)
+
+
+def split_rows(payload: bytes) -> tuple[bytes, list[bytes]] | None:
+    """Cut the rows out of a message without parsing them, so that one that is nested too deeply to be parsed does
+    not take its neighbours along. Returns the message without its rows, and the rows; None where there are none."""
+    depth = 0
+    first = start = -1
+    text = b""  # the last string seen in the message object itself
+    rows: list[bytes] = []
+    for token in _TOKEN.finditer(payload):
+        what = token[0]
+        if what in b"[{":
+            depth += 1
+            if depth == 2 and what == b"[" and text == b'"data"':
+                first = start = token.end()
+        elif what in b"]}":
+            depth -= 1
+        elif depth == 1:
+            text = what
+        if start >= 0 and (depth == 1 or (depth == 2 and what == b",")):
+            rows.append(payload[start : token.start()].strip())
+            start = token.end()
+            if depth == 1:
+                return payload[:first] + payload[token.start() :], rows
+    return None
+
+
+def _reply(payload: bytes, trnm: str, members: dict[str, Any]) -> Reply | UnknownMessage:
+    # Documented: return_code and return_msg. Taken as well: the names a SYSTEM message uses for the same two things.
+    code = members.pop("return_code", None)
+    code = members.pop("code", None) if code is None else code
+    text = members.pop("return_msg", None)
+    text = members.pop("message", None) if text is None else text
+    if code is None:
+        code = 0  # condition-search replies come without one
+    if isinstance(code, bool) or not isinstance(code, int | str):
+        return UnknownMessage(payload, f"{trnm}: return_code is {_json_type(code)}")
+    return Reply(trnm, str(code).strip() or "0", text if isinstance(text, str) else "", members)
+
+
+def _system(payload: bytes, members: dict[str, Any]) -> SystemNotice | UnknownMessage:
+    reply = _reply(payload, "SYSTEM", members)
+    return SystemNotice(reply.code, reply.message) if isinstance(reply, Reply) else reply
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start}"
+    return str(error)
+
+
+_JSON_TYPE: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (bool, "boolean"),
+    ((int, float), "number"),
+    (str, "string"),
+    (list, "list"),
+    (dict, "object"),
+)
+
+
+def _json_type(value: object) -> str:
+    return next((name for types, name in _JSON_TYPE if isinstance(value, types)), "null")

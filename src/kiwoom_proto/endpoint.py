@@ -1,0 +1,87 @@
+"""Where to connect.
+
+Source: official page 0E ("운영 도메인", "모의투자 도메인 … KRX만 지원가능", "URL"). The US market has a socket of its own.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import attrs
+
+from .errors import LocalProtocolError
+from .symbol import Symbol, Venue
+
+__all__ = ("Endpoint", "PRODUCTION", "MOCK", "US_PRODUCTION", "US_MOCK")
+
+_DEFAULT_PORT = {"ws": 80, "wss": 443}
+
+
+@attrs.frozen
+class Endpoint:
+    """A WebSocket URL and what is special about the server behind it.
+
+    Attributes:
+        url: "wss://host:port/path", or "ws://..." for a server of your own.
+        mock: True for mock trading (모의투자), which knows KRX items only.
+
+    Raises:
+        LocalProtocolError: the URL is not one of a WebSocket.
+    """
+
+    url: str = attrs.field()
+    mock: bool = attrs.field(default=False, kw_only=True)
+
+    @url.validator
+    def _check_url(self, _: object, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in _DEFAULT_PORT and parts.hostname and (parts.port is None or parts.port > 0)
+        except (ValueError, TypeError, AttributeError):
+            usable = False
+        if not usable:
+            raise LocalProtocolError(f"Endpoint.url: must be ws://host[:port]/path or wss://..., not {url!r}")
+        if parts.username is not None or parts.password is not None or parts.fragment:
+            raise LocalProtocolError("Endpoint.url: must have no user name, password or fragment")
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS is used."""
+        return urlsplit(self.url).scheme == "wss"
+
+    @property
+    def host(self) -> str:
+        """The host to dial and to verify the certificate against."""
+        host = urlsplit(self.url).hostname
+        assert host is not None  # the validator saw to it
+        return host
+
+    @property
+    def port(self) -> int:
+        """The TCP port to dial."""
+        parts = urlsplit(self.url)
+        return parts.port or _DEFAULT_PORT[parts.scheme]
+
+    def check_item(self, item: str) -> None:
+        """Refuse an item that this endpoint is known not to serve.
+
+        Raises:
+            LocalProtocolError: an NXT or SOR item on mock trading.
+        """
+        if self.mock and item and Symbol.parse(item).venue is not Venue.KRX:
+            raise LocalProtocolError(
+                f"item {item!r}: mock trading (모의투자) supports KRX only; leave out the suffix {item[-3:]!r}"
+            )
+
+    def __str__(self) -> str:
+        return self.url
+
+
+PRODUCTION = Endpoint("wss://api.kiwoom.com:10000/api/dostk/websocket")
+"""Production (운영), domestic market."""
+MOCK = Endpoint("wss://mockapi.kiwoom.com:10000/api/dostk/websocket", mock=True)
+"""Mock trading (모의투자), domestic market, KRX items only."""
+US_PRODUCTION = Endpoint("wss://api.kiwoom.com:10000/api/us/websocket")
+"""Production, US market."""
+US_MOCK = Endpoint("wss://mockapi.kiwoom.com:10000/api/us/websocket", mock=True)
+"""Mock trading, US market."""

@@ -1,0 +1,276 @@
+"""What can go wrong, and what Kiwoom's codes mean.
+
+Three families, told apart by whose fault it is:
+
+    KiwoomError
+    ├── LocalProtocolError     you asked for something illegal; nothing was sent, nothing changed
+    ├── RemoteProtocolError    the server broke the protocol
+    │   └── HandshakeError     ... in the opening handshake (an HTTP error instead of 101, say)
+    ├── FieldError             the text of one field is not what its type should hold
+    ├── LoginRefused           the LOGIN reply said no
+    ├── RequestRefused         a reply to REG or REMOVE said no
+    ├── DeadlineExceeded       a phase of the connection took longer than configured
+    ├── ClosedByPeer           the other side ended the connection
+    ├── BufferOverflow         the consumer was too slow for the policy it chose
+    └── ConnectionLost         the connection ended and you had not asked for it
+
+Receiving never raises for the server's faults: they travel inside events, the last of them `Closed`. The
+adapters turn that into exceptions, at the call that is waiting.
+
+Secrets (tokens, keys, account numbers) are never part of a message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from .events import Closed
+    from .requests import Request
+
+__all__ = (
+    "KiwoomError",
+    "LocalProtocolError",
+    "RemoteProtocolError",
+    "HandshakeError",
+    "FieldError",
+    "LoginRefused",
+    "RequestRefused",
+    "DeadlineExceeded",
+    "ClosedByPeer",
+    "BufferOverflow",
+    "ConnectionLost",
+    "ReturnCode",
+    "RETURN_CODES",
+    "explain_code",
+)
+
+
+class KiwoomError(Exception):
+    """Base of everything this library raises."""
+
+
+class LocalProtocolError(KiwoomError, ValueError):
+    """The caller asked for something illegal. Nothing was sent and nothing changed."""
+
+
+class RemoteProtocolError(KiwoomError):
+    """The server did something that the protocol does not allow."""
+
+
+class HandshakeError(RemoteProtocolError):
+    """The opening handshake did not end in a WebSocket connection.
+
+    Attributes:
+        status: HTTP status code of the answer, or None when there was none.
+        body: the answer's body, exact bytes (at most 1 MiB).
+    """
+
+    def __init__(self, message: str, status: int | None = None, body: bytes = b"") -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
+class FieldError(KiwoomError, ValueError):
+    """A field's text cannot be read as what its type declares.
+
+    Attributes:
+        type_code: the real-time type, "0E".
+        fid: the field's number, "131".
+        name: the field's English name, "ask_quantity".
+        text: the exact text received. Not shown in the message where it may be an account number.
+    """
+
+    def __init__(self, type_code: str, fid: str, name: str, text: str, *, masked: bool = False) -> None:
+        super().__init__(type_code, fid, name, text)
+        self.type_code = type_code
+        self.fid = fid
+        self.name = name
+        self.text = text
+        self._masked = masked
+
+    def __str__(self) -> str:
+        text = "a text not shown" if self._masked else repr(self.text)
+        return f"type {self.type_code}, FID {self.fid} ({self.name}): {text} is not a value of this field"
+
+
+class LoginRefused(KiwoomError):
+    """The server refused the LOGIN.
+
+    Attributes:
+        code: `return_code` of the reply, as text.
+        reason: the code inside the text ("8005"), or None. It tells more than `code`.
+        message: `return_msg`, as received.
+    """
+
+    def __init__(self, code: str, message: str, reason: str | None = None) -> None:
+        super().__init__(code, message, reason)
+        self.code = code
+        self.message = message
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"login refused with code {explain_code(self.code)}" + (
+            f"; reason {explain_code(self.reason)}" if self.reason else f": {self.message}" if self.message else ""
+        )
+
+
+class RequestRefused(KiwoomError):
+    """The server refused a request.
+
+    Attributes:
+        request: the `Request` that was refused.
+        code: `return_code` of the reply, as text.
+        message: `return_msg`, as received.
+    """
+
+    def __init__(self, request: Request, code: str, message: str) -> None:
+        super().__init__(request, code, message)
+        self.request = request
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        text = f"{self.request} refused with code {explain_code(self.code)}"
+        return f"{text}: {self.message}" if self.message else text
+
+
+class DeadlineExceeded(KiwoomError, TimeoutError):
+    """A phase of the connection took too long.
+
+    Attributes:
+        phase: "open", "login", "ack", "idle" or "close".
+        seconds: the limit, as configured.
+    """
+
+    _WHAT = {
+        "open": "the opening handshake did not finish",
+        "login": "the LOGIN was not answered",
+        "ack": "a request was not acknowledged",
+        "idle": "nothing was received",
+        "close": "the closing handshake did not finish",
+    }
+
+    def __init__(self, phase: str, seconds: float) -> None:
+        super().__init__(phase, seconds)
+        self.phase = phase
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"{self._WHAT[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
+
+
+class ClosedByPeer(KiwoomError):
+    """The other side ended the connection, with a close frame or without. Even code 1000 is no success here."""
+
+
+class BufferOverflow(KiwoomError):
+    """More events wait than `ClientConfig.buffer_size` allows and none of them may be dropped."""
+
+
+class ConnectionLost(KiwoomError):
+    """The connection ended and the caller had not asked for it.
+
+    Attributes:
+        closed: the `Closed` event, which tells why.
+    """
+
+    def __init__(self, closed: Closed) -> None:
+        super().__init__(closed)
+        self.closed = closed
+
+    def __str__(self) -> str:
+        return str(self.closed)
+
+
+@attrs.frozen
+class ReturnCode:
+    """What one of Kiwoom's codes means.
+
+    Attributes:
+        where: where it is met: "LOGIN", "SYSTEM", "WebSocket", "token" ...
+        meaning: what it says.
+        action: what a client should do about it.
+    """
+
+    where: str
+    meaning: str
+    action: str
+
+
+# Every code that can be met on the WebSocket or while getting a token for it. Sources: the official error table
+# and live measurements that others published; the same data is tests/data/error_codes.csv, and a test holds the
+# two together.
+RETURN_CODES: dict[str, ReturnCode] = {
+    "8001": ReturnCode("token", "app key and secret key do not verify", "stop; the credentials are wrong"),
+    "8002": ReturnCode(
+        "token", "app key and secret key do not verify (with a reason)", "stop; the credentials are wrong"
+    ),
+    "8003": ReturnCode("token", "the token could not be looked up", "renew the token once"),
+    "8005": ReturnCode("REST and LOGIN", "the token is not valid", "renew the token once"),
+    "8006": ReturnCode("token", "the token could not be created", "retry with backoff"),
+    "8009": ReturnCode("token", "the token could not be issued", "retry with backoff"),
+    "8010": ReturnCode("REST and LOGIN", "the token was issued to another IP address", "renew the token once"),
+    "8011": ReturnCode("token", "grant_type is missing", "fix the request"),
+    "8012": ReturnCode("token", "grant_type has a wrong value", "fix the request"),
+    "8015": ReturnCode("token", "the token could not be revoked", "report"),
+    "8016": ReturnCode("token", "no token given to revoke", "fix the request"),
+    "8020": ReturnCode("token", "app key or secret key is missing", "fix the request"),
+    "8031": ReturnCode(
+        "REST and LOGIN",
+        "the token belongs to the other environment (real or mock)",
+        "stop; wrong endpoint or key",
+    ),
+    "8103": ReturnCode("REST and LOGIN", "token or device authentication failed", "renew the token once"),
+    "100002": ReturnCode("WebSocket", "a required parameter is missing", "fix the request"),
+    "100013": ReturnCode(
+        "WebSocket",
+        "a message arrived before the LOGIN reply and was dropped",
+        "send it again after the LOGIN reply",
+    ),
+    "105100": ReturnCode("WebSocket", "token expired (one source)", "renew the token and reconnect"),
+    "105108": ReturnCode("WebSocket", "unknown trnm", "fix the request"),
+    "105110": ReturnCode(
+        "WebSocket",
+        "too many requests of this trnm (about 5 a second)",
+        "send it again later and more slowly",
+    ),
+    "105111": ReturnCode("WebSocket", "a field has the wrong shape (a string where a list belongs)", "fix the request"),
+    "105115": ReturnCode(
+        "WebSocket",
+        "more than 200 items on this connection; nothing of the request was registered",
+        "report; ask for fewer",
+    ),
+    "105118": ReturnCode(
+        "WebSocket",
+        "more than 200 items in this group; nothing of the request was registered",
+        "report; ask for fewer",
+    ),
+    "805002": ReturnCode("LOGIN", "no token in the LOGIN message", "fix the request"),
+    "805004": ReturnCode(
+        "LOGIN",
+        "the token was refused; the reason follows in brackets as CODE=8005 and so on; the server then closes",
+        "renew the token once if the reason allows",
+    ),
+    "900003": ReturnCode(
+        "CNSRREQ",
+        "this condition is already registered; the number is only in the text",
+        "CNSRCLR it then ask again",
+    ),
+    "R10001": ReturnCode(
+        "SYSTEM",
+        "the same app key connected elsewhere; this connection is closed",
+        "do not fight: follow the takeover policy",
+    ),
+    "R10002": ReturnCode("SYSTEM", "no PING echo came; this connection is closed", "reconnect"),
+    "R10004": ReturnCode("SYSTEM", "no valid LOGIN came; this connection is closed", "look at the LOGIN reply"),
+}
+
+
+def explain_code(code: str) -> str:
+    """Return `code` with its meaning in brackets, or `code` alone where it is unknown."""
+    known = RETURN_CODES.get(code)
+    return f"{code} ({known.meaning})" if known else code

@@ -1,0 +1,175 @@
+"""What a connection reports, in order: a closed union of immutable values.
+
+    match event:
+        case AfterHoursQuote(): ...
+        case SystemNotice(code=code): ...
+        case Closed(error=error): ...
+
+Every real-time row is a `Record` (or a subclass of it); everything else is below.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import attrs
+from websockets.frames import CLOSE_CODE_EXPLANATIONS
+
+from .errors import RETURN_CODES, KiwoomError
+from .headers import ResponseHeader
+from .record import Record
+from .requests import Request
+
+__all__ = (
+    "Closed",
+    "Event",
+    "LoggedIn",
+    "LoginRejected",
+    "Opened",
+    "RequestAccepted",
+    "RequestRejected",
+    "SystemNotice",
+    "UnknownMessage",
+)
+
+
+@attrs.frozen
+class Opened:
+    """The opening handshake succeeded; LOGIN was sent.
+
+    Attributes:
+        header: the documented header elements of the server's answer.
+    """
+
+    header: ResponseHeader
+
+
+@attrs.frozen
+class LoggedIn:
+    """The LOGIN was accepted; requests that waited go out now.
+
+    Attributes:
+        members: what else the reply held: {"sor_yn": "Y"}.
+    """
+
+    members: dict[str, Any]
+
+
+@attrs.frozen
+class LoginRejected:
+    """The LOGIN was refused; the connection closes.
+
+    Attributes:
+        code: `return_code`, as text.
+        message: `return_msg`, as received.
+        reason: the code inside the text ("8005"), which tells more; None where there is none.
+    """
+
+    code: str
+    message: str
+    reason: str | None
+
+
+@attrs.frozen
+class RequestAccepted:
+    """Every message of a request was acknowledged. The server checks nothing: a nonsense item is accepted too."""
+
+    request: Request
+
+
+@attrs.frozen
+class RequestRejected:
+    """A request was refused.
+
+    Attributes:
+        request: the request; what it had confirmed before the refusal is in `request.confirmed`.
+        code: `return_code`, as text.
+        message: `return_msg`, as received.
+    """
+
+    request: Request
+    code: str
+    message: str
+
+
+@attrs.frozen
+class SystemNotice:
+    """The server's word on the connection itself, usually just before it closes.
+
+    Attributes:
+        code: "R10001" (same app key elsewhere), "R10002" (no PING answer), "R10004" (no valid LOGIN) ...
+        message: its text, as received.
+    """
+
+    code: str
+    message: str
+
+    @property
+    def meaning(self) -> str:
+        """What the code means, in English; the message itself where the code is unknown."""
+        known = RETURN_CODES.get(self.code)
+        return known.meaning if known else self.message
+
+
+@attrs.frozen
+class UnknownMessage:
+    """A message, or one row of a message, that could not be understood. The stream goes on.
+
+    Attributes:
+        payload: its exact bytes. Not shown in the repr: it may hold anything.
+        error: what was wrong with it.
+    """
+
+    payload: bytes = attrs.field(repr=lambda payload: f"<{len(payload)} bytes>")
+    error: str
+
+
+@attrs.frozen
+class Closed:
+    """The connection has ended. Always the last event, exactly one per connection. `str()` explains it.
+
+    Attributes:
+        code: the close code received; 1006 where the connection ended without one.
+        reason: the reason received with it. The server says 1000 "Bye" for nearly everything, so look at `system`.
+        error: None where the end was asked for with `close()`; else what went wrong.
+        sent_code: the close code sent, or None.
+        system: the last SYSTEM message before the end, which is where the server says why; or None.
+    """
+
+    code: int
+    reason: str
+    error: KiwoomError | None
+    sent_code: int | None = None
+    system: SystemNotice | None = None
+
+    def __str__(self) -> str:
+        parts = []
+        if self.error is not None:
+            parts.append(str(self.error))
+        if self.system is not None:
+            parts.append(f"the server said {self.system.code} ({self.system.meaning})")
+        if self.code == 1006:
+            parts.append("no close frame was received")
+        else:
+            parts.append(f"received {_close_text(self.code)}" + (f' "{self.reason}"' if self.reason else ""))
+        if self.sent_code is not None:
+            parts.append(f"sent {_close_text(self.sent_code)}")
+        return ("connection closed: " if self.error is None else "connection lost: ") + "; ".join(parts)
+
+
+def _close_text(code: int) -> str:
+    explanation = CLOSE_CODE_EXPLANATIONS.get(code, "private use" if 3000 <= code < 5000 else "unknown")
+    return f"{code} ({explanation})"
+
+
+Event: TypeAlias = (
+    Record
+    | Opened
+    | LoggedIn
+    | LoginRejected
+    | RequestAccepted
+    | RequestRejected
+    | SystemNotice
+    | UnknownMessage
+    | Closed
+)

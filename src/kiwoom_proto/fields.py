@@ -1,0 +1,203 @@
+"""One FID's text -> a Python value.
+
+Kiwoom sends every value as a string. A `Kind` says how such a string is read: what it becomes, and whether its sign
+is part of the number or a direction. A `Field` names one FID of one real-time type and its kind:
+
+    ask_quantity = Field("131", quantity, "시간외매도호가총잔량", unit="shares")
+
+Rules that hold for every kind (measured by several independent clients of the live server):
+
+* Outer spaces are not part of the value (`" 67300"`), inner ones are (`"삼  성"`).
+* `""` and `" "` mean absent: None.
+* Nothing becomes a float. Whole numbers are `int`, anything with decimals is `Decimal`.
+* A text that is not of its kind is an error when it is read (`FieldError`), never a silent 0, and never touches the
+  other fields.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
+
+import attrs
+
+if TYPE_CHECKING:
+    from .record import Record
+
+__all__ = (
+    "Direction",
+    "Field",
+    "Kind",
+    "account_number",
+    "amount",
+    "calendar_date",
+    "change",
+    "clock_time",
+    "code",
+    "decimal",
+    "decimal_change",
+    "decimal_price",
+    "order_number",
+    "price",
+    "quantity",
+    "rate",
+    "signed_amount",
+    "signed_quantity",
+    "text",
+    "trade_quantity",
+)
+
+T = TypeVar("T", covariant=True)
+
+
+class Direction(enum.Enum):
+    """Where a price stands against the reference price (대비 기호): its sign on the wire."""
+
+    UP = "+"
+    DOWN = "-"
+    UNCHANGED = ""
+
+
+@attrs.frozen(eq=False)
+class Kind(Generic[T]):
+    """How one FID's text is read.
+
+    Attributes:
+        name: what it is called in listings.
+        convert: text -> value; None for an absent value; raises ValueError or ArithmeticError for a bad text.
+        directional: the sign is a direction and not part of the number.
+        masked: the value is personal and never shown in reprs and messages.
+    """
+
+    name: str
+    convert: Callable[[str], T | None]
+    directional: bool = False
+    masked: bool = False
+
+
+# int() and Decimal() take more than Kiwoom sends ("1_000", "１２", "1e3", "NaN"). Taking those would turn garbage into
+# numbers, so they are refused.
+_DECIMAL = re.compile(r"\s*[+-]?[0-9]*\.?[0-9]+\s*").fullmatch
+
+
+def _integer(text: str) -> int:
+    value = int(text)
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return value
+
+
+def _magnitude(text: str) -> int:
+    value = int(text)
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return abs(value)
+
+
+def _decimal(text: str) -> Decimal:
+    if not _DECIMAL(text):
+        raise ValueError(text)
+    return Decimal(text)
+
+
+def _decimal_magnitude(text: str) -> Decimal:
+    return abs(_decimal(text))
+
+
+def _text(text: str) -> str | None:
+    return text.strip() or None
+
+
+def _clock_time(text: str) -> datetime.time | None:
+    digits = text.strip()
+    if len(digits) != 6 or not (digits.isascii() and digits.isdigit()):
+        raise ValueError(text)
+    if digits == "000000":
+        return None
+    return datetime.time(int(digits[:2]), int(digits[2:4]), int(digits[4:]))
+
+
+def _calendar_date(text: str) -> datetime.date | None:
+    digits = text.strip()
+    if len(digits) != 8 or not (digits.isascii() and digits.isdigit()):
+        raise ValueError(text)
+    if digits == "00000000":
+        return None
+    return datetime.date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+
+
+quantity = Kind("quantity", _integer)
+"""Shares or contracts, or a count: `int`."""
+signed_quantity = Kind("signed quantity", _integer)
+"""Shares by which something changed, or a net amount of shares: `int` with a real sign."""
+trade_quantity = Kind("trade quantity", _integer)
+"""Shares of one trade: `int`, + where the buyer was the aggressor, - where the seller was."""
+price = Kind("price", _magnitude, directional=True)
+"""Won: `int` without sign. The sign on the wire is the `direction()` against the reference price; "-0" is 0."""
+decimal_price = Kind("price", _decimal_magnitude, directional=True)
+"""A price or level with decimals: `Decimal` without sign, which is the `direction()`."""
+change = Kind("change", _integer)
+"""Won by which something changed: `int` with a real sign."""
+decimal_change = Kind("change", _decimal)
+"""A change with decimals: `Decimal` with a real sign."""
+amount = Kind("amount", _integer)
+"""Money in the field's unit (won, thousand won, million won): `int`."""
+signed_amount = Kind("signed amount", _integer)
+"""Money with a real sign: `int`."""
+rate = Kind("percent", _decimal)
+"""Percent: `Decimal`."""
+decimal = Kind("decimal", _decimal)
+"""Any other number with decimals: `Decimal`."""
+clock_time = Kind("time", _clock_time)
+"""HHMMSS in Korea Standard Time: `datetime.time`; None for "000000", which means never."""
+calendar_date = Kind("date", _calendar_date)
+"""YYYYMMDD: `datetime.date`; None for "00000000", which means none."""
+text = Kind("text", _text)
+"""A text: `str` without outer spaces."""
+code = Kind("code", _text)
+"""A code: `str`; leading zeros belong to it."""
+order_number = Kind("order number", _text)
+"""A zero-padded order number: `str`."""
+account_number = Kind("account number", _text, masked=True)
+"""An account number: `str`, never shown in reprs and messages."""
+
+
+class Field(Generic[T]):
+    """One FID of one real-time type, declared as a class attribute of a `Record`.
+
+    Attributes:
+        fid: the field's number on the wire, as text: "131".
+        kind: how its text is read.
+        label: the official Korean label (한글명).
+        unit: "shares", "KRW", "percent" ...; empty where there is none.
+        name: the attribute's English name.
+    """
+
+    __slots__ = ("fid", "kind", "label", "name", "unit")
+
+    def __init__(self, fid: str, kind: Kind[T], label: str = "", *, unit: str = "") -> None:
+        self.fid = fid
+        self.kind = kind
+        self.label = label
+        self.unit = unit
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Field {self.name} = FID {self.fid}, {self.kind.name}>"
+
+    # Record.__init_subclass__ replaces each Field by a plain property, which reads twice as fast as a descriptor
+    # written in Python; this only tells type checkers and editors what reading gives.
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, record: None, owner: type) -> property: ...
+        @overload
+        def __get__(self, record: Record, owner: type) -> T | None: ...
+        def __get__(self, record: Record | None, owner: type) -> property | T | None: ...

@@ -1,0 +1,109 @@
+"""The documented header elements, which travel as HTTP headers of the opening handshake.
+
+Source: official page 0E, "Request / Header" and "Response / Header": api-id (10), authorization (1000), cont-yn (1),
+next-key (50). On the WebSocket they were measured to make no difference, since only LOGIN logs in; so they are sent
+when asked for, and the server's answer is handed over as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from .errors import LocalProtocolError
+
+__all__ = ("RequestHeader", "ResponseHeader")
+
+LIMITS = {"api-id": 10, "authorization": 1000, "cont-yn": 1, "next-key": 50}
+"""Longest value of each element, in characters."""
+
+
+def check_header(name: str, value: object, *, required: bool = False, shown: bool = True) -> None:
+    """Raise LocalProtocolError, naming the element and its limit, where `value` cannot be sent."""
+    if value is None and not required:
+        return
+    if not isinstance(value, str) or not value:
+        raise LocalProtocolError(f"{name}: must be a text that is not empty")
+    if len(value) > LIMITS[name]:
+        raise LocalProtocolError(f"{name}: has {len(value)} characters, the limit is {LIMITS[name]}")
+    if not (value.isascii() and value.isprintable()):
+        raise LocalProtocolError(f"{name}: must be printable ASCII" + (f", not {value!r}" if shown else ""))
+
+
+@attrs.frozen(kw_only=True)
+class RequestHeader:
+    """Header elements of a request.
+
+    Attributes:
+        api_id: the API's name (TR명), "0E". Required, at most 10 characters.
+        authorization: "Bearer " and the token, at most 1000 characters. None: made of the token that `connect` gets.
+        cont_yn: "Y" to go on with an earlier answer (연속조회여부).
+        next_key: where to go on (연속조회키), at most 50 characters.
+
+    Raises:
+        LocalProtocolError: an element is missing, too long, or not printable ASCII.
+    """
+
+    api_id: str = attrs.field()
+    authorization: str | None = attrs.field(default=None, repr=lambda value: "None" if value is None else "'***'")
+    cont_yn: str | None = None
+    next_key: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_header("api-id", self.api_id, required=True)
+        check_header("authorization", self.authorization, shown=False)
+        if self.authorization is not None and not self.authorization.startswith("Bearer "):
+            raise LocalProtocolError("authorization: must begin with 'Bearer '")
+        check_header("cont-yn", self.cont_yn)
+        check_header("next-key", self.next_key)
+
+    def http_headers(self, token: str) -> list[tuple[str, str]]:
+        """Return the HTTP headers to send, filling `authorization` from `token` where it is absent.
+
+        Raises:
+            LocalProtocolError: the token makes `authorization` too long.
+        """
+        authorization = self.authorization if self.authorization is not None else f"Bearer {token}"
+        check_header("authorization", authorization, shown=False)
+        headers = [("api-id", self.api_id), ("authorization", authorization)]
+        if self.cont_yn is not None:
+            headers.append(("cont-yn", self.cont_yn))
+        if self.next_key is not None:
+            headers.append(("next-key", self.next_key))
+        return headers
+
+    @classmethod
+    def from_http(cls, headers: Iterable[tuple[str, str]]) -> RequestHeader | None:
+        """Return what an opening handshake carried, or None where it had no usable api-id (server side)."""
+        found = {name.lower(): value for name, value in headers}
+        try:
+            return cls(
+                api_id=found.get("api-id", ""),
+                authorization=found.get("authorization"),
+                cont_yn=found.get("cont-yn"),
+                next_key=found.get("next-key"),
+            )
+        except LocalProtocolError:
+            return None
+
+
+@attrs.frozen(kw_only=True)
+class ResponseHeader:
+    """Header elements of the server's answer, as they came; None where there was none.
+
+    Attributes:
+        api_id: the API's name (TR명).
+        cont_yn: "Y" where more data can be asked for.
+        next_key: the key to ask for it with.
+    """
+
+    api_id: str | None = None
+    cont_yn: str | None = None
+    next_key: str | None = None
+
+    @classmethod
+    def from_http(cls, headers: Iterable[tuple[str, str]]) -> ResponseHeader:
+        """Pick the elements out of the HTTP headers of the answer to the opening handshake."""
+        found = {name.lower(): value for name, value in headers}
+        return cls(api_id=found.get("api-id"), cont_yn=found.get("cont-yn"), next_key=found.get("next-key"))

@@ -1,0 +1,176 @@
+"""Every message but the real-time rows, both directions, and how they are written.
+
+What we send is checked against the official page before a byte of it leaves (`check`): lengths, required elements,
+lists where lists belong. What we receive is taken in any shape that can be understood (see `decoder`).
+
+Source: official page 0E for REG, REMOVE and the replies; LOGIN, PING and SYSTEM as measured on the live server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from .errors import LocalProtocolError
+from .symbol import MAX_ITEM_LENGTH
+
+__all__ = ("Element", "Login", "Ping", "Reg", "Remove", "Reply", "Row", "encode", "encode_rows")
+
+MAX_GROUP_LENGTH = 4
+MAX_TYPE_LENGTH = 2
+
+
+class Login(msgspec.Struct, frozen=True, tag_field="trnm", tag="LOGIN"):
+    """The first message of a client: the bare token, without "Bearer"."""
+
+    token: str
+
+    def __repr__(self) -> str:
+        return "Login(token='***')"
+
+
+class Element(msgspec.Struct, frozen=True):
+    """One element of a registration: every item of it for every type of it (실시간 등록 리스트).
+
+    Attributes:
+        item: items ("005930", "005930_NX"), each at most 100 characters; [""] for account-wide types.
+        type: type codes ("0E"), each at most 2 characters.
+    """
+
+    item: tuple[str, ...]
+    type: tuple[str, ...]
+
+
+class Reg(msgspec.Struct, frozen=True, tag_field="trnm", tag="REG"):
+    """Register items for real-time types (등록).
+
+    Attributes:
+        data: what to register.
+        grp_no: group number (그룹번호), at most 4 characters.
+        refresh: "1" keeps earlier registrations, "0" drops them (기존등록유지여부). Whether "0" means those of the
+            group or of the whole connection was never measured.
+    """
+
+    grp_no: str
+    refresh: str
+    data: tuple[Element, ...]
+
+
+class Remove(msgspec.Struct, frozen=True, tag_field="trnm", tag="REMOVE"):
+    """Remove registrations (해지). Attributes as in `Reg`."""
+
+    grp_no: str
+    data: tuple[Element, ...]
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """The server's heartbeat. The answer is the same bytes."""
+
+    payload: bytes
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The server's answer to a LOGIN, REG, REMOVE or condition-search request.
+
+    Attributes:
+        trnm: which kind of request it answers. It names no request: order is all there is.
+        code: `return_code` as text; "0" is yes.
+        message: `return_msg`, "" where there is none.
+        members: everything else the reply held.
+    """
+
+    trnm: str
+    code: str
+    message: str
+    members: dict[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request was accepted."""
+        return self.code == "0"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One real-time row to send (server side), its members in the order that was measured.
+
+    Attributes:
+        values: FID -> text.
+        type: type code.
+        name: the type's label.
+        item: the registered item.
+    """
+
+    values: Mapping[str, str]
+    type: str
+    name: str
+    item: str
+
+
+class _Rows(msgspec.Struct):
+    data: tuple[Row, ...]
+    trnm: str = "REAL"
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(message: Login | Reg | Remove | Mapping[str, Any]) -> bytes:
+    """Return the compact JSON of a message."""
+    return _encoder.encode(message)
+
+
+def encode_rows(rows: Iterable[Row]) -> bytes:
+    """Return one REAL message with these rows, keys in the order that was measured."""
+    return _encoder.encode(_Rows(tuple(rows)))
+
+
+def check_token(token: object) -> None:
+    """Raise LocalProtocolError, without showing it, where `token` cannot be sent."""
+    if not isinstance(token, str) or not token:
+        raise LocalProtocolError("token: must be a text that is not empty")
+    if token[:7].lower() == "bearer ":
+        raise LocalProtocolError("token: give it without 'Bearer ' in front; the server refuses it with it")
+    if not (token.isascii() and token.isprintable()):
+        raise LocalProtocolError("token: must be printable ASCII")
+
+
+def check(message: Reg | Remove) -> None:
+    """Refuse a registration that the official page does not allow.
+
+    Raises:
+        LocalProtocolError: names the element and its limit.
+    """
+    _check_text("grp_no", message.grp_no, MAX_GROUP_LENGTH, required=True)
+    if isinstance(message, Reg) and message.refresh not in ("0", "1"):
+        raise LocalProtocolError(f'refresh: must be "0" or "1", not {message.refresh!r}')
+    if not _is_list(message.data) or not message.data:
+        raise LocalProtocolError("data: must be a list of at least one element")
+    for index, element in enumerate(message.data):
+        where = f"data[{index}]"
+        if not isinstance(element, Element):
+            raise LocalProtocolError(f"{where}: must be an Element, not {type(element).__name__}")
+        if not _is_list(element.type) or not element.type:
+            raise LocalProtocolError(f"{where}.type: must be a list of at least one type code")
+        for at, type_code in enumerate(element.type):
+            _check_text(f"{where}.type[{at}]", type_code, MAX_TYPE_LENGTH, required=True)
+        if not _is_list(element.item):
+            raise LocalProtocolError(f"{where}.item: must be a list of items, not {type(element.item).__name__}")
+        for at, item in enumerate(element.item):
+            _check_text(f"{where}.item[{at}]", item, MAX_ITEM_LENGTH, required=False)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _check_text(where: str, value: object, limit: int, *, required: bool) -> None:
+    if not isinstance(value, str):
+        raise LocalProtocolError(f"{where}: must be a text, not {type(value).__name__}")
+    if required and not value:
+        raise LocalProtocolError(f"{where}: is required and must not be empty")
+    if len(value) > limit:
+        raise LocalProtocolError(f"{where}: has {len(value)} characters, the limit is {limit}")
+    if not value.isprintable():
+        raise LocalProtocolError(f"{where}: must be printable text, not {value!r}")

@@ -1,0 +1,243 @@
+"""Record: the base of every real-time row. Nothing is decoded before it is read.
+
+A row arrives as `{"values": {FID: text, ...}, "type": "0E", "name": ..., "item": "005930"}`. The record keeps `values`
+as the bytes they came in; the first field that is read decodes the FIDs once, and each field converts its own text
+whenever it is read. So a program pays for what it looks at: a row of 163 FIDs that is only counted costs as much as
+one of five.
+
+A subclass is nothing but declarations (see `realtime/`). For each `Field` of it a property is generated, once, when
+the class is made:
+
+    def ask_quantity(self):
+        values = self._decoded
+        if values is None:
+            values = self._decode()
+        text = values.f131
+        ...
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from .errors import FieldError, LocalProtocolError
+from .fields import Direction, Field
+from .symbol import Symbol, parse_item, parse_stock_code
+from .values import Layout, decode_fids
+
+__all__ = ("KST", "Record")
+
+KST = datetime.timezone(datetime.timedelta(hours=9), "KST")
+"""Korea Standard Time, which has no daylight saving."""
+
+STOCK_CODE_FID = "9001"
+ACCOUNT_NUMBER_FID = "9201"
+
+
+# Spelled out in the class statement, type checkers would ask every subclass to repeat `frozen=True`.
+_OPTIONS: dict[str, Any] = {"frozen": True, "eq": False, "gc": False, "tag_field": "record"}
+
+
+class Record(msgspec.Struct, **_OPTIONS):
+    """One row of one real-time type, as received. Immutable.
+
+    A row of a type without a class of its own is a plain `Record`: every FID is readable with `fid` and `fids`.
+
+    Attributes:
+        type_code: the real-time type (TR 명), "0E". Upper and lower case differ: "0G" is not "0g".
+        item: the registered item that this row answers (실시간 등록 요소), "005930"; "" for account-wide types.
+        name: the label of the type (실시간 항목명), never of the stock. Its spelling varies.
+        received_at: when it was received, nanoseconds since the epoch (UTC), as told by the caller; 0: not told.
+        values: the row's FIDs as JSON, exactly as received.
+        venue_code: US rows only: the exchange (`stexTp`), "ND"; else "".
+        extra: members of the row or its message that the documentation does not know; None where there are none.
+    """
+
+    type_code: str
+    item: str
+    name: str = ""
+    received_at: int = 0
+    values: msgspec.Raw = msgspec.Raw(b"{}")
+    venue_code: str = ""
+    extra: dict[str, Any] | None = None
+    _decoded: Any = None
+
+    fields: ClassVar[dict[str, Field[Any]]] = {}
+    """The declared fields of this class by English name, in official order."""
+    _by_fid: ClassVar[dict[str, Field[Any]]] = {}
+    _layout: ClassVar[Layout | None] = None
+
+    def __init_subclass__(cls) -> None:
+        declared = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
+        cls.fields = {**cls.fields, **declared}
+        cls._by_fid = {field.fid: field for field in cls.fields.values()}
+        if len(cls._by_fid) != len(cls.fields):
+            raise TypeError(f"{cls.__name__}: two fields have the same FID")
+        cls._layout = Layout(cls._by_fid)
+        for name, field in declared.items():
+            setattr(cls, name, property(_make_getter(field), doc=field.label or None))
+
+    def _decode(self) -> Any:
+        layout = type(self)._layout
+        decoded = decode_fids(self.values) if layout is None else layout.decode(self.values)
+        force_setattr(self, "_decoded", decoded)
+        return decoded
+
+    def fid(self, fid: str) -> str | None:
+        """Return the exact text of a FID, or None where it was not received. Any FID, declared or not."""
+        decoded = self._decoded
+        if decoded is None:
+            decoded = self._decode()
+        if fid in self._by_fid:
+            found: str | None = getattr(decoded, f"f{fid}")
+            return found
+        return self.fids().get(fid)
+
+    def fids(self) -> dict[str, str]:
+        """Return every FID received with its exact text, in the order received, unknown ones too."""
+        return decode_fids(self.values)
+
+    @property
+    def symbol(self) -> Symbol | None:
+        """The instrument: from `item`, else from FID 9001 (종목코드); None where the row names none."""
+        if self.item:
+            return parse_item(self.item)
+        stock_code = (self.fid(STOCK_CODE_FID) or "").strip()
+        return parse_stock_code(stock_code) if stock_code else None
+
+    def direction(self, name: str) -> Direction | None:
+        """Return the sign of a price: where it stands against the reference price. None where it is absent.
+
+        Raises:
+            LocalProtocolError: the type has no price of that name.
+        """
+        field = self.fields.get(name)
+        if field is None or not field.kind.directional:
+            raise LocalProtocolError(f"type {self.type_code} has no price named {name!r}")
+        text = (self.fid(field.fid) or "").strip()
+        if not text:
+            return None
+        return Direction(text[0]) if text[0] in "+-" else Direction.UNCHANGED
+
+    @property
+    def exchange_time(self) -> datetime.datetime | None:
+        """The field `time` with date and zone (KST), dated from `received_at`; None where either is missing.
+
+        The date is the one that brings it nearest to `received_at`, so rows stay right around midnight.
+
+        Raises:
+            FieldError: the time cannot be read.
+        """
+        time = getattr(self, "time", None)
+        if time is None or not self.received_at:
+            return None
+        received = datetime.datetime.fromtimestamp(self.received_at / 1e9, KST)
+        same_day = datetime.datetime.combine(received.date(), time, KST)
+        day = datetime.timedelta(days=1)
+        return min((same_day - day, same_day, same_day + day), key=lambda moment: abs(moment - received))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain, JSON-ready values under English names.
+
+        Times and dates are ISO 8601 texts and Decimals their exact text. FIDs that have no English name here, or
+        whose text is not what it should be, are under "fids" with their exact text: nothing is lost, nothing raises.
+        """
+        result: dict[str, Any] = {
+            "type": self.type_code,
+            "item": self.item,
+            "name": self.name,
+            "received_at": self.received_at,
+        }
+        rest = self.fids()
+        for name, field in self.fields.items():
+            try:
+                value = getattr(self, name)
+            except FieldError:
+                continue
+            rest.pop(field.fid, None)
+            result[name] = value if isinstance(value, int | str | None) else _plain(value)
+        if self.venue_code:
+            result["venue_code"] = self.venue_code
+        if rest:
+            result["fids"] = rest
+        if self.extra:
+            result["extra"] = self.extra
+        return result
+
+    def __repr__(self) -> str:
+        parts = [f"item={self.item!r}"]
+        if self._layout is None:
+            parts.insert(0, f"type_code={self.type_code!r}")
+            # Its FIDs are unknown, so one of them may be an account number.
+            parts.append(f"fids=<{len(self.fids())}>")
+        for name, field in self.fields.items():
+            text = self.fid(field.fid)
+            if text is None:
+                continue
+            if field.kind.masked:
+                parts.append(f"{name}='***'")
+                continue
+            try:
+                value = getattr(self, name)
+            except FieldError:
+                parts.append(f"{name}=<bad text {text!r}>")
+                continue
+            parts.append(f"{name}={value}" if isinstance(value, datetime.time) else f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Record):
+            return NotImplemented
+        return (
+            type(self) is type(other)
+            and self.type_code == other.type_code
+            and self.item == other.item
+            and self.name == other.name
+            and self.received_at == other.received_at
+            and self.venue_code == other.venue_code
+            and self.extra == other.extra
+            and (bytes(self.values) == bytes(other.values) or self.fids() == other.fids())
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.type_code, self.item, self.received_at))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The decoded values are a cache, of a class made at run time that pickle could not find.
+        state = (self.name, self.received_at, msgspec.Raw(bytes(self.values)), self.venue_code, self.extra)
+        return type(self), (self.type_code, self.item, *state)
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime.time | datetime.date) else str(value)
+
+
+_GETTER = """
+def {name}(self):
+    values = self._decoded
+    if values is None:
+        values = self._decode()
+    text = values.f{fid}
+    if text is None:
+        return None
+    try:
+        return convert(text)
+    except (ValueError, ArithmeticError):
+        return absent_or_error(self, text)
+"""
+
+
+def _make_getter(field: Field[Any]) -> Any:
+    def absent_or_error(record: Record, text: str) -> None:
+        if text.strip():
+            raise FieldError(record.type_code, field.fid, field.name, text, masked=field.kind.masked) from None
+
+    if not (field.fid.isascii() and field.fid.isdigit()):
+        raise TypeError(f"field {field.name}: FID must be digits, not {field.fid!r}")
+    scope: dict[str, Any] = {"convert": field.kind.convert, "absent_or_error": absent_or_error}
+    exec(_GETTER.format(name=field.name, fid=field.fid), scope)
+    return scope[field.name]

@@ -1,0 +1,298 @@
+"""ServerConnection: the server's end, the mirror of `ClientConnection`.
+
+It speaks the protocol and decides nothing: who may log in and what a request is answered is its owner's business (see
+`simulator`). Same inputs, same outputs, same states; drive it like a client's end, and close the TCP connection once
+its state is CLOSED and everything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+import attrs
+import msgspec
+
+from .config import ServerConfig
+from .conversation import (
+    CLOSED,
+    CLOSING,
+    CONNECTING,
+    LOGGING_IN,
+    TRANSITIONS,
+    ConnectionState,
+    Trigger,
+)
+from .errors import ClosedByPeer, DeadlineExceeded, KiwoomError, LocalProtocolError, RemoteProtocolError
+from .events import Closed, SystemNotice, UnknownMessage
+from .headers import RequestHeader
+from .messages import Row, encode, encode_rows
+from .values import UNREADABLE
+from .websocket import WebSocketServer
+
+__all__ = (
+    "ClientOpened",
+    "PingAnswered",
+    "RequestReceived",
+    "ServerConnection",
+    "ServerEvent",
+    "ServerRequest",
+)
+
+
+@attrs.frozen(eq=False)
+class ServerRequest:
+    """A message of a client that wants an answer.
+
+    Attributes:
+        trnm: "LOGIN", "REG", "REMOVE", or whatever the client sent.
+        members: everything else in the message. Not shown in the repr: a LOGIN holds the token.
+    """
+
+    trnm: str
+    members: dict[str, Any] = attrs.field(repr=False)
+
+    def registrations(self) -> list[tuple[str, str]]:
+        """Return every (type, item) a REG or REMOVE names: each item of an element for each of its types.
+
+        Raises:
+            ValueError: `data` is not the list of elements that it should be.
+        """
+        data = self.members.get("data")
+        if not isinstance(data, list):
+            raise ValueError("data must be a list")
+        pairs = []
+        for element in data:
+            if not isinstance(element, dict):
+                raise ValueError("data must hold objects")
+            items, types = element.get("item", [""]), element.get("type")
+            if not isinstance(items, list) or not isinstance(types, list):
+                raise ValueError("item and type must be lists")
+            if not all(isinstance(text, str) for text in (*items, *types)):
+                raise ValueError("item and type must hold texts")
+            pairs += [(type, item) for item in items for type in types]
+        return pairs
+
+
+@attrs.frozen
+class ClientOpened:
+    """A client's opening handshake was accepted.
+
+    Attributes:
+        path: path and query of its request.
+        header: the documented header elements it carried, or None.
+    """
+
+    path: str
+    header: RequestHeader | None
+
+
+@attrs.frozen
+class RequestReceived:
+    """A client wants something: answer with `accept` or `reject`, now or later, or not at all."""
+
+    request: ServerRequest
+
+
+@attrs.frozen
+class PingAnswered:
+    """A client echoed a PING. `payload`: its exact bytes."""
+
+    payload: bytes
+
+
+ServerEvent: TypeAlias = ClientOpened | RequestReceived | PingAnswered | UnknownMessage | Closed
+
+_any = msgspec.json.Decoder()
+
+
+class ServerConnection:
+    """One connection of a client, without I/O.
+
+    Arguments:
+        config: deadlines and limits.
+        clock: gives seconds, never going back; read once per entry.
+        status: the HTTP status to answer the opening handshake with: 101, or another to refuse it.
+    """
+
+    def __init__(self, config: ServerConfig | None = None, *, clock: Callable[[], float], status: int = 101) -> None:
+        self.config = ServerConfig() if config is None else config
+        self._clock = clock
+        self._status = status
+        self._state = CONNECTING
+        self._websocket = WebSocketServer(max_size=self.config.max_message_size, on_request=self._answer_handshake)
+        self._deadline: float | None = clock() + self.config.open_timeout
+        self._unanswered: set[ServerRequest] = set()
+        self._events: list[ServerEvent] = []
+        self._error: KiwoomError | None = None
+        self._system: SystemNotice | None = None
+        self._close_asked = False
+        self.unsent = 0
+        """Bytes of messages sent since `data_to_send` was last called."""
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands. READY once a LOGIN was accepted."""
+        return self._state
+
+    # What the owner asks for.
+
+    def accept(self, request: ServerRequest, **members: Any) -> None:
+        """Answer a request with return_code 0, and further members. Accepting a LOGIN makes the connection READY.
+
+        Raises:
+            LocalProtocolError: it was answered before, or is not of this connection.
+        """
+        self._reply(request, 0, "", members)
+        if request.trnm == "LOGIN" and self._state is LOGGING_IN:
+            self._move(Trigger.LOGGED_IN)
+
+    def reject(self, request: ServerRequest, code: int, message: str, **members: Any) -> None:
+        """Answer a request with a return_code other than 0. Errors as for `accept`."""
+        self._reply(request, code, message, members)
+
+    def send_records(self, rows: Iterable[Row]) -> None:
+        """Send rows in one REAL message."""
+        self._send(encode_rows(rows))
+
+    def send_ping(self) -> None:
+        """Send Kiwoom's heartbeat, a PING message."""
+        self._send(b'{"trnm":"PING"}')
+
+    def send_system(self, code: str, message: str) -> None:
+        """Send a SYSTEM message; the owner closes after it."""
+        self._system = SystemNotice(code, message)
+        self._send(encode({"trnm": "SYSTEM", "code": code, "message": message}))
+
+    def send_text(self, payload: bytes) -> None:
+        """Send any bytes as a text message, to misbehave on purpose."""
+        self._send(payload)
+
+    def close(self, code: int = 1000, reason: str = "Bye") -> None:
+        """Begin to close."""
+        if self._state in (CLOSING, CLOSED):
+            return
+        self._close_asked = True
+        if self._websocket.is_open:
+            self._websocket.send_close(code, reason)
+            self._start_closing(self._clock())
+        else:
+            self._end()
+
+    def abort(self) -> None:
+        """End at once, without a closing handshake, as a cut cable does."""
+        self._close_asked = True
+        self._end()
+
+    # What the driver does.
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the network. Never raises for what they hold; after the end they are ignored."""
+        if self._state is CLOSED:
+            return
+        now = self._clock()
+        websocket = self._websocket
+        messages = websocket.receive_data(data)
+        if self._state is CONNECTING and websocket.is_open:
+            self._move(Trigger.OPENED)
+            self._deadline = None
+        for message in messages:
+            self._take(message)
+        if websocket.ends_connection or websocket.is_closed:
+            if websocket.error is not None and not self._close_asked:
+                self._error = RemoteProtocolError(f"WebSocket protocol violation: {websocket.error}")
+            self._end()
+        elif websocket.is_closing and self._state is not CLOSING:
+            self._start_closing(now)
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream. Repeating it does nothing."""
+        if self._state is CLOSED:
+            return
+        self._websocket.receive_eof()
+        self._end()
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` is to be called, in seconds on the clock; None: not before something else happens."""
+        return self._deadline
+
+    def handle_timeout(self) -> None:
+        """Do what is due by the clock. Harmless when nothing is."""
+        if self._deadline is not None and self._clock() >= self._deadline:
+            phase = "open" if self._state is CONNECTING else "close"
+            self._error = DeadlineExceeded(phase, getattr(self.config, f"{phase}_timeout"))
+            self._end()
+
+    def data_to_send(self) -> bytes:
+        """Return the bytes to write to the network, and forget them; empty: nothing."""
+        self.unsent = 0
+        return self._websocket.data_to_send()
+
+    def events(self) -> list[ServerEvent]:
+        """Return what happened since the last call, in order, and forget it."""
+        events, self._events = self._events, []
+        return events
+
+    def __repr__(self) -> str:
+        return f"<ServerConnection, {self._state.value}>"
+
+    # Inside.
+
+    def _answer_handshake(self, path: str, headers: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
+        if self._status != 101:
+            return self._status, []
+        header = RequestHeader.from_http(headers)
+        self._events.append(ClientOpened(path, header))
+        return 101, [] if header is None else [("api-id", header.api_id), ("cont-yn", "N")]
+
+    def _take(self, payload: bytes) -> None:
+        try:
+            members = _any.decode(payload)
+        except UNREADABLE as error:
+            self._events.append(UnknownMessage(payload, f"not a JSON text: {type(error).__name__}"))
+            return
+        trnm = members.pop("trnm", None) if isinstance(members, dict) else None
+        if not isinstance(trnm, str):
+            self._events.append(UnknownMessage(payload, "not an object with a trnm"))
+        elif trnm == "PING":
+            self._events.append(PingAnswered(payload))
+        else:
+            request = ServerRequest(trnm, members)
+            self._unanswered.add(request)
+            self._events.append(RequestReceived(request))
+
+    def _reply(self, request: ServerRequest, code: int, message: str, members: dict[str, Any]) -> None:
+        if request not in self._unanswered:
+            raise LocalProtocolError(f"the {request.trnm} was answered before, or came on another connection")
+        self._unanswered.discard(request)
+        self._send(encode({"trnm": request.trnm, "return_code": code, "return_msg": message, **members}))
+
+    def _send(self, payload: bytes) -> None:
+        if self._websocket.is_open:
+            self.unsent += len(payload)
+            self._websocket.send_text(payload)
+
+    def _move(self, trigger: Trigger) -> None:
+        self._state = TRANSITIONS[self._state][trigger]
+
+    def _start_closing(self, now: float) -> None:
+        self._move(Trigger.CLOSE_STARTED)
+        self._deadline = now + self.config.close_timeout
+
+    def _end(self) -> None:
+        if self._state is CLOSED:
+            return
+        self._move(Trigger.ENDED)
+        self._deadline = None
+        received, sent = self._websocket.close_received, self._websocket.close_sent
+        if self._error is None and received is None and not self._close_asked:
+            self._error = ClosedByPeer("the client cut the connection")
+        self._events.append(
+            Closed(
+                1006 if received is None else received.code,
+                "" if received is None else received.reason,
+                self._error,
+                None if sent is None else sent.code,
+                self._system,
+            )
+        )

@@ -1,0 +1,102 @@
+"""What a registration names: one instrument at one venue.
+
+On the wire an item is the code with a suffix for the venue: `039490` is KRX alone, `039490_NX` is NXT alone and
+`039490_AL` is SOR, both combined. The three are three different registrations, with rows of their own.
+
+Source: official page 0E, element `item` ("KRX:039490,NXT:039490_NX,SOR:039490_AL").
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+
+import attrs
+
+from .errors import LocalProtocolError
+
+__all__ = ("Symbol", "Venue")
+
+MAX_ITEM_LENGTH = 100
+"""Longest item, in characters (official page 0E)."""
+
+
+class Venue(enum.Enum):
+    """Where an instrument trades (거래소)."""
+
+    KRX = "KRX"
+    """Korea Exchange (한국거래소)."""
+    NXT = "NXT"
+    """Nextrade, the alternative trading system (넥스트레이드)."""
+    SOR = "SOR"
+    """Smart order routing: KRX and NXT combined (통합)."""
+
+
+_SUFFIX_OF = {Venue.KRX: "", Venue.NXT: "_NX", Venue.SOR: "_AL"}
+_VENUE_OF = {suffix: venue for venue, suffix in _SUFFIX_OF.items() if suffix}
+
+
+@attrs.frozen(order=True)
+class Symbol:
+    """An instrument's code (종목코드) and its venue.
+
+    `str(symbol)` and `symbol.item` are the text used on the wire.
+
+    Attributes:
+        code: the code without suffix: "005930". Not always six digits ("0004V0", "57JBHH", "001").
+        venue: `Venue.KRX` unless said otherwise.
+
+    Raises:
+        LocalProtocolError: the code is empty, has a suffix already, or is longer than 100 characters with it.
+    """
+
+    code: str = attrs.field()
+    venue: Venue = attrs.field(default=Venue.KRX, order=lambda venue: venue.value)
+
+    @code.validator
+    def _check_code(self, _: object, code: str) -> None:
+        if not isinstance(code, str) or not code or code != code.strip():
+            raise LocalProtocolError(f"Symbol.code: must be a text without outer spaces, not {code!r}")
+        if code[-3:] in _VENUE_OF:
+            raise LocalProtocolError(
+                f"Symbol.code: {code!r} has the suffix of a venue; use Symbol.parse({code!r}) or pass the venue"
+            )
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.venue, Venue):
+            raise LocalProtocolError(f"Symbol.venue: must be a Venue, not {self.venue!r}")
+        if len(self.item) > MAX_ITEM_LENGTH:
+            raise LocalProtocolError(
+                f"Symbol: the item has {len(self.item)} characters, the limit is {MAX_ITEM_LENGTH}"
+            )
+
+    @classmethod
+    def parse(cls, item: str) -> Symbol:
+        """Return the symbol that the wire's text names: `parse("039490_NX")` is 039490 at NXT."""
+        venue = _VENUE_OF.get(item[-3:])
+        return cls(item, Venue.KRX) if venue is None else cls(item[:-3], venue)
+
+    @property
+    def item(self) -> str:
+        """The text used on the wire."""
+        return self.code + _SUFFIX_OF[self.venue]
+
+    def __str__(self) -> str:
+        return self.item
+
+
+@functools.lru_cache(maxsize=8192)
+def parse_item(item: str) -> Symbol | None:
+    """Return the symbol of a received item, or None where the text can be no item. Remembers the last 8192."""
+    try:
+        return Symbol.parse(item)
+    except LocalProtocolError:
+        return None
+
+
+def parse_stock_code(text: str) -> Symbol | None:
+    """Return the symbol of a FID 9001 (종목코드), which may have a letter for the kind of instrument in front:
+    A stock, J ELW, Q ETN."""
+    if len(text) >= 7 and text[0] in "AJQ":
+        text = text[1:]
+    return parse_item(text)

@@ -1,0 +1,360 @@
+"""Both ends of a WebSocket (RFC 6455), as bytes in and whole messages out. It knows nothing of Kiwoom.
+
+The protocol is the `websockets` package's sans-I/O classes: handshake, control frames, fragments, closing, and every
+error. Per frame they cost five times what the rest of the hot path does, so one kind of frame does not go through
+them: a whole, unfragmented, unmasked text frame, on an open connection, at a frame boundary. It is sliced out of the
+bytes received. Nearly all that the server sends is that.
+
+To know where the frame boundaries are, every frame's header is looked at here first; any other frame is then passed
+to the package byte by byte as it comes, to the end of the frame and not one byte further.
+
+Size limit and UTF-8 validity (RFC 6455, 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that
+the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_") hold on
+both ways.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import CLOSED, CLOSING, CONNECTING, OPEN
+from websockets.server import ServerProtocol
+from websockets.typing import LoggerLike
+from websockets.uri import parse_uri
+from websockets.utils import apply_mask
+
+from .errors import HandshakeError
+
+__all__ = ("BinaryMessage", "WebSocketClient", "WebSocketServer")
+
+_TEXT_FRAME = 0x81  # FIN, no reserved bit, opcode 1
+_CLOSE = 0x8
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+class BinaryMessage(bytes):
+    """A message that came in binary frames; any other message is text, valid UTF-8, as plain `bytes`."""
+
+
+class _Quiet:
+    """A logger that does not: the package would log every header, and with it the authorization."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        return False
+
+    def debug(self, *args: object, **kwargs: object) -> None: ...
+
+    info = error = warning = debug
+
+
+_QUIET = cast(LoggerLike, _Quiet())
+
+
+class _WebSocket:
+    """What both ends share. `_protocol` is the package's object; it decides everything but the fast path."""
+
+    def __init__(self, protocol: Any, max_size: int, *, masked: bool) -> None:
+        self._protocol = protocol
+        self._max_size = max_size
+        self._masked = masked  # whether the peer's frames are: then none of them is fast
+        self._head_tail = b""  # the last bytes of the handshake seen, in which its end may have begun
+        self._held = bytearray()  # the beginning of a frame, held back until it is whole
+        self._needed = 0  # how long `_held` must get
+        self._passing = 0  # bytes of the current frame that still go to the package
+        self._fragments = bytearray()
+        self._fragments_binary = False
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._messages: list[bytes] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._protocol.state is OPEN
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the closing handshake has begun and the TCP connection is still there."""
+        return self._protocol.state is CLOSING
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether all is over and the TCP connection can go."""
+        return self._protocol.state is CLOSED
+
+    @property
+    def close_received(self) -> Close | None:
+        """Code and reason of the close frame received; code 1005 for one without."""
+        return cast("Close | None", self._protocol.close_rcvd)
+
+    @property
+    def close_sent(self) -> Close | None:
+        """Code and reason of the close frame sent."""
+        return cast("Close | None", self._protocol.close_sent)
+
+    @property
+    def error(self) -> Exception | None:
+        """What the peer did wrong after the handshake, or None."""
+        return cast("Exception | None", self._protocol.parser_exc)
+
+    def receive_data(self, data: bytes) -> list[bytes]:
+        """Take bytes from the network; return the whole messages they complete, in order. Never raises for them."""
+        if self._held:
+            if len(self._held) + len(data) < self._needed:
+                self._held += data
+                return []
+            data = bytes(self._held) + data
+            self._held.clear()
+        elif type(data) is not bytes:
+            data = bytes(data)
+        messages = self._messages = []
+        position = 0
+        protocol = self._protocol
+        while 0 <= position < len(data):
+            if protocol.state is not OPEN:
+                position = self._receive_outside(data, position)
+            elif self._passing:
+                position = self._pass_on(data, position)
+            else:
+                if protocol.current_size is None and not self._masked:
+                    position = self._slice_text_frames(data, position)
+                if 0 <= position < len(data) and protocol.state is OPEN:
+                    position = self._begin_passing(data, position)
+        return messages
+
+    def _slice_text_frames(self, data: bytes, position: int) -> int:
+        """The fast path: take whole text frames until the end or another kind of frame, and return where that is;
+        -1 where the rest was held back. Called at a frame boundary of an open connection, outside fragments."""
+        end = len(data)
+        messages = self._messages
+        max_size = self._max_size
+        while position < end:
+            if data[position] != _TEXT_FRAME or end - position < 2:
+                return position
+            length = data[position + 1]
+            start = position + 2
+            if length >= 126:
+                if length > 127:
+                    return position  # masked, which a server must not do
+                start += 2 if length == 126 else 8
+                if start > end:
+                    return position
+                length = int.from_bytes(data[position + 2 : start], "big")
+            if length > max_size:
+                return position
+            stop = start + length
+            if stop > end:
+                return self._hold(data, position, stop - position)
+            message = data[start:stop]
+            try:
+                message.decode()
+            except UnicodeDecodeError as error:
+                self._fail_utf8(error)
+                return stop
+            messages.append(message)
+            position = stop
+        return position
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream. Repeating it does nothing."""
+        self._held.clear()
+        if not self._protocol.reader.eof:
+            self._protocol.receive_eof()
+
+    def send_text(self, payload: bytes) -> None:
+        """Send one text message. Legal while `is_open`."""
+        self._protocol.send_text(payload)
+
+    def send_close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Begin the closing handshake. Legal while `is_open`."""
+        self._protocol.send_close(code, reason)
+
+    def fail(self, code: int, reason: str) -> None:
+        """End the connection because of a fault: send a close frame where one can still be sent."""
+        if not self.is_closed:
+            self._protocol.fail(code, reason)
+
+    def data_to_send(self) -> bytes:
+        """Return what to write to the network; empty: nothing."""
+        return b"".join(self._protocol.data_to_send())
+
+    def _hold(self, data: bytes, position: int, needed: int) -> int:
+        self._held += data[position:]
+        self._needed = needed
+        return -1
+
+    def _receive_outside(self, data: bytes, position: int) -> int:
+        """Hand over what is no frame to be looked at: the handshake up to its end, or anything after the close."""
+        cut = len(data)
+        if self._protocol.state is CONNECTING:
+            window = self._head_tail + data[position:]
+            found = window.find(_END_OF_HEAD)
+            if found >= 0:
+                cut = position + found + len(_END_OF_HEAD) - len(self._head_tail)
+            self._head_tail = window[-len(_END_OF_HEAD) + 1 :] if found < 0 else b""
+        self._feed(data[position:cut])
+        return cut
+
+    def _begin_passing(self, data: bytes, position: int) -> int:
+        """Look at the header of a frame that goes to the package. Returns -1 where it is not whole yet, and held."""
+        available = len(data) - position
+        if available < 2:
+            return self._hold(data, position, 2)
+        second = data[position + 1]
+        length = second & 0x7F
+        size = 2 + {126: 2, 127: 8}.get(length, 0)
+        if available < size:
+            return self._hold(data, position, size)
+        if size > 2:
+            length = int.from_bytes(data[position + 2 : position + size], "big")
+        self._passing = size + (4 if second & 0x80 else 0) + length
+        if data[position] & 0x0F == _CLOSE:
+            # RFC 6455, 5.4: "Control frames MAY be injected in the middle of a fragmented message." The package
+            # calls a close frame there a protocol error; it is a close frame like any other.
+            self._protocol.current_size = None
+        return position
+
+    def _pass_on(self, data: bytes, position: int) -> int:
+        stop = min(position + self._passing, len(data))
+        self._passing -= stop - position
+        self._feed(data[position:stop])
+        return stop
+
+    def _feed(self, data: bytes) -> None:
+        protocol = self._protocol
+        if protocol.reader.eof:
+            return
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if isinstance(event, Frame):
+                self._receive_frame(event)
+            else:
+                self._receive_handshake(event)
+
+    def _receive_frame(self, frame: Frame) -> None:
+        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            return  # control frames: the package has answered
+        if frame.opcode is not Opcode.CONT:
+            self._fragments_binary = frame.opcode is Opcode.BINARY
+        if not self._fragments_binary:
+            try:
+                self._utf8.decode(bytes(frame.data), frame.fin)
+            except UnicodeDecodeError as error:
+                self._fail_utf8(error)
+                return
+        self._fragments += frame.data
+        if frame.fin:
+            message = bytes(self._fragments)
+            self._fragments.clear()
+            self._messages.append(BinaryMessage(message) if self._fragments_binary else message)
+
+    def _receive_handshake(self, event: Request | Response) -> None:
+        raise NotImplementedError
+
+    def _fail_utf8(self, error: UnicodeDecodeError) -> None:
+        self._protocol.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+        self._protocol.parser_exc = error
+
+
+class _Client(ClientProtocol):
+    """The package's client with its masks and key drawn from an injected source."""
+
+    def __init__(self, url: str, max_size: int, random_bytes: Callable[[int], bytes] | None) -> None:
+        super().__init__(parse_uri(url), max_size=max_size, logger=_QUIET)
+        self.random_bytes = random_bytes
+        if random_bytes is not None:
+            self.key = base64.b64encode(random_bytes(16)).decode()
+
+    def send_frame(self, frame: Frame) -> None:
+        if self.random_bytes is None:
+            super().send_frame(frame)
+            return
+        # The same frame without a mask has the same header but for the mask bit.
+        mask = self.random_bytes(4)
+        plain = frame.serialize(mask=False)
+        head = len(plain) - len(frame.data)
+        self.writes.append(plain[:1] + bytes([plain[1] | 0x80]) + plain[2:head] + mask + apply_mask(frame.data, mask))
+
+
+class WebSocketClient(_WebSocket):
+    """The client's end.
+
+    Arguments:
+        url: "ws://..." or "wss://...", with the path.
+        max_size: largest message accepted, in bytes.
+        random_bytes: source of masks and key, for reproducible bytes; None: the system's, as the package draws it.
+    """
+
+    def __init__(self, url: str, *, max_size: int, random_bytes: Callable[[int], bytes] | None = None) -> None:
+        super().__init__(_Client(url, max_size, random_bytes), max_size, masked=False)
+        self.response_headers: list[tuple[str, str]] = []
+        """HTTP headers of the server's answer, once it came."""
+
+    def connect(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Send the opening handshake, with further HTTP headers."""
+        request = self._protocol.connect()
+        for name, value in headers:
+            request.headers[name] = value
+        self._protocol.send_request(request)
+
+    @property
+    def handshake_error(self) -> HandshakeError | None:
+        """Why the opening handshake failed, or None while it has not."""
+        error = self._protocol.handshake_exc
+        if error is None:
+            return None
+        if isinstance(error, InvalidStatus):
+            response = error.response
+            phrase = f" {response.reason_phrase}" if response.reason_phrase else ""
+            text = f"the opening handshake was answered HTTP {response.status_code}{phrase} instead of 101"
+            return HandshakeError(text, response.status_code, bytes(response.body or b""))
+        if isinstance(error.__cause__, EOFError):
+            return HandshakeError("the server closed the connection during the opening handshake")
+        return HandshakeError(f"the opening handshake failed: {error}")
+
+    def _receive_handshake(self, event: Request | Response) -> None:
+        assert isinstance(event, Response)
+        self.response_headers = list(event.headers.raw_items())
+
+
+class WebSocketServer(_WebSocket):
+    """The server's end. It accepts every proper opening handshake, unless `on_request` says otherwise.
+
+    Arguments:
+        max_size: largest message accepted, in bytes.
+        on_request: called with path and headers of the request; returns the HTTP status to answer with (101 to
+            accept) and further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_size: int,
+        on_request: Callable[[str, list[tuple[str, str]]], tuple[int, list[tuple[str, str]]]],
+    ) -> None:
+        super().__init__(ServerProtocol(max_size=max_size, logger=_QUIET), max_size, masked=True)
+        self._on_request = on_request
+
+    @property
+    def ends_connection(self) -> bool:
+        """Whether the TCP connection is to be closed once everything is written; the server closes it first."""
+        return bool(self._protocol.eof_sent)
+
+    def send_ping(self, payload: bytes = b"") -> None:
+        """Send an RFC 6455 ping. Legal while `is_open`."""
+        self._protocol.send_ping(payload)
+
+    def _receive_handshake(self, event: Request | Response) -> None:
+        assert isinstance(event, Request)
+        protocol = self._protocol
+        status, headers = self._on_request(event.path, list(event.headers.raw_items()))
+        response = protocol.accept(event) if status == 101 else protocol.reject(status, f"HTTP {status}\n")
+        for name, value in headers:
+            response.headers[name] = value
+        protocol.send_response(response)
