@@ -1,6 +1,7 @@
 """Where to connect.
 
-Source: official page 0E ("운영 도메인", "모의투자 도메인 … KRX만 지원가능", "URL"). The US market has a socket of its own.
+Source: official page 0E ("운영 도메인", "모의투자 도메인 … KRX만 지원가능", "URL"). The US market has a socket of
+its own.
 """
 
 from __future__ import annotations

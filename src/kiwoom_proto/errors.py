@@ -138,6 +138,15 @@ class RequestRefused(KiwoomError):
         return f"{text}: {self.message}" if self.message else text
 
 
+_PHASES = {
+    "open": "the opening handshake did not finish",
+    "login": "the LOGIN was not answered",
+    "ack": "a request was not acknowledged",
+    "idle": "nothing was received",
+    "close": "the closing handshake did not finish",
+}
+
+
 class DeadlineExceeded(KiwoomError, TimeoutError):
     """A phase of the connection took too long.
 
@@ -146,21 +155,13 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
         seconds: the limit, as configured.
     """
 
-    _WHAT = {
-        "open": "the opening handshake did not finish",
-        "login": "the LOGIN was not answered",
-        "ack": "a request was not acknowledged",
-        "idle": "nothing was received",
-        "close": "the closing handshake did not finish",
-    }
-
     def __init__(self, phase: str, seconds: float) -> None:
         super().__init__(phase, seconds)
         self.phase = phase
         self.seconds = seconds
 
     def __str__(self) -> str:
-        return f"{self._WHAT[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
+        return f"{_PHASES[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
 
 
 class ClosedByPeer(KiwoomError):
