@@ -57,6 +57,7 @@ from .errors import (
     RemoteProtocolError,
     RequestRefused,
     ReturnCode,
+    TransportError,
     explain_code,
 )
 
@@ -119,5 +120,6 @@ __all__ = (
     "RemoteProtocolError",
     "RequestRefused",
     "ReturnCode",
+    "TransportError",
     "explain_code",
 )

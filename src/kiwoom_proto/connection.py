@@ -23,7 +23,7 @@ from collections.abc import Callable
 from .config import ClientConfig
 from .conversation import CLOSED, CLOSING, CONNECTING, ConnectionState, Conversation
 from .endpoint import Endpoint
-from .errors import LocalProtocolError, RemoteProtocolError
+from .errors import LocalProtocolError, RemoteProtocolError, TransportError
 from .headers import RequestHeader, ResponseHeader
 from .websocket import WebSocketClient
 
@@ -59,7 +59,7 @@ class ClientConnection(Conversation):
 
     connect.__doc__ = Conversation.connect.__doc__
 
-    def receive_data(self, data: bytes, received_at: int = 0) -> None:
+    def receive_data(self, data: bytes | bytearray, received_at: int = 0) -> None:
         """Take bytes from the network. Never raises for what they hold; after the end they are ignored.
 
         Arguments:
@@ -84,13 +84,20 @@ class ClientConnection(Conversation):
             super()._start_closing(1000, "", now)
         self._close_answered = websocket.close_received is not None
 
-    def receive_eof(self) -> None:
-        """Take the end of the stream. Repeating it does nothing."""
+    def receive_eof(self, error: str | None = None) -> None:
+        """Take the end of the stream. Repeating it does nothing.
+
+        Arguments:
+            error: what the network said, where it failed: "connection refused"; None for a plain end.
+        """
         if self._state is CLOSED:
             return
         self._websocket.receive_eof()
-        if self._state is CONNECTING:
-            self._error = self._websocket.handshake_error
+        if self._error is None and not self._close_answered:
+            if error is not None:
+                self._error = TransportError(error)
+            elif self._state is CONNECTING:
+                self._error = self._websocket.handshake_error
         self._end()
 
     def data_to_send(self) -> bytes:

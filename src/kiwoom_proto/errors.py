@@ -10,6 +10,7 @@ Three families, told apart by whose fault it is:
     ├── LoginRefused           the LOGIN reply said no
     ├── RequestRefused         a reply to REG or REMOVE said no
     ├── DeadlineExceeded       a phase of the connection took longer than configured
+    ├── TransportError         the network failed: no such host, refused, reset, TLS
     ├── ClosedByPeer           the other side ended the connection
     ├── BufferOverflow         the consumer was too slow for the policy it chose
     └── ConnectionLost         the connection ended and you had not asked for it
@@ -39,6 +40,7 @@ __all__ = (
     "LoginRefused",
     "RequestRefused",
     "DeadlineExceeded",
+    "TransportError",
     "ClosedByPeer",
     "BufferOverflow",
     "ConnectionLost",
@@ -162,6 +164,10 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
 
     def __str__(self) -> str:
         return f"{_PHASES[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
+
+
+class TransportError(KiwoomError):
+    """The network failed: no such host, refused, reset, TLS not to be verified ..."""
 
 
 class ClosedByPeer(KiwoomError):

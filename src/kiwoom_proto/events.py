@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import attrs
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
-from .errors import RETURN_CODES, KiwoomError
+from .errors import RETURN_CODES, ClosedByPeer, KiwoomError
 from .headers import ResponseHeader
 from .record import Record
 from .requests import Request
@@ -149,7 +149,8 @@ class Closed:
         if self.system is not None:
             parts.append(f"the server said {self.system.code} ({self.system.meaning})")
         if self.code == 1006:
-            parts.append("no close frame was received")
+            if self.error is None or isinstance(self.error, ClosedByPeer):
+                parts.append("no close frame was received")
         else:
             parts.append(f"received {_close_text(self.code)}" + (f' "{self.reason}"' if self.reason else ""))
         if self.sent_code is not None:

@@ -186,7 +186,7 @@ class ServerConnection:
 
     # What the driver does.
 
-    def receive_data(self, data: bytes) -> None:
+    def receive_data(self, data: bytes | bytearray) -> None:
         """Take bytes from the network. Never raises for what they hold; after the end they are ignored."""
         if self._state is CLOSED:
             return

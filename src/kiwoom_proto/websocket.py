@@ -64,7 +64,7 @@ class _WebSocket:
         self._protocol = protocol
         self._max_size = max_size
         self._masked = masked  # whether the peer's frames are: then none of them is fast
-        self._head_tail = b""  # the last bytes of the handshake seen, in which its end may have begun
+        self._head_tail: bytes | None = b""  # the last bytes of the handshake's head, in which its end may have begun
         self._held = bytearray()  # the beginning of a frame, held back until it is whole
         self._needed = 0  # how long `_held` must get
         self._passing = 0  # bytes of the current frame that still go to the package
@@ -103,7 +103,7 @@ class _WebSocket:
         """What the peer did wrong after the handshake, or None."""
         return cast("Exception | None", self._protocol.parser_exc)
 
-    def receive_data(self, data: bytes) -> list[bytes]:
+    def receive_data(self, data: bytes | bytearray) -> list[bytes]:
         """Take bytes from the network; return the whole messages they complete, in order. Never raises for them."""
         if self._held:
             if len(self._held) + len(data) < self._needed:
@@ -117,14 +117,14 @@ class _WebSocket:
         position = 0
         protocol = self._protocol
         while 0 <= position < len(data):
-            if protocol.state is not OPEN:
+            if protocol.state is CONNECTING or protocol.state is CLOSED:
                 position = self._receive_outside(data, position)
             elif self._passing:
                 position = self._pass_on(data, position)
             else:
-                if protocol.current_size is None and not self._masked:
+                if protocol.state is OPEN and protocol.current_size is None and not self._masked:
                     position = self._slice_text_frames(data, position)
-                if 0 <= position < len(data) and protocol.state is OPEN:
+                if 0 <= position < len(data):
                     position = self._begin_passing(data, position)
         return messages
 
@@ -190,14 +190,14 @@ class _WebSocket:
         return -1
 
     def _receive_outside(self, data: bytes, position: int) -> int:
-        """Hand over what is no frame to be looked at: the handshake up to its end, or anything after the close."""
+        """Hand over what is no frame to be looked at: the handshake up to its end, or anything after the end."""
         cut = len(data)
-        if self._protocol.state is CONNECTING:
+        if self._head_tail is not None:
             window = self._head_tail + data[position:]
             found = window.find(_END_OF_HEAD)
             if found >= 0:
                 cut = position + found + len(_END_OF_HEAD) - len(self._head_tail)
-            self._head_tail = window[-len(_END_OF_HEAD) + 1 :] if found < 0 else b""
+            self._head_tail = window[-len(_END_OF_HEAD) + 1 :] if found < 0 else None
         self._feed(data[position:cut])
         return cut
 
@@ -314,7 +314,7 @@ class WebSocketClient(_WebSocket):
             phrase = f" {response.reason_phrase}" if response.reason_phrase else ""
             text = f"the opening handshake was answered HTTP {response.status_code}{phrase} instead of 101"
             return HandshakeError(text, response.status_code, bytes(response.body or b""))
-        if isinstance(error.__cause__, EOFError):
+        if isinstance(error.__cause__, EOFError) and self._protocol.reader.eof:
             return HandshakeError("the server closed the connection during the opening handshake")
         return HandshakeError(f"the opening handshake failed: {error}")
 
@@ -353,8 +353,11 @@ class WebSocketServer(_WebSocket):
     def _receive_handshake(self, event: Request | Response) -> None:
         assert isinstance(event, Request)
         protocol = self._protocol
-        status, headers = self._on_request(event.path, list(event.headers.raw_items()))
-        response = protocol.accept(event) if status == 101 else protocol.reject(status, f"HTTP {status}\n")
-        for name, value in headers:
-            response.headers[name] = value
+        response = protocol.accept(event)
+        if response.status_code == 101:
+            status, headers = self._on_request(event.path, list(event.headers.raw_items()))
+            if status != 101:
+                response = protocol.reject(status, f"HTTP {status}\n")
+            for name, value in headers:
+                response.headers[name] = value
         protocol.send_response(response)

@@ -1,0 +1,296 @@
+"""connect and Client on asyncio (by way of anyio): a socket, three small tasks, and no decision of the protocol's.
+
+Whatever happened (bytes, a deadline, a call), `_pump` does the same: take what the connection has to say and to send,
+wake whoever waits for it, and wake the timer if its deadline moved nearer. Reading never waits for the consumer or for
+writing, so neither can keep a PING from being answered.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.abc
+from anyio.lowlevel import checkpoint
+
+from kiwoom_proto import (
+    ClientConfig,
+    ClientConnection,
+    ConnectionState,
+    Endpoint,
+    Event,
+    Record,
+    Reg,
+    Remove,
+    Request,
+    RequestHeader,
+    ResponseHeader,
+    Symbol,
+)
+from kiwoom_proto.buffer import BufferStats
+from kiwoom_proto.feed import Feed
+
+__all__ = ("Client", "connect")
+
+READ_SIZE = 65_536
+
+
+@asynccontextmanager
+async def connect(
+    endpoint: Endpoint,
+    *,
+    token: str | Callable[[], Awaitable[str]],
+    config: ClientConfig | None = None,
+    header: RequestHeader | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> AsyncGenerator[Client]:
+    """Connect, log in, and yield a `Client`; leaving the block closes.
+
+    Arguments:
+        endpoint: PRODUCTION, MOCK, or one of your own.
+        token: the access token, without "Bearer", or an async callable that returns it.
+        config: deadlines, limits, and what to do when the consumer is slow.
+        header: header elements for the opening handshake; none are needed.
+        ssl_context: for TLS; None verifies against the system's trust store.
+
+    Raises:
+        LoginRefused: the server refused the token.
+        ConnectionLost: the connection could not be made, or ended before the login was done; its `closed` tells why.
+        LocalProtocolError: an argument cannot be right.
+    """
+    connection = ClientConnection(endpoint, config, clock=anyio.current_time)
+    connection.connect(token if isinstance(token, str) else await token(), header)
+    client = Client(connection)
+    failure: BaseException | None = None
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client._run, ssl_context)
+            try:
+                await client._logged_in()
+                yield client
+                await client.aclose()
+            finally:
+                tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # The user's own exception, not a group of one: the tasks in here raise nothing but their cancellation.
+        if len(group.exceptions) > 1:
+            raise
+        failure = group.exceptions[0]
+    if failure is not None:
+        raise failure
+
+
+class Client:
+    """A connection that is logged in. Made by `connect`.
+
+    Iterate it for the rows (`Record` and subclasses), notices, and whatever could not be understood, in order. The
+    iteration ends after `aclose`; it raises ConnectionLost when the connection is lost and BufferOverflow when the
+    consumer was too slow for its policy, both after everything received before was delivered, `Closed` last.
+    """
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._feed = Feed(connection)
+        self._batch: list[Event] = []  # newest first, so that the oldest is cheap to take
+        self._changed = anyio.Event()  # something happened that a waiting call may be waiting for
+        self._has_outgoing = anyio.Event()
+        self._deadline_moved = anyio.Event()
+        self._armed = math.inf
+        self._dialling = anyio.CancelScope()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is connected to."""
+        return self._connection.endpoint
+
+    @property
+    def header(self) -> ResponseHeader | None:
+        """The documented header elements of the server's answer to the opening handshake."""
+        return self._connection.header
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands."""
+        return self._connection.state
+
+    def stats(self) -> BufferStats:
+        """Return what became of the events so far."""
+        return self._feed.stats()
+
+    async def subscribe(
+        self, type: str | type[Record], *items: str | Symbol, group: str = "1", replace: bool = False
+    ) -> Request:
+        """Register items for one real-time type and wait until the server has acknowledged it.
+
+        Arguments:
+            type: a class of the catalogue, or a type code: "0E".
+            items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
+            group: group number (grp_no), at most 4 characters.
+            replace: drop earlier registrations (refresh "0").
+
+        Raises:
+            RequestRefused: the server refused it.
+            ConnectionLost: the connection ended first.
+            LocalProtocolError: an argument cannot be right; nothing was sent.
+        """
+        self._feed.check_open()
+        return await self._replied(self._connection.subscribe(type, *items, group=group, replace=replace))
+
+    async def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
+        """Remove registrations and wait until the server has acknowledged it. As `subscribe`."""
+        self._feed.check_open()
+        return await self._replied(self._connection.unsubscribe(type, *items, group=group))
+
+    async def request(self, message: Reg | Remove) -> Request:
+        """Send a REG or REMOVE of your own making and wait for its acknowledgement. Errors as `subscribe`."""
+        self._feed.check_open()
+        return await self._replied(self._connection.request(message))
+
+    async def aclose(self) -> None:
+        """Close, and wait until it is done: at most `close_timeout`. What was received can still be iterated."""
+        self._feed.close()
+        self._pump()
+        while self._feed.closed is None:
+            await self._changed.wait()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        if not self._batch:
+            await self._refill()
+        return self._batch.pop()
+
+    def __repr__(self) -> str:
+        return f"<Client {self.endpoint}, {self.state.value}>"
+
+    # Waiting.
+
+    async def _refill(self) -> None:
+        await checkpoint()  # once a batch, so that a busy feed cannot starve the rest of the program
+        while not (events := self._feed.take()):
+            if self._feed.closed is not None:
+                error = self._feed.end()
+                if error is not None:
+                    raise error
+                raise StopAsyncIteration
+            await self._changed.wait()
+        events.reverse()
+        self._batch[:0] = events  # another task may be iterating too
+
+    async def _replied(self, request: Request) -> Request:
+        self._feed.expect(request)
+        try:
+            self._pump()
+            while not self._feed.reply(request):
+                await self._changed.wait()
+        finally:
+            self._feed.forget(request)
+        return request
+
+    async def _logged_in(self) -> None:
+        while not self._feed.check_login():
+            await self._changed.wait()
+
+    # The pump and its three tasks.
+
+    def _pump(self) -> None:
+        self._feed.collect()
+        self._changed.set()
+        self._changed = anyio.Event()
+        if self._feed.outgoing or self._feed.closed is not None:
+            self._has_outgoing.set()
+        if self._feed.closed is not None:
+            self._dialling.cancel()
+        timeout = self._connection.next_timeout()
+        if timeout is not None and timeout < self._armed:
+            self._deadline_moved.set()
+
+    async def _run(self, ssl_context: ssl.SSLContext | None) -> None:
+        """Dial, then read, write and watch the clock until the connection is over."""
+        self._pump()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch_clock)
+            stream = None
+            try:
+                with self._dialling:
+                    stream = await _dial(self.endpoint, ssl_context)
+            except (OSError, ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
+                self._connection.receive_eof(f"could not connect to {self.endpoint}: {_describe(error)}")
+                self._pump()
+            if stream is not None:
+                try:
+                    tasks.start_soon(self._read, stream)
+                    await self._write(stream)
+                finally:
+                    await anyio.aclose_forcefully(stream)
+            tasks.cancel_scope.cancel()
+
+    async def _read(self, stream: anyio.abc.ByteStream) -> None:
+        connection = self._connection
+        while self._feed.closed is None:
+            try:
+                data = await stream.receive(READ_SIZE)
+            except anyio.EndOfStream:
+                connection.receive_eof()
+            except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+                connection.receive_eof(_describe(error))
+            else:
+                connection.receive_data(data, time.time_ns())
+            self._pump()
+
+    async def _write(self, stream: anyio.abc.ByteStream) -> None:
+        outgoing = self._feed.outgoing
+        while True:
+            if outgoing:
+                data = bytes(outgoing)
+                outgoing.clear()
+                try:
+                    await stream.send(data)
+                except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+                    self._connection.receive_eof(_describe(error))
+                    self._pump()
+                    return
+            elif self._feed.closed is not None:
+                return
+            else:
+                self._has_outgoing = anyio.Event()
+                await self._has_outgoing.wait()
+
+    async def _watch_clock(self) -> None:
+        while self._feed.closed is None:
+            timeout = self._connection.next_timeout()
+            self._armed = math.inf if timeout is None else timeout
+            self._deadline_moved = anyio.Event()
+            with anyio.CancelScope(deadline=self._armed):
+                await self._deadline_moved.wait()
+                continue
+            self._connection.handle_timeout()
+            self._pump()
+
+
+async def _dial(endpoint: Endpoint, ssl_context: ssl.SSLContext | None) -> anyio.abc.ByteStream:
+    if not endpoint.secure:
+        return await anyio.connect_tcp(endpoint.host, endpoint.port)
+    context = ssl.create_default_context() if ssl_context is None else ssl_context
+    return await anyio.connect_tcp(
+        endpoint.host,
+        endpoint.port,
+        tls=True,
+        ssl_context=context,
+        tls_standard_compatible=False,
+        tls_hostname=endpoint.host,
+    )
+
+
+def _describe(error: BaseException) -> str:
+    """The cause that tells something: anyio wraps what the system said."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, ExceptionGroup):
+        return _describe(error.exceptions[0])
+    return str(error) or type(error).__name__

@@ -1,0 +1,150 @@
+"""serve on asyncio (by way of anyio): a simulated exchange on a port."""
+
+from __future__ import annotations
+
+import math
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.abc
+from anyio.streams.tls import TLSStream
+
+from kiwoom_proto import ConnectionState, Endpoint
+from kiwoom_proto.simulator import Exchange, Peer
+
+__all__ = ("Server", "serve")
+
+READ_SIZE = 65_536
+PATH = "/api/dostk/websocket"
+
+
+@asynccontextmanager
+async def serve(
+    exchange: Exchange, *, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None
+) -> AsyncGenerator[Server]:
+    """Put a simulated exchange on a port, until the block is left.
+
+    Arguments:
+        exchange: what answers. It can be put on a port once.
+        host: address to listen on; other machines can reach it where it is not a loopback address.
+        port: 0 for any free one.
+        ssl_context: for TLS, with a certificate; None serves without TLS.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    server = Server(exchange, host, ssl_context)
+    failure: BaseException | None = None
+    try:
+        async with await anyio.create_tcp_listener(local_host=host, local_port=port) as listener:
+            server._set_port(listener.extra(anyio.abc.SocketAttribute.local_port))
+            exchange.run_on(anyio.current_time, server._pump)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(server._watch_clock)
+                tasks.start_soon(listener.serve, server._handle)
+                try:
+                    yield server
+                finally:
+                    tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        failure = group.exceptions[0]
+    if failure is not None:
+        raise failure
+
+
+class Server:
+    """An exchange that listens. Made by `serve`.
+
+    Attributes:
+        exchange: what answers; its faults can be used at any time.
+        endpoint: where to connect to.
+    """
+
+    def __init__(self, exchange: Exchange, host: str, ssl_context: ssl.SSLContext | None) -> None:
+        self.exchange = exchange
+        self._host = f"[{host}]" if ":" in host else host
+        self._ssl_context = ssl_context
+        self._links: set[_Link] = set()
+        self._deadline_moved = anyio.Event()
+        self._armed = math.inf
+
+    def _set_port(self, port: int) -> None:
+        scheme = "ws" if self._ssl_context is None else "wss"
+        self.endpoint = Endpoint(f"{scheme}://{self._host}:{port}{PATH}", mock=self.exchange.mock)
+
+    def _pump(self) -> None:
+        """Something happened: any connection may have something to send, and the deadline may have moved."""
+        for link in self._links:
+            link.changed.set()
+        timeout = self.exchange.next_timeout()
+        if timeout is not None and timeout < self._armed:
+            self._deadline_moved.set()
+
+    async def _watch_clock(self) -> None:
+        while True:
+            timeout = self.exchange.next_timeout()
+            self._armed = math.inf if timeout is None else timeout
+            self._deadline_moved = anyio.Event()
+            with anyio.CancelScope(deadline=self._armed):
+                await self._deadline_moved.wait()
+                continue
+            self.exchange.handle_timeout()
+            self._pump()
+
+    async def _handle(self, stream: anyio.abc.ByteStream) -> None:
+        if self._ssl_context is not None:
+            try:
+                with anyio.fail_after(10):
+                    stream = await TLSStream.wrap(
+                        stream, server_side=True, ssl_context=self._ssl_context, standard_compatible=False
+                    )
+            except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):
+                await anyio.aclose_forcefully(stream)
+                return
+        link = _Link(self.exchange.connect())
+        self._links.add(link)
+        self._pump()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._read, stream, link.peer)
+                await self._write(stream, link)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._links.discard(link)
+            link.peer.receive_eof()
+            await anyio.aclose_forcefully(stream)
+
+    async def _read(self, stream: anyio.abc.ByteStream, peer: Peer) -> None:
+        while peer.state is not ConnectionState.CLOSED:
+            try:
+                data = await stream.receive(READ_SIZE)
+            except (OSError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                peer.receive_eof()
+            else:
+                peer.receive_data(data)
+            self._pump()
+
+    async def _write(self, stream: anyio.abc.ByteStream, link: _Link) -> None:
+        peer = link.peer
+        while True:
+            link.changed = anyio.Event()
+            try:
+                while data := peer.data_to_send():
+                    await stream.send(data)
+            except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                peer.receive_eof()
+            if peer.state is ConnectionState.CLOSED:
+                return
+            await link.changed.wait()
+
+
+class _Link:
+    """One client's connection, and whether something happened that its writer should look at."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.changed = anyio.Event()

@@ -1,0 +1,11 @@
+"""A simulated Kiwoom, without I/O: seeded, deterministic, and able to misbehave on demand.
+
+It answers as the live server was measured to (sources in `exchange`), so a program can be tried and tested without an
+account. `kiwoom_trio.serve` and `kiwoom_asyncio.serve` put it on a loopback port; `testing.ConnectionPair` joins it to
+a client in memory.
+"""
+
+from .exchange import Exchange, Faults, Peer
+from .market import Market
+
+__all__ = ("Exchange", "Faults", "Market", "Peer")

@@ -1,0 +1,19 @@
+"""The Kiwoom real-time feed on trio: `connect` to it, `serve` a simulated one.
+
+    async with kiwoom_trio.connect(MOCK, token=token) as client:
+        await client.subscribe(AfterHoursQuote, "005930", "000660")
+        async for event in client:
+            ...
+
+Same names and behaviour as `kiwoom_asyncio`.
+"""
+
+try:
+    import trio as _trio  # noqa: F401  # only to say what is missing before anything else does
+except ImportError:
+    raise ImportError("kiwoom_trio needs trio: pip install 'kiwoom-proto[trio]'") from None
+
+from .client import Client, connect
+from .server import Server, serve
+
+__all__ = ("Client", "Server", "connect", "serve")

@@ -1,0 +1,151 @@
+"""serve on trio: a simulated exchange on a port."""
+
+from __future__ import annotations
+
+import math
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import trio
+
+from kiwoom_proto import ConnectionState, Endpoint
+from kiwoom_proto.simulator import Exchange, Peer
+
+__all__ = ("Server", "serve")
+
+READ_SIZE = 65_536
+PATH = "/api/dostk/websocket"
+
+
+@asynccontextmanager
+async def serve(
+    exchange: Exchange, *, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None
+) -> AsyncGenerator[Server]:
+    """Put a simulated exchange on a port, until the block is left.
+
+    Arguments:
+        exchange: what answers. It can be put on a port once.
+        host: address to listen on; other machines can reach it where it is not a loopback address.
+        port: 0 for any free one.
+        ssl_context: for TLS, with a certificate; None serves without TLS.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    server = Server(exchange, host, ssl_context)
+    failure: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(port, host=host)
+            server._set_port(listeners[0].socket.getsockname()[1])
+            exchange.run_on(trio.current_time, server._pump)
+            nursery.start_soon(server._watch_clock)
+            nursery.start_soon(trio.serve_listeners, server._handle, listeners)
+            try:
+                yield server
+            finally:
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        rest = group.split(trio.Cancelled)[1]
+        if rest is None or len(rest.exceptions) > 1:
+            raise
+        failure = rest.exceptions[0]
+    if failure is not None:
+        raise failure
+
+
+class Server:
+    """An exchange that listens. Made by `serve`.
+
+    Attributes:
+        exchange: what answers; its faults can be used at any time.
+        endpoint: where to connect to.
+    """
+
+    def __init__(self, exchange: Exchange, host: str, ssl_context: ssl.SSLContext | None) -> None:
+        self.exchange = exchange
+        self._host = f"[{host}]" if ":" in host else host
+        self._ssl_context = ssl_context
+        self._links: set[_Link] = set()
+        self._deadline_moved = trio.Event()
+        self._armed = math.inf
+
+    def _set_port(self, port: int) -> None:
+        scheme = "ws" if self._ssl_context is None else "wss"
+        self.endpoint = Endpoint(f"{scheme}://{self._host}:{port}{PATH}", mock=self.exchange.mock)
+
+    def _pump(self) -> None:
+        """Something happened: any connection may have something to send, and the deadline may have moved."""
+        for link in self._links:
+            link.changed.set()
+        timeout = self.exchange.next_timeout()
+        if timeout is not None and timeout < self._armed:
+            self._deadline_moved.set()
+
+    async def _watch_clock(self) -> None:
+        while True:
+            timeout = self.exchange.next_timeout()
+            self._armed = math.inf if timeout is None else timeout
+            self._deadline_moved = trio.Event()
+            with trio.CancelScope(deadline=self._armed):
+                await self._deadline_moved.wait()
+                continue
+            self.exchange.handle_timeout()
+            self._pump()
+
+    async def _handle(self, stream: trio.abc.Stream) -> None:
+        if self._ssl_context is not None:
+            tls = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
+            try:
+                with trio.fail_after(10):
+                    await tls.do_handshake()
+            except (OSError, trio.TooSlowError, trio.BrokenResourceError):
+                await trio.aclose_forcefully(stream)
+                return
+            stream = tls
+        link = _Link(self.exchange.connect())
+        self._links.add(link)
+        self._pump()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read, stream, link.peer)
+                await self._write(stream, link)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._links.discard(link)
+            link.peer.receive_eof()
+            await trio.aclose_forcefully(stream)
+
+    async def _read(self, stream: trio.abc.Stream, peer: Peer) -> None:
+        while peer.state is not ConnectionState.CLOSED:
+            try:
+                data = await stream.receive_some(READ_SIZE)
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                data = b""
+            if data:
+                peer.receive_data(data)
+            else:
+                peer.receive_eof()
+            self._pump()
+
+    async def _write(self, stream: trio.abc.Stream, link: _Link) -> None:
+        peer = link.peer
+        while True:
+            link.changed = trio.Event()
+            try:
+                while data := peer.data_to_send():
+                    await stream.send_all(data)
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                peer.receive_eof()
+            if peer.state is ConnectionState.CLOSED:
+                return
+            await link.changed.wait()
+
+
+class _Link:
+    """One client's connection, and whether something happened that its writer should look at."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.changed = trio.Event()
