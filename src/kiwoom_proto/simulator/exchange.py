@@ -214,7 +214,8 @@ class Exchange:
             return
         # One stock is one book, however many clients look at it. A dict, for an order that does not vary.
         wanted = dict.fromkeys(pair for peer in peers for pair in peer.pairs())
-        rows = self._market.rows(when - self._opened_at, wanted)
+        until = when - self._opened_at
+        rows = self._market.rows(until - BATCH_INTERVAL, until, wanted)
         for peer in peers:
             pairs = peer.pairs()
             peer._send_rows([row for row in rows if (row.type, row.item) in pairs])

@@ -28,6 +28,9 @@ SESSIONS = (
 TYPICAL_QUANTITY = 20_000
 """Around which a total moves, in shares."""
 
+SETTLED_AFTER = 600
+"""Seconds of a session after which as much rests as ever."""
+
 
 def _seconds(time: datetime.time) -> int:
     return time.hour * 3600 + time.minute * 60 + time.second
@@ -60,8 +63,9 @@ class Market:
         self._rate = rate
         self._books: dict[str, _AfterHoursBook] = {}
 
-    def session(self, now: float) -> tuple[int, datetime.time]:
-        """Return the number of the session `now` is in, counted from the first day, and the time of day."""
+    def session(self, now: float) -> tuple[int, datetime.time, int]:
+        """Return the session that `now` is in: its number, counted from the first day; the time of day; and for how
+        many seconds it has been going."""
         day, within = divmod(int(self._offset + now), _TRADING_SECONDS)
         number = 0
         while within >= _SPANS[number][1] - _SPANS[number][0]:
@@ -69,10 +73,10 @@ class Market:
             number += 1
         minutes, second = divmod(_SPANS[number][0] + within, 60)
         hour, minute = divmod(minutes, 60)
-        return day * len(_SPANS) + number, datetime.time(hour, minute, second)
+        return day * len(_SPANS) + number, datetime.time(hour, minute, second), within
 
-    def rows(self, now: float, wanted: Iterable[tuple[str, str]]) -> list[Row]:
-        """Return what happened up to `now`, oldest first, for the (type, item) pairs wanted.
+    def rows(self, since: float, now: float, wanted: Iterable[tuple[str, str]]) -> list[Row]:
+        """Return what happened after `since` and up to `now`, oldest first, for the (type, item) pairs wanted.
 
         Types other than 0E have no rows.
         """
@@ -83,7 +87,7 @@ class Market:
             book = self._books.get(item)
             if book is None:
                 book = self._books[item] = _AfterHoursBook(self, item, now)
-            due += book.rows(now)
+            due += [(at, row) for at, row in book.rows(now) if at > since]
         due.sort(key=lambda pair: pair[0])
         return [row for _, row in due]
 
@@ -95,15 +99,18 @@ class _AfterHoursBook:
         self._market = market
         self._item = item
         self._random = random.Random(f"{market._seed}/{item}")
-        self._session = market.session(now)[0]
-        self._ask = self._bid = 0
+        self._session, _, going_for = market.session(now)
+        # What has come to rest before anybody looked.
+        typical = TYPICAL_QUANTITY * min(1.0, going_for / SETTLED_AFTER)
+        self._ask = int(typical * self._random.lognormvariate(0, 0.8))
+        self._bid = int(typical * self._random.lognormvariate(0, 0.8))
         self._next_at = now + self._random.uniform(0.0, 1.0 / market._rate)
 
     def rows(self, now: float) -> list[tuple[float, Row]]:
         rows = []
         while self._next_at <= now:
             at = self._next_at
-            session, time = self._market.session(at)
+            session, time, _ = self._market.session(at)
             if session != self._session:
                 self._session = session
                 if self._ask or self._bid:

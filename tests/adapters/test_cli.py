@@ -1,0 +1,212 @@
+"""The kiwoom-proto command, run as a user runs it: a process of its own, its output and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+TOKEN = "S3CRET-t0ken"
+COMMAND = (sys.executable, "-m", "kiwoom_asyncio.cli")
+
+
+def run(*words: str, token: str | None = TOKEN, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COMMAND, *words], env=environment(token), capture_output=True, text=True, encoding="utf-8", timeout=timeout
+    )
+    assert TOKEN not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def environment(token: str | None) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != "KIWOOM_TOKEN"}
+    extra = {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
+    return inherited | extra | ({} if token is None else {"KIWOOM_TOKEN": token})
+
+
+@contextmanager
+def exchange(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A `kiwoom-proto serve` of our own; gives its URL."""
+    with subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", "--rate", "40", *words],
+        env=environment(None) | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().split()[-1], process
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with exchange() as (url, _):
+        yield url
+
+
+def test_demo_shows_a_table_and_says_how_many_rows_came() -> None:
+    done = run("demo", "--duration", "1.5", token=None)
+    assert done.returncode == 0
+    assert "주식시간외호가" in done.stdout
+    assert "삼성전자" in done.stdout
+    assert "rows came for 5 stocks" in done.stdout
+
+
+def test_stream_writes_one_json_object_a_line_when_piped(url: str) -> None:
+    done = run("stream", "0E", "005930", "000660", "--endpoint", url, "--count", "7")
+    assert done.returncode == 0
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(rows) == 7
+    assert {row["item"] for row in rows} <= {"005930", "000660"}
+    assert all(row["type"] == "0E" and isinstance(row["ask_quantity"], int) for row in rows)
+    assert done.stderr == ""
+
+
+def test_stream_ends_after_its_duration(url: str) -> None:
+    done = run("stream", "0E", "005930", "--endpoint", url, "--duration", "0.8")
+    assert done.returncode == 0
+    assert done.stdout.count("\n") > 3
+
+
+def test_stream_of_a_type_without_a_class_gives_every_fid_and_duration_holds_without_rows(url: str) -> None:
+    done = run("stream", "0B", "005930", "--endpoint", url, "--duration", "0.5")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_duration_holds_while_the_login_is_not_answered() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}/"
+        done = run("stream", "0E", "005930", "--endpoint", url, "--duration", "0.4")
+    assert done.returncode == 1
+    assert "--duration 0.4" in done.stderr
+
+
+def test_a_lost_connection_is_exit_code_1_and_says_why() -> None:
+    with (
+        exchange() as (url, server),
+        subprocess.Popen(
+            [*COMMAND, "stream", "0E", "005930", "--endpoint", url],
+            env=environment(TOKEN),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as client,
+    ):
+        assert client.stdout is not None
+        assert json.loads(client.stdout.readline())["item"] == "005930"
+        server.kill()
+        _, errors = client.communicate(timeout=10)
+    assert client.returncode == 1
+    assert "connection lost" in errors
+    assert "Traceback" not in errors
+
+
+def test_nobody_listening_is_exit_code_1() -> None:
+    done = run("stream", "0E", "005930", "--endpoint", "ws://127.0.0.1:9/")
+    assert done.returncode == 1
+    assert "could not connect to ws://127.0.0.1:9/" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["stream", "0E", "005930", "--endpoint"], ["serve", "--port", "0"]])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_is_exit_code_130_without_a_traceback(url: str, words: list[str]) -> None:
+    words = [*words, url] if words[-1] == "--endpoint" else words
+    with subprocess.Popen(
+        [*COMMAND, *words],
+        env=environment(TOKEN) | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert errors == "kiwoom-proto: interrupted\n"
+
+
+def test_a_reader_that_has_had_enough_ends_it_quietly(url: str) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "stream", "0E", "005930", "--endpoint", url],
+        env=environment(TOKEN),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=10) == 0
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "token", "complaint"),
+    [
+        (["stream"], TOKEN, "Missing argument 'TYPE'"),
+        (["stream", "0E", "005930"], None, "KIWOOM_TOKEN"),
+        (["stream", "0E", "005930"], f"Bearer {TOKEN}", "without 'Bearer '"),
+        (["stream", "0E"], TOKEN, "type 0E needs at least one"),
+        (["stream", "0EE", "005930"], TOKEN, "the limit is 2"),
+        (["stream", "0E", "x" * 101], TOKEN, "the limit is 100"),
+        (["stream", "0E", "005930_NX", "--endpoint", "mock"], TOKEN, "KRX only"),
+        (["stream", "0E", "005930", "--endpoint", "http://127.0.0.1/"], TOKEN, "Endpoint.url"),
+        (["stream", "0E", "005930", "--count", "0"], TOKEN, "--count"),
+        (["serve", "--start", "25:00"], None, "HH:MM"),
+        (["types", "0e"], None, "did you mean 0E"),
+        (["types", "zz"], None, "no type 'zz'"),
+        (["nonsense"], None, "No such command"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_names_what_is_wrong(
+    words: list[str], token: str | None, complaint: str
+) -> None:
+    done = run(*words, token=token)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stdout == ""
+
+
+def test_types_lists_the_catalogue_and_every_field_in_both_languages() -> None:
+    listing = run("types")
+    assert listing.returncode == 0
+    assert "AfterHoursQuote" in listing.stdout
+    fields = run("types", "0E")
+    assert fields.returncode == 0
+    for text in (
+        "21",
+        "호가시간",
+        "131",
+        "ask_quantity",
+        "시간외매도호가총잔량",
+        "136",
+        "bid_quantity_change",
+        "shares",
+    ):
+        assert text in fields.stdout
+
+
+@pytest.mark.parametrize("command", [[], ["demo"], ["stream"], ["serve"], ["types"]])
+def test_every_command_has_a_help_text(command: list[str]) -> None:
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: ")
+    assert command == ["demo"] or "kiwoom-proto" in done.stdout
+
+
+def test_help_texts_show_examples() -> None:
+    for command in ("stream", "serve", "types"):
+        assert "Example" in run(command, "--help").stdout
