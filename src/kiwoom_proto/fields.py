@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -112,6 +113,7 @@ def _text(text: str) -> str | None:
     return text.strip() or None
 
 
+@functools.lru_cache(maxsize=256)  # a feed runs through the seconds of the day; each comes many times
 def _clock_time(text: str) -> datetime.time | None:
     digits = text.strip()
     if len(digits) != 6 or not (digits.isascii() and digits.isdigit()):
@@ -180,6 +182,11 @@ class Field(Generic[T]):
     __slots__ = ("fid", "kind", "label", "name", "unit")
 
     def __init__(self, fid: str, kind: Kind[T], label: str = "", *, unit: str = "") -> None:
+        if not isinstance(kind, Kind):
+            # In a class body `price = Field("10", price)` hides the kind from the next line on.
+            raise TypeError(
+                f"field of FID {fid}: {kind!r} is no kind; where an attribute has a kind's name, write fields.price"
+            )
         self.fid = fid
         self.kind = kind
         self.label = label
