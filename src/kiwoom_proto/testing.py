@@ -87,6 +87,7 @@ class ConnectionPair(Generic[S]):
         if self._clock is None:
             raise ValueError("advance: needs the clock that both ends were made with")
         end = self._clock.now + seconds
+        self.exchange()
         while True:
             due = [time for end_ in (self.client, self.server) if (time := end_.next_timeout()) is not None]
             now = min(due, default=end)

@@ -1,0 +1,113 @@
+"""What the documents show is true: their Python runs, their links lead somewhere, their diagrams are current."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import re
+import runpy
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import kiwoom_asyncio
+import kiwoom_proto
+from kiwoom_proto.simulator import Exchange
+
+ROOT = pathlib.Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+BLOCKS = [
+    pytest.param(block, id=f"{path.name}-{index}")
+    for path in DOCUMENTS
+    for index, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL))
+]
+
+
+class EnoughSeen(Exception):
+    """A block that goes on for ever has printed enough."""
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[kiwoom_proto.Endpoint]:
+    """A simulated exchange on a loop in another thread, so that a block can block."""
+    started: threading.Event = threading.Event()
+    found: dict[str, Any] = {}
+
+    async def main() -> None:
+        async with kiwoom_asyncio.serve(Exchange(seed=1, rate=50)) as server:
+            found.update(endpoint=server.endpoint, loop=asyncio.get_running_loop(), over=asyncio.Event())
+            started.set()
+            await found["over"].wait()
+
+    thread = threading.Thread(target=asyncio.run, args=[main()])
+    thread.start()
+    assert started.wait(10)
+    yield found["endpoint"]
+    found["loop"].call_soon_threadsafe(found["over"].set)
+    thread.join(10)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_python_blocks_run_and_print(
+    block: str, endpoint: kiwoom_proto.Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIWOOM_TOKEN", "token")
+    monkeypatch.setattr(kiwoom_proto, "PRODUCTION", endpoint)
+    printed: list[str] = []
+
+    def show(*values: object) -> None:
+        printed.append(" ".join(map(str, values)))
+        if len(printed) >= 8:
+            raise EnoughSeen
+
+    try:
+        exec(compile(block, "document", "exec"), {"__name__": "__main__", "print": show})
+    except EnoughSeen:
+        pass
+    assert any("005930" in line for line in printed)
+
+
+def test_there_are_blocks_in_both_readmes() -> None:
+    counts = [len(re.findall("```python", (ROOT / name).read_text(encoding="utf-8"))) for name in READMES]
+    assert counts == [3, 3]
+
+
+READMES = ("README.md", "README.ko.md")
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    english, korean = (re.findall(r"^(make \w+|kiwoom-proto \w+|\.venv\S+ \S+)", text, re.M) for text in texts())
+    assert english == korean
+
+
+def texts() -> list[str]:
+    return [(ROOT / name).read_text(encoding="utf-8") for name in READMES]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files_that_are_there(path: pathlib.Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
+    missing = [target for target in targets if "://" not in target and not (path.parent / target).exists()]
+    assert not missing
+
+
+def test_make_targets_named_in_the_documents_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for path in DOCUMENTS:
+        for target in re.findall(r"(?:`|^)make (\w+)", path.read_text(encoding="utf-8"), re.M):
+            assert re.search(rf"^{target}:", makefile, re.M), (path.name, target)
+
+
+def test_the_diagram_is_drawn_from_the_tables_as_they_are() -> None:
+    diagrams = runpy.run_path(str(ROOT / "docs" / "diagrams.py"))
+    text = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    assert diagrams["updated"](text) == text
+
+
+def test_the_changelog_begins_with_the_version_of_the_project() -> None:
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)
+    assert version is not None
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert headings[0] == version[1]
