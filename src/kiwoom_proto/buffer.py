@@ -74,10 +74,17 @@ class EventBuffer:
             self._received += len(events)
             return
         for event in events:
-            self._received += 1
-            if len(self) >= self._size:
-                self._make_room()
             self._events.append(event)
+            self._received += 1
+            if len(self) > self._size:
+                self._let_go()
+                if len(self) > self._size:
+                    self._events.pop()
+                    self._received -= 1
+                    raise BufferOverflow(
+                        f"{self._size} events wait (ClientConfig.buffer_size) and overflow={self._overflow!r} lets "
+                        "none go: read faster, or choose a larger buffer or another policy"
+                    )
 
     def take(self) -> list[Event]:
         """Remove and return everything, oldest first."""
@@ -93,19 +100,14 @@ class EventBuffer:
         """Return what became of the events so far."""
         return BufferStats(self._received, self._delivered, self._dropped, self._conflated, len(self))
 
-    def _make_room(self) -> None:
+    def _let_go(self) -> None:
         if self._overflow == "drop_oldest":
             self._drop_oldest()
         elif self._overflow == "conflate":
             self._conflate()
-        if len(self) >= self._size:
-            raise BufferOverflow(
-                f"{self._size} events wait (ClientConfig.buffer_size) and overflow={self._overflow!r} lets none go: "
-                "read faster, or choose a larger buffer or another policy"
-            )
 
     def _drop_oldest(self) -> None:
-        while self._events:
+        while len(self._events) > 1:  # the last is the one that needs the room
             event = self._events.popleft()
             if _is_droppable(event):
                 self._dropped += 1

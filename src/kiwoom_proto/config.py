@@ -21,6 +21,13 @@ def _positive(instance: object, attribute: attrs.Attribute[Any], value: float) -
         raise LocalProtocolError(f"{type(instance).__name__}.{attribute.name}: must be a number above 0, not {value!r}")
 
 
+def _count(instance: object, attribute: attrs.Attribute[Any], value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not value > 0:
+        raise LocalProtocolError(
+            f"{type(instance).__name__}.{attribute.name}: must be a whole number above 0, not {value!r}"
+        )
+
+
 def _not_negative(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise LocalProtocolError(
@@ -61,10 +68,10 @@ class ClientConfig:
     ack_timeout: float = attrs.field(default=5.0, validator=_positive)
     idle_timeout: float = attrs.field(default=60.0, validator=_positive)
     close_timeout: float = attrs.field(default=5.0, validator=_positive)
-    max_message_size: int = attrs.field(default=4 * 1024 * 1024, validator=_positive)
+    max_message_size: int = attrs.field(default=4 * 1024 * 1024, validator=_count)
     request_interval: float = attrs.field(default=0.35, validator=_not_negative)
-    items_per_request: int = attrs.field(default=100, validator=_positive)
-    buffer_size: int = attrs.field(default=65_536, validator=_positive)
+    items_per_request: int = attrs.field(default=100, validator=_count)
+    buffer_size: int = attrs.field(default=65_536, validator=_count)
     overflow: Overflow = attrs.field(default="raise", validator=_known_policy)
 
 
@@ -80,4 +87,4 @@ class ServerConfig:
 
     open_timeout: float = attrs.field(default=10.0, validator=_positive)
     close_timeout: float = attrs.field(default=5.0, validator=_positive)
-    max_message_size: int = attrs.field(default=4 * 1024 * 1024, validator=_positive)
+    max_message_size: int = attrs.field(default=4 * 1024 * 1024, validator=_count)

@@ -59,6 +59,7 @@ from .realtime import type_code_of
 from .record import Record
 from .requests import Request, RequestQueue
 from .symbol import Symbol
+from .websocket import check_close
 
 __all__ = ("ConnectionState", "Conversation")
 
@@ -157,8 +158,8 @@ class Conversation:
             LocalProtocolError: the token cannot be one, or `connect` was called before.
         """
         check_token(token)
-        if self._connect_called:
-            raise LocalProtocolError("connect: was called before; a connection is for single use")
+        if self._connect_called or self._state is CLOSED:
+            raise LocalProtocolError("connect: the connection was used before; it is for single use")
         if header is not None:
             header.http_headers(token)
         self._connect_called = True
@@ -199,7 +200,12 @@ class Conversation:
         return self._add((message,))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Begin to close. Rows that arrive until the server has answered are still reported."""
+        """Begin to close. Rows that arrive until the server has answered are still reported.
+
+        Raises:
+            LocalProtocolError: code or reason cannot be sent in a close frame.
+        """
+        check_close(code, reason)
         if self._state in (CLOSING, CLOSED):
             return
         self._close_asked = True

@@ -52,6 +52,9 @@ class _Real(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 _any = msgspec.json.Decoder()
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _rows = msgspec.json.Decoder(list[msgspec.Raw])
+_text = msgspec.json.Decoder(str)
+
+_ROW_TEXTS = ("type", "item", "name", "stexTp")
 
 
 class MessageDecoder:
@@ -94,46 +97,46 @@ class MessageDecoder:
     def _decode_other(self, payload: bytes, received_at: int) -> list[Message]:
         rows: list[bytes] | None = None
         try:
-            try:
-                message = _any.decode(payload)
-            except RecursionError:
-                split = split_rows(payload)
-                if split is None:
-                    raise
-                envelope, rows = split
-                message = _any.decode(envelope)
+            members = _members.decode(payload)
+        except msgspec.ValidationError:
+            return [UnknownMessage(payload, f"a JSON {_json_type(payload)} where a message object belongs")]
         except UNREADABLE as error:
-            return [UnknownMessage(payload, f"not a JSON text: {_describe(error)}")]
-        if not isinstance(message, dict):
-            return [UnknownMessage(payload, f"a JSON {_json_type(message)} where a message object belongs")]
-        trnm = message.pop("trnm", None)
+            # One row may have spoilt it for all: nested too deeply, half a surrogate pair.
+            split = split_rows(payload)
+            if split is None:
+                return [UnknownMessage(payload, f"not a JSON text: {_describe(error)}")]
+            members, rows = split
+        trnm = _value(members.pop("trnm", b"null"))
         if trnm == "PING":
             return [Ping(payload)]
         if trnm == "REAL":
-            return self._decode_real(payload, message, rows, received_at)
+            return self._decode_real(payload, members, rows, received_at)
         if trnm == "SYSTEM":
-            return [_system(payload, message)]
+            return [_system(payload, members)]
         if isinstance(trnm, str) and trnm in REPLIES:
-            return [_reply(payload, trnm, message)]
-        if trnm is None:
-            return [UnknownMessage(payload, "no trnm")]
-        return [UnknownMessage(payload, "unknown trnm")]
+            return [_reply(payload, trnm, members)]
+        try:
+            payload.decode()
+        except UnicodeDecodeError as error:
+            return [UnknownMessage(payload, _describe(error))]
+        return [UnknownMessage(payload, "no trnm" if trnm is None else "unknown trnm")]
 
     def _decode_real(
-        self, payload: bytes, message: dict[str, Any], rows: list[bytes] | None, received_at: int
+        self, payload: bytes, members: dict[str, msgspec.Raw], rows: list[bytes] | None, received_at: int
     ) -> list[Message]:
         """The tolerant way through a REAL message: each row on its own."""
-        data = message.pop("data", None)
+        data = bytes(members.pop("data", b"null"))
         if rows is None:
-            if not isinstance(data, dict | list):
-                return [UnknownMessage(payload, f"REAL: data is {_json_type(data)} where a list of rows belongs")]
-            raw = _members.decode(payload)["data"]
+            kind = _json_type(data)
+            if kind not in ("list", "object"):
+                return [UnknownMessage(payload, f"REAL: data is {kind} where a list of rows belongs")]
             # An object is one row where a list of rows belongs.
-            rows = [bytes(row) for row in _rows.decode(raw)] if isinstance(data, list) else [bytes(raw)]
+            rows = [bytes(row) for row in _rows.decode(data)] if kind == "list" else [data]
+        envelope = {key: _value(value) for key, value in members.items()}
         result: list[Message] = []
         bad = 0
         for index, row in enumerate(rows):
-            decoded = self._decode_row(row, index, message, received_at)
+            decoded = self._decode_row(row, index, envelope, received_at)
             if isinstance(decoded, UnknownMessage):
                 bad += 1
                 if bad > MAX_BAD_ROWS:
@@ -154,11 +157,10 @@ class MessageDecoder:
         texts: dict[str, str] = {}
         extra = dict(envelope)
         for key, value in members.items():
-            decoded = _any.decode(value)
-            if key in ("type", "item", "name", "stexTp") and isinstance(decoded, str):
-                texts[key] = decoded
+            if key in _ROW_TEXTS and (text := _string(value)) is not None:
+                texts[key] = text
             else:
-                extra[key] = decoded
+                extra[key] = _value(value)
         for key in ("type", "item"):
             if key not in texts:
                 return UnknownMessage(raw, f"REAL: data[{index}] has no {key}")
@@ -173,12 +175,13 @@ class MessageDecoder:
         )
 
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[][{},]', re.DOTALL)
+# A string that does not end takes everything up to the end, so that no token is looked for twice.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[][{},]', re.DOTALL)
 
 
-def split_rows(payload: bytes) -> tuple[bytes, list[bytes]] | None:
-    """Cut the rows out of a message without parsing them, so that one that is nested too deeply to be parsed does
-    not take its neighbours along. Returns the message without its rows, and the rows; None where there are none."""
+def split_rows(payload: bytes) -> tuple[dict[str, msgspec.Raw], list[bytes]] | None:
+    """Cut the rows out of a message without parsing them, so that one that cannot be parsed does not take its
+    neighbours along. Returns the message's other members, and the rows; None where it is not such a message."""
     depth = 0
     first = start = -1
     text = b""  # the last string seen in the message object itself
@@ -197,26 +200,52 @@ def split_rows(payload: bytes) -> tuple[bytes, list[bytes]] | None:
             rows.append(payload[start : token.start()].strip())
             start = token.end()
             if depth == 1:
-                return payload[:first] + payload[token.start() :], rows
+                try:
+                    return _members.decode(payload[:first] + payload[token.start() :]), rows
+                except UNREADABLE:
+                    return None
     return None
 
 
-def _reply(payload: bytes, trnm: str, members: dict[str, Any]) -> Reply | UnknownMessage:
+def _reply(payload: bytes, trnm: str, members: dict[str, msgspec.Raw]) -> Reply | UnknownMessage:
     # Documented: return_code and return_msg. Taken as well: the names a SYSTEM message uses for the same two things.
-    code = members.pop("return_code", None)
-    code = members.pop("code", None) if code is None else code
-    text = members.pop("return_msg", None)
-    text = members.pop("message", None) if text is None else text
+    code = _first(members, "return_code", "code")
+    text = _first(members, "return_msg", "message")
     if code is None:
         code = 0  # condition-search replies come without one
     if isinstance(code, bool) or not isinstance(code, int | str):
-        return UnknownMessage(payload, f"{trnm}: return_code is {_json_type(code)}")
-    return Reply(trnm, str(code).strip() or "0", text if isinstance(text, str) else "", members)
+        return UnknownMessage(payload, f"{trnm}: return_code is neither a number nor a text")
+    others = {key: _value(value) for key, value in members.items()}
+    return Reply(trnm, str(code).strip() or "0", text if isinstance(text, str) else "", others)
 
 
-def _system(payload: bytes, members: dict[str, Any]) -> SystemNotice | UnknownMessage:
+def _first(members: dict[str, msgspec.Raw], *names: str) -> Any:
+    """Take the first of these members that is there and not null."""
+    for name in names:
+        value = _value(members.pop(name, b"null"))
+        if value is not None:
+            return value
+    return None
+
+
+def _system(payload: bytes, members: dict[str, msgspec.Raw]) -> SystemNotice | UnknownMessage:
     reply = _reply(payload, "SYSTEM", members)
     return SystemNotice(reply.code, reply.message) if isinstance(reply, Reply) else reply
+
+
+def _value(raw: msgspec.Raw | bytes) -> Any:
+    """Decode one member; what Python cannot hold (1e999, half a surrogate pair) stays the text that it was."""
+    try:
+        return _any.decode(raw)
+    except UNREADABLE:
+        return bytes(raw).decode(errors="replace")
+
+
+def _string(raw: msgspec.Raw) -> str | None:
+    try:
+        return _text.decode(raw)
+    except UNREADABLE:
+        return None
 
 
 def _describe(error: Exception) -> str:
@@ -227,14 +256,9 @@ def _describe(error: Exception) -> str:
     return str(error)
 
 
-_JSON_TYPE: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (bool, "boolean"),
-    ((int, float), "number"),
-    (str, "string"),
-    (list, "list"),
-    (dict, "object"),
-)
+_JSON_TYPES = {b"{": "object", b"[": "list", b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}
 
 
-def _json_type(value: object) -> str:
-    return next((name for types, name in _JSON_TYPE if isinstance(value, types)), "null")
+def _json_type(raw: bytes) -> str:
+    """What kind of JSON value this is, going by how it begins."""
+    return _JSON_TYPES.get(raw.lstrip()[:1], "number")

@@ -38,10 +38,13 @@ class Endpoint:
         try:
             parts = urlsplit(url)
             usable = parts.scheme in _DEFAULT_PORT and parts.hostname and (parts.port is None or parts.port > 0)
+            usable = usable and url.isprintable() and " " not in url
         except (ValueError, TypeError, AttributeError):
             usable = False
         if not usable:
-            raise LocalProtocolError(f"Endpoint.url: must be ws://host[:port]/path or wss://..., not {url!r}")
+            # What stands before an "@" may be a password.
+            shown = repr(url) if isinstance(url, str) and "@" not in url else "what was given"
+            raise LocalProtocolError(f"Endpoint.url: must be ws://host[:port]/path or wss://..., not {shown}")
         if parts.username is not None or parts.password is not None or parts.fragment:
             raise LocalProtocolError("Endpoint.url: must have no user name, password or fragment")
 

@@ -87,7 +87,7 @@ class FieldError(KiwoomError, ValueError):
     """
 
     def __init__(self, type_code: str, fid: str, name: str, text: str, *, masked: bool = False) -> None:
-        super().__init__(type_code, fid, name, text)
+        super().__init__(type_code, fid, name, "***" if masked else text)
         self.type_code = type_code
         self.fid = fid
         self.name = name

@@ -39,6 +39,7 @@ class Feed:
         self.outgoing = bytearray()
         self._buffer = EventBuffer(connection.config.buffer_size, connection.config.overflow)
         self._overflow: BufferOverflow | None = None
+        self._last: list[Event] = []  # Closed, which always has room
         self._close_asked = False
         self._awaited: set[Request] = set()
         self._replies: dict[Request, RequestAccepted | RequestRejected] = {}
@@ -58,15 +59,15 @@ class Feed:
         connection = self.connection
         events = connection.events()
         if events:
-            try:
-                self._buffer.put(
-                    [event for event in events if isinstance(event, Record) or not self._is_consumed(event)]
-                )
-            except BufferOverflow as overflow:
-                # Nothing received is lost silently: what fits is delivered, then the consumer is told.
-                if self._overflow is None:
+            wanted = [event for event in events if isinstance(event, Record) or not self._is_consumed(event)]
+            # What comes after an overflow is not delivered, as if there were no hole before it.
+            if self._overflow is None:
+                try:
+                    self._buffer.put(wanted)
+                except BufferOverflow as overflow:
                     self._overflow = overflow
                     connection.close()
+                    self.collect()
         data = connection.data_to_send()
         if data:
             self.outgoing += data
@@ -116,7 +117,11 @@ class Feed:
 
     def take(self) -> list[Event]:
         """Remove and return the events that wait, oldest first; empty: none do."""
-        return self._buffer.take()
+        events = self._buffer.take()
+        if self._last:
+            events += self._last
+            self._last.clear()
+        return events
 
     def end(self) -> KiwoomError | None:
         """Why there are no more events, for the consumer; None: the end was asked for. Ask once `closed` is set."""
@@ -145,4 +150,6 @@ class Feed:
                 return True
             case Closed():
                 self.closed = event
+                self._last.append(event)
+                return True
         return False

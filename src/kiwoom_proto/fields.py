@@ -82,7 +82,7 @@ class Kind(Generic[T]):
 
 # int() and Decimal() take more than Kiwoom sends ("1_000", "１２", "1e3", "NaN"). Taking those would turn garbage into
 # numbers, so they are refused.
-_DECIMAL = re.compile(r"\s*[+-]?[0-9]*\.?[0-9]+\s*").fullmatch
+_DECIMAL = re.compile(r"\s*[+-]?(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++)\s*").fullmatch
 
 
 def _integer(text: str) -> int:
@@ -106,7 +106,7 @@ def _decimal(text: str) -> Decimal:
 
 
 def _decimal_magnitude(text: str) -> Decimal:
-    return abs(_decimal(text))
+    return _decimal(text).copy_abs()  # abs() would round to the precision of the program's decimal context
 
 
 def _text(text: str) -> str | None:
@@ -187,6 +187,8 @@ class Field(Generic[T]):
             raise TypeError(
                 f"field of FID {fid}: {kind!r} is no kind; where an attribute has a kind's name, write fields.price"
             )
+        if not (fid.isascii() and fid.isdigit()):
+            raise TypeError(f"a field's FID must be digits, not {fid!r}")
         self.fid = fid
         self.kind = kind
         self.label = label

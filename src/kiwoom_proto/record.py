@@ -19,6 +19,7 @@ the class is made:
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
@@ -143,8 +144,9 @@ class Record(msgspec.Struct, **_OPTIONS):
     def to_dict(self) -> dict[str, Any]:
         """Return plain, JSON-ready values under English names.
 
-        Times and dates are ISO 8601 texts and Decimals their exact text. FIDs that have no English name here, or
-        whose text is not what it should be, are under "fids" with their exact text: nothing is lost, nothing raises.
+        Times and dates are ISO 8601 texts and Decimals plain decimal texts. The signs of prices are under "directions".
+        FIDs that have no English name here, or whose text is not what it should be, are under "fids" with their exact
+        text: nothing is lost, nothing raises.
         """
         result: dict[str, Any] = {
             "type": self.type_code,
@@ -153,6 +155,7 @@ class Record(msgspec.Struct, **_OPTIONS):
             "received_at": self.received_at,
         }
         rest = self.fids()
+        directions: dict[str, str] = {}
         for name, field in self.fields.items():
             try:
                 value = getattr(self, name)
@@ -160,6 +163,10 @@ class Record(msgspec.Struct, **_OPTIONS):
                 continue
             rest.pop(field.fid, None)
             result[name] = value if isinstance(value, int | str | None) else _plain(value)
+            if field.kind.directional and (direction := self.direction(name)) not in (None, Direction.UNCHANGED):
+                directions[name] = direction.value
+        if directions:
+            result["directions"] = directions
         if self.venue_code:
             result["venue_code"] = self.venue_code
         if rest:
@@ -213,6 +220,8 @@ class Record(msgspec.Struct, **_OPTIONS):
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return format(value, "f")
     return value.isoformat() if isinstance(value, datetime.time | datetime.date) else str(value)
 
 
@@ -236,8 +245,6 @@ def _make_getter(field: Field[Any]) -> Any:
         if text.strip():
             raise FieldError(record.type_code, field.fid, field.name, text, masked=field.kind.masked) from None
 
-    if not (field.fid.isascii() and field.fid.isdigit()):
-        raise TypeError(f"field {field.name}: FID must be digits, not {field.fid!r}")
     scope: dict[str, Any] = {"convert": field.kind.convert, "absent_or_error": absent_or_error}
     exec(_GETTER.format(name=field.name, fid=field.fid), scope)
     return scope[field.name]

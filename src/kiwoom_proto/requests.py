@@ -80,22 +80,27 @@ class RequestQueue:
     def __init__(self, interval: float, ack_timeout: float) -> None:
         self._interval = interval
         self._ack_timeout = ack_timeout
-        self._waiting: deque[tuple[Request, int]] = deque()
+        self._waiting: deque[Request] = deque()  # those of which a message is still to be sent
+        self._next_message = 0  # of the first in line
         self._in_flight: dict[str, tuple[Request, float]] = {}  # trnm -> request and when its reply is overdue
         self._next_send_at = float("-inf")
 
     def add(self, request: Request) -> None:
         """Put a request at the end of the line."""
-        self._waiting.append((request, 0))
+        self._waiting.append(request)
 
     def take(self, now: float) -> bytes | None:
         """Return the next message that may go out now, encoded, or None."""
         if not self._can_send() or now < self._next_send_at:
             return None
-        request, index = self._waiting.popleft()
+        request = self._waiting[0]
+        message = request.messages[self._next_message]
+        self._next_message += 1
+        if self._next_message == len(request.messages):
+            self._leave_line()
         self._in_flight[request.trnm] = request, now + self._ack_timeout
         self._next_send_at = now + self._interval
-        return encode(request.messages[index])
+        return encode(message)
 
     def reply(self, trnm: str, ok: bool) -> tuple[Request, bool] | None:
         """Credit a reply: the request it belongs to, and whether that is finished now. None: nobody asked."""
@@ -104,13 +109,11 @@ class RequestQueue:
             return None
         request = found[0]
         if not ok:
+            if self._waiting and self._waiting[0] is request:
+                self._leave_line()  # the rest of it is not sent
             return request, True
         request.confirmed += 1
-        if request.confirmed < len(request.messages):
-            # At the head of the line: what was asked for first is finished first.
-            self._waiting.appendleft((request, request.confirmed))
-            return request, False
-        return request, True
+        return request, request.confirmed == len(request.messages)
 
     def next_timeout(self) -> float | None:
         """When `take` will have something to send, or a reply is overdue; None: not before something else happens."""
@@ -124,5 +127,9 @@ class RequestQueue:
         return any(now >= overdue_at for _, overdue_at in self._in_flight.values())
 
     def _can_send(self) -> bool:
-        # Only ever the head of the line: a REMOVE must not overtake the REG before it.
-        return bool(self._waiting) and self._waiting[0][0].trnm not in self._in_flight
+        # Only ever the head of the line, until all of it is sent: a REMOVE must not overtake the REG before it.
+        return bool(self._waiting) and self._waiting[0].trnm not in self._in_flight
+
+    def _leave_line(self) -> None:
+        self._waiting.popleft()
+        self._next_message = 0

@@ -122,6 +122,7 @@ class ServerConnection:
         self._state = CONNECTING
         self._websocket = WebSocketServer(max_size=self.config.max_message_size, on_request=self._answer_handshake)
         self._deadline: float | None = clock() + self.config.open_timeout
+        self._opened: ClientOpened | None = None
         self._unanswered: set[ServerRequest] = set()
         self._events: list[ServerEvent] = []
         self._error: KiwoomError | None = None
@@ -196,10 +197,14 @@ class ServerConnection:
         if self._state is CONNECTING and websocket.is_open:
             self._move(Trigger.OPENED)
             self._deadline = None
+            if self._opened is not None:
+                self._events.append(self._opened)
         for message in messages:
             self._take(message)
         if websocket.ends_connection or websocket.is_closed:
-            if websocket.error is not None and not self._close_asked:
+            if self._status != 101:
+                self._close_asked = True
+            elif not self._close_asked and websocket.error is not None:
                 self._error = RemoteProtocolError(f"WebSocket protocol violation: {websocket.error}")
             self._end()
         elif websocket.is_closing and self._state is not CLOSING:
@@ -242,7 +247,7 @@ class ServerConnection:
         if self._status != 101:
             return self._status, []
         header = RequestHeader.from_http(headers)
-        self._events.append(ClientOpened(path, header))
+        self._opened = ClientOpened(path, header)
         return 101, [] if header is None else [("api-id", header.api_id), ("cont-yn", "N")]
 
     def _take(self, payload: bytes) -> None:

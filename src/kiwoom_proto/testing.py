@@ -82,8 +82,10 @@ class ConnectionPair(Generic[S]):
         """Let time pass, stopping at every deadline of either end on the way.
 
         Raises:
-            ValueError: the pair was made without a clock.
+            ValueError: the pair was made without a clock, or time would go back.
         """
+        if seconds < 0:
+            raise ValueError("time does not go back")
         if self._clock is None:
             raise ValueError("advance: needs the clock that both ends were made with")
         end = self._clock.now + seconds

@@ -50,7 +50,7 @@ def decode_fids(raw: bytes | msgspec.Raw) -> dict[str, str]:
     fids: dict[str, str] = {}
     for row in rows:
         try:
-            members = _tolerant.decode(row)
+            members = _members(bytes(row))
         except UNREADABLE:
             continue
         for fid, value in members.items():
@@ -58,6 +58,13 @@ def decode_fids(raw: bytes | msgspec.Raw) -> dict[str, str]:
             if text is not None:
                 fids[fid] = text
     return fids
+
+
+def _members(row: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _tolerant.decode(row)
+    except UnicodeDecodeError:  # in a key
+        return _tolerant.decode(row.decode(errors="replace").encode())
 
 
 def _text(value: bytes) -> str | None:

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import base64
 import codecs
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidStatus, ProtocolError
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import CLOSED, CLOSING, CONNECTING, OPEN
@@ -30,13 +31,27 @@ from websockets.typing import LoggerLike
 from websockets.uri import parse_uri
 from websockets.utils import apply_mask
 
-from .errors import HandshakeError
+from .errors import HandshakeError, LocalProtocolError
 
 __all__ = ("BinaryMessage", "WebSocketClient", "WebSocketServer")
 
 _TEXT_FRAME = 0x81  # FIN, no reserved bit, opcode 1
 _CLOSE = 0x8
 _END_OF_HEAD = b"\r\n\r\n"
+
+
+def check_close(code: int, reason: str) -> None:
+    """Refuse a close frame that RFC 6455 does not allow to be sent.
+
+    Raises:
+        LocalProtocolError: names what is wrong.
+    """
+    try:
+        size = len(Close(code, reason).serialize()) - 2
+    except (ProtocolError, struct.error, UnicodeEncodeError):
+        raise LocalProtocolError(f"code: {code} is not a close code that can be sent, or reason no text") from None
+    if size > 123:
+        raise LocalProtocolError(f"reason: has {size} bytes, the limit is 123")
 
 
 class BinaryMessage(bytes):
@@ -340,6 +355,11 @@ class WebSocketServer(_WebSocket):
     ) -> None:
         super().__init__(ServerProtocol(max_size=max_size, logger=_QUIET), max_size, masked=True)
         self._on_request = on_request
+
+    @property
+    def error(self) -> Exception | None:
+        """What the client did wrong, in the opening handshake or after it, or None."""
+        return cast("Exception | None", self._protocol.handshake_exc or super().error)
 
     @property
     def ends_connection(self) -> bool:

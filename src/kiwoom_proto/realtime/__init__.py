@@ -18,7 +18,7 @@ def type_code_of(cls: type[Record]) -> str:
         TypeError: the class declares none.
     """
     tag = cls.__struct_config__.tag
-    if not isinstance(tag, str):
+    if not isinstance(tag, str) or tag == cls.__name__:  # msgspec's own choice where none is declared
         raise TypeError(f"{cls.__name__} declares no real-time type; write class {cls.__name__}(Record, tag=...)")
     return tag
 
