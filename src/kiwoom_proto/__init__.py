@@ -19,7 +19,7 @@ from .server import (
 from .config import ClientConfig, ServerConfig
 from .endpoint import MOCK, PRODUCTION, US_MOCK, US_PRODUCTION, Endpoint
 from .headers import RequestHeader, ResponseHeader
-from .messages import Element, Reg, Remove, Row
+from .messages import Element, Ping, Reg, Remove, Reply, Row
 from .requests import Request
 from .symbol import Symbol, Venue
 
@@ -77,8 +77,10 @@ __all__ = (
     "Endpoint",
     "MOCK",
     "PRODUCTION",
+    "Ping",
     "Reg",
     "Remove",
+    "Reply",
     "Request",
     "RequestHeader",
     "ResponseHeader",

@@ -114,6 +114,8 @@ class MessageDecoder:
         if trnm == "SYSTEM":
             return [_system(payload, members)]
         if isinstance(trnm, str) and trnm in REPLIES:
+            if rows is not None:
+                return [UnknownMessage(payload, f"{trnm}: data cannot be read")]
             return [_reply(payload, trnm, members)]
         try:
             payload.decode()
@@ -152,7 +154,7 @@ class MessageDecoder:
         try:
             members = _members.decode(raw)
         except UNREADABLE:
-            return UnknownMessage(raw, f"REAL: data[{index}] is not an object")
+            return UnknownMessage(raw, f"REAL: data[{index}] is no object that can be read")
         values = msgspec.Raw(bytes(members.pop("values", b"{}")))
         texts: dict[str, str] = {}
         extra = dict(envelope)
@@ -230,7 +232,7 @@ def _first(members: dict[str, msgspec.Raw], *names: str) -> Any:
 
 def _system(payload: bytes, members: dict[str, msgspec.Raw]) -> SystemNotice | UnknownMessage:
     reply = _reply(payload, "SYSTEM", members)
-    return SystemNotice(reply.code, reply.message) if isinstance(reply, Reply) else reply
+    return SystemNotice(reply.code, reply.message, reply.members) if isinstance(reply, Reply) else reply
 
 
 def _value(raw: msgspec.Raw | bytes) -> Any:

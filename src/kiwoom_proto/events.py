@@ -99,10 +99,12 @@ class SystemNotice:
     Attributes:
         code: "R10001" (same app key elsewhere), "R10002" (no PING answer), "R10004" (no valid LOGIN) ...
         message: its text, as received.
+        members: everything else it held.
     """
 
     code: str
     message: str
+    members: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
     @property
     def meaning(self) -> str:

@@ -75,7 +75,7 @@ class RequestHeader:
 
     @classmethod
     def from_http(cls, headers: Iterable[tuple[str, str]]) -> RequestHeader | None:
-        """Return what an opening handshake carried, or None where it had no usable api-id (server side)."""
+        """Return what an opening handshake carried, or None where that is nothing that may be sent (server side)."""
         found = {name.lower(): value for name, value in headers}
         try:
             return cls(

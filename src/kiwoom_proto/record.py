@@ -96,7 +96,8 @@ class Record(msgspec.Struct, **_OPTIONS):
         if fid in self._by_fid:
             found: str | None = getattr(decoded, f"f{fid}")
             return found
-        return self.fids().get(fid)
+        fids: dict[str, str] = decoded if self._layout is None else self.fids()
+        return fids.get(fid)
 
     def fids(self) -> dict[str, str]:
         """Return every FID received with its exact text, in the order received, unknown ones too."""
@@ -115,14 +116,15 @@ class Record(msgspec.Struct, **_OPTIONS):
 
         Raises:
             LocalProtocolError: the type has no price of that name.
+            FieldError: the price cannot be read.
         """
         field = self.fields.get(name)
         if field is None or not field.kind.directional:
             raise LocalProtocolError(f"type {self.type_code} has no price named {name!r}")
-        text = (self.fid(field.fid) or "").strip()
-        if not text:
+        if getattr(self, name) is None:
             return None
-        return Direction(text[0]) if text[0] in "+-" else Direction.UNCHANGED
+        sign = (self.fid(field.fid) or "").strip()[:1]
+        return Direction(sign) if sign in ("+", "-") else Direction.UNCHANGED
 
     @property
     def exchange_time(self) -> datetime.datetime | None:

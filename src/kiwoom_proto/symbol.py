@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import re
 
 import attrs
 
@@ -73,7 +74,7 @@ class Symbol:
     @classmethod
     def parse(cls, item: str) -> Symbol:
         """Return the symbol that the wire's text names: `parse("039490_NX")` is 039490 at NXT."""
-        venue = _VENUE_OF.get(item[-3:])
+        venue = _VENUE_OF.get(item[-3:]) if isinstance(item, str) else None
         return cls(item, Venue.KRX) if venue is None else cls(item[:-3], venue)
 
     @property
@@ -83,6 +84,9 @@ class Symbol:
 
     def __str__(self) -> str:
         return self.item
+
+
+_LETTERED = re.compile(r"[AJQ][0-9][0-9A-Z]{5}(?:_NX|_AL)?").fullmatch  # domestic codes begin with a digit
 
 
 @functools.lru_cache(maxsize=8192)
@@ -97,6 +101,4 @@ def parse_item(item: str) -> Symbol | None:
 def parse_stock_code(text: str) -> Symbol | None:
     """Return the symbol of a FID 9001 (종목코드), which may have a letter for the kind of instrument in front:
     A stock, J ELW, Q ETN."""
-    if len(text) >= 7 and text[0] in "AJQ":
-        text = text[1:]
-    return parse_item(text)
+    return parse_item(text[1:] if _LETTERED(text) else text)

@@ -1,0 +1,102 @@
+"""Configuration: documented defaults, and values that make no sense refused by name."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import pytest
+
+from kiwoom_proto import ClientConfig, LocalProtocolError, ServerConfig
+
+DEFAULTS = {
+    "open_timeout": 10,
+    "login_timeout": 10,
+    "ack_timeout": 5,
+    "idle_timeout": 60,
+    "close_timeout": 5,
+    "max_message_size": 4 * 1024 * 1024,
+    "request_interval": 0.35,
+    "items_per_request": 100,
+    "buffer_size": 65_536,
+    "overflow": "raise",
+}
+MUST_BE_POSITIVE = sorted(DEFAULTS.keys() - {"request_interval", "overflow"})
+COUNTS = ("max_message_size", "items_per_request", "buffer_size")
+
+
+def test_the_client_s_defaults() -> None:
+    assert attrs.asdict(ClientConfig()) == DEFAULTS
+
+
+def test_the_server_s_defaults() -> None:
+    assert attrs.asdict(ServerConfig()) == {name: DEFAULTS[name] for name in attrs.fields_dict(ServerConfig)}
+
+
+@pytest.mark.parametrize("name", MUST_BE_POSITIVE)
+@pytest.mark.parametrize("value", [0, -1, -0.5, math.nan, True, None, "5", "", [5]])
+def test_what_must_be_above_zero_says_so_by_name(name: str, value: Any) -> None:
+    options: dict[str, Any] = {name: value}
+
+    with pytest.raises(LocalProtocolError) as caught:
+        ClientConfig(**options)
+
+    number = "whole number" if name in COUNTS else "number"
+    assert str(caught.value) == f"ClientConfig.{name}: must be a {number} above 0, not {value!r}"
+
+
+@pytest.mark.parametrize("value", [-0.1, math.nan, False, None, "1"])
+def test_the_request_interval_may_be_zero_but_not_less(value: Any) -> None:
+    assert ClientConfig(request_interval=0).request_interval == 0
+
+    with pytest.raises(LocalProtocolError) as caught:
+        ClientConfig(request_interval=value)
+    assert str(caught.value) == f"ClientConfig.request_interval: must be a number of at least 0, not {value!r}"
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("value", [0.5, 1.5, math.inf])
+def test_a_count_or_size_must_be_a_whole_number(name: str, value: Any) -> None:
+    options: dict[str, Any] = {name: value}
+
+    with pytest.raises(
+        LocalProtocolError, match=rf"^ClientConfig\.{name}: must be a whole number above 0, not {value}$"
+    ):
+        ClientConfig(**options)
+
+
+@pytest.mark.parametrize("policy", ["raise", "drop_oldest", "conflate"])
+def test_every_documented_overflow_policy_is_taken(policy: Any) -> None:
+    assert ClientConfig(overflow=policy).overflow == policy
+
+
+@pytest.mark.parametrize("policy", ["", "RAISE", "drop_newest", None, ["raise"]])
+def test_another_overflow_policy_is_refused_and_the_choice_is_named(policy: Any) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        ClientConfig(overflow=policy)
+
+    assert str(caught.value) == (f"ClientConfig.overflow: must be one of raise, drop_oldest, conflate, not {policy!r}")
+
+
+@pytest.mark.parametrize("name", sorted(attrs.fields_dict(ServerConfig)))
+def test_the_server_s_values_are_checked_under_its_own_name(name: str) -> None:
+    options: dict[str, Any] = {name: 0}
+
+    with pytest.raises(LocalProtocolError, match=rf"^ServerConfig\.{name}: must be a (whole )?number above 0, not 0$"):
+        ServerConfig(**options)
+
+
+def test_a_timeout_may_be_infinite_or_a_fraction() -> None:
+    config = ClientConfig(idle_timeout=math.inf, ack_timeout=0.25)
+
+    assert (config.idle_timeout, config.ack_timeout) == (math.inf, 0.25)
+
+
+@pytest.mark.parametrize("cls", [ClientConfig, ServerConfig])
+def test_a_configuration_cannot_be_changed_and_takes_keywords_only(cls: Any) -> None:
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        cls().open_timeout = 1
+    with pytest.raises(TypeError):
+        cls(10)
+    assert attrs.evolve(cls(), open_timeout=3).open_timeout == 3

@@ -1,0 +1,115 @@
+"""Endpoints: the documented ones, those of one's own, and what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from kiwoom_proto import MOCK, PRODUCTION, US_MOCK, US_PRODUCTION, Endpoint, LocalProtocolError
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url", "host", "mock"),
+    [
+        (PRODUCTION, "wss://api.kiwoom.com:10000/api/dostk/websocket", "api.kiwoom.com", False),
+        (MOCK, "wss://mockapi.kiwoom.com:10000/api/dostk/websocket", "mockapi.kiwoom.com", True),
+        (US_PRODUCTION, "wss://api.kiwoom.com:10000/api/us/websocket", "api.kiwoom.com", False),
+        (US_MOCK, "wss://mockapi.kiwoom.com:10000/api/us/websocket", "mockapi.kiwoom.com", True),
+    ],
+)
+def test_the_documented_endpoints(endpoint: Endpoint, url: str, host: str, mock: bool) -> None:
+    assert endpoint.url == str(endpoint) == url
+    assert (endpoint.host, endpoint.port, endpoint.secure, endpoint.mock) == (host, 10000, True, mock)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "secure"),
+    [
+        ("ws://127.0.0.1:8765/api/dostk/websocket", "127.0.0.1", 8765, False),
+        ("ws://localhost/x", "localhost", 80, False),
+        ("wss://localhost/x", "localhost", 443, True),
+        ("wss://localhost", "localhost", 443, True),
+        ("ws://[::1]:9000/x", "::1", 9000, False),
+        ("wss://example.com/x?a=b", "example.com", 443, True),
+        ("WSS://EXAMPLE.COM/x", "example.com", 443, True),
+    ],
+)
+def test_an_endpoint_of_your_own(url: str, host: str, port: int, secure: bool) -> None:
+    endpoint = Endpoint(url)
+
+    assert (endpoint.host, endpoint.port, endpoint.secure, endpoint.mock) == (host, port, secure, False)
+    assert str(endpoint) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.kiwoom.com",
+        "https://api.kiwoom.com:10000/api/dostk/websocket",
+        "wss://",
+        "wss:///api",
+        "ws://:8000/api",
+        "wss://host:0/",
+        "wss://host:99999/",
+        "wss://host:port/",
+        "wss://[::1/",
+        None,
+        5,
+        b"wss://host/",
+    ],
+)
+def test_a_url_of_no_websocket_is_refused_by_name(url: Any) -> None:
+    with pytest.raises(LocalProtocolError, match=r"^Endpoint\.url: must be ws"):
+        Endpoint(url)
+
+
+@pytest.mark.parametrize("url", ["wss://host/a b", "wss://ho st/", "wss://host/a\r\nX-Header: y", "wss://host/a\tb"])
+def test_a_url_with_spaces_or_control_characters_is_refused(url: str) -> None:
+    """None of them can stand in a request line, and a line break would begin a header."""
+    with pytest.raises(LocalProtocolError, match=r"^Endpoint\.url: "):
+        Endpoint(url)
+
+
+@pytest.mark.parametrize("url", ["wss://user:hunter2@host/", "wss://hunter2@host/", "wss://host/#hunter2"])
+def test_user_names_passwords_and_fragments_are_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(LocalProtocolError, match="user name, password or fragment") as caught:
+        Endpoint(url)
+
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://user:hunter2@host/", "wss://user:hunter2@host:99999/"])
+def test_the_password_of_a_url_refused_for_another_reason_is_not_shown(url: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        Endpoint(url)
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_mock_trading_takes_krx_items_only() -> None:
+    MOCK.check_item("005930")
+    MOCK.check_item("")
+
+    for item, suffix in (("005930_NX", "_NX"), ("005930_AL", "_AL")):
+        with pytest.raises(LocalProtocolError, match="KRX only") as caught:
+            MOCK.check_item(item)
+        assert repr(item) in str(caught.value)
+        assert repr(suffix) in str(caught.value)
+
+
+@pytest.mark.parametrize("item", ["005930", "005930_NX", "005930_AL", ""])
+def test_production_takes_items_of_every_venue(item: str) -> None:
+    PRODUCTION.check_item(item)
+
+
+def test_an_endpoint_cannot_be_changed_and_is_a_value() -> None:
+    endpoint = Endpoint("ws://localhost/x", mock=True)
+
+    assert endpoint == Endpoint("ws://localhost/x", mock=True)
+    assert endpoint != Endpoint("ws://localhost/x")
+    assert hash(endpoint) == hash(Endpoint("ws://localhost/x", mock=True))
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        endpoint.url = "ws://localhost/y"  # type: ignore[misc]  # this is what must fail

@@ -1,0 +1,166 @@
+"""Errors: the tree, what their messages say and never say, and Kiwoom's codes."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import pickle
+from pathlib import Path
+
+import pytest
+
+from kiwoom_proto import (
+    RETURN_CODES,
+    BufferOverflow,
+    Closed,
+    ClosedByPeer,
+    ConnectionLost,
+    DeadlineExceeded,
+    Element,
+    FieldError,
+    HandshakeError,
+    KiwoomError,
+    LocalProtocolError,
+    LoginRefused,
+    Reg,
+    RemoteProtocolError,
+    Request,
+    RequestRefused,
+    ReturnCode,
+    explain_code,
+)
+
+ERROR_CODES = Path(__file__).parents[1] / "data" / "error_codes.csv"
+
+
+def refused(*items: str, code: str = "105115", message: str = "") -> RequestRefused:
+    return RequestRefused(Request((Reg("1", "1", (Element(items, ("0E",)),)),)), code, message)
+
+
+def test_the_codes_known_are_exactly_those_met_on_the_websocket_or_with_tokens() -> None:
+    with ERROR_CODES.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))[1:]
+
+    listed = {code: ReturnCode(where, meaning, action) for code, where, meaning, action in rows if where != "REST"}
+
+    assert listed == RETURN_CODES
+
+
+def test_a_known_code_is_explained_and_an_unknown_one_stands_alone() -> None:
+    assert explain_code("8005") == "8005 (the token is not valid)"
+    assert explain_code("R10002") == "R10002 (no PING echo came; this connection is closed)"
+    assert explain_code("777") == "777"
+    assert explain_code("") == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "bases"),
+    [
+        (LocalProtocolError, (KiwoomError, ValueError)),
+        (RemoteProtocolError, (KiwoomError,)),
+        (HandshakeError, (RemoteProtocolError, KiwoomError)),
+        (FieldError, (KiwoomError, ValueError)),
+        (LoginRefused, (KiwoomError,)),
+        (RequestRefused, (KiwoomError,)),
+        (DeadlineExceeded, (KiwoomError, TimeoutError)),
+        (ClosedByPeer, (KiwoomError,)),
+        (BufferOverflow, (KiwoomError,)),
+        (ConnectionLost, (KiwoomError,)),
+    ],
+)
+def test_every_error_can_be_caught_as_its_family(error: type[Exception], bases: tuple[type[Exception], ...]) -> None:
+    assert all(issubclass(error, base) for base in bases)
+    assert issubclass(error, RemoteProtocolError) == (error in (RemoteProtocolError, HandshakeError))
+
+
+def test_a_field_error_names_type_fid_name_and_exact_text() -> None:
+    error = FieldError("0E", "131", "ask_quantity", " 1_000\n")
+
+    assert (error.type_code, error.fid, error.name, error.text) == ("0E", "131", "ask_quantity", " 1_000\n")
+    assert str(error) == "type 0E, FID 131 (ask_quantity): ' 1_000\\n' is not a value of this field"
+
+
+def test_the_text_of_a_masked_field_is_not_in_the_message() -> None:
+    error = FieldError("00", "9201", "account_number", "8100000001", masked=True)
+
+    assert error.text == "8100000001"
+    assert str(error) == "type 00, FID 9201 (account_number): a text not shown is not a value of this field"
+    assert "8100000001" not in str(pickle.loads(pickle.dumps(error)))
+
+
+def test_the_text_of_a_masked_field_is_not_in_the_repr() -> None:
+    """Logging often writes an exception with repr()."""
+    assert "8100000001" not in repr(FieldError("00", "9201", "account_number", "8100000001", masked=True))
+
+
+def test_a_handshake_error_holds_the_answer() -> None:
+    error = HandshakeError("the server answered 503", 503, b"<html>")
+
+    assert (str(error), error.status, error.body) == ("the server answered 503", 503, b"<html>")
+    assert (HandshakeError("x").status, HandshakeError("x").body) == (None, b"")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            LoginRefused("805004", "인증에 실패했습니다[CODE=8005, MESSAGE=...]", "8005"),
+            f"login refused with code {explain_code('805004')}; reason 8005 (the token is not valid)",
+        ),
+        (LoginRefused("3", "no"), "login refused with code 3: no"),
+        (LoginRefused("3", ""), "login refused with code 3"),
+        (LoginRefused("3", "no", "4711"), "login refused with code 3; reason 4711"),
+    ],
+)
+def test_a_refused_login_tells_the_reason_that_tells_most(error: LoginRefused, text: str) -> None:
+    assert str(error) == text
+
+
+def test_a_refused_request_tells_which_and_why() -> None:
+    error = refused("005930", "000660", message="초과")
+
+    assert str(error) == f"REG 0E for 005930, 000660 refused with code {explain_code('105115')}: 초과"
+    assert (error.code, error.message, error.request.items) == ("105115", "초과", ("005930", "000660"))
+
+
+def test_a_refused_request_of_many_items_is_told_shortly() -> None:
+    text = str(refused(*(f"{number:06}" for number in range(100)), code="777"))
+
+    assert text == "REG 0E for 000000, 000001, 000002 and 97 more refused with code 777"
+
+
+@pytest.mark.parametrize("phase", ["open", "login", "ack", "idle", "close"])
+def test_a_missed_deadline_names_its_limit_and_the_option_to_change(phase: str) -> None:
+    error = DeadlineExceeded(phase, 2.5)
+
+    assert (error.phase, error.seconds) == (phase, 2.5)
+    assert str(error).endswith(f" within 2.5 s ({phase}_timeout)")
+
+
+def test_a_lost_connection_explains_itself_as_its_closed_event_does() -> None:
+    closed = Closed(1006, "", DeadlineExceeded("idle", 60))
+
+    assert str(ConnectionLost(closed)) == str(closed)
+    assert "nothing was received within 60 s (idle_timeout)" in str(closed)
+    assert ConnectionLost(closed).closed is closed
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LocalProtocolError("data: must be a list"),
+        HandshakeError("no", 401, b"body"),
+        FieldError("0E", "131", "ask_quantity", "x"),
+        FieldError("00", "9201", "account_number", "x", masked=True),
+        LoginRefused("805004", "m", "8005"),
+        DeadlineExceeded("ack", 5),
+        ConnectionLost(Closed(1000, "Bye", None)),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_survive_pickle_and_copy(error: KiwoomError) -> None:
+    """Worker processes send exceptions back this way."""
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(twin) is type(error)
+        assert str(twin) == str(error)
+        assert vars(twin).keys() == vars(error).keys()

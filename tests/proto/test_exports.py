@@ -1,0 +1,79 @@
+"""Public names: what `__all__` promises exists, is told once, and is documented."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import kiwoom_proto
+
+MODULES = sorted(
+    [
+        kiwoom_proto.__name__,
+        *(found.name for found in pkgutil.walk_packages(kiwoom_proto.__path__, f"{kiwoom_proto.__name__}.")),
+    ]
+)
+
+
+def load(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_says_what_is_public(name: str) -> None:
+    module = load(name)
+
+    assert isinstance(module.__all__, tuple)
+    assert module.__all__
+    assert len(module.__all__) == len(set(module.__all__))
+    assert [missing for missing in module.__all__ if not hasattr(module, missing)] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_public_name_looks_private(name: str) -> None:
+    assert [public for public in load(name).__all__ if public.startswith("_")] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_and_every_public_class_and_function_has_a_docstring(name: str) -> None:
+    module = load(name)
+    undocumented = [
+        public
+        for public in module.__all__
+        if (inspect.isclass(value := getattr(module, public)) or inspect.isfunction(value))
+        and not (vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__)
+    ]
+
+    assert module.__doc__
+    assert undocumented == []
+
+
+def test_the_package_exports_exactly_what_it_imports() -> None:
+    tree = ast.parse(Path(kiwoom_proto.__file__).read_text(encoding="utf-8"))
+    imported = [
+        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
+
+    assert sorted(imported) == sorted(kiwoom_proto.__all__)
+
+
+def test_the_package_defines_nothing_itself() -> None:
+    tree = ast.parse(Path(kiwoom_proto.__file__).read_text(encoding="utf-8"))
+    docstring, *rest = tree.body
+
+    assert isinstance(docstring, ast.Expr)
+    assert all(isinstance(node, ast.ImportFrom | ast.Assign) for node in rest)
+    assert [ast.unparse(node.targets[0]) for node in rest if isinstance(node, ast.Assign)] == ["__all__"]
+
+
+def test_a_star_import_gives_the_public_names() -> None:
+    names: dict[str, object] = {}
+    exec("from kiwoom_proto import *", names)
+
+    assert names.keys() - {"__builtins__"} == set(kiwoom_proto.__all__)

@@ -1,0 +1,234 @@
+"""The core is pure and its modules depend on one another in one direction only.
+
+Both are read from the source, so that an import inside a function counts as well. Imports for type checkers alone
+(`if TYPE_CHECKING:`) do not run and do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import kiwoom_proto
+
+CORE = Path(kiwoom_proto.__file__).parent
+PACKAGES = CORE.parent
+ADAPTERS = ("kiwoom_trio", "kiwoom_asyncio")
+
+# The lowest layer first: a module imports only from layers before its own. `realtime` and `simulator` stand for all
+# their modules, which may also import one another.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    # what everything is made of
+    ("errors", "values"),
+    ("config", "fields", "symbol"),
+    ("endpoint", "record"),
+    # what is said, and what is reported
+    ("headers", "messages", "realtime"),
+    ("requests",),
+    ("events",),
+    # from bytes to messages
+    ("buffer", "decoder", "websocket"),
+    # the rules of the conversation
+    ("conversation",),
+    # the two ends
+    ("connection", "server"),
+    # what is built on them
+    ("feed", "simulator", "testing"),
+    # the public names
+    ("__init__",),
+)
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+FORBIDDEN = {
+    # event loops, and what waits or talks to the network
+    *("asyncio", "trio", "anyio", "ssl", "socket", "selectors", "select", "threading", "subprocess", "concurrent"),
+    # clocks, entropy, the outside world
+    *("time", "random", "secrets", "uuid", "os", "logging"),
+}
+"""What the core must not import. `random` is for the simulator, which is seeded."""
+THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets"}
+
+
+def modules() -> list[str]:
+    """Every module of the core by its path without the suffix: "record", "realtime/quotes"."""
+    return sorted(path.relative_to(CORE).with_suffix("").as_posix() for path in CORE.rglob("*.py"))
+
+
+def layer_of(module: str) -> str:
+    return module.split("/")[0]
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Everything below `node` that runs."""
+    for child in ast.iter_child_nodes(node):
+        if is_type_checking(child):
+            assert isinstance(child, ast.If)
+            for other in child.orelse:
+                yield other
+                yield from nodes(other)
+            continue
+        yield child
+        yield from nodes(child)
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported_names(path: Path, root: Path = PACKAGES) -> set[str]:
+    """Every dotted name that a file imports, relative ones made absolute."""
+    package = path.relative_to(root).parent.parts
+    found: set[str] = set()
+    for node in nodes(tree_of(path)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*start, *((node.module,) if node.module else ())))
+            # `from . import x` may name a module, and so may `from package import x`.
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+            found.add(base)
+    return found
+
+
+def core_modules_imported_by(module: str) -> set[str]:
+    """The modules of the core that a module of the core imports."""
+    known = set(modules())
+    found: set[str] = set()
+    for name in imported_names(CORE / f"{module}.py"):
+        if name.split(".")[0] != CORE.name:
+            continue
+        path = name.replace(".", "/").removeprefix(CORE.name).removeprefix("/")
+        for candidate in (path, f"{path}/__init__" if path else "__init__"):
+            if candidate in known:
+                found.add(candidate)
+    # `from .x import y` in a package does not import the package, though its name is the base of the import.
+    return found - {module, *_own_packages(module)}
+
+
+def _own_packages(module: str) -> set[str]:
+    parts = module.split("/")[:-1]
+    return {"/".join((*parts[:length], "__init__")) for length in range(len(parts) + 1)}
+
+
+def test_every_module_has_its_place() -> None:
+    assert {layer_of(module) for module in modules()} == RANK.keys()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_point_down(module: str) -> None:
+    own = layer_of(module)
+    wrong = {
+        other
+        for other in core_modules_imported_by(module)
+        if layer_of(other) != own and RANK[layer_of(other)] >= RANK[own]
+    }
+
+    assert wrong == set(), f"{module} imports from its own layer or from above"
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {module: core_modules_imported_by(module) for module in modules()}
+
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError and names the circle
+
+    assert sorted(order) == modules()
+
+
+@pytest.mark.parametrize("rank", range(1, len(LAYERS) - 1))
+def test_every_layer_needs_the_one_below_it(rank: int) -> None:
+    """Else the two could be one: the table says no more than the imports do."""
+    imported = {
+        layer_of(other)
+        for module in modules()
+        if layer_of(module) in LAYERS[rank]
+        for other in core_modules_imported_by(module)
+    }
+
+    assert imported & set(LAYERS[rank - 1])
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_core_imports_nothing_that_waits_talks_or_tells_time(module: str) -> None:
+    allowed = {"random"} if layer_of(module) == "simulator" else set()
+    roots = {name.split(".")[0] for name in imported_names(CORE / f"{module}.py")}
+
+    assert roots & FORBIDDEN - allowed == set()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_core_depends_on_its_declared_packages_only(module: str) -> None:
+    names = imported_names(CORE / f"{module}.py")
+    strangers = {name.split(".")[0] for name in names} - sys.stdlib_module_names - THIRD_PARTY - {CORE.name}
+
+    assert strangers == set()
+    # The parts of the websockets package that open connections.
+    assert not any(name.startswith(f"websockets.{part}") for name in names for part in ("asyncio", "sync", "legacy"))
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if layer_of(module) == "simulator"])
+def test_the_simulator_draws_from_seeded_generators_only(module: str) -> None:
+    everything = list(nodes(tree_of(CORE / f"{module}.py")))
+    used = {
+        ast.unparse(node)
+        for node in everything
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "random"
+    }
+    unseeded = [
+        ast.unparse(node)
+        for node in everything
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "random.Random" and not node.args
+    ]
+
+    assert used <= {"random.Random"}
+    assert unseeded == []
+    assert not any(isinstance(node, ast.ImportFrom) and node.module == "random" for node in everything)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_core_reads_no_file_and_prints_nothing(module: str) -> None:
+    called = {ast.unparse(node.func) for node in nodes(tree_of(CORE / f"{module}.py")) if isinstance(node, ast.Call)}
+
+    assert called & {"open", "print", "input", "breakpoint", "__import__", "importlib.import_module"} == set()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_core_reads_no_clock_of_the_datetime_module(module: str) -> None:
+    called = {ast.unparse(node.func) for node in nodes(tree_of(CORE / f"{module}.py")) if isinstance(node, ast.Call)}
+
+    assert not any(name.endswith((".now", ".utcnow", ".today")) for name in called if name.startswith("date"))
+
+
+def test_the_core_knows_no_adapter() -> None:
+    for module in modules():
+        assert not any(name.startswith(ADAPTERS) for name in imported_names(CORE / f"{module}.py"))
+
+
+@pytest.mark.parametrize(("adapter", "other"), [ADAPTERS, ADAPTERS[::-1]])
+def test_the_adapters_never_import_each_other(adapter: str, other: str) -> None:
+    paths = sorted((PACKAGES / adapter).rglob("*.py"))
+
+    assert paths
+    for path in paths:
+        assert not any(name.split(".")[0] == other for name in imported_names(path)), path.name
+
+
+def test_importing_the_core_loads_no_event_loop() -> None:
+    program = "import sys; before = set(sys.modules); import kiwoom_proto; print(*sorted(set(sys.modules) - before))"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert "kiwoom_proto" in loaded
+    assert loaded & {"asyncio", "trio", "anyio", "ssl", "_ssl", "h11"} == set()
+    assert loaded & set(ADAPTERS) == set()
