@@ -34,6 +34,8 @@ from kiwoom_proto import (
 from kiwoom_proto.buffer import BufferStats
 from kiwoom_proto.feed import Feed
 
+from .tasks import background_tasks
+
 __all__ = ("Client", "connect")
 
 READ_SIZE = 65_536
@@ -65,23 +67,11 @@ async def connect(
     connection = ClientConnection(endpoint, config, clock=anyio.current_time)
     connection.connect(token if isinstance(token, str) else await token(), header)
     client = Client(connection)
-    failure: BaseException | None = None
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client._run, ssl_context)
-            try:
-                await client._logged_in()
-                yield client
-                await client.aclose()
-            finally:
-                tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        # The user's own exception, not a group of one: the tasks in here raise nothing but their cancellation.
-        if len(group.exceptions) > 1:
-            raise
-        failure = group.exceptions[0]
-    if failure is not None:
-        raise failure
+    async with background_tasks() as tasks:
+        tasks.start_soon(client._run, ssl_context)
+        await client._logged_in()
+        yield client
+        await client.aclose()
 
 
 class Client:

@@ -14,6 +14,8 @@ from anyio.streams.tls import TLSStream
 from kiwoom_proto import ConnectionState, Endpoint
 from kiwoom_proto.simulator import Exchange, Peer
 
+from .tasks import background_tasks
+
 __all__ = ("Server", "serve")
 
 READ_SIZE = 65_536
@@ -36,24 +38,15 @@ async def serve(
         OSError: the address cannot be listened on.
     """
     server = Server(exchange, host, ssl_context)
-    failure: BaseException | None = None
-    try:
-        async with await anyio.create_tcp_listener(local_host=host, local_port=port) as listener:
-            server._set_port(listener.extra(anyio.abc.SocketAttribute.local_port))
-            exchange.run_on(anyio.current_time, server._pump)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server._watch_clock)
-                tasks.start_soon(listener.serve, server._handle)
-                try:
-                    yield server
-                finally:
-                    tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        if len(group.exceptions) > 1:
-            raise
-        failure = group.exceptions[0]
-    if failure is not None:
-        raise failure
+    async with (
+        await anyio.create_tcp_listener(local_host=host, local_port=port) as listener,
+        background_tasks() as tasks,
+    ):
+        server._set_port(listener.extra(anyio.abc.SocketAttribute.local_port))
+        exchange.run_on(anyio.current_time, server._pump)
+        tasks.start_soon(server._watch_clock)
+        tasks.start_soon(listener.serve, server._handle)
+        yield server
 
 
 class Server:

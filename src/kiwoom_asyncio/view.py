@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kiwoom_proto import REALTIME, FieldError, Record
+from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 
 __all__ = ("LiveTable", "plural")
 
@@ -43,7 +44,7 @@ class LiveTable:
         self._newest[record.item] = record
         self._counts[record.item] = self._counts.get(record.item, 0) + 1
         if self.type_code not in REALTIME and not self._unknown_fids:
-            self._unknown_fids = tuple(fid for fid in record.fids() if fid != "9201")[:MOST_COLUMNS]
+            self._unknown_fids = tuple(fid for fid in record.fids() if fid != ACCOUNT_NUMBER_FID)[:MOST_COLUMNS]
 
     def render(self, seconds: float) -> RenderableType:
         """Return the table as it stands, `seconds` after the beginning."""

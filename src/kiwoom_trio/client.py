@@ -32,6 +32,8 @@ from kiwoom_proto import (
 from kiwoom_proto.buffer import BufferStats
 from kiwoom_proto.feed import Feed
 
+from .tasks import background_tasks
+
 __all__ = ("Client", "connect")
 
 READ_SIZE = 65_536
@@ -63,24 +65,11 @@ async def connect(
     connection = ClientConnection(endpoint, config, clock=trio.current_time)
     connection.connect(token if isinstance(token, str) else await token(), header)
     client = Client(connection)
-    failure: BaseException | None = None
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(client._run, ssl_context)
-            try:
-                await client._logged_in()
-                yield client
-                await client.aclose()
-            finally:
-                nursery.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        # The user's own exception, not a group of one: the tasks in here raise nothing but their cancellation.
-        rest = group.split(trio.Cancelled)[1]
-        if rest is None or len(rest.exceptions) > 1:
-            raise
-        failure = rest.exceptions[0]
-    if failure is not None:
-        raise failure
+    async with background_tasks() as nursery:
+        nursery.start_soon(client._run, ssl_context)
+        await client._logged_in()
+        yield client
+        await client.aclose()
 
 
 class Client:

@@ -12,6 +12,8 @@ import trio
 from kiwoom_proto import ConnectionState, Endpoint
 from kiwoom_proto.simulator import Exchange, Peer
 
+from .tasks import background_tasks
+
 __all__ = ("Server", "serve")
 
 READ_SIZE = 65_536
@@ -34,25 +36,13 @@ async def serve(
         OSError: the address cannot be listened on.
     """
     server = Server(exchange, host, ssl_context)
-    failure: BaseException | None = None
-    try:
-        async with trio.open_nursery() as nursery:
-            listeners = await trio.open_tcp_listeners(port, host=host)
-            server._set_port(listeners[0].socket.getsockname()[1])
-            exchange.run_on(trio.current_time, server._pump)
-            nursery.start_soon(server._watch_clock)
-            nursery.start_soon(trio.serve_listeners, server._handle, listeners)
-            try:
-                yield server
-            finally:
-                nursery.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        rest = group.split(trio.Cancelled)[1]
-        if rest is None or len(rest.exceptions) > 1:
-            raise
-        failure = rest.exceptions[0]
-    if failure is not None:
-        raise failure
+    async with background_tasks() as nursery:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+        server._set_port(listeners[0].socket.getsockname()[1])
+        exchange.run_on(trio.current_time, server._pump)
+        nursery.start_soon(server._watch_clock)
+        nursery.start_soon(trio.serve_listeners, server._handle, listeners)
+        yield server
 
 
 class Server:
