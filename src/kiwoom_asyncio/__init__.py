@@ -11,7 +11,9 @@ Same names and behaviour as `kiwoom_trio`.
 try:
     import anyio as _anyio  # noqa: F401  # only to say what is missing before anything else does
 except ImportError:
-    raise ImportError("kiwoom_asyncio needs anyio: pip install 'kiwoom-proto[asyncio]'") from None
+    raise ImportError(
+        "kiwoom_asyncio needs anyio: pip install 'kiwoom-proto[asyncio]', or [cli] for the kiwoom-proto command"
+    ) from None
 
 from .client import Client, connect
 from .server import Server, serve
