@@ -93,7 +93,7 @@ class ClientConnection(Conversation):
         if self._state is CLOSED:
             return
         self._websocket.receive_eof()
-        if self._error is None and not self._close_answered:
+        if self._error is None and not self._close_asked and not self._close_answered:
             if error is not None:
                 self._error = TransportError(error)
             elif self._state is CONNECTING:
@@ -103,6 +103,15 @@ class ClientConnection(Conversation):
     def data_to_send(self) -> bytes:
         """Return the bytes to write to the network, and forget them; empty: nothing."""
         return self._websocket.data_to_send()
+
+    def _expire(self, phase: str) -> None:
+        if phase == "open":
+            # An HTTP error whose body has no end tells more than that time is up.
+            self._websocket.receive_eof()
+            error = self._websocket.handshake_error
+            if error is not None and error.status is not None:
+                self._error = error
+        super()._expire(phase)
 
     def _has_opened(self, now: float) -> bool:
         websocket = self._websocket
@@ -148,12 +157,16 @@ class MessageConnection(Conversation):
     def __init__(self, endpoint: Endpoint, config: ClientConfig | None = None, *, clock: Callable[[], float]) -> None:
         super().__init__(endpoint, config, clock=clock)
         self._outbox: list[bytes] = []
+        self.close_code: int | None = None
+        """The code to close the WebSocket with, once `state` is CLOSING."""
+        self.close_reason = ""
+        """The reason to close it with."""
 
     def receive_opened(self, header: ResponseHeader | None = None) -> None:
         """The WebSocket is open. `header`: the documented header elements of the server's answer, if known.
 
         Raises:
-            LocalProtocolError: `connect` was not called, or the WebSocket was open already.
+            LocalProtocolError: `connect` was not called, or the WebSocket was opened before.
         """
         if not self._connect_called or self._state is not CONNECTING:
             raise LocalProtocolError(f"receive_opened: the connection is {self._state.value}")
@@ -165,9 +178,14 @@ class MessageConnection(Conversation):
         Arguments:
             payload: the text, as it came.
             received_at: when, in nanoseconds since the epoch, for the records in it; 0: not known.
+
+        Raises:
+            LocalProtocolError: `receive_opened` was not called.
         """
         if self._state is CLOSED:
             return
+        if self._state is CONNECTING:
+            raise LocalProtocolError("receive_opened: must be called first")
         now = self._clock()
         data = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
         self._take((data,), received_at, now)
@@ -175,7 +193,7 @@ class MessageConnection(Conversation):
 
     def receive_close(self, code: int | None = None, reason: str = "") -> None:
         """The WebSocket is closed. `code` None: it was cut without a close frame."""
-        self._end(code, reason)
+        self._end(code, reason, self.close_code)
 
     def messages_to_send(self) -> list[bytes]:
         """Return the messages to send as text, in order, and forget them."""
@@ -184,3 +202,7 @@ class MessageConnection(Conversation):
 
     def _send(self, payload: bytes) -> None:
         self._outbox.append(payload)
+
+    def _start_closing(self, code: int, reason: str, now: float) -> None:
+        super()._start_closing(code, reason, now)
+        self.close_code, self.close_reason = code, reason

@@ -249,7 +249,7 @@ class Conversation:
     # Requests.
 
     def _elements(self, type: str | type[Record], items: tuple[str | Symbol, ...]) -> list[Element]:
-        code = type if isinstance(type, str) else type_code_of(type)
+        code = type if isinstance(type, str) else _type_code(type)
         texts = []
         for item in items:
             if not isinstance(item, str | Symbol):
@@ -391,3 +391,12 @@ class Conversation:
         self._deadline = None
         self._token = None
         self._events.append(Closed(1006 if code is None else code, reason, self._error, sent_code, self._system))
+
+
+def _type_code(cls: object) -> str:
+    try:
+        if isinstance(cls, type) and issubclass(cls, Record):
+            return type_code_of(cls)
+    except TypeError as error:
+        raise LocalProtocolError(f"type: {error}") from None
+    raise LocalProtocolError(f"type: must be a type code or a class of the catalogue, not {cls!r}")

@@ -142,6 +142,8 @@ def check(message: Reg | Remove) -> None:
     Raises:
         LocalProtocolError: names the element and its limit.
     """
+    if not isinstance(message, Reg | Remove):
+        raise LocalProtocolError(f"message: must be a Reg or a Remove, not {type(message).__name__}")
     _check_text("grp_no", message.grp_no, MAX_GROUP_LENGTH, required=True)
     if isinstance(message, Reg) and message.refresh not in ("0", "1"):
         raise LocalProtocolError(f'refresh: must be "0" or "1", not {message.refresh!r}')

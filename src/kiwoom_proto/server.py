@@ -7,6 +7,7 @@ its state is CLOSED and everything is written.
 
 from __future__ import annotations
 
+import http
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -104,6 +105,7 @@ class PingAnswered:
 ServerEvent: TypeAlias = ClientOpened | RequestReceived | PingAnswered | UnknownMessage | Closed
 
 _any = msgspec.json.Decoder()
+_STATUSES = frozenset(status.value for status in http.HTTPStatus)
 
 
 class ServerConnection:
@@ -116,6 +118,8 @@ class ServerConnection:
     """
 
     def __init__(self, config: ServerConfig | None = None, *, clock: Callable[[], float], status: int = 101) -> None:
+        if status not in _STATUSES:
+            raise LocalProtocolError(f"status: {status!r} is not an HTTP status code")
         self.config = ServerConfig() if config is None else config
         self._clock = clock
         self._status = status

@@ -1,0 +1,217 @@
+"""RequestQueue: order, pacing, and whose reply is whose."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kiwoom_proto import Element, Reg, Remove, Request
+from kiwoom_proto.requests import RequestQueue
+
+INTERVAL, ACK_TIMEOUT = 0.35, 5.0
+
+
+def reg(*items: str, parts: int = 1, group: str = "1") -> Request:
+    """A REG of these items, cut into parts of the same size."""
+    size = len(items) // parts
+    cuts = [items[at * size : (at + 1) * size] for at in range(parts)]
+    return Request(tuple(Reg(group, "1", (Element(cut, ("0E",)),)) for cut in cuts))
+
+
+def remove(*items: str) -> Request:
+    return Request((Remove("1", (Element(items, ("0E",)),)),))
+
+
+def queue_of(*requests: Request) -> RequestQueue:
+    queue = RequestQueue(INTERVAL, ACK_TIMEOUT)
+    for request in requests:
+        queue.add(request)
+    return queue
+
+
+def items(payload: bytes | None) -> list[str]:
+    """The items in a message on its way out."""
+    assert payload is not None
+    return [item for element in json.loads(payload)["data"] for item in element["item"]]
+
+
+def test_empty_queue_has_nothing_to_do() -> None:
+    queue = queue_of()
+    assert queue.take(0.0) is None
+    assert queue.next_timeout() is None
+    assert not queue.is_overdue(1e9)
+
+
+def test_first_message_goes_out_at_once_and_names_its_reply_deadline() -> None:
+    queue = queue_of(reg("005930"))
+    assert queue.take(100.0) == b'{"trnm":"REG","grp_no":"1","refresh":"1","data":[{"item":["005930"],"type":["0E"]}]}'
+    assert queue.next_timeout() == 100.0 + ACK_TIMEOUT
+
+
+def test_remove_is_encoded_without_refresh() -> None:
+    assert queue_of(remove("005930")).take(0.0) == (
+        b'{"trnm":"REMOVE","grp_no":"1","data":[{"item":["005930"],"type":["0E"]}]}'
+    )
+
+
+def test_messages_are_an_interval_apart() -> None:
+    """Of another trnm, too: the limit is for the connection."""
+    queue = queue_of(reg("1"), remove("2"))
+    assert items(queue.take(10.0)) == ["1"]
+    assert queue.next_timeout() == 10.0 + INTERVAL
+    assert queue.take(10.0) is None
+    assert queue.take(10.0 + INTERVAL - 0.001) is None
+    assert items(queue.take(10.0 + INTERVAL)) == ["2"]
+
+
+def test_interval_holds_after_the_reply_too() -> None:
+    queue = queue_of(reg("1"), reg("2"))
+    queue.take(10.0)
+    assert queue.reply("REG", True) is not None
+    assert queue.take(10.01) is None
+    assert queue.next_timeout() == 10.0 + INTERVAL
+    assert items(queue.take(10.0 + INTERVAL)) == ["2"]
+
+
+def test_interval_zero_does_not_wait() -> None:
+    queue = RequestQueue(0, ACK_TIMEOUT)
+    queue.add(reg("1"))
+    queue.add(remove("2"))
+    assert items(queue.take(10.0)) == ["1"]
+    assert items(queue.take(10.0)) == ["2"]
+
+
+def test_one_unanswered_message_of_a_trnm_at_a_time() -> None:
+    """However long it takes, the second REG waits for the reply to the first; until then only that can happen."""
+    queue = queue_of(reg("1"), reg("2"))
+    queue.take(0.0)
+    assert queue.take(4.0) is None
+    assert queue.next_timeout() == ACK_TIMEOUT
+    queue.reply("REG", True)
+    assert items(queue.take(4.0)) == ["2"]
+
+
+def test_nothing_overtakes_the_head_of_the_line() -> None:
+    """REG, REG, REMOVE: the REMOVE could go out at once, but what it removes may be what the second REG asks for."""
+    queue = queue_of(reg("1"), reg("2"), remove("2"))
+    queue.take(0.0)
+    assert queue.take(1.0) is None
+    queue.reply("REG", True)
+    assert items(queue.take(1.0)) == ["2"]
+    assert items(queue.take(2.0)) == ["2"]
+
+
+def test_replies_are_credited_by_trnm_and_order() -> None:
+    first, second = reg("1"), remove("2")
+    queue = queue_of(first, second)
+    queue.take(0.0)
+    queue.take(1.0)
+    assert queue.reply("REMOVE", True) == (second, True)
+    assert queue.reply("REG", True) == (first, True)
+    assert queue.next_timeout() is None
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_reply_that_nobody_asked_for_is_credited_to_nobody(ok: bool) -> None:
+    queue = queue_of(reg("1"))
+    assert queue.reply("REG", ok) is None
+    queue.take(0.0)
+    assert queue.reply("REMOVE", ok) is None
+    assert queue.reply("REG", ok) is not None
+    assert queue.reply("REG", ok) is None
+
+
+def test_split_request_is_finished_before_the_next_begins() -> None:
+    """Its parts go out one by one, each after the reply to the one before, ahead of whatever came later."""
+    split, later = reg("1", "2", "3", parts=3), reg("4")
+    queue = queue_of(split, later)
+    sent = []
+    now = 0.0
+    for confirmed in (1, 2, 3):
+        sent += items(queue.take(now))
+        assert queue.reply("REG", True) == (split, confirmed == 3)
+        assert split.confirmed == confirmed
+        now += INTERVAL
+    assert sent == ["1", "2", "3"]
+    assert items(queue.take(now)) == ["4"]
+    assert queue.reply("REG", True) == (later, True)
+
+
+def test_nothing_overtakes_a_split_request() -> None:
+    """A REMOVE behind it must wait for its last part, or it would remove what that part has yet to register."""
+    split, later = reg("1", "2", parts=2), remove("2")
+    queue = queue_of(split, later)
+    queue.take(0.0)
+    assert queue.take(1.0) is None
+    assert queue.next_timeout() == ACK_TIMEOUT
+    queue.reply("REG", True)
+    assert b'"trnm":"REG"' in (queue.take(1.0) or b"")
+    assert b'"trnm":"REMOVE"' in (queue.take(2.0) or b"")
+
+
+def test_refused_part_ends_a_split_request() -> None:
+    """What was confirmed before is on record; the parts after it are never sent."""
+    split, later = reg("1", "2", "3", parts=3), reg("4")
+    queue = queue_of(split, later)
+    queue.take(0.0)
+    queue.reply("REG", True)
+    queue.take(1.0)
+    assert queue.reply("REG", False) == (split, True)
+    assert split.confirmed == 1
+    assert items(queue.take(2.0)) == ["4"]
+
+
+def test_request_is_overdue_at_its_deadline_and_not_before() -> None:
+    queue = queue_of(reg("1"))
+    queue.take(10.0)
+    assert not queue.is_overdue(10.0 + ACK_TIMEOUT - 0.001)
+    assert queue.is_overdue(10.0 + ACK_TIMEOUT)
+    queue.reply("REG", True)
+    assert not queue.is_overdue(1e9)
+
+
+def test_each_trnm_has_a_deadline_of_its_own() -> None:
+    queue = queue_of(reg("1"), remove("2"))
+    queue.take(0.0)
+    queue.take(3.0)
+    queue.reply("REG", True)
+    assert queue.next_timeout() == 3.0 + ACK_TIMEOUT
+    assert not queue.is_overdue(ACK_TIMEOUT)
+    assert queue.is_overdue(3.0 + ACK_TIMEOUT)
+
+
+def test_waiting_requests_are_never_overdue() -> None:
+    """The time runs from sending: a long line is no fault of the server's."""
+    queue = queue_of(*[reg(str(number)) for number in range(50)])
+    now = 0.0
+    for number in range(50):
+        assert items(queue.take(now)) == [str(number)]
+        assert not queue.is_overdue(now + 1)
+        queue.reply("REG", True)
+        now += 1
+
+
+def test_request_describes_itself() -> None:
+    """What it names, in order and without repetition, from every part of it."""
+    request = Request(
+        (
+            Reg("7", "0", (Element(("005930", "000660"), ("0E", "0B")), Element(("005930",), ("0B", "0D")))),
+            Reg("7", "1", (Element(("039490", "035720"), ("0E",)),)),
+        )
+    )
+    assert request.trnm == "REG"
+    assert request.group == "7"
+    assert request.types == ("0E", "0B", "0D")
+    assert request.items == ("005930", "000660", "039490", "035720")
+    assert str(request) == "REG 0E, 0B, 0D for 005930, 000660, 039490 and 1 more"
+    assert repr(request) == f"<Request {request}, group 7, 0 of 2 confirmed>"
+    assert remove("005930").trnm == "REMOVE"
+    assert str(remove("005930")) == "REMOVE 0E for 005930"
+
+
+def test_request_is_told_apart_by_identity() -> None:
+    """Two equal requests are two requests: both can be keys, each gets its own answer."""
+    first, second = reg("1"), reg("1")
+    assert first != second
+    assert len({first, second}) == 2
