@@ -8,6 +8,7 @@ writing, so neither can keep a PING from being answered.
 from __future__ import annotations
 
 import math
+import os
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -127,17 +128,17 @@ class Client:
             ConnectionLost: the connection ended first.
             LocalProtocolError: an argument cannot be right; nothing was sent.
         """
-        self._feed.check_open()
+        await self._open()
         return await self._replied(self._connection.subscribe(type, *items, group=group, replace=replace))
 
     async def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
         """Remove registrations and wait until the server has acknowledged it. As `subscribe`."""
-        self._feed.check_open()
+        await self._open()
         return await self._replied(self._connection.unsubscribe(type, *items, group=group))
 
     async def request(self, message: Reg | Remove) -> Request:
         """Send a REG or REMOVE of your own making and wait for its acknowledgement. Errors as `subscribe`."""
-        self._feed.check_open()
+        await self._open()
         return await self._replied(self._connection.request(message))
 
     async def aclose(self) -> None:
@@ -151,7 +152,7 @@ class Client:
         return self
 
     async def __anext__(self) -> Event:
-        if not self._batch:
+        while not self._batch:
             await self._refill()
         return self._batch.pop()
 
@@ -162,15 +163,26 @@ class Client:
 
     async def _refill(self) -> None:
         await checkpoint()  # once a batch, so that a busy feed cannot starve the rest of the program
-        while not (events := self._feed.take()):
-            if self._feed.closed is not None:
-                error = self._feed.end()
-                if error is not None:
-                    raise error
-                raise StopAsyncIteration
+        if self._batch:
+            return  # another task is iterating too, and was faster
+        events = self._feed.take()
+        if events:
+            events.reverse()
+            self._batch = events
+            self._wake()  # whoever else is iterating
+        elif self._feed.closed is None:
             await self._changed.wait()
-        events.reverse()
-        self._batch[:0] = events  # another task may be iterating too
+        else:
+            error = self._feed.end()
+            if error is not None:
+                raise error
+            raise StopAsyncIteration
+
+    async def _open(self) -> None:
+        """Wait for the end where it has begun, to say why."""
+        while self._feed.closed is None and self.state is ConnectionState.CLOSING:
+            await self._changed.wait()
+        self._feed.check_open()
 
     async def _replied(self, request: Request) -> Request:
         self._feed.expect(request)
@@ -188,10 +200,13 @@ class Client:
 
     # The pump and its three tasks.
 
-    def _pump(self) -> None:
-        self._feed.collect()
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+    def _pump(self) -> None:
+        self._feed.collect()
+        self._wake()
         if self._feed.outgoing or self._feed.closed is not None:
             self._has_outgoing.set()
         if self._feed.closed is not None:
@@ -209,7 +224,7 @@ class Client:
             try:
                 with self._dialling:
                     stream = await _dial(self.endpoint, ssl_context)
-            except (OSError, ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
+            except (OSError, UnicodeError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
                 self._connection.receive_eof(f"could not connect to {self.endpoint}: {_describe(error)}")
                 self._pump()
             if stream is not None:
@@ -237,13 +252,15 @@ class Client:
         outgoing = self._feed.outgoing
         while True:
             if outgoing:
+                await checkpoint()  # a write that fails would lose what has arrived: let it be read first
                 data = bytes(outgoing)
                 outgoing.clear()
                 try:
                     await stream.send(data)
-                except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-                    self._connection.receive_eof(_describe(error))
-                    self._pump()
+                except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    # What the server said before may still wait to be read: the reader finds the end, and why.
+                    while self._feed.closed is None:
+                        await self._changed.wait()
                     return
             elif self._feed.closed is not None:
                 return
@@ -283,4 +300,6 @@ def _describe(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, ExceptionGroup):
         return _describe(error.exceptions[0])
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)
     return str(error) or type(error).__name__

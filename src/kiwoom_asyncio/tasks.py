@@ -15,19 +15,17 @@ __all__ = ("background_tasks",)
 async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
     """A task group whose tasks are cancelled when the block is left.
 
-    A task group puts what the block raises into a group; here the user's exception comes out as itself, because the
-    tasks in it raise nothing but their cancellation.
+    A task group would put what the block raises into a group; here it is raised as itself, after the tasks have ended.
     """
     failure: BaseException | None = None
-    try:
-        async with anyio.create_task_group() as tasks:
-            try:
-                yield tasks
-            finally:
-                tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        if len(group.exceptions) > 1:
+    async with anyio.create_task_group() as tasks:
+        try:
+            yield tasks
+        except anyio.get_cancelled_exc_class():
             raise
-        failure = group.exceptions[0]
+        except BaseException as error:
+            failure = error
+        finally:
+            tasks.cancel_scope.cancel()
     if failure is not None:
-        raise failure  # out here, so that it does not get the group as its context
+        raise failure

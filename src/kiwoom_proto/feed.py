@@ -110,10 +110,12 @@ class Feed:
             LoginRefused: the server refused it.
             ConnectionLost: the connection ended first.
         """
+        if self.logged_in:
+            return True  # and if it was lost since, the consumer is told, after what came before
         if self.closed is not None and isinstance(self.closed.error, LoginRefused):
             raise self.closed.error
         self.check_open()
-        return self.logged_in
+        return False
 
     def take(self) -> list[Event]:
         """Remove and return the events that wait, oldest first; empty: none do."""

@@ -212,6 +212,9 @@ class Record(msgspec.Struct, **_OPTIONS):
             and (bytes(self.values) == bytes(other.values) or self.fids() == other.fids())
         )
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # msgspec.Struct has one of its own, which would compare everything
+
     def __hash__(self) -> int:
         return hash((self.type_code, self.item, self.received_at))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import ssl
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import trio
 
@@ -36,8 +36,10 @@ async def serve(
         OSError: the address cannot be listened on.
     """
     server = Server(exchange, host, ssl_context)
-    async with background_tasks() as nursery:
+    async with AsyncExitStack() as stack, background_tasks() as nursery:
         listeners = await trio.open_tcp_listeners(port, host=host)
+        for listener in listeners:
+            await stack.enter_async_context(listener)
         server._set_port(listeners[0].socket.getsockname()[1])
         exchange.run_on(trio.current_time, server._pump)
         nursery.start_soon(server._watch_clock)

@@ -14,20 +14,17 @@ __all__ = ("background_tasks",)
 async def background_tasks() -> AsyncGenerator[trio.Nursery]:
     """A nursery whose tasks are cancelled when the block is left.
 
-    A nursery puts what the block raises into a group; here the user's exception comes out as itself, because the
-    tasks in it raise nothing but their cancellation.
+    A nursery would put what the block raises into a group; here it is raised as itself, after the tasks have ended.
     """
     failure: BaseException | None = None
-    try:
-        async with trio.open_nursery() as nursery:
-            try:
-                yield nursery
-            finally:
-                nursery.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        rest = group.split(trio.Cancelled)[1]
-        if rest is None or len(rest.exceptions) > 1:
+    async with trio.open_nursery() as nursery:
+        try:
+            yield nursery
+        except trio.Cancelled:
             raise
-        failure = rest.exceptions[0]
+        except BaseException as error:
+            failure = error
+        finally:
+            nursery.cancel_scope.cancel()
     if failure is not None:
-        raise failure  # out here, so that it does not get the group as its context
+        raise failure

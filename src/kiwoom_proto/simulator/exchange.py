@@ -404,7 +404,7 @@ class Peer:
         self._exchange._later(PING_INTERVAL, self._ping)
 
     def _expect_login(self, _: float) -> None:
-        if self.connection.state is LOGGING_IN:
+        if self.connection.state is LOGGING_IN and not self._login_pending:
             self._dismiss("R10004", "로그인 인증이 들어오지 않았습니다")
 
     def _dismiss(self, code: str, message: str) -> None:

@@ -1,0 +1,78 @@
+"""After-hours quotes (0E) over one plain blocking socket: no event loop, no thread, no adapter.
+
+The whole of bring-your-own-I/O is the loop in `follow`: write what the connection has to send, look at what happened,
+wait for bytes until its deadline, and tell it what came.
+
+    KIWOOM_TOKEN=... python examples/blocking_socket.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Iterator
+
+from kiwoom_proto import AfterHoursQuote, ClientConnection, Closed, ConnectionState, Endpoint, Event, RequestRejected
+
+
+def follow(connection: ClientConnection) -> Iterator[Event]:
+    """Dial, drive the connection to its end, and yield what happens."""
+    endpoint = connection.endpoint
+    with socket.create_connection((endpoint.host, endpoint.port), timeout=10) as stream:
+        if endpoint.secure:
+            stream = ssl.create_default_context().wrap_socket(stream, server_hostname=endpoint.host)
+        with stream:
+            while True:
+                try:
+                    stream.settimeout(10)
+                    stream.sendall(connection.data_to_send())
+                except OSError as error:
+                    connection.receive_eof(str(error))
+                yield from connection.events()
+                if connection.state is ConnectionState.CLOSED:
+                    return
+                deadline = connection.next_timeout()
+                stream.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
+                try:
+                    data = stream.recv(65_536)
+                except TimeoutError:
+                    connection.handle_timeout()
+                except OSError as error:
+                    connection.receive_eof(str(error))
+                else:
+                    if data:
+                        connection.receive_data(data, time.time_ns())
+                    else:
+                        connection.receive_eof()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser.add_argument("url", help="ws://... or wss://...")
+    parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
+    parser.add_argument("--count", type=int, help="end after this many quotes")
+    arguments = parser.parse_args()
+
+    connection = ClientConnection(Endpoint(arguments.url), clock=time.monotonic)
+    connection.connect(os.environ["KIWOOM_TOKEN"])
+    connection.subscribe(AfterHoursQuote, *arguments.item)  # it waits in there for the login
+    seen = 0
+    for event in follow(connection):
+        match event:
+            case AfterHoursQuote() if seen != arguments.count:
+                print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+                seen += 1
+                if seen == arguments.count:
+                    connection.close()
+            case RequestRejected(code=code, message=message):
+                sys.exit(f"refused with {code}: {message}")
+            case Closed(error=error) if error is not None:
+                sys.exit(str(event))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""After-hours quotes (0E) over a WebSocket that is not ours: `MessageConnection` over the `websockets` package.
+
+The other library dials, shakes hands and cuts the stream into messages; the core does the rest: LOGIN, heartbeat,
+requests and their acknowledgements, deadlines, rows. Any library that hands over whole messages will do.
+
+    KIWOOM_TOKEN=... python examples/other_websocket_library.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from kiwoom_proto import AfterHoursQuote, Closed, ConnectionState, Endpoint, MessageConnection, RequestRejected
+
+
+async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
+    connection = MessageConnection(endpoint, clock=asyncio.get_running_loop().time)
+    connection.connect(token)
+    connection.subscribe(AfterHoursQuote, *items)  # it waits in there for the login
+    # No pings of the library's own: Kiwoom has its own heartbeat, and a pong that fails to come means nothing.
+    async with connect(endpoint.url, ping_interval=None) as websocket:
+        connection.receive_opened()
+        seen = 0
+        while True:
+            for event in connection.events():
+                match event:
+                    case AfterHoursQuote() if seen != count:
+                        print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+                        seen += 1
+                        if seen == count:
+                            connection.close()
+                    case RequestRejected(code=code, message=message):
+                        sys.exit(f"refused with {code}: {message}")
+                    case Closed(error=error) if error is not None:
+                        sys.exit(str(event))
+            if connection.state is ConnectionState.CLOSED:
+                return
+            try:
+                for payload in connection.messages_to_send():
+                    await websocket.send(payload, text=True)
+                if connection.state is ConnectionState.CLOSING:
+                    await websocket.close()
+                async with asyncio.timeout_at(connection.next_timeout()):
+                    connection.receive_message(await websocket.recv(decode=False), time.time_ns())
+            except TimeoutError:
+                connection.handle_timeout()
+            except ConnectionClosed as closed:
+                if closed.rcvd is None:
+                    connection.receive_close()
+                else:
+                    connection.receive_close(closed.rcvd.code, closed.rcvd.reason)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser.add_argument("url", help="ws://... or wss://...")
+    parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
+    parser.add_argument("--count", type=int, help="end after this many quotes")
+    arguments = parser.parse_args()
+    asyncio.run(follow(Endpoint(arguments.url), os.environ["KIWOOM_TOKEN"], arguments.item, arguments.count))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""After-hours quotes (0E) on trio, without `kiwoom_trio`: the core driven directly, in one task.
+
+The connection lives on trio's clock, so its deadline is a deadline of trio's: `trio.move_on_at`.
+
+    KIWOOM_TOKEN=... python examples/trio_raw.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+
+import trio
+
+from kiwoom_proto import AfterHoursQuote, ClientConnection, Closed, ConnectionState, Endpoint, RequestRejected
+
+
+async def dial(endpoint: Endpoint) -> trio.abc.Stream:
+    if endpoint.secure:
+        return await trio.open_ssl_over_tcp_stream(endpoint.host, endpoint.port, https_compatible=True)
+    return await trio.open_tcp_stream(endpoint.host, endpoint.port)
+
+
+async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
+    connection = ClientConnection(endpoint, clock=trio.current_time)
+    connection.connect(token)
+    connection.subscribe(AfterHoursQuote, *items)  # it waits in there for the login
+    seen = 0
+    async with await dial(endpoint) as stream:
+        while True:
+            for event in connection.events():
+                match event:
+                    case AfterHoursQuote() if seen != count:
+                        print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+                        seen += 1
+                        if seen == count:
+                            connection.close()
+                    case RequestRejected(code=code, message=message):
+                        sys.exit(f"refused with {code}: {message}")
+                    case Closed(error=error) if error is not None:
+                        sys.exit(str(event))
+            try:
+                if outgoing := connection.data_to_send():
+                    await stream.send_all(outgoing)
+                if connection.state is ConnectionState.CLOSED:
+                    return
+                deadline = connection.next_timeout()
+                with trio.move_on_at(math.inf if deadline is None else deadline):
+                    if data := await stream.receive_some():
+                        connection.receive_data(data, time.time_ns())
+                    else:
+                        connection.receive_eof()
+            except trio.BrokenResourceError as error:
+                connection.receive_eof(str(error.__cause__))
+            connection.handle_timeout()  # harmless where nothing is due
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser.add_argument("url", help="ws://... or wss://...")
+    parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
+    parser.add_argument("--count", type=int, help="end after this many quotes")
+    arguments = parser.parse_args()
+    trio.run(follow, Endpoint(arguments.url), os.environ["KIWOOM_TOKEN"], arguments.item, arguments.count)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Every scenario is an async function with a `loop`, and runs once on trio and once on asyncio."""
+
+from __future__ import annotations
+
+import inspect
+import ssl
+from dataclasses import dataclass
+
+import pytest
+import trustme
+from tests.adapters.kit import Loop
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an async test on the loop that it asks for."""
+    loop = pyfuncitem.funcargs.get("loop")
+    if not isinstance(loop, Loop) or not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    loop.run(lambda: pyfuncitem.obj(**arguments))
+    return True
+
+
+@pytest.fixture(params=["trio", "asyncio"])
+def loop(request: pytest.FixtureRequest) -> Loop:
+    """The event loop, and the adapter that belongs to it."""
+    return Loop(request.param)
+
+
+@dataclass(frozen=True)
+class Net:
+    """What the connection runs over.
+
+    Attributes:
+        server: the server's TLS, for 127.0.0.1; None: none.
+        client: the client's TLS, which knows the server's authority and verifies; None: none.
+    """
+
+    server: ssl.SSLContext | None
+    client: ssl.SSLContext | None
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A certificate authority that only these tests know."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def tls(authority: trustme.CA) -> Net:
+    """TLS with verification."""
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return Net(server, client)
+
+
+@pytest.fixture(params=["tcp", "tls"])
+def net(request: pytest.FixtureRequest, tls: Net) -> Net:
+    """TCP, then TLS."""
+    return tls if request.param == "tls" else Net(None, None)

@@ -1,0 +1,226 @@
+"""EventBuffer: bounded, in order, and nothing that counts is ever dropped."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kiwoom_proto import (
+    AfterHoursQuote,
+    BufferOverflow,
+    Closed,
+    Event,
+    Record,
+    Reg,
+    Request,
+    RequestAccepted,
+    SystemNotice,
+    UnknownMessage,
+)
+from kiwoom_proto.buffer import BufferStats, EventBuffer
+from kiwoom_proto.config import Overflow
+
+POLICIES: tuple[Overflow, ...] = ("raise", "drop_oldest", "conflate")
+LENIENT: tuple[Overflow, ...] = ("drop_oldest", "conflate")
+TYPES_OF_WHICH_EVERY_ROW_COUNTS = ("00", "04", "F4", "F5", "02", "S2")
+
+any_policy = pytest.mark.parametrize("policy", POLICIES)
+any_lenient_policy = pytest.mark.parametrize("policy", LENIENT)
+
+
+def quote(item: str, number: int, type_code: str = "0E") -> Record:
+    """A row of market data; its number tells it from others."""
+    return AfterHoursQuote(type_code, item, received_at=number)
+
+
+def never_dropped() -> list[Event]:
+    """One of everything that no policy may drop."""
+    return [
+        *(Record(code, "") for code in TYPES_OF_WHICH_EVERY_ROW_COUNTS),
+        SystemNotice("R10001", ""),
+        UnknownMessage(b"{]", ""),
+        RequestAccepted(Request((Reg("1", "1", ()),))),
+        Closed(1006, "", None),
+    ]
+
+
+def add_up(stats: BufferStats) -> bool:
+    return stats.received == stats.delivered + stats.dropped + stats.conflated + stats.waiting
+
+
+@any_policy
+def test_gives_back_what_was_put_in_in_order(policy: Overflow) -> None:
+    buffer = EventBuffer(100, policy)
+    events: list[Event] = [quote("005930", 1), SystemNotice("R10001", ""), quote("005930", 2)]
+    buffer.put(events[:1])
+    buffer.put(events[1:])
+    assert len(buffer) == 3
+    assert buffer.take() == events
+    assert len(buffer) == 0
+
+
+@any_policy
+def test_an_empty_buffer_gives_nothing(policy: Overflow) -> None:
+    buffer = EventBuffer(1, policy)
+    assert buffer.take() == []
+    buffer.put([])
+    assert buffer.take() == []
+    assert buffer.stats() == BufferStats(0, 0, 0, 0, 0)
+
+
+@any_policy
+def test_takes_exactly_as_many_as_its_size_and_again_once_emptied(policy: Overflow) -> None:
+    buffer = EventBuffer(3, policy)
+    for _ in range(5):
+        buffer.put([quote("005930", number) for number in range(3)])
+        assert len(buffer.take()) == 3
+    assert buffer.stats() == BufferStats(received=15, delivered=15, dropped=0, conflated=0, waiting=0)
+
+
+def test_raise_keeps_what_fits_and_says_what_to_do() -> None:
+    buffer = EventBuffer(3, "raise")
+    with pytest.raises(BufferOverflow, match=r"3 events wait \(ClientConfig.buffer_size\).*overflow='raise'"):
+        buffer.put([quote("005930", number) for number in range(5)])
+    assert buffer.take() == [quote("005930", number) for number in range(3)]
+
+
+@any_policy
+def test_the_counters_add_up_after_an_overflow(policy: Overflow) -> None:
+    buffer = EventBuffer(3, policy)
+    with pytest.raises(BufferOverflow):
+        buffer.put([Record("00", "", received_at=number) for number in range(5)])
+    assert buffer.stats().waiting == 3
+    assert add_up(buffer.stats())
+    buffer.take()
+    assert add_up(buffer.stats())
+
+
+def test_drop_oldest_forgets_the_oldest_rows_and_counts_them() -> None:
+    buffer = EventBuffer(3, "drop_oldest")
+    buffer.put([quote("005930", number) for number in range(10)])
+    assert buffer.stats() == BufferStats(received=10, delivered=0, dropped=7, conflated=0, waiting=3)
+    assert buffer.take() == [quote("005930", number) for number in (7, 8, 9)]
+    assert buffer.stats() == BufferStats(received=10, delivered=3, dropped=7, conflated=0, waiting=0)
+
+
+def test_drop_oldest_passes_over_what_must_be_kept_and_keeps_the_order() -> None:
+    buffer = EventBuffer(3, "drop_oldest")
+    order = Record("00", "")
+    buffer.put([quote("a", 1), order, quote("a", 2)])
+    buffer.put([quote("a", 3)])
+    buffer.put([quote("a", 4)])
+    assert buffer.take() == [order, quote("a", 3), quote("a", 4)]
+
+
+def test_drop_oldest_keeps_the_order_of_what_it_keeps_between_rows_that_come_later() -> None:
+    buffer = EventBuffer(4, "drop_oldest")
+    orders = [Record("00", "", received_at=number) for number in range(3)]
+    buffer.put([orders[0], quote("a", 1), orders[1], quote("a", 2)])
+    buffer.put([orders[2], quote("a", 3)])
+    assert buffer.take() == [orders[0], orders[1], orders[2], quote("a", 3)]
+
+
+def test_conflate_keeps_the_newest_row_of_each_type_and_item() -> None:
+    buffer = EventBuffer(4, "conflate")
+    buffer.put([quote("a", 1), quote("b", 2), quote("a", 3), quote("a", 4)])
+    buffer.put([quote("b", 5)])
+    kept = buffer.take()
+    assert kept[-2:] == [quote("a", 4), quote("b", 5)]
+    stats = buffer.stats()
+    assert stats.conflated == 5 - len(kept) > 0
+    assert stats.dropped == 0
+
+
+def test_conflate_tells_types_and_items_apart() -> None:
+    buffer = EventBuffer(4, "conflate")
+    rows = [quote("a", 1, "0E"), quote("a", 2, "0e"), quote("b", 3, "0E"), quote("", 4, "0E")]
+    buffer.put(rows)
+    with pytest.raises(BufferOverflow):
+        buffer.put([quote("c", 5)])
+    assert buffer.take() == rows
+
+
+def test_conflate_replaces_a_waiting_row_by_the_one_that_comes_when_all_others_differ() -> None:
+    """A buffer as large as there are items never overflows under this policy, however slow the consumer is."""
+    buffer = EventBuffer(2, "conflate")
+    buffer.put([quote("a", 1), quote("b", 2)])
+    buffer.put([quote("a", 3)])
+    assert buffer.take() == [quote("b", 2), quote("a", 3)]
+    assert buffer.stats() == BufferStats(received=3, delivered=2, dropped=0, conflated=1, waiting=0)
+
+
+@any_lenient_policy
+@pytest.mark.parametrize("event", never_dropped(), ids=lambda event: getattr(event, "type_code", type(event).__name__))
+def test_no_policy_drops_orders_balances_conditions_replies_or_notices(policy: Overflow, event: Event) -> None:
+    buffer = EventBuffer(10, policy)
+    buffer.put([event] * 8)
+    buffer.put([quote("a", number) for number in range(100)])
+    assert buffer.take()[:8] == [event] * 8
+
+
+@any_lenient_policy
+def test_a_buffer_full_of_what_must_be_kept_overflows_rather_than_dropping_it(policy: Overflow) -> None:
+    buffer = EventBuffer(len(never_dropped()), policy)
+    events = never_dropped()
+    buffer.put(events)
+    with pytest.raises(BufferOverflow):
+        buffer.put([Record("00", "")])
+    assert buffer.take() == events
+
+
+# A model: everything the buffer promises, held against whatever sequence of calls.
+
+ROW = st.tuples(st.sampled_from(["0E", "0B", "00", "02"]), st.sampled_from(["a", "b", "c"]))
+CALL = st.one_of(st.none(), st.lists(ROW, max_size=6))  # take, or put
+
+
+def is_kept(row: Record) -> bool:
+    return row.type_code in TYPES_OF_WHICH_EVERY_ROW_COUNTS
+
+
+def newest(rows: list[Record]) -> dict[tuple[str, str], Record]:
+    """The newest row of market data of each type and item."""
+    return {(row.type_code, row.item): row for row in rows if not is_kept(row)}
+
+
+def least_room(policy: Overflow, rows: list[Record]) -> int:
+    """How much room rows need when the policy has let go of all it may."""
+    kept = sum(is_kept(row) for row in rows)
+    return {"raise": len(rows), "drop_oldest": kept, "conflate": kept + len(newest(rows))}[policy]
+
+
+@given(st.sampled_from(POLICIES), st.integers(1, 8), st.lists(CALL, max_size=25))
+def test_keeps_its_promises_whatever_is_put_and_taken(
+    policy: Overflow, size: int, calls: list[list[tuple[str, str]] | None]
+) -> None:
+    buffer = EventBuffer(size, policy)
+    number = 0
+    rows: list[Record] = []  # put since the last take
+    for call in calls:
+        if call is None:
+            taken = [event for event in buffer.take() if isinstance(event, Record)]
+            numbers = [row.received_at for row in taken]
+            assert numbers == sorted(set(numbers)), "order is kept and nothing comes twice"
+            assert [row for row in rows if is_kept(row)] == [row for row in taken if is_kept(row)]
+            if policy == "raise":
+                assert taken == rows
+            elif policy == "conflate":
+                assert newest(taken) == newest(rows)
+            else:
+                assert taken[-1:] == rows[-1:]
+            rows = []
+        for code, item in call or ():
+            number += 1
+            row = Record(code, item, received_at=number)
+            # Under "drop_oldest" a row of market data needs room beside what must be kept, too.
+            room = least_room(policy, [*rows, row]) + (policy == "drop_oldest" and not is_kept(row))
+            try:
+                buffer.put([row])
+            except BufferOverflow:
+                assert room > size
+            else:
+                rows.append(row)
+                assert room <= size
+            assert len(buffer) <= size
+            assert add_up(buffer.stats())

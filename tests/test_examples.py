@@ -1,0 +1,151 @@
+"""Every example is run as a user runs it: a process of its own, against the simulated exchange on a loopback port."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+import kiwoom_asyncio
+from kiwoom_proto.simulator import Exchange
+
+EXAMPLES = {path.stem: path for path in (Path(__file__).parent.parent / "examples").glob("*.py")}
+WITHOUT_ADAPTER = ("asyncio_raw", "blocking_socket", "other_websocket_library", "selectors_loop", "trio_raw")
+WITH_ADAPTER = ("quickstart_asyncio", "quickstart_trio")
+
+TOKENS = {"S3CRET-one": "one key", "S3CRET-two": "another key"}
+ITEMS = ("005930", "000660")
+QUOTE = re.compile(r"\d\d:\d\d:\d\d (005930|000660) \d+ \d+")
+
+every_example = pytest.mark.parametrize("example", sorted(EXAMPLES))
+
+
+@contextmanager
+def served(exchange: Exchange, ssl_context: ssl.SSLContext | None = None) -> Iterator[tuple[str, BlockingPortal]]:
+    """Serve an exchange in a thread of its own; gives its URL, and the portal through which to call it."""
+    with (
+        start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(kiwoom_asyncio.serve(exchange, ssl_context=ssl_context)) as server,
+    ):
+        yield server.endpoint.url, portal
+
+
+def start(example: str, *words: str, tokens: str = ",".join(TOKENS), **environment: str) -> subprocess.Popen[str]:
+    """Start an example; warnings are errors in it."""
+    token = tokens if example == "selectors_loop" else tokens.split(",")[0]
+    return subprocess.Popen(
+        [sys.executable, "-X", "dev", "-W", "error", str(EXAMPLES[example]), *words],
+        env=os.environ | {"KIWOOM_TOKEN": token, "PYTHONIOENCODING": "utf-8"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, list[str], str]:
+    """Wait for its end: exit code, lines of output, and what it complained of."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    watchdog = threading.Timer(30, process.kill)
+    watchdog.start()
+    with process:
+        output, complaint = process.stdout.read(), process.stderr.read()
+    watchdog.cancel()
+    assert "S3CRET" not in output + complaint
+    assert "Traceback" not in complaint
+    return process.returncode, output.splitlines(), complaint
+
+
+def test_these_are_the_examples() -> None:
+    assert sorted(EXAMPLES) == sorted(WITHOUT_ADAPTER + WITH_ADAPTER)
+
+
+@every_example
+def test_it_prints_quotes_and_closes_in_order(example: str) -> None:
+    exchange = Exchange(tokens=TOKENS, rate=50)
+    with served(exchange) as (url, _):
+        code, lines, complaint = finish(start(example, url, *ITEMS, "--count", "30"))
+        assert (code, complaint) == (0, "")
+        assert len(lines) == 30
+        found = [QUOTE.fullmatch(line) for line in lines]
+        assert {match and match[1] for match in found} == set(ITEMS)
+        limit = time.monotonic() + 5
+        while exchange.peers and time.monotonic() < limit:
+            time.sleep(0.01)
+        assert exchange.peers == []
+
+
+@every_example
+def test_it_verifies_and_speaks_tls(example: str, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    known = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(known))
+    with served(Exchange(rate=50), context) as (url, _):
+        code, lines, complaint = finish(start(example, url, *ITEMS, "--count", "3", SSL_CERT_FILE=str(known)))
+        assert (code, len(lines), complaint) == (0, 3, "")
+
+
+@every_example
+def test_it_says_why_a_login_was_refused(example: str) -> None:
+    with served(Exchange(tokens={})) as (url, _):
+        code, lines, complaint = finish(start(example, url, *ITEMS))
+        assert (code, lines) == (1, [])
+        assert "8005" in complaint
+
+
+@every_example
+def test_it_says_why_a_request_was_refused(example: str) -> None:
+    with served(Exchange()) as (url, _):
+        items = [f"{number:06}" for number in range(402)]  # too many for two connections, too
+        code, _, complaint = finish(start(example, url, *items))
+        assert code == 1
+        assert "105118" in complaint
+
+
+@every_example
+def test_it_says_why_the_connection_was_lost(example: str) -> None:
+    exchange = Exchange(rate=50)
+    with served(exchange) as (url, portal):
+        process = start(example, url, *ITEMS)
+        assert process.stdout is not None
+        assert QUOTE.fullmatch(process.stdout.readline().strip())
+        portal.call(exchange.kick)
+        code, lines, complaint = finish(process)
+        assert code == 1
+        assert all(QUOTE.fullmatch(line) for line in lines)
+        assert "R10001" in complaint
+
+
+@every_example
+def test_it_explains_itself(example: str) -> None:
+    code, lines, _ = finish(start(example, "--help"))
+    assert code == 0
+    assert lines[0].startswith("usage: ")
+    text = EXAMPLES[example].read_text(encoding="utf-8")
+    docstring = ast.get_docstring(ast.parse(text))
+    assert docstring is not None
+    assert f"examples/{example}.py" in docstring
+
+
+@pytest.mark.parametrize("example", WITHOUT_ADAPTER)
+def test_the_core_is_all_it_needs(example: str) -> None:
+    tree = ast.parse(EXAMPLES[example].read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert "kiwoom_proto" in imported
+    assert not {"kiwoom_trio", "kiwoom_asyncio", "anyio"} & imported
