@@ -137,7 +137,11 @@ class RequestRefused(KiwoomError):
 
     def __str__(self) -> str:
         text = f"{self.request} refused with code {explain_code(self.code)}"
-        return f"{text}: {self.message}" if self.message else text
+        if self.message:
+            text += f": {self.message}"
+        if self.request.confirmed:
+            text += f" ({self.request.confirmed} of its {len(self.request.messages)} messages had been accepted)"
+        return text
 
 
 _PHASES = {

@@ -99,7 +99,14 @@ class Feed:
         return reply is not None
 
     def check_open(self) -> None:
-        """Raise ConnectionLost where the connection has ended."""
+        """Raise where the connection has ended.
+
+        Raises:
+            BufferOverflow: the consumer was too slow.
+            ConnectionLost: it ended for any other reason.
+        """
+        if self._overflow is not None:
+            raise self._overflow
         if self.closed is not None:
             raise ConnectionLost(self.closed) from self.closed.error
 
