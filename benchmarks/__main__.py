@@ -22,11 +22,11 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from kiwoom_proto import MOCK, REALTIME, ClientConnection, MessageDecoder, Record
+from kiwoom_proto import MOCK, ClientConnection, MessageDecoder, Record
 from kiwoom_proto.server import RequestReceived, ServerConnection
 from kiwoom_proto.testing import ManualClock
 
-from .data import SHAPE_CLASSES, SHAPES, messages, server_frame
+from .data import SHAPES, messages, server_frame
 
 COUNT = 2_000
 READ_SIZE = 65_536
@@ -34,7 +34,11 @@ READ_SIZE = 65_536
 FIELDS = {
     "0E": ("time", "ask_quantity", "ask_quantity_change", "bid_quantity", "bid_quantity_change"),
     "0B": ("time", "price", "quantity", "volume", "best_ask", "best_bid"),
-    "0D": tuple(f"fid_{base + level}" for base in (41, 51, 61, 71) for level in range(5)),
+    "0D": tuple(
+        f"{what}_{level}"
+        for what in ("ask_price", "bid_price", "ask_quantity", "bid_quantity")
+        for level in range(1, 6)
+    ),
 }
 FIDS = {
     "0E": ("21", "131", "132", "135", "136"),
@@ -97,7 +101,7 @@ def _seconds(run: Callable[[], None]) -> float:
 
 def decode(shape: str, payloads: Iterable[bytes]) -> Callable[[], None]:
     """Payload -> record, and its usual fields."""
-    decoder = MessageDecoder({**REALTIME, **SHAPE_CLASSES})
+    decoder = MessageDecoder()
     names = FIELDS[shape]
 
     def run() -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import pathlib
 import random
-import types
 
-from kiwoom_proto import Field, Record, Row, fields
+from kiwoom_proto import Row
 from kiwoom_proto.messages import encode_rows
 
-__all__ = ("SHAPES", "SHAPE_CLASSES", "messages", "server_frame")
+__all__ = ("SHAPES", "messages", "server_frame")
 
 SHAPES = ("0E", "0B", "0D")
 TIMES = ("20", "21")
@@ -61,31 +60,3 @@ def server_frame(payload: bytes) -> bytes:
     size = len(payload)
     length = bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2, "big")
     return b"\x81" + length + payload
-
-
-class TradeShape(Record, tag="0B"):
-    """Six fields of a row shaped like 0B, and all its FIDs."""
-
-    time = Field("20", fields.text)
-    price = Field("10", fields.price)
-    quantity = Field("15", fields.quantity)
-    volume = Field("13", fields.quantity)
-    best_ask = Field("27", fields.price)
-    best_bid = Field("28", fields.price)
-
-
-class OrderBookShape(Record, tag="0D"):
-    """The five best levels of a row shaped like 0D, and all its FIDs."""
-
-
-def _declare(cls: type[Record], type_code: str) -> type[Record]:
-    """Declare every FID of the shape, as the catalogue will: the cost of decoding depends on how many there are."""
-    declared = {field.fid for field in cls.fields.values()}
-    rest = {f"fid_{fid}": Field(fid, fields.text) for fid in _example(type_code) if fid not in declared}
-    return types.new_class(cls.__name__, (cls,), {"tag": type_code}, lambda body: body.update(rest))
-
-
-SHAPE_CLASSES: dict[str, type[Record]] = {
-    "0B": _declare(TradeShape, "0B"),
-    "0D": _declare(OrderBookShape, "0D"),
-}

@@ -106,6 +106,14 @@ def test_the_diagram_is_drawn_from_the_tables_as_they_are() -> None:
     assert diagrams["updated"](text) == text
 
 
+def test_the_tables_of_the_types_are_those_of_the_catalogue() -> None:
+    realtime = runpy.run_path(str(ROOT / "docs" / "realtime.py"))
+    text = (ROOT / "docs" / "realtime.md").read_text(encoding="utf-8")
+    assert realtime["updated"](text) == text
+    for name in ("Trade", "OrderBook", "UsConditionHit", "MarketPhaseCode"):
+        assert f" {name}\n" in text
+
+
 def test_the_changelog_begins_with_the_version_of_the_project() -> None:
     version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)
     assert version is not None

@@ -6,12 +6,15 @@ Exit codes: 0 the end that was asked for, 1 the connection was refused or lost, 
 from __future__ import annotations
 
 import datetime
+import enum
+import functools
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any, NoReturn
 
 import anyio
 
@@ -29,11 +32,17 @@ from kiwoom_proto import (
     MOCK,
     PRODUCTION,
     REALTIME,
+    US_MOCK,
+    US_PRODUCTION,
     ClientConnection,
+    Condition,
     Endpoint,
     KiwoomError,
     LocalProtocolError,
+    MessageDecoder,
+    Ping,
     Record,
+    Reply,
     SystemNotice,
     UnknownMessage,
 )
@@ -42,7 +51,7 @@ from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 from kiwoom_proto.simulator import Exchange
 
 from . import connect, serve
-from .view import LiveTable, label_of, plural
+from .view import View, label_of, plural, summary_of, view_of
 
 __all__ = ("main",)
 
@@ -59,17 +68,31 @@ FRAMES_PER_SECOND = 8
 Emit = Callable[[Record], None]
 
 
+ENDPOINTS = {"production": PRODUCTION, "mock": MOCK, "us": US_PRODUCTION, "us-mock": US_MOCK}
+
+
 class _Endpoint(click.ParamType[Endpoint]):
-    name = "production|mock|URL"
+    name = "|".join([*ENDPOINTS, "URL"])
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "ENDPOINT"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Endpoint:
-        known = {"production": PRODUCTION, "mock": MOCK}.get(value)
+        known = ENDPOINTS.get(value)
         if known is not None:
             return known
         try:
             return Endpoint(value)
         except LocalProtocolError as error:
             self.fail(str(error), param, ctx)
+
+
+_endpoint_option = click.option(
+    "--endpoint",
+    type=_Endpoint(),
+    default="production",
+    help="production, mock, us, us-mock, or a URL. [default: production]",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -100,7 +123,7 @@ def demo(duration: float) -> None:
     async def run() -> int:
         exchange = Exchange(seed=1, start=datetime.time(16, 52), rate=3.0)
         async with serve(exchange) as server:
-            table = LiveTable("0E", f"simulated exchange, {_short(server.endpoint)}", DEMO_STOCKS)
+            table = view_of("0E", f"simulated exchange, {_short(server.endpoint)}", DEMO_STOCKS)
             await _show(
                 table,
                 lambda emit: _follow(server.endpoint, "demo", "0E", tuple(DEMO_STOCKS), emit, duration=duration),
@@ -119,9 +142,7 @@ def demo(duration: float) -> None:
 @cli.command(short_help="Follow real-time rows: a live table, or JSON lines.")
 @click.argument("type", metavar="TYPE")
 @click.argument("items", metavar="[ITEM]...", nargs=-1)
-@click.option(
-    "--endpoint", type=_Endpoint(), default="production", help="production, mock, or a URL. [default: production]"
-)
+@_endpoint_option
 @click.option("--count", type=click.IntRange(min=1), help="End after this many rows.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="End after this many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line; the default when piped.")
@@ -154,14 +175,9 @@ def stream(
       2    wrong usage
       130  interrupted with Ctrl-C
     """
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if not token:
-        raise click.UsageError(f"the environment variable {TOKEN_VARIABLE} holds no access token")
-    try:  # what cannot be right is said before anything is dialled
-        check_token(token)
+    token = _token()
+    with _usage_errors():  # what cannot be right is said before anything is dialled
         ClientConnection(endpoint, clock=time.monotonic).subscribe(type, *items)
-    except LocalProtocolError as error:
-        raise click.UsageError(str(error)) from None
 
     def follow(emit: Emit) -> Coroutine[Any, Any, None]:
         return _follow(endpoint, token, type, items, emit, count=count, duration=duration)
@@ -169,8 +185,8 @@ def stream(
     if as_json or not sys.stdout.isatty():
         _run(lambda: follow(_write_json))
         return
-    table = LiveTable(type, _short(endpoint))
-    _run(lambda: _show(table, follow))
+    view = view_of(type, _short(endpoint))
+    _run(lambda: _show(view, follow))
 
 
 @cli.command(name="serve", short_help="Run a simulated exchange on a port.")
@@ -227,7 +243,7 @@ def types(type: str | None) -> None:
         for column in ("type", "class", "Korean", "what it is"):
             table.add_column(column, no_wrap=column != "what it is")
         for code, cls in REALTIME.items():
-            table.add_row(code, cls.__name__, label_of(code), _summary(cls))
+            table.add_row(code, cls.__name__, label_of(code), summary_of(cls))
         console.print(table)
         console.print("\nRows of any other type arrive as a plain Record: every FID is readable.", style="dim")
         return
@@ -237,12 +253,70 @@ def types(type: str | None) -> None:
         hint = f"; did you mean {near[0]}? Upper and lower case differ" if near else ""
         raise click.BadParameter(f"no type {type!r} in the catalogue{hint}", param_hint="TYPE")
     console.print(f"[bold]{type}[/]  {label_of(type)}  [cyan]{found.__name__}[/]")
-    console.print(f"{_summary(found)}\n", style="dim")
+    console.print(f"{summary_of(found)}\n", style="dim")
     for column in ("FID", "attribute", "Korean", "kind", "unit"):
         table.add_column(column, no_wrap=column != "Korean")
     for field in found.fields.values():
         table.add_row(field.fid, field.name, field.label, field.kind.name, field.unit)
     console.print(table)
+    for field in found.fields.values():
+        codes = field.kind.python_type
+        if issubclass(codes, enum.Enum):
+            listed = ", ".join(f"{code.value} {code.name.lower()}".replace(" ", "\u00a0") for code in codes)
+            console.print(f"\n[bold]{field.name}[/] ({codes.__name__}): {listed}", highlight=False)
+
+
+@cli.command(short_help="Condition searches: list them, run one, follow one.")
+@click.argument("seq", metavar="[SEQ]", required=False)
+@click.option("--live", is_flag=True, help="Follow which stocks enter and leave.")
+@_endpoint_option
+@click.option("--count", type=click.IntRange(min=1), help="With --live: end after this many hits.")
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="End after this many seconds.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line; the default when piped.")
+def conditions(
+    seq: str | None, live: bool, endpoint: Endpoint, count: int | None, duration: float | None, as_json: bool
+) -> None:
+    """List the saved condition searches (조건검색), or run the one with the number SEQ.
+
+    \b
+    Examples:
+      kiwoom-proto conditions
+      kiwoom-proto conditions 4
+      kiwoom-proto conditions 4 --live --count 10
+
+    Token and exit codes as for "kiwoom-proto stream".
+    """
+    token = _token()
+    if live and seq is None:
+        raise click.UsageError("--live needs SEQ, the number of a condition")
+    if seq is not None:
+        with _usage_errors():
+            ClientConnection(endpoint, clock=time.monotonic).search_condition(seq, realtime=live)
+    table = not as_json and sys.stdout.isatty()
+    if seq is None:
+        _run(lambda: _list_conditions(endpoint, token, table, duration))
+    elif not live:
+        _run(lambda: _search_condition(endpoint, token, seq, table, duration))
+    else:
+        follow = functools.partial(_follow_condition, endpoint, token, seq, count=count, duration=duration)
+        view = view_of("S2" if endpoint.us else "02", f"condition {seq}, {_short(endpoint)}")
+        _run(lambda: _show(view, follow) if table else follow(_write_json))
+
+
+@cli.command(short_help="Recorded payloads to JSON lines.")
+@click.argument("file", type=click.File("rb"))
+def decode(file: IO[bytes]) -> None:
+    """Turn recorded payloads, one text message a line, into JSON lines: one for each row or other message.
+
+    FILE is a path, or - for standard input. Lines that cannot be understood are named on standard error; the exit code
+    is 1 then, after all the others were written.
+
+    \b
+    Examples:
+      kiwoom-proto decode payloads.txt
+      kiwoom-proto decode - < payloads.txt | head -3
+    """
+    _run(lambda: _decode(file))
 
 
 def main() -> NoReturn:
@@ -286,7 +360,90 @@ async def _follow(
         raise KiwoomError(f"no subscription within --duration {duration:g}")
 
 
-async def _show(table: LiveTable, follow: Callable[[Emit], Coroutine[Any, Any, None]]) -> None:
+async def _list_conditions(endpoint: Endpoint, token: str, table: bool, duration: float | None) -> None:
+    found: tuple[Condition, ...] | None = None
+    with anyio.move_on_after(duration):
+        async with connect(endpoint, token=token) as client:
+            found = await client.list_conditions()
+    if found is None:
+        raise KiwoomError(f"no list within --duration {duration:g}")
+    _print_rows(table, ("seq", "name"), ({"seq": condition.seq, "name": condition.name} for condition in found))
+
+
+async def _search_condition(endpoint: Endpoint, token: str, seq: str, table: bool, duration: float | None) -> None:
+    rows: list[Mapping[str, Any]] = []
+    finished = False
+    with anyio.move_on_after(duration):
+        async with connect(endpoint, token=token) as client:
+            rows = [_masked(row) async for row in client.search_condition_rows(seq)]
+            finished = True
+    if not finished:
+        raise KiwoomError(f"no answer within --duration {duration:g}")
+    _print_rows(table, ("stock_code", "stock_name", "price", "change", "change_rate", "volume"), rows)
+
+
+async def _follow_condition(
+    endpoint: Endpoint, token: str, seq: str, emit: Emit, *, count: int | None, duration: float | None
+) -> None:
+    """Emit what enters and leaves, until `count` or `duration` is reached."""
+    answered = False
+    hits = 0
+    with anyio.move_on_after(duration):
+        async with connect(endpoint, token=token) as client:
+            result = await client.search_condition(seq, realtime=True)
+            answered = True
+            async for event in client:
+                if isinstance(event, Record) and result.matches(event):
+                    emit(event)
+                    hits += 1
+                    if hits == count:
+                        await client.clear_condition(seq)
+                        return
+                elif isinstance(event, SystemNotice):
+                    _complain(f"the server says {event.code}: {event.meaning}")
+    if not answered:
+        raise KiwoomError(f"no answer within --duration {duration:g}")
+
+
+async def _decode(file: IO[bytes]) -> None:
+    decoder = MessageDecoder()
+    bad = 0
+    for number, line in enumerate(file, 1):
+        payload = line.strip()
+        if not payload:
+            continue
+        for message in decoder.decode(payload):
+            match message:
+                case Record():
+                    _write_json(message)
+                case Ping():
+                    _write({"trnm": "PING"})
+                case Reply():
+                    members = {"return_code": message.code, "return_msg": message.message, **message.members}
+                    _write({"trnm": message.trnm, **members})
+                case SystemNotice():
+                    _write({"trnm": "SYSTEM", "code": message.code, "message": message.message})
+                case UnknownMessage():
+                    bad += 1
+                    _complain(f"line {number}: {message.error}")
+    if bad:
+        raise KiwoomError(f"{plural(bad, 'message')} could not be understood")
+
+
+def _print_rows(as_table: bool, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
+    if not as_table:
+        for row in rows:
+            _write(row)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "))
+    for row in rows:
+        table.add_row(*(str(row.get(column, "")) for column in columns))
+    Console().print(table)
+
+
+async def _show(table: View, follow: Callable[[Emit], Coroutine[Any, Any, None]]) -> None:
     """Follow a stream and draw it as it comes."""
     started = anyio.current_time()
     with Live(table.render(0.0), console=Console(), auto_refresh=False) as live:
@@ -303,6 +460,23 @@ async def _show(table: LiveTable, follow: Callable[[Emit], Coroutine[Any, Any, N
             finally:
                 tasks.cancel_scope.cancel()
                 live.update(table.render(anyio.current_time() - started), refresh=True)
+
+
+def _token() -> str:
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not token:
+        raise click.UsageError(f"the environment variable {TOKEN_VARIABLE} holds no access token")
+    with _usage_errors():
+        check_token(token)
+    return token
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except LocalProtocolError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _run(run: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -348,26 +522,28 @@ def _complain(text: str) -> None:
 
 
 def _write_json(record: Record) -> None:
-    line = msgspec.json.encode(_masked(record)) + b"\n"
-    sys.stdout.buffer.write(line)
+    _write(_masked(record))
+
+
+def _write(members: Mapping[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(members) + b"\n")
     sys.stdout.buffer.flush()
 
 
 def _masked(record: Record) -> Mapping[str, Any]:
-    """What is printed of a row: everything but account numbers."""
+    """What is printed of a row: everything but account numbers, and FIDs only where they have no name."""
     members = record.to_dict()
+    fids = members.pop("fids")
     for name, field in record.fields.items():
-        if field.kind.masked and members.get(name) is not None:
-            members[name] = "***"
-    fids = members.get("fids", {})
+        if name in members:
+            fids.pop(field.fid, None)
+            if field.kind.masked and members[name] is not None:
+                members[name] = "***"
     if ACCOUNT_NUMBER_FID in fids:
         fids[ACCOUNT_NUMBER_FID] = "***"
+    if fids:
+        members["fids"] = fids
     return members
-
-
-def _summary(cls: type[Record]) -> str:
-    first = (cls.__doc__ or "").partition("\n")[0]
-    return first.partition(" (")[0] + "."
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ from anyio.lowlevel import checkpoint
 from kiwoom_proto import (
     ClientConfig,
     ClientConnection,
+    Condition,
+    ConditionList,
+    ConditionResult,
+    ConditionRow,
     ConnectionState,
     Endpoint,
     Event,
@@ -31,6 +35,7 @@ from kiwoom_proto import (
     RequestHeader,
     ResponseHeader,
     Symbol,
+    UsConditionRow,
 )
 from kiwoom_proto.buffer import BufferStats
 from kiwoom_proto.feed import Feed
@@ -141,6 +146,48 @@ class Client:
         await self._open()
         return await self._replied(self._connection.request(message))
 
+    async def list_conditions(self) -> tuple[Condition, ...]:
+        """Return the saved conditions (조건검색 목록조회). Errors as `subscribe`."""
+        await self._open()
+        answer = await self._answered(self._connection.list_conditions())
+        assert isinstance(answer, ConditionList)
+        return answer.conditions
+
+    async def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> ConditionResult:
+        """Ask which stocks meet a condition (조건검색 요청).
+
+        With `realtime` the server goes on telling which stocks enter and leave, until `clear_condition`: such rows come
+        with all others, as `ConditionHit` (US: `UsConditionHit`); `ConditionResult.matches` tells whose they are.
+
+        Arguments:
+            seq: the condition's number, from `list_conditions`.
+            realtime: go on telling.
+            next_key: `ConditionResult.next_key`, for the next page; `search_condition_rows` follows them by itself.
+
+        Raises:
+            RequestRefused: the server refused it.
+            ConnectionLost: the connection ended first.
+            LocalProtocolError: an argument cannot be right; nothing was sent.
+        """
+        await self._open()
+        answer = await self._answered(self._connection.search_condition(seq, realtime=realtime, next_key=next_key))
+        assert isinstance(answer, ConditionResult)
+        return answer
+
+    async def search_condition_rows(self, seq: str) -> AsyncGenerator[ConditionRow | UsConditionRow]:
+        """Iterate all rows of a condition, page by page. Errors as `search_condition`."""
+        next_key: str | None = ""
+        while next_key is not None:
+            result = await self.search_condition(seq, next_key=next_key)
+            for row in result.rows:
+                yield row
+            next_key = result.next_key
+
+    async def clear_condition(self, seq: str) -> Request:
+        """End a live search (조건검색 실시간 해제). Errors as `search_condition`."""
+        await self._open()
+        return await self._replied(self._connection.clear_condition(seq))
+
     async def aclose(self) -> None:
         """Close, and wait until it is done: at most `close_timeout`. What was received can still be iterated."""
         self._feed.close()
@@ -187,12 +234,23 @@ class Client:
     async def _replied(self, request: Request) -> Request:
         self._feed.expect(request)
         try:
-            self._pump()
-            while not self._feed.reply(request):
-                await self._changed.wait()
+            await self._reply(request)
         finally:
             self._feed.forget(request)
         return request
+
+    async def _answered(self, request: Request) -> ConditionList | ConditionResult:
+        self._feed.expect(request)
+        try:
+            await self._reply(request)
+            return self._feed.answer(request)
+        finally:
+            self._feed.forget(request)
+
+    async def _reply(self, request: Request) -> None:
+        self._pump()
+        while not self._feed.reply(request):
+            await self._changed.wait()
 
     async def _logged_in(self) -> None:
         while not self._feed.check_login():

@@ -1,27 +1,34 @@
-"""What `kiwoom-proto` shows on a terminal: a table that lives while rows come in."""
+"""What `kiwoom-proto` shows on a terminal while rows come in: a ladder, a tape, or a table, as fits the type."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kiwoom_proto import REALTIME, FieldError, Record
+from kiwoom_proto import REALTIME, Direction, FieldError, OrderBook, Record, Trade, UsOrderBook, UsTrade
+from kiwoom_proto.realtime.levels import Level
 from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 
-__all__ = ("LiveTable", "plural")
+__all__ = ("LadderView", "TableView", "TapeView", "View", "label_of", "plural", "summary_of", "view_of")
 
 MOST_COLUMNS = 8
 MOST_ROWS = 40
-UP, DOWN = "red", "blue"  # as Korean screens have it: red is up, blue is down
+MOST_LADDERS = 3
+TAPE_LENGTH = 20
+UP, DOWN = "red", "blue"  # as Korean screens have it: red is up or bought, blue is down or sold
+STYLE_OF = {Direction.UP: UP, Direction.DOWN: DOWN, Direction.UNCHANGED: "", None: ""}
 
 
-class LiveTable:
-    """The newest row of each item, one type.
+class View:
+    """What every view has: the newest row of each item, and a title that counts.
 
     Arguments:
         type_code: the type shown.
@@ -36,20 +43,17 @@ class LiveTable:
         self._labels = {} if labels is None else dict(labels)
         self._newest: dict[str, Record] = {}
         self._counts: dict[str, int] = {}
-        self._unknown_fids: tuple[str, ...] = ()
 
     def add(self, record: Record) -> None:
         """Show a row."""
+        item = record.item or str(record.symbol or "")
         self.rows += 1
-        self._newest[record.item] = record
-        self._counts[record.item] = self._counts.get(record.item, 0) + 1
-        if self.type_code not in REALTIME and not self._unknown_fids:
-            self._unknown_fids = tuple(fid for fid in record.fids() if fid != ACCOUNT_NUMBER_FID)[:MOST_COLUMNS]
+        self._newest[item] = record
+        self._counts[item] = self._counts.get(item, 0) + 1
 
     def render(self, seconds: float) -> RenderableType:
-        """Return the table as it stands, `seconds` after the beginning."""
+        """Return the view as it stands, `seconds` after the beginning."""
         cls = REALTIME.get(self.type_code)
-        fields = list(cls.fields.values())[:MOST_COLUMNS] if cls else []
         rate = self.rows / seconds if seconds > 0 else 0.0
         title = Text.assemble(
             (self.type_code, "bold"),
@@ -58,24 +62,132 @@ class LiveTable:
             (f" · {self._source}", "dim"),
         )
         status = Text(f"{plural(self.rows, 'row')} · {rate:.1f} a second · {seconds:.0f} s", style="dim")
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        body = self._body() if self._newest else Text("waiting for rows …", style="dim")
+        return Group(title, status, Text(), body)
+
+    def _body(self) -> RenderableType:
+        raise NotImplementedError
+
+    def _name(self, item: str) -> Text:
+        return Text.assemble(item or "-", (f" {self._labels[item]}" if item in self._labels else "", "dim"))
+
+
+class TableView(View):
+    """A table: the newest row of each item, one line each."""
+
+    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
+        super().__init__(type_code, source, labels)
+        self._unknown_fids: tuple[str, ...] = ()
+
+    def add(self, record: Record) -> None:
+        """Show a row."""
+        super().add(record)
+        if self.type_code not in REALTIME and not self._unknown_fids:
+            self._unknown_fids = tuple(fid for fid in record.fids() if fid != ACCOUNT_NUMBER_FID)[:MOST_COLUMNS]
+
+    def _body(self) -> RenderableType:
+        cls = REALTIME.get(self.type_code)
+        fields = list(cls.fields.values())[:MOST_COLUMNS] if cls else []
+        table = _table()
         table.add_column("item", no_wrap=True)
         for field in fields:
-            table.add_column(field.name.replace("_", " "), justify="right")
+            table.add_column(field.name.replace("_", " "), justify="right", overflow="fold")
         for fid in self._unknown_fids:
             table.add_column(f"FID {fid}", justify="right")
         table.add_column("rows", justify="right", style="dim")
         for item, record in list(self._newest.items())[:MOST_ROWS]:
-            name = Text.assemble(item or "-", (f" {self._labels[item]}" if item in self._labels else "", "dim"))
             cells = [_cell(record, field.name) for field in fields]
             cells += [Text(record.fid(fid) or "") for fid in self._unknown_fids]
-            table.add_row(name, *cells, f"{self._counts[item]:,}")
+            table.add_row(self._name(item), *cells, f"{self._counts[item]:,}")
         if len(self._newest) > MOST_ROWS:
             table.add_row(f"… {len(self._newest) - MOST_ROWS} more")
-        if not self._newest:
-            table.add_row(Text("waiting for rows …", style="dim"))
-        legend = Text(" · ".join(f"{field.name}\u00a0{field.label}" for field in fields), style="dim")
-        return Group(title, status, Text(), table, Text(), legend)
+        legend = " · ".join(f"{field.name}\u00a0{field.label}" for field in fields)
+        if cls and len(cls.fields) > len(fields):
+            legend += f" · {plural(len(cls.fields) - len(fields), 'more field')} with --json"
+        return Group(table, Text(), Text(legend, style="dim"))
+
+
+class LadderView(View):
+    """Order books: ten levels a side, asks above bids, one ladder for each item."""
+
+    def _body(self) -> RenderableType:
+        items = list(self._newest)[:MOST_LADDERS]
+        ladders: list[RenderableType] = [self._ladder(item, self._newest[item]) for item in items]
+        more = len(self._newest) - len(items)
+        rest = [Text(f"… {plural(more, 'more order book')}", style="dim")] if more else []
+        return Group(Columns(ladders, padding=(0, 4)), *rest)
+
+    def _ladder(self, item: str, record: Record) -> RenderableType:
+        assert isinstance(record, OrderBook | UsOrderBook)
+        table = _table()
+        for name in ("change", "ask"):
+            table.add_column(name, justify="right", no_wrap=True, min_width=7)
+        table.add_column("price", justify="center", no_wrap=True, min_width=9)
+        for name in ("bid", "change"):
+            table.add_column(name, justify="left", no_wrap=True, min_width=7)
+        asks: Sequence[Level[int] | Level[Decimal]] = record.asks
+        bids: Sequence[Level[int] | Level[Decimal]] = record.bids
+        for number, level in reversed(list(enumerate(asks, 1))):
+            price = _price(record, f"ask_price_{number}")
+            table.add_row(_signed(level.change), _number(level.quantity), price, "", "")
+        for number, level in enumerate(bids, 1):
+            price = _price(record, f"bid_price_{number}")
+            table.add_row("", "", price, _number(level.quantity), _signed(level.change))
+        table.add_section()
+        table.add_row(
+            _signed(record.total_ask_quantity_change),
+            _number(record.total_ask_quantity),
+            Text("total", style="dim"),
+            _number(record.total_bid_quantity),
+            _signed(record.total_bid_quantity_change),
+        )
+        head = Text.assemble(self._name(item), "  ", _cell(record, "time"), (f"  {self._counts[item]:,}", "dim"))
+        return Group(head, table)
+
+
+class TapeView(View):
+    """Trades: the newest on top, coloured by who was the aggressor."""
+
+    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
+        super().__init__(type_code, source, labels)
+        self._tape: deque[Record] = deque(maxlen=TAPE_LENGTH)
+
+    def add(self, record: Record) -> None:
+        """Show a row."""
+        super().add(record)
+        self._tape.appendleft(record)
+
+    def _body(self) -> RenderableType:
+        table = _table()
+        table.add_column("time", no_wrap=True)
+        table.add_column("item", no_wrap=True)
+        for name in ("price", "change", "%", "quantity", "volume", "ask", "bid"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for record in self._tape:
+            quantity = _cell(record, "quantity", signed=True)
+            table.add_row(
+                _cell(record, "time"),
+                self._name(record.item),
+                _cell(record, "price"),
+                _cell(record, "change"),
+                _cell(record, "change_rate"),
+                Text(quantity.plain.lstrip("+-"), style=quantity.style),
+                _cell(record, "volume"),
+                _cell(record, "best_ask"),
+                _cell(record, "best_bid"),
+            )
+        legend = Text.assemble(("quantity: ", "dim"), ("bought 매수", UP), " · ", ("sold 매도", DOWN))
+        return Group(table, Text(), legend)
+
+
+def view_of(type_code: str, source: str, labels: Mapping[str, str] | None = None) -> View:
+    """Return the view that fits a type."""
+    cls = REALTIME.get(type_code)
+    if cls in (OrderBook, UsOrderBook):
+        return LadderView(type_code, source, labels)
+    if cls in (Trade, UsTrade):
+        return TapeView(type_code, source, labels)
+    return TableView(type_code, source, labels)
 
 
 def label_of(type_code: str) -> str:
@@ -85,17 +197,27 @@ def label_of(type_code: str) -> str:
     return first[first.rfind("(") + 1 : first.rfind(")")] if "(" in first else ""
 
 
+def summary_of(cls: type[Record]) -> str:
+    """What a type is, in English, from the first line of its class's docstring."""
+    return (cls.__doc__ or "").partition("\n")[0].rpartition(" (")[0] + "."
+
+
 def plural(number: int, noun: str) -> str:
     """Return "1 row", "2 rows"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _cell(record: Record, name: str) -> Text:
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+
+
+def _cell(record: Record, name: str, *, signed: bool = False) -> Text:
+    """One field of a row, coloured by what its sign means."""
     field = record.fields[name]
     if field.kind.masked:
         return Text("***", style="dim")
     try:
-        value = getattr(record, name)
+        value: Any = getattr(record, name)
     except FieldError as error:
         return Text(error.text, style="reverse")
     if value is None:
@@ -105,9 +227,23 @@ def _cell(record: Record, name: str) -> Text:
     if not isinstance(value, int | Decimal):
         return Text(str(value))
     if field.kind.directional:
-        direction = record.direction(name)
-        sign = direction.value if direction else ""
-        return Text(f"{value:,}", style={"+": UP, "-": DOWN}.get(sign, ""))
-    if "change" in name or field.kind.name in ("change", "signed quantity", "signed amount", "trade quantity"):
-        return Text(f"{value:+,}" if value else "0", style=UP if value > 0 else DOWN if value < 0 else "dim")
-    return Text(f"{value:,}")
+        return Text(f"{value:,}", style=STYLE_OF[record.direction(name)])
+    if signed or "change" in name or field.kind.name in ("change", "signed quantity", "signed amount"):
+        return _signed(value)
+    return _number(value)
+
+
+def _price(record: Record, name: str) -> Text:
+    """A price of a ladder; a level without orders is left empty."""
+    cell = _cell(record, name)
+    return Text("") if cell.plain.strip("0.-") == "" else cell
+
+
+def _number(value: int | Decimal | None) -> Text:
+    return Text("-" if value is None else f"{value:,}", style="dim" if not value else "")
+
+
+def _signed(value: int | Decimal | None) -> Text:
+    if not value:
+        return Text("-" if value is None else "0", style="dim")
+    return Text(f"{value:+,}", style=UP if value > 0 else DOWN)

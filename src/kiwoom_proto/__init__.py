@@ -19,13 +19,16 @@ from .server import (
 from .config import ClientConfig, ServerConfig
 from .endpoint import MOCK, PRODUCTION, US_MOCK, US_PRODUCTION, Endpoint
 from .headers import RequestHeader, ResponseHeader
-from .messages import Element, Ping, Reg, Remove, Reply, Row
+from .messages import ConditionRequest, Element, Ping, Reg, Remove, Reply, Row, UsItem
 from .requests import Request
 from .symbol import Symbol, Venue
 
 # What they report.
+from .conditions import Condition, ConditionRow, UsConditionRow
 from .events import (
     Closed,
+    ConditionList,
+    ConditionResult,
     Event,
     LoggedIn,
     LoginRejected,
@@ -39,8 +42,50 @@ from .events import (
 # Real-time rows.
 from .decoder import MessageDecoder
 from .fields import Direction, Field
-from .realtime import REALTIME, AfterHoursQuote
 from .record import KST, Record
+
+# The catalogue of their types, what their codes mean, and the steps of their ladders.
+from .realtime import (
+    REALTIME,
+    AfterHoursQuote,
+    Balance,
+    BestQuote,
+    ConditionHit,
+    ElwIndicator,
+    ElwTheoreticalPrice,
+    EtfNav,
+    ExpectedTrade,
+    InternationalGoldPrice,
+    MarketPhase,
+    NominalPrice,
+    OrderBook,
+    OrderExecution,
+    ProgramTrading,
+    SectorBreadth,
+    SectorIndex,
+    StockInfo,
+    TopBrokers,
+    Trade,
+    UsConditionHit,
+    UsExecution,
+    UsOrder,
+    UsOrderBook,
+    UsTrade,
+    VolatilityInterruption,
+)
+from .realtime.codes import (
+    ChangeSign,
+    Code,
+    ConditionEvent,
+    MarketPhaseCode,
+    OrderStatus,
+    Side,
+    TradingSession,
+    UsOrderKind,
+    VenueCode,
+    ViKind,
+)
+from .realtime.levels import Broker, Level
 
 # What can go wrong.
 from .errors import (
@@ -73,6 +118,7 @@ __all__ = (
     "ServerRequest",
     # what they are told
     "ClientConfig",
+    "ConditionRequest",
     "Element",
     "Endpoint",
     "MOCK",
@@ -89,9 +135,14 @@ __all__ = (
     "Symbol",
     "US_MOCK",
     "US_PRODUCTION",
+    "UsItem",
     "Venue",
     # what they report
     "Closed",
+    "Condition",
+    "ConditionList",
+    "ConditionResult",
+    "ConditionRow",
     "Event",
     "LoggedIn",
     "LoginRejected",
@@ -100,14 +151,54 @@ __all__ = (
     "RequestRejected",
     "SystemNotice",
     "UnknownMessage",
+    "UsConditionRow",
     # real-time rows
-    "AfterHoursQuote",
     "Direction",
     "Field",
     "KST",
     "MessageDecoder",
-    "REALTIME",
     "Record",
+    # the catalogue of their types
+    "AfterHoursQuote",
+    "Balance",
+    "BestQuote",
+    "ConditionHit",
+    "ElwIndicator",
+    "ElwTheoreticalPrice",
+    "EtfNav",
+    "ExpectedTrade",
+    "InternationalGoldPrice",
+    "MarketPhase",
+    "NominalPrice",
+    "OrderBook",
+    "OrderExecution",
+    "ProgramTrading",
+    "REALTIME",
+    "SectorBreadth",
+    "SectorIndex",
+    "StockInfo",
+    "TopBrokers",
+    "Trade",
+    "UsConditionHit",
+    "UsExecution",
+    "UsOrder",
+    "UsOrderBook",
+    "UsTrade",
+    "VolatilityInterruption",
+    # what their codes mean
+    "ChangeSign",
+    "Code",
+    "ConditionEvent",
+    "MarketPhaseCode",
+    "OrderStatus",
+    "Side",
+    "TradingSession",
+    "UsOrderKind",
+    "VenueCode",
+    "ViKind",
+    # the steps of their ladders
+    "Broker",
+    "Level",
     # what can go wrong
     "BufferOverflow",
     "ClosedByPeer",

@@ -30,8 +30,11 @@ import re
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
+from msgspec import UNSET, structs
+
+from .conditions import read_conditions, read_rows, read_symbols
 from .config import ClientConfig
-from .decoder import Message, MessageDecoder
+from .decoder import REPLIES, Message, MessageDecoder
 from .endpoint import Endpoint
 from .errors import (
     ClosedByPeer,
@@ -44,6 +47,8 @@ from .errors import (
 )
 from .events import (
     Closed,
+    ConditionList,
+    ConditionResult,
     Event,
     LoggedIn,
     LoginRejected,
@@ -54,7 +59,20 @@ from .events import (
     UnknownMessage,
 )
 from .headers import RequestHeader, ResponseHeader
-from .messages import Element, Login, Ping, Reg, Remove, Reply, check, check_token, encode
+from .messages import (
+    ConditionRequest,
+    Element,
+    Login,
+    Ping,
+    Reg,
+    Remove,
+    Reply,
+    UsItem,
+    check,
+    check_condition,
+    check_token,
+    encode,
+)
 from .realtime import type_code_of
 from .record import Record
 from .requests import Request, RequestQueue
@@ -105,8 +123,10 @@ TRANSITIONS: dict[ConnectionState, dict[Trigger, ConnectionState]] = {
 PHASE = {CONNECTING: "open", LOGGING_IN: "login", READY: "idle", CLOSING: "close"}
 """The deadline that runs in each state: `ClientConfig.<phase>_timeout`."""
 
-LEGAL = {"LOGIN": {LOGGING_IN}, "REG": {READY, CLOSING}, "REMOVE": {READY, CLOSING}}
-"""In which states a reply is expected. Of any other request no reply is: this client does not send it."""
+LEGAL = {"LOGIN": {LOGGING_IN}} | {trnm: {READY, CLOSING} for trnm in sorted(REPLIES - {"LOGIN"})}
+"""In which states a reply is expected."""
+
+ALREADY_REGISTERED = "900003"
 
 _REASON = re.compile(r"CODE\s*=\s*(\w+)")
 
@@ -137,6 +157,7 @@ class Conversation:
         self._events: list[Event] = []
         self._error: KiwoomError | None = None
         self._close_asked = False
+        self._conditions_listed = False
         self._close_answered = False
         self._system: SystemNotice | None = None
 
@@ -198,6 +219,50 @@ class Conversation:
             LocalProtocolError: names what is wrong; nothing is sent.
         """
         return self._add((message,))
+
+    def list_conditions(self) -> Request:
+        """Ask for the saved conditions (조건검색 목록조회, CNSRLST). `ConditionList` answers it."""
+        self._conditions_listed = True
+        return self._add((ConditionRequest(self._condition_trnm("LST")),))
+
+    def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> Request:
+        """Ask which stocks meet a condition (조건검색 요청, CNSRREQ). `ConditionResult` answers it.
+
+        The list is asked for first where this connection has not done so yet: without, the server keeps silent. A
+        condition that is registered already (900003) is cleared and asked for again, once.
+
+        Arguments:
+            seq: the condition's number, from its list.
+            realtime: go on telling which stocks enter and leave, as rows of type 02 (US: S2), until it is cleared.
+            next_key: `ConditionResult.next_key`, for the next page of a search that asks once.
+
+        Raises:
+            LocalProtocolError: names what is wrong; nothing is sent.
+        """
+        check_condition(seq, next_key)
+        if realtime and next_key:
+            raise LocalProtocolError("next_key: a live search has no pages")
+        search = ConditionRequest(
+            self._condition_trnm("REQ"),
+            seq=seq.strip(),
+            search_type="1" if realtime else "0",
+            stex_tp=UNSET if self.endpoint.us else "K",
+            cont_yn=UNSET if realtime else "Y" if next_key else "N",
+            next_key=UNSET if realtime else next_key,
+        )
+        if self._conditions_listed:
+            return self._add((search,))
+        self._conditions_listed = True
+        return self._add((ConditionRequest(self._condition_trnm("LST")), search))
+
+    def clear_condition(self, seq: str) -> Request:
+        """End a live search (조건검색 실시간 해제, CNSRCLR).
+
+        Raises:
+            LocalProtocolError: the number cannot be one; nothing is sent.
+        """
+        check_condition(seq, "")
+        return self._add((ConditionRequest(self._condition_trnm("CLR"), seq=seq.strip()),))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close. Rows that arrive until the server has answered are still reported.
@@ -264,19 +329,32 @@ class Conversation:
         size = self.config.items_per_request
         return [Element(tuple(texts[at : at + size]), (code,)) for at in range(0, len(texts), size)]
 
-    def _add(self, messages: tuple[Reg | Remove, ...]) -> Request:
+    def _condition_trnm(self, what: str) -> str:
+        return f"GCNSR{what}" if self.endpoint.us else f"CNSR{what}"
+
+    def _add(self, messages: tuple[Reg | Remove | ConditionRequest, ...]) -> Request:
         if self._state in (CLOSING, CLOSED):
             raise LocalProtocolError(f"the connection is {self._state.value}")
-        for message in messages:
-            check(message)
-            for element in message.data:
-                for item in element.item:
-                    self.endpoint.check_item(item)
-        request = Request(messages)
+        request = Request(tuple(self._checked(message) for message in messages))
         self._requests.add(request)
         if self._state is READY:
             self._send_requests(self._clock())
         return request
+
+    def _checked(self, message: Reg | Remove | ConditionRequest) -> Reg | Remove | ConditionRequest:
+        """Refuse a message that may not be sent; return it as this endpoint wants it written."""
+        if isinstance(message, ConditionRequest):
+            return message
+        check(message)
+        for element in message.data:
+            for item in element.item:
+                self.endpoint.check_item(str(item))
+        if not self.endpoint.us:
+            return message
+        return structs.replace(
+            message,
+            data=tuple(Element(tuple(map(_us_item, element.item)), element.type) for element in message.data),
+        )
 
     def _send_requests(self, now: float) -> None:
         if self._state is READY:
@@ -297,11 +375,11 @@ class Conversation:
                 self._events += records
                 continue
             for message in self._decode(payload, received_at):
-                self._take_message(message, payload, now)
+                self._take_message(message, payload, received_at, now)
         if self._state is READY:
             self._deadline = now + self.config.idle_timeout
 
-    def _take_message(self, message: Message, payload: bytes, now: float) -> None:
+    def _take_message(self, message: Message, payload: bytes, received_at: int, now: float) -> None:
         match message:
             case Record() | UnknownMessage():
                 self._events.append(message)
@@ -313,12 +391,11 @@ class Conversation:
                 self._events.append(message)
             case Reply():
                 if self._state not in LEGAL.get(message.trnm, ()):
-                    text = f"{message.trnm} reply with code {explain_code(message.code)} when none was expected"
-                    self._events.append(UnknownMessage(payload, text))
+                    self._events.append(_unexpected(message, payload))
                 elif message.trnm == "LOGIN":
                     self._take_login(message, now)
                 else:
-                    self._take_reply(message, now)
+                    self._take_reply(message, payload, received_at, now)
             case _:
                 assert_never(message)
 
@@ -334,17 +411,32 @@ class Conversation:
         self._error = LoginRefused(reply.code, reply.message, reason)
         self._start_closing(1000, "", now)
 
-    def _take_reply(self, reply: Reply, now: float) -> None:
-        credited = self._requests.reply(reply.trnm, reply.ok)
-        if credited is None:
-            if self._state is READY:
+    def _take_reply(self, reply: Reply, payload: bytes, received_at: int, now: float) -> None:
+        request = self._requests.reply(reply.trnm, reply.ok)
+        if request is None:
+            if reply.trnm not in ("REG", "REMOVE"):
+                self._events.append(_unexpected(reply, payload))
+            elif self._state is READY:
                 self._fail(RemoteProtocolError(f"a {reply.trnm} reply that nobody had asked for"), 1002, now)
-            return
-        request, finished = credited
-        if not reply.ok:
-            self._events.append(RequestRejected(request, reply.code, reply.message))
-        elif finished:
+        elif not reply.ok:
+            self._take_refusal(request, reply)
+        elif self._requests.is_finished(request):
+            if request.trnm.endswith("CNSRLST"):
+                self._events.append(ConditionList(request, read_conditions(reply.members.get("data"))))
+            elif request.trnm.endswith("CNSRREQ"):
+                self._events.append(_condition_result(request, reply, received_at))
             self._events.append(RequestAccepted(request))
+
+    def _take_refusal(self, request: Request, reply: Reply) -> None:
+        if reply.code == ALREADY_REGISTERED and request.trnm.endswith("CNSRREQ") and not request.asked_again:
+            # It outlives a reconnect for a while, and the refusal does not even say which: clear it, then ask again.
+            request.asked_again = True
+            clear = ConditionRequest(self._condition_trnm("CLR"), seq=request.seq)
+            self._requests.add_first(request, clear, request.messages[-1])
+            return
+        if reply.trnm.endswith("CNSRLST"):
+            self._conditions_listed = False
+        self._events.append(RequestRejected(request, reply.code, reply.message))
 
     # The lifecycle.
 
@@ -400,3 +492,26 @@ def _type_code(cls: object) -> str:
     except TypeError as error:
         raise LocalProtocolError(f"type: {error}") from None
     raise LocalProtocolError(f"type: must be a type code or a class of the catalogue, not {cls!r}")
+
+
+def _unexpected(reply: Reply, payload: bytes) -> UnknownMessage:
+    return UnknownMessage(payload, f"{reply.trnm} reply with code {explain_code(reply.code)} when none was expected")
+
+
+def _us_item(item: str | UsItem) -> str | UsItem:
+    if isinstance(item, UsItem) or not item:
+        return item
+    symbol = Symbol.parse(item)
+    return UsItem(symbol.code, symbol.venue.value)
+
+
+def _condition_result(request: Request, reply: Reply, received_at: int) -> ConditionResult:
+    data, seq, next_key = (reply.members.get(name) for name in ("data", "seq", "next_key"))
+    goes_on = str(reply.members.get("cont_yn") or "").strip() == "Y" and isinstance(next_key, str) and next_key.strip()
+    return ConditionResult(
+        request,
+        (seq.strip() if isinstance(seq, str) else "") or request.seq,
+        read_rows(reply.trnm, data, received_at),
+        read_symbols(data),
+        next_key if goes_on else None,
+    )

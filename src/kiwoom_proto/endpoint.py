@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .errors import LocalProtocolError
-from .symbol import Symbol, Venue
+from .symbol import US_VENUES, Symbol, Venue
 
 __all__ = ("Endpoint", "PRODUCTION", "MOCK", "US_PRODUCTION", "US_MOCK")
 
@@ -66,13 +66,29 @@ class Endpoint:
         parts = urlsplit(self.url)
         return parts.port or _DEFAULT_PORT[parts.scheme]
 
+    @property
+    def us(self) -> bool:
+        """Whether this is the US market's path."""
+        return urlsplit(self.url).path.startswith("/api/us/")
+
     def check_item(self, item: str) -> None:
         """Refuse an item that this endpoint is known not to serve.
 
         Raises:
-            LocalProtocolError: an NXT or SOR item on mock trading.
+            LocalProtocolError: an NXT or SOR item on mock trading, a US item elsewhere than on the US path, or the
+                other way round.
         """
-        if self.mock and item and Symbol.parse(item).venue is not Venue.KRX:
+        if not item:
+            return
+        venue = Symbol.parse(item).venue
+        if self.us:
+            if venue not in US_VENUES:
+                raise LocalProtocolError(
+                    f"item {item!r}: a US item names its exchange, as in NVDA:ND (ND Nasdaq, NY NYSE, NA AMEX)"
+                )
+        elif venue in US_VENUES:
+            raise LocalProtocolError(f"item {item!r}: US items are served on the US path only; see US_PRODUCTION")
+        elif self.mock and venue is not Venue.KRX:
             raise LocalProtocolError(
                 f"item {item!r}: mock trading (모의투자) supports KRX only; leave out the suffix {item[-3:]!r}"
             )

@@ -15,13 +15,17 @@ from typing import Any, TypeAlias
 import attrs
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
+from .conditions import Condition, ConditionRow, UsConditionRow
 from .errors import RETURN_CODES, ClosedByPeer, KiwoomError
 from .headers import ResponseHeader
 from .record import Record
 from .requests import Request
+from .symbol import Symbol
 
 __all__ = (
     "Closed",
+    "ConditionList",
+    "ConditionResult",
     "Event",
     "LoggedIn",
     "LoginRejected",
@@ -90,6 +94,46 @@ class RequestRejected:
     request: Request
     code: str
     message: str
+
+
+@attrs.frozen
+class ConditionList:
+    """The answer to `list_conditions`; `RequestAccepted` follows.
+
+    Attributes:
+        request: the request it answers.
+        conditions: the saved conditions (조건식), in the server's order.
+    """
+
+    request: Request
+    conditions: tuple[Condition, ...]
+
+
+@attrs.frozen
+class ConditionResult:
+    """The answer to `search_condition`; `RequestAccepted` follows.
+
+    Attributes:
+        request: the request it answers.
+        seq: the condition's number, without padding.
+        rows: what was found, of a search that asks once; empty for a live one.
+        symbols: which stocks were found, of either.
+        next_key: what to ask for the next page with; None: this was the last.
+    """
+
+    request: Request
+    seq: str
+    rows: tuple[ConditionRow | UsConditionRow, ...]
+    symbols: tuple[Symbol, ...]
+    next_key: str | None
+
+    def matches(self, record: Record) -> bool:
+        """Whether a row is a push of this live search: type 02 or S2, with its number."""
+        return record.type_code in ("02", "S2") and _number(record.fid("841") or "") == _number(self.seq)
+
+
+def _number(text: str) -> str:
+    return text.strip().lstrip("0")
 
 
 @attrs.frozen
@@ -172,6 +216,8 @@ Event: TypeAlias = (
     | LoginRejected
     | RequestAccepted
     | RequestRejected
+    | ConditionList
+    | ConditionResult
     | SystemNotice
     | UnknownMessage
     | Closed

@@ -10,7 +10,16 @@ from .buffer import BufferStats, EventBuffer
 from .connection import ClientConnection
 from .conversation import CLOSED, ConnectionState
 from .errors import BufferOverflow, ConnectionLost, KiwoomError, LoginRefused, RequestRefused
-from .events import Closed, Event, LoggedIn, Opened, RequestAccepted, RequestRejected
+from .events import (
+    Closed,
+    ConditionList,
+    ConditionResult,
+    Event,
+    LoggedIn,
+    Opened,
+    RequestAccepted,
+    RequestRejected,
+)
 from .record import Record
 from .requests import Request
 
@@ -43,6 +52,7 @@ class Feed:
         self._close_asked = False
         self._awaited: set[Request] = set()
         self._replies: dict[Request, RequestAccepted | RequestRejected] = {}
+        self._answers: dict[Request, ConditionList | ConditionResult] = {}
 
     @property
     def state(self) -> ConnectionState:
@@ -83,6 +93,11 @@ class Feed:
         """The call waits no more; the reply, when it comes, goes to the consumer."""
         self._awaited.discard(request)
         self._replies.pop(request, None)
+        self._answers.pop(request, None)
+
+    def answer(self, request: Request) -> ConditionList | ConditionResult:
+        """What an accepted request for conditions was answered."""
+        return self._answers[request]
 
     def reply(self, request: Request) -> bool:
         """Whether the request was accepted; False: not answered yet.
@@ -156,6 +171,9 @@ class Feed:
                 return True
             case RequestAccepted(request=request) | RequestRejected(request=request) if request in self._awaited:
                 self._replies[request] = event
+                return True
+            case ConditionList(request=request) | ConditionResult(request=request) if request in self._awaited:
+                self._answers[request] = event
                 return True
             case Closed():
                 self.closed = event

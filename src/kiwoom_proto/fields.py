@@ -39,13 +39,19 @@ __all__ = (
     "change",
     "clock_time",
     "code",
+    "coded",
     "decimal",
+    "decimal_amount",
     "decimal_change",
     "decimal_price",
+    "duration",
+    "flag",
     "order_number",
+    "order_reference",
     "price",
     "quantity",
     "rate",
+    "ratio",
     "signed_amount",
     "signed_quantity",
     "text",
@@ -53,10 +59,14 @@ __all__ = (
 )
 
 T = TypeVar("T", covariant=True)
+C = TypeVar("C", bound=enum.Enum)
 
 
 class Direction(enum.Enum):
-    """Where a price stands against the reference price (대비 기호): its sign on the wire."""
+    """Where a price stands against the reference price (대비 기호): its sign on the wire.
+
+    Of a ratio: whether it is more or less than what it is compared with.
+    """
 
     UP = "+"
     DOWN = "-"
@@ -72,12 +82,14 @@ class Kind(Generic[T]):
         convert: text -> value; None for an absent value; raises ValueError or ArithmeticError for a bad text.
         directional: the sign is a direction and not part of the number.
         masked: the value is personal and never shown in reprs and messages.
+        python_type: what a value is, for listings.
     """
 
     name: str
     convert: Callable[[str], T | None]
     directional: bool = False
     masked: bool = False
+    python_type: type = object
 
 
 # int() and Decimal() take more than Kiwoom sends ("1_000", "１２", "1e3", "NaN"). Taking those would turn garbage into
@@ -113,6 +125,20 @@ def _text(text: str) -> str | None:
     return text.strip() or None
 
 
+def _reference(text: str) -> str | None:
+    stripped = text.strip()
+    return stripped if stripped.strip("0") else None
+
+
+def _flag(text: str) -> bool | None:
+    match text.strip():
+        case "Y":
+            return True
+        case "N":
+            return False
+    raise ValueError(text)
+
+
 @functools.lru_cache(maxsize=256)  # a feed runs through the seconds of the day; each comes many times
 def _clock_time(text: str) -> datetime.time | None:
     digits = text.strip()
@@ -121,6 +147,13 @@ def _clock_time(text: str) -> datetime.time | None:
     if digits == "000000":
         return None
     return datetime.time(int(digits[:2]), int(digits[2:4]), int(digits[4:]))
+
+
+def _duration(text: str) -> datetime.timedelta | None:
+    digits = text.strip()
+    if len(digits) != 6 or not (digits.isascii() and digits.isdigit()) or digits[2] > "5" or digits[4] > "5":
+        raise ValueError(text)
+    return datetime.timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]), seconds=int(digits[4:]))
 
 
 def _calendar_date(text: str) -> datetime.date | None:
@@ -132,39 +165,68 @@ def _calendar_date(text: str) -> datetime.date | None:
     return datetime.date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
 
 
-quantity = Kind("quantity", _integer)
+def coded(name: str, codes: type[C]) -> Kind[C]:
+    """Return a kind whose values are the members of an enumeration: `coded("side", Side)`.
+
+    The enumeration decides about a text that is none of its values: those of the catalogue keep it, a plain `Enum`
+    refuses it, which is a `FieldError`.
+    """
+    known: dict[str, C] = {text: member for member in codes for text in getattr(member, "spellings", (member.value,))}
+
+    def convert(text: str) -> C | None:
+        member = known.get(text)
+        if member is not None:
+            return member
+        stripped = text.strip()
+        return codes(stripped) if stripped else None
+
+    return Kind(name, convert, python_type=codes)
+
+
+quantity = Kind("quantity", _integer, python_type=int)
 """Shares or contracts, or a count: `int`."""
-signed_quantity = Kind("signed quantity", _integer)
+signed_quantity = Kind("signed quantity", _integer, python_type=int)
 """Shares by which something changed, or a net amount of shares: `int` with a real sign."""
-trade_quantity = Kind("trade quantity", _integer)
+trade_quantity = Kind("trade quantity", _integer, python_type=int)
 """Shares of one trade: `int`, + where the buyer was the aggressor, - where the seller was."""
-price = Kind("price", _magnitude, directional=True)
+price = Kind("price", _magnitude, directional=True, python_type=int)
 """Won: `int` without sign. The sign on the wire is the `direction()` against the reference price; "-0" is 0."""
-decimal_price = Kind("price", _decimal_magnitude, directional=True)
+decimal_price = Kind("price", _decimal_magnitude, directional=True, python_type=Decimal)
 """A price or level with decimals: `Decimal` without sign, which is the `direction()`."""
-change = Kind("change", _integer)
+change = Kind("change", _integer, python_type=int)
 """Won by which something changed: `int` with a real sign."""
-decimal_change = Kind("change", _decimal)
+decimal_change = Kind("change", _decimal, python_type=Decimal)
 """A change with decimals: `Decimal` with a real sign."""
-amount = Kind("amount", _integer)
+amount = Kind("amount", _integer, python_type=int)
 """Money in the field's unit (won, thousand won, million won): `int`."""
-signed_amount = Kind("signed amount", _integer)
+signed_amount = Kind("signed amount", _integer, python_type=int)
 """Money with a real sign: `int`."""
-rate = Kind("percent", _decimal)
+decimal_amount = Kind("amount", _decimal, python_type=Decimal)
+"""Money with decimals, with a real sign where it can be negative: `Decimal`."""
+rate = Kind("percent", _decimal, python_type=Decimal)
 """Percent: `Decimal`."""
-decimal = Kind("decimal", _decimal)
+ratio = Kind("ratio", _decimal_magnitude, directional=True, python_type=Decimal)
+"""Percent of something else: `Decimal` without sign. The sign on the wire is the `direction()`: "-96.64" of yesterday's
+volume is 96.64 percent of it, which is less."""
+decimal = Kind("decimal", _decimal, python_type=Decimal)
 """Any other number with decimals: `Decimal`."""
-clock_time = Kind("time", _clock_time)
+clock_time = Kind("time", _clock_time, python_type=datetime.time)
 """HHMMSS in Korea Standard Time: `datetime.time`; None for "000000", which means never."""
-calendar_date = Kind("date", _calendar_date)
+duration = Kind("duration", _duration, python_type=datetime.timedelta)
+"""HHMMSS that something takes or is away: `datetime.timedelta`, zero for "000000"."""
+calendar_date = Kind("date", _calendar_date, python_type=datetime.date)
 """YYYYMMDD: `datetime.date`; None for "00000000", which means none."""
-text = Kind("text", _text)
+text = Kind("text", _text, python_type=str)
 """A text: `str` without outer spaces."""
-code = Kind("code", _text)
-"""A code: `str`; leading zeros belong to it."""
-order_number = Kind("order number", _text)
+code = Kind("code", _text, python_type=str)
+"""A code without an enumeration: `str`; leading zeros belong to it."""
+flag = Kind("flag", _flag, python_type=bool)
+"""Y or N: `bool`."""
+order_number = Kind("order number", _text, python_type=str)
 """A zero-padded order number: `str`."""
-account_number = Kind("account number", _text, masked=True)
+order_reference = Kind("order number", _reference, python_type=str)
+"""The number of another order: `str`; None for zeros only, which means there is none."""
+account_number = Kind("account number", _text, masked=True, python_type=str)
 """An account number: `str`, never shown in reprs and messages."""
 
 

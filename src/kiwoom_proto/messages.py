@@ -16,7 +16,19 @@ import msgspec
 from .errors import LocalProtocolError
 from .symbol import MAX_ITEM_LENGTH
 
-__all__ = ("Element", "Login", "Ping", "Reg", "Remove", "Reply", "Row", "encode", "encode_rows")
+__all__ = (
+    "ConditionRequest",
+    "Element",
+    "Login",
+    "Ping",
+    "Reg",
+    "Remove",
+    "Reply",
+    "Row",
+    "UsItem",
+    "encode",
+    "encode_rows",
+)
 
 MAX_GROUP_LENGTH = 4
 MAX_TYPE_LENGTH = 2
@@ -31,15 +43,31 @@ class Login(msgspec.Struct, frozen=True, tag_field="trnm", tag="LOGIN"):
         return "Login(token='***')"
 
 
+class UsItem(msgspec.Struct, frozen=True):
+    """An item as it is written on the US path.
+
+    Attributes:
+        jmcode: the ticker, "NVDA".
+        stex_tp: the exchange, "ND".
+    """
+
+    jmcode: str
+    stex_tp: str
+
+    def __str__(self) -> str:
+        return f"{self.jmcode}:{self.stex_tp}"
+
+
 class Element(msgspec.Struct, frozen=True):
     """One element of a registration: every item of it for every type of it (실시간 등록 리스트).
 
     Attributes:
-        item: items ("005930", "005930_NX"), each at most 100 characters; [""] for account-wide types.
+        item: items ("005930", "005930_NX", "NVDA:ND"), each at most 100 characters; [""] for account-wide types. On the
+            US path the connection writes them as the objects they are there.
         type: type codes ("0E"), each at most 2 characters.
     """
 
-    item: tuple[str, ...]
+    item: tuple[str | UsItem, ...]
     type: tuple[str, ...]
 
 
@@ -63,6 +91,26 @@ class Remove(msgspec.Struct, frozen=True, tag_field="trnm", tag="REMOVE"):
 
     grp_no: str
     data: tuple[Element, ...]
+
+
+class ConditionRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A condition-search request (조건검색): list, search or clear. What is UNSET is not sent.
+
+    Attributes:
+        trnm: "CNSRLST", "CNSRREQ" or "CNSRCLR"; on the US path with a G in front.
+        seq: the condition's number.
+        search_type: "0" once, "1" and keep pushing.
+        stex_tp: "K" on the domestic path.
+        cont_yn: "Y" to go on with an earlier answer.
+        next_key: where to go on.
+    """
+
+    trnm: str
+    seq: str | msgspec.UnsetType = msgspec.UNSET
+    search_type: str | msgspec.UnsetType = msgspec.UNSET
+    stex_tp: str | msgspec.UnsetType = msgspec.UNSET
+    cont_yn: str | msgspec.UnsetType = msgspec.UNSET
+    next_key: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Ping(msgspec.Struct, frozen=True):
@@ -92,20 +140,22 @@ class Reply(msgspec.Struct, frozen=True):
         return self.code == "0"
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """One real-time row to send (server side), its members in the order that was measured.
 
     Attributes:
         values: FID -> text.
         type: type code.
         name: the type's label.
-        item: the registered item.
+        item: the registered item; for a US stock the ticker alone.
+        stexTp: the exchange of a US stock, "ND"; "" is not written.
     """
 
     values: Mapping[str, str]
     type: str
     name: str
     item: str
+    stexTp: str = ""
 
 
 class _Rows(msgspec.Struct):
@@ -116,7 +166,7 @@ class _Rows(msgspec.Struct):
 _encoder = msgspec.json.Encoder()
 
 
-def encode(message: Login | Reg | Remove | Mapping[str, Any]) -> bytes:
+def encode(message: Login | Reg | Remove | ConditionRequest | Mapping[str, Any]) -> bytes:
     """Return the compact JSON of a message."""
     return _encoder.encode(message)
 
@@ -160,7 +210,20 @@ def check(message: Reg | Remove) -> None:
         if not _is_list(element.item):
             raise LocalProtocolError(f"{where}.item: must be a list of items, not {type(element.item).__name__}")
         for at, item in enumerate(element.item):
-            _check_text(f"{where}.item[{at}]", item, MAX_ITEM_LENGTH, required=False)
+            text = str(item) if isinstance(item, UsItem) else item
+            _check_text(f"{where}.item[{at}]", text, MAX_ITEM_LENGTH, required=False)
+
+
+def check_condition(seq: object, next_key: object) -> None:
+    """Refuse a condition's number, or a key to go on with, that cannot be one.
+
+    Raises:
+        LocalProtocolError: names which.
+    """
+    if not isinstance(seq, str) or not seq.strip() or not seq.isprintable():
+        raise LocalProtocolError(f"seq: must be the number of a condition, as text, not {seq!r}")
+    if not isinstance(next_key, str) or not next_key.isprintable():
+        raise LocalProtocolError("next_key: must be a printable text")
 
 
 def _is_list(value: object) -> bool:

@@ -56,6 +56,8 @@ class ServerRequest:
     def registrations(self) -> list[tuple[str, str]]:
         """Return every (type, item) a REG or REMOVE names: each item of an element for each of its types.
 
+        An item of the US path, `{"jmcode": "NVDA", "stex_tp": "ND"}`, is returned as the text "NVDA:ND".
+
         Raises:
             ValueError: `data` is not the list of elements that it should be.
         """
@@ -69,10 +71,21 @@ class ServerRequest:
             items, types = element.get("item", [""]), element.get("type")
             if not isinstance(items, list) or not isinstance(types, list):
                 raise ValueError("item and type must be lists")
+            items = [_item_text(item) for item in items]
             if not all(isinstance(text, str) for text in (*items, *types)):
                 raise ValueError("item and type must hold texts")
             pairs += [(type, item) for item in items for type in types]
         return pairs
+
+
+def _item_text(item: object) -> object:
+    """An item of the US path as text; anything else as it is."""
+    if not isinstance(item, dict):
+        return item
+    code, venue = item.get("jmcode"), item.get("stex_tp")
+    if not isinstance(code, str) or not isinstance(venue, str):
+        raise ValueError("a US item must hold jmcode and stex_tp")
+    return f"{code}:{venue}" if code else ""
 
 
 @attrs.frozen

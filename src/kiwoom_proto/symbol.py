@@ -1,9 +1,11 @@
 """What a registration names: one instrument at one venue.
 
-On the wire an item is the code with a suffix for the venue: `039490` is KRX alone, `039490_NX` is NXT alone and
-`039490_AL` is SOR, both combined. The three are three different registrations, with rows of their own.
+On the domestic path an item is the code with a suffix for the venue: `039490` is KRX alone, `039490_NX` is NXT alone
+and `039490_AL` is SOR, both combined. The three are three different registrations, with rows of their own. On the US
+path an item is an object of ticker and exchange; as text it is written `NVDA:ND` here.
 
-Source: official page 0E, element `item` ("KRX:039490,NXT:039490_NX,SOR:039490_AL").
+Source: official page 0E, element `item` ("KRX:039490,NXT:039490_NX,SOR:039490_AL"); official pages of the US types,
+elements `jmcode` and `stex_tp`.
 """
 
 from __future__ import annotations
@@ -31,20 +33,34 @@ class Venue(enum.Enum):
     """Nextrade, the alternative trading system (넥스트레이드)."""
     SOR = "SOR"
     """Smart order routing: KRX and NXT combined (통합)."""
+    NASDAQ = "ND"
+    """Nasdaq (나스닥)."""
+    NYSE = "NY"
+    """New York Stock Exchange (뉴욕)."""
+    AMEX = "NA"
+    """NYSE American (아멕스)."""
 
 
-_SUFFIX_OF = {Venue.KRX: "", Venue.NXT: "_NX", Venue.SOR: "_AL"}
+_SUFFIX_OF = {
+    Venue.KRX: "",
+    Venue.NXT: "_NX",
+    Venue.SOR: "_AL",
+    Venue.NASDAQ: ":ND",
+    Venue.NYSE: ":NY",
+    Venue.AMEX: ":NA",
+}
 _VENUE_OF = {suffix: venue for venue, suffix in _SUFFIX_OF.items() if suffix}
+US_VENUES = frozenset({Venue.NASDAQ, Venue.NYSE, Venue.AMEX})
 
 
 @attrs.frozen(order=True)
 class Symbol:
     """An instrument's code (종목코드) and its venue.
 
-    `str(symbol)` and `symbol.item` are the text used on the wire.
+    `str(symbol)` and `symbol.item` are the item as text: "005930_NX", "NVDA:ND".
 
     Attributes:
-        code: the code without suffix: "005930". Not always six digits ("0004V0", "57JBHH", "001").
+        code: the code without suffix: "005930", "NVDA". Not always six digits ("0004V0", "57JBHH", "001").
         venue: `Venue.KRX` unless said otherwise.
 
     Raises:
@@ -58,9 +74,9 @@ class Symbol:
     def _check_code(self, _: object, code: str) -> None:
         if not isinstance(code, str) or not code or code != code.strip():
             raise LocalProtocolError(f"Symbol.code: must be a text without outer spaces, not {code!r}")
-        if code[-3:] in _VENUE_OF:
+        if code[-3:] in _VENUE_OF or ":" in code:
             raise LocalProtocolError(
-                f"Symbol.code: {code!r} has the suffix of a venue; use Symbol.parse({code!r}) or pass the venue"
+                f"Symbol.code: {code!r} names a venue; use Symbol.parse({code!r}), or pass the code and the venue"
             )
 
     def __attrs_post_init__(self) -> None:
@@ -73,13 +89,13 @@ class Symbol:
 
     @classmethod
     def parse(cls, item: str) -> Symbol:
-        """Return the symbol that the wire's text names: `parse("039490_NX")` is 039490 at NXT."""
+        """Return the symbol that a text names: `parse("039490_NX")` is 039490 at NXT, `parse("NVDA:ND")` at Nasdaq."""
         venue = _VENUE_OF.get(item[-3:]) if isinstance(item, str) else None
         return cls(item, Venue.KRX) if venue is None else cls(item[:-3], venue)
 
     @property
     def item(self) -> str:
-        """The text used on the wire."""
+        """The item as text."""
         return self.code + _SUFFIX_OF[self.venue]
 
     def __str__(self) -> str:

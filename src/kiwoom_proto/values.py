@@ -89,8 +89,10 @@ class Layout:
         self.fids = tuple(fids)
         self._fids = frozenset(self.fids)
         self._order = self.fids
-        self._decoders = {self.fids: _make_decoder(self.fids)}
-        self._decoder = self._decoders[self.fids]
+        # Made by the first row, which is the first to tell the order: a Struct of 163 fields costs a millisecond, and
+        # most programs meet few of the types.
+        self._decoders: dict[tuple[str, ...], msgspec.json.Decoder[Any]] = {}
+        self._decoder: Any = None
         self._rows_left = 0
 
     def decode(self, raw: msgspec.Raw) -> Any:
@@ -108,7 +110,7 @@ class Layout:
         self._rows_left = CHECK_EVERY - 1
         seen = [fid for fid in decode_fids(raw) if fid in self._fids]
         order = (*seen, *(fid for fid in self._order if fid not in frozenset(seen)))
-        if order == self._order:
+        if order == self._order and self._decoder is not None:
             return
         decoder = self._decoders.get(order)
         if decoder is None:

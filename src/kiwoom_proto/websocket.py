@@ -380,4 +380,5 @@ class WebSocketServer(_WebSocket):
                 response = protocol.reject(status, f"HTTP {status}\n")
             for name, value in headers:
                 response.headers[name] = value
+        del response.headers["Date"]  # the clock is not ours to read
         protocol.send_response(response)

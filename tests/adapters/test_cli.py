@@ -79,7 +79,7 @@ def test_stream_ends_after_its_duration(url: str) -> None:
 
 
 def test_stream_of_a_type_without_a_class_gives_every_fid_and_duration_holds_without_rows(url: str) -> None:
-    done = run("stream", "0B", "005930", "--endpoint", url, "--duration", "0.5")
+    done = run("stream", "9Z", "005930", "--endpoint", url, "--duration", "0.5")
     assert (done.returncode, done.stdout) == (0, "")
 
 

@@ -1,15 +1,19 @@
-"""The catalogue: the classes declare what the official page lists."""
+"""The catalogue: the classes declare what the official pages list, and nothing else."""
 
 from __future__ import annotations
 
 import csv
+import keyword
+from collections import defaultdict
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from kiwoom_proto import REALTIME, AfterHoursQuote, Field, Record
+import kiwoom_proto
+from kiwoom_proto import REALTIME, AfterHoursQuote, Code, Field, Record, realtime
 from kiwoom_proto import fields as kinds
-from kiwoom_proto.realtime import type_code_of
+from kiwoom_proto.realtime import codes, type_code_of
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -19,22 +23,163 @@ def read(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("type_code", sorted(REALTIME))
+TYPES = read("types.csv")
+FIELDS = read("fields.csv")
+
+# What stands in the column "unit" and is none: how a text is written.
+NOTATIONS = ("HHMMSS", "YYYYMMDD", "10 digits", "7 digits", "2 decimals", "colour hint")
+
+# Where the official page has a unit that its own example contradicts: an index has no price in won, and 60.7 trillion
+# won in 725 277 shares would be 84 million won a share.
+OTHER_UNITS = {
+    **{(type_code, fid): "points" for type_code in ("0J", "0U") for fid in ("10", "11", "16", "17", "18")},
+    **{(type_code, fid): "thousand shares" for type_code in ("0J", "0U") for fid in ("13", "15")},
+}
+
+
+def test_the_catalogue_has_every_type_in_official_order() -> None:
+    assert [(type_code, cls.__name__) for type_code, cls in REALTIME.items()] == [
+        (row["type"], row["class_name"]) for row in TYPES
+    ]
+
+
+@pytest.mark.parametrize("row", TYPES, ids=lambda row: row["type"])
+def test_a_class_has_the_documented_name_and_label(row: dict[str, str]) -> None:
+    cls = REALTIME[row["type"]]
+    summary, _, rest = (cls.__doc__ or "").partition("\n\n")
+    source = {"02": "ka10173", "S2": "usa20290"}.get(row["type"], row["type"])
+
+    assert type_code_of(cls) == row["type"]
+    assert summary.endswith(f" ({row['label_ko']}).")
+    assert rest.strip().startswith(f"Source: official API page {source}.")
+    assert len(cls.fields) == int(row["fields"])
+
+
+@pytest.mark.parametrize("type_code", REALTIME)
 def test_a_class_declares_every_fid_of_its_type_in_official_order_with_its_label(type_code: str) -> None:
-    official = [(row["fid"], row["label_ko"]) for row in read("fields.csv") if row["type"] == type_code]
+    official = [(row["fid"], row["label_ko"]) for row in FIELDS if row["type"] == type_code]
 
     assert [(field.fid, field.label) for field in REALTIME[type_code].fields.values()] == official
 
 
-@pytest.mark.parametrize("type_code", sorted(REALTIME))
-def test_a_class_has_the_documented_name_and_label(type_code: str) -> None:
-    official = next(row for row in read("types.csv") if row["type"] == type_code)
-    cls = REALTIME[type_code]
+@pytest.mark.parametrize("type_code", REALTIME)
+def test_a_field_has_the_documented_unit(type_code: str) -> None:
+    """Where none is documented it may still have one: the documentation of a like field, or arithmetic, told it."""
+    fields = {field.fid: field for field in REALTIME[type_code].fields.values()}
+    documented = {
+        row["fid"]: OTHER_UNITS.get((type_code, row["fid"]), row["unit"].partition(" (")[0])
+        for row in FIELDS
+        if row["type"] == type_code and row["unit"] and not row["unit"].startswith(NOTATIONS)
+    }
 
-    assert cls.__name__ == official["class_name"]
-    assert official["label_ko"] in (cls.__doc__ or "")
-    assert type_code_of(cls) == type_code
-    assert len(cls.fields) == int(official["fields"])
+    assert {fid: fields[fid].unit for fid in documented} == documented
+
+
+def test_units_are_few_and_fit_their_kinds() -> None:
+    for cls in REALTIME.values():
+        for field in cls.fields.values():
+            if field.kind in (kinds.rate, kinds.ratio):
+                assert field.unit == "percent", (cls, field)
+            elif field.kind is kinds.decimal_price:
+                assert field.unit in ("KRW", "USD", "points"), (cls, field)
+            elif field.kind is kinds.price:
+                assert field.unit == "KRW", (cls, field)
+            elif field.kind in (kinds.quantity, kinds.signed_quantity, kinds.trade_quantity):
+                assert field.unit in ("shares", "thousand shares", "stocks", "trades", "times"), (cls, field)
+            elif field.kind not in (
+                kinds.amount,
+                kinds.signed_amount,
+                kinds.decimal_amount,
+                kinds.change,
+                kinds.decimal_change,
+            ):
+                assert not field.unit, (cls, field)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in FIELDS if row["codes"]], ids=lambda row: f"{row['type']} {row['fid']} {row['codes'][:12]}"
+)
+def test_a_field_with_documented_codes_has_their_enumeration(row: dict[str, str]) -> None:
+    field = next(field for field in REALTIME[row["type"]].fields.values() if field.fid == row["fid"])
+    pairs = [pair.partition("=") for pair in row["codes"].split("; ")] if "=" in row["codes"] else []
+    listed = [value for value, _, _ in pairs] or row["codes"].split("|")
+
+    match row["type"], row["fid"]:
+        case _, "15" | "1315" | "1316":
+            assert field.kind is kinds.trade_quantity  # its codes are the sign
+        case "00", "905":
+            assert field.kind is kinds.text  # its sign is part of the text
+        case _, "2136":
+            assert field.kind is kinds.flag
+        case _, "215":
+            assert field.kind is codes.market_phase
+        case _, "9081":
+            assert field.kind is codes.venue
+        case _:
+            assert issubclass(field.kind.python_type, Code)
+            assert all(field.kind.python_type(value).is_known for value in listed)
+
+
+def test_prices_of_the_us_indices_and_net_asset_values_have_decimals_and_all_others_are_whole_won() -> None:
+    decimal = {
+        (type_code, name)
+        for type_code, cls in REALTIME.items()
+        for name, field in cls.fields.items()
+        if field.kind is kinds.decimal_price
+    }
+
+    assert {type_code for type_code, _ in decimal} == {"0D", "0G", "0J", "0U", "0m", "F4", "F5", "FE", "FT"}
+    assert {pair for pair in decimal if pair[0] in ("0D", "0G", "0m")} == {
+        ("0D", "krx_mid_price"),
+        ("0D", "nxt_mid_price"),
+        ("0G", "nav"),
+        ("0m", "elw_theoretical_price"),
+    }
+
+
+def test_one_fid_with_one_label_has_one_name_everywhere() -> None:
+    names = defaultdict(set)
+    for cls in REALTIME.values():
+        for name, field in cls.fields.items():
+            names[field.fid, field.label].add(name)
+
+    assert {key: found for key, found in names.items() if len(found) > 1} == {}
+
+
+def test_one_fid_has_one_name_everywhere_whatever_its_label() -> None:
+    """Labels of one FID differ by a space or a comma only, or between the domestic and the US pages."""
+    names = defaultdict(set)
+    for cls in REALTIME.values():
+        for name, field in cls.fields.items():
+            names[field.fid].add(name)
+
+    assert {key: found for key, found in names.items() if len(found) > 1} == {}
+
+
+def test_names_are_lower_case_identifiers_that_no_record_and_no_exported_dict_has_already() -> None:
+    taken = {name for name in dir(Record) if not name.startswith("__")} | {
+        "type",
+        "item",
+        "name",
+        "received_at",
+        "directions",
+        "venue_code",
+        "fids",
+        "extra",
+    }
+    for cls in REALTIME.values():
+        for name in cls.fields:
+            assert name.isidentifier() and name.isascii() and name == name.lower(), (cls, name)
+            assert not keyword.iskeyword(name), (cls, name)
+            assert name not in taken, (cls, name)
+
+
+def test_everything_is_exported() -> None:
+    classes = {cls.__name__ for cls in REALTIME.values()}
+    enumerations = {name for name in codes.__all__ if isinstance(getattr(codes, name), type)}
+
+    assert classes < set(realtime.__all__)
+    assert classes | enumerations | {"Level", "Broker", "REALTIME"} < set(kiwoom_proto.__all__)
 
 
 def test_the_fields_of_after_hours_quotes() -> None:
@@ -53,6 +198,14 @@ def test_the_fields_of_after_hours_quotes() -> None:
 
 def test_a_field_is_documented_by_its_official_label() -> None:
     assert vars(AfterHoursQuote)["ask_quantity"].__doc__ == "시간외매도호가총잔량"
+
+
+def test_every_kind_of_the_catalogue_says_what_its_values_are() -> None:
+    found = {field.kind.python_type for cls in REALTIME.values() for field in cls.fields.values()}
+
+    assert object not in found
+    assert float not in found
+    assert {int, Decimal, str, bool} < found
 
 
 def test_the_type_code_is_the_one_declared() -> None:

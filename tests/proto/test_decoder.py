@@ -22,6 +22,7 @@ from kiwoom_proto import (
     Row,
     Symbol,
     SystemNotice,
+    Trade,
     UnknownMessage,
 )
 from kiwoom_proto.decoder import MAX_BAD_ROWS
@@ -163,7 +164,7 @@ def test_text_and_bytes_say_the_same() -> None:
 
 
 def test_several_rows_and_mixed_types_keep_their_order() -> None:
-    types = ["0B", "0E", "0D", "0E", "0B", "0e", "0E", "??"]
+    types = ["0B", "0E", "9Z", "0E", "0B", "0e", "0E", "??"]
     rows = [Row({"21": f"{number:06}"}, type_code, "n", "005930") for number, type_code in enumerate(types)]
 
     records = decode(encode_rows(rows))
@@ -171,7 +172,7 @@ def test_several_rows_and_mixed_types_keep_their_order() -> None:
     assert [record.type_code for record in records] == types
     assert [record.fid("21") for record in records] == [f"{number:06}" for number in range(len(types))]
     assert [type(record) for record in records] == [
-        AfterHoursQuote if type_code == "0E" else Record for type_code in types
+        {"0E": AfterHoursQuote, "0B": Trade}.get(type_code, Record) for type_code in types
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import enum
 import json
 import subprocess
 import sys
@@ -23,6 +24,11 @@ from kiwoom_proto.fields import Kind
 
 def digits_only(text: str) -> str:
     return str(int(text))
+
+
+class Fruit(enum.Enum):
+    APPLE = "1"
+    PEAR = "2"
 
 
 class Everything(Record, tag="ZZ"):
@@ -46,14 +52,21 @@ class Everything(Record, tag="ZZ"):
     text = Field("16", kinds.text)
     trade_quantity = Field("17", kinds.trade_quantity)
     personal_number = Field("18", Kind("personal number", digits_only, masked=True))
+    decimal_amount = Field("19", kinds.decimal_amount)
+    duration = Field("20", kinds.duration)
+    flag = Field("21", kinds.flag)
+    order_reference = Field("22", kinds.order_reference)
+    ratio = Field("23", kinds.ratio)
+    fruit = Field("24", kinds.coded("fruit", Fruit))
 
 
 INTEGERS = ("amount", "change", "quantity", "signed_amount", "signed_quantity", "trade_quantity")
-DECIMALS = ("decimal", "decimal_change", "rate")
-MAGNITUDES = ("price", "decimal_price")
+DECIMALS = ("decimal", "decimal_amount", "decimal_change", "rate")
+MAGNITUDES = ("price", "decimal_price", "ratio")
 NUMBERS = (*INTEGERS, *DECIMALS, *MAGNITUDES)
 TEXTS = ("account_number", "code", "order_number", "text")
-TIMES = ("clock_time", "calendar_date")
+TIMES = ("clock_time", "calendar_date", "duration")
+OTHERS = ("flag", "order_reference")
 
 DECODER = MessageDecoder({"ZZ": Everything})
 
@@ -77,7 +90,7 @@ def same(value: object, expected: object) -> bool:
 def test_every_kind_is_declared_here() -> None:
     public = {name for name in kinds.__all__ if isinstance(getattr(kinds, name), Kind)}
 
-    assert public == {*NUMBERS, *TEXTS, *TIMES}
+    assert public == {*NUMBERS, *TEXTS, *TIMES, *OTHERS}
     assert public <= Everything.fields.keys()
 
 
@@ -158,11 +171,14 @@ def test_the_sign_of_a_price_is_not_part_of_the_number(text: str, value: int) ->
         ("000000000000", "0"),
     ],
 )
-def test_the_sign_of_a_price_with_decimals_is_not_part_of_the_number(text: str, value: str) -> None:
-    assert same(read("decimal_price", text), Decimal(value))
+@pytest.mark.parametrize("name", ["decimal_price", "ratio"])
+def test_the_sign_of_a_price_with_decimals_and_of_a_ratio_is_not_part_of_the_number(
+    name: str, text: str, value: str
+) -> None:
+    assert same(read(name, text), Decimal(value))
 
 
-@pytest.mark.parametrize("name", (*DECIMALS, "decimal_price"))
+@pytest.mark.parametrize("name", (*DECIMALS, "decimal_price", "ratio"))
 def test_decimals_do_not_depend_on_the_precision_that_the_program_chose(name: str) -> None:
     with decimal.localcontext() as context:
         context.prec = 3
@@ -213,6 +229,31 @@ def test_dates(text: str, value: tuple[int, int, int]) -> None:
 )
 def test_a_time_of_zeros_means_never_and_a_date_of_zeros_none(name: str, text: str) -> None:
     assert read(name, text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("002500", 1500), ("000000", 0), (" 000010 ", 10), ("235959", 86399), ("990000", 356400)]
+)
+def test_durations(text: str, seconds: int) -> None:
+    assert same(read("duration", text), datetime.timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(("text", "value"), [("Y", True), ("N", False), (" Y", True)])
+def test_flags(text: str, value: bool) -> None:
+    assert read("flag", text) is value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0000018", "0000018"), (" 0000100 ", "0000100"), ("0000000", None), ("000000000", None), ("0", None)],
+)
+def test_a_reference_of_zeros_means_no_order(text: str, value: str | None) -> None:
+    assert read("order_reference", text) == value
+
+
+def test_a_code_becomes_a_member_of_its_enumeration() -> None:
+    assert read("fruit", "2") is Fruit.PEAR
+    assert read("fruit", " 1 ") is Fruit.APPLE
 
 
 @pytest.mark.parametrize("name", Everything.fields)
@@ -279,6 +320,9 @@ BAD_DATES = ("20260631", "20250229", "20261301", "260630", "2026-06-30", "２０
         *((name, "9" * 5000) for name in (*INTEGERS, "price")),
         *(("clock_time", text) for text in BAD_TIMES),
         *(("calendar_date", text) for text in BAD_DATES),
+        *(("duration", text) for text in BAD_TIMES if text != "240000"),
+        *(("flag", text) for text in ("y", "1", "YES", "Y N", "０")),
+        *(("fruit", text) for text in ("3", "APPLE", "1 2")),
     ],
 )
 def test_a_text_that_is_not_of_its_kind_is_an_error_that_names_the_field_and_the_text(name: str, text: str) -> None:
@@ -324,10 +368,10 @@ def test_the_bad_text_of_a_masked_kind_is_not_shown() -> None:
     assert "FID 18 (personal_number)" in str(caught.value)
 
 
-def test_the_signs_of_prices_alone_are_directions_and_only_account_numbers_are_masked() -> None:
-    public = {name: getattr(kinds, name) for name in (*NUMBERS, *TEXTS, *TIMES)}
+def test_the_signs_of_prices_and_ratios_alone_are_directions_and_only_account_numbers_are_masked() -> None:
+    public = {name: getattr(kinds, name) for name in (*NUMBERS, *TEXTS, *TIMES, *OTHERS)}
 
-    assert {name for name, kind in public.items() if kind.directional} == {"price", "decimal_price"}
+    assert {name for name, kind in public.items() if kind.directional} == {"price", "decimal_price", "ratio"}
     assert {name for name, kind in public.items() if kind.masked} == {"account_number"}
 
 
@@ -346,7 +390,7 @@ def test_a_field_without_a_kind_is_refused_with_the_likely_reason() -> None:
         Field("11", hidden)
 
 
-@pytest.mark.parametrize("name", ["quantity", "rate", "decimal_price", "clock_time"])
+@pytest.mark.parametrize("name", ["quantity", "rate", "decimal_price", "clock_time", "duration"])
 def test_a_very_long_bad_text_is_refused_in_no_time(name: str) -> None:
     """One message may hold 4 MiB, so the time must grow with the length and not with its square."""
     program = (

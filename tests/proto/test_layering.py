@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("endpoint", "record"),
     # what is said, and what is reported
     ("headers", "messages", "realtime"),
-    ("requests",),
+    ("conditions", "requests"),
     ("events",),
     # from bytes to messages
     ("buffer", "decoder", "websocket"),

@@ -7,6 +7,7 @@ import datetime
 import json
 import operator
 import pickle
+import types
 from decimal import Decimal
 from typing import Any
 
@@ -282,13 +283,13 @@ def test_to_dict_has_plain_values_under_english_names() -> None:
         "stock_name": "삼성전자",
         "trade_date": "2026-06-30",
         "venue_code": "ND",
-        "fids": {"4711": " x "},
         "extra": {"surprise": [1, None]},
+        "fids": record.fids(),
     }
     assert json.loads(json.dumps(record.to_dict())) == record.to_dict()
 
 
-def test_to_dict_of_a_complete_row_has_nothing_left_over() -> None:
+def test_to_dict_of_a_complete_row() -> None:
     assert quote().to_dict() == {
         "type": "0E",
         "item": "005930",
@@ -299,13 +300,24 @@ def test_to_dict_of_a_complete_row_has_nothing_left_over() -> None:
         "ask_quantity_change": 156,
         "bid_quantity": 0,
         "bid_quantity_change": 0,
+        "fids": {"21": "165208", "131": "43955", "132": "+156", "135": "0", "136": "0"},
     }
+
+
+@pytest.mark.parametrize(
+    "texts", [{"10": "-0", "11": "+5", "12": " 1.50", "x": "y"}, {}, {"10": "1_000", "302": "삼  성"}]
+)
+def test_from_dict_makes_the_same_record_of_it(texts: dict[str, str]) -> None:
+    record = sample(texts, received_at=17, stexTp="ND", surprise=[1, None])
+    again = Sample.from_dict(json.loads(json.dumps(record.to_dict())))
+    assert again == record
+    assert again.fids() == record.fids() == texts
 
 
 def test_to_dict_keeps_bad_texts_as_they_came_and_never_raises() -> None:
     found = sample({"10": "1_000", "12": "x", "11": "5"}).to_dict()
 
-    assert found["fids"] == {"10": "1_000", "12": "x"}
+    assert found["fids"] == {"10": "1_000", "12": "x", "11": "5"}
     assert found["change"] == 5
     assert "price" not in found
     assert "rate" not in found
@@ -487,3 +499,18 @@ def test_the_direction_of_a_price_that_cannot_be_read_is_an_error() -> None:
     record = one({"10": "abc"})
     with pytest.raises(FieldError, match="FID 10"):
         record.direction("price")
+
+
+@pytest.mark.parametrize("name", ["item", "values", "symbol", "fid", "to_dict"])
+def test_a_field_cannot_be_called_what_every_record_has(name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} is what every Record has"):
+        types.new_class("Clash", (Record,), {"tag": "ZY"}, lambda body: body.update({name: Field("10", kinds.text)}))
+
+
+@pytest.mark.parametrize(
+    ("venue_code", "symbol"),
+    [("ND", Symbol("NVDA", Venue.NASDAQ)), ("NY", Symbol("NVDA", Venue.NYSE)), ("ZZ", None)],
+)
+def test_the_exchange_of_a_us_row_comes_from_its_stextp(venue_code: str, symbol: Symbol | None) -> None:
+    assert one({}, item="NVDA", stexTp=venue_code).symbol == symbol
+    assert one({"9001": "NVDA"}, item="", stexTp=venue_code).symbol == symbol

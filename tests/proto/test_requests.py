@@ -107,8 +107,10 @@ def test_replies_are_credited_by_trnm_and_order() -> None:
     queue = queue_of(first, second)
     queue.take(0.0)
     queue.take(1.0)
-    assert queue.reply("REMOVE", True) == (second, True)
-    assert queue.reply("REG", True) == (first, True)
+    assert queue.reply("REMOVE", True) is second
+    assert queue.reply("REG", True) is first
+    assert queue.is_finished(first)
+    assert queue.is_finished(second)
     assert queue.next_timeout() is None
 
 
@@ -130,12 +132,13 @@ def test_split_request_is_finished_before_the_next_begins() -> None:
     now = 0.0
     for confirmed in (1, 2, 3):
         sent += items(queue.take(now))
-        assert queue.reply("REG", True) == (split, confirmed == 3)
+        assert queue.reply("REG", True) is split
+        assert queue.is_finished(split) is (confirmed == 3)
         assert split.confirmed == confirmed
         now += INTERVAL
     assert sent == ["1", "2", "3"]
     assert items(queue.take(now)) == ["4"]
-    assert queue.reply("REG", True) == (later, True)
+    assert queue.reply("REG", True) is later
 
 
 def test_nothing_overtakes_a_split_request() -> None:
@@ -157,7 +160,8 @@ def test_refused_part_ends_a_split_request() -> None:
     queue.take(0.0)
     queue.reply("REG", True)
     queue.take(1.0)
-    assert queue.reply("REG", False) == (split, True)
+    assert queue.reply("REG", False) is split
+    assert queue.is_finished(split)
     assert split.confirmed == 1
     assert items(queue.take(2.0)) == ["4"]
 

@@ -22,6 +22,9 @@ from kiwoom_proto.symbol import MAX_ITEM_LENGTH, parse_item, parse_stock_code
         ("001", "001", Venue.KRX),
         ("MGU", "MGU", Venue.KRX),
         ("NVDA", "NVDA", Venue.KRX),
+        ("NVDA:ND", "NVDA", Venue.NASDAQ),
+        ("IBM:NY", "IBM", Venue.NYSE),
+        ("GPUS:NA", "GPUS", Venue.AMEX),
         ("039490_XX", "039490_XX", Venue.KRX),
         ("039490_nx", "039490_nx", Venue.KRX),
     ],
@@ -60,14 +63,20 @@ def test_the_venue_is_krx_unless_said_otherwise() -> None:
 
 
 def test_one_code_at_three_venues_is_three_symbols() -> None:
-    symbols = [Symbol("005930", venue) for venue in Venue]
+    symbols = [Symbol("005930", venue) for venue in (Venue.KRX, Venue.NXT, Venue.SOR)]
 
     assert len(set(symbols)) == 3
     assert [symbol.item for symbol in symbols] == ["005930", "005930_NX", "005930_AL"]
 
 
+def test_an_exchange_that_is_not_known_is_refused() -> None:
+    with pytest.raises(LocalProtocolError, match="NVDA:ZZ"):
+        Symbol.parse("NVDA:ZZ")
+    assert parse_item("NVDA:ZZ") is None
+
+
 def test_symbols_are_ordered_by_code_then_venue() -> None:
-    krx, nxt, sor = (Symbol("005930", venue) for venue in Venue)
+    krx, nxt, sor = (Symbol("005930", venue) for venue in (Venue.KRX, Venue.NXT, Venue.SOR))
     other = Symbol("000660", Venue.SOR)
 
     assert sorted([sor, nxt, krx, other]) == [other, krx, nxt, sor]

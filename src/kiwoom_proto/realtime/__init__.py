@@ -6,9 +6,50 @@
 from __future__ import annotations
 
 from ..record import Record
-from .quotes import AfterHoursQuote
+from .conditions import ConditionHit, UsConditionHit
+from .flows import ProgramTrading, TopBrokers
+from .instruments import ElwIndicator, ElwTheoreticalPrice, EtfNav, InternationalGoldPrice, StockInfo
+from .market import MarketPhase, SectorBreadth, SectorIndex, VolatilityInterruption
+from .orders import Balance, OrderExecution, UsExecution, UsOrder
+from .quotes import AfterHoursQuote, BestQuote, OrderBook, UsOrderBook
+from .trades import ExpectedTrade, NominalPrice, Trade, UsTrade
 
-__all__ = ("REALTIME", "AfterHoursQuote", "type_code_of")
+__all__ = (
+    "REALTIME",
+    "type_code_of",
+    # quotes
+    "AfterHoursQuote",
+    "BestQuote",
+    "OrderBook",
+    "UsOrderBook",
+    # trades
+    "ExpectedTrade",
+    "NominalPrice",
+    "Trade",
+    "UsTrade",
+    # the account
+    "Balance",
+    "OrderExecution",
+    "UsExecution",
+    "UsOrder",
+    # instruments
+    "ElwIndicator",
+    "ElwTheoreticalPrice",
+    "EtfNav",
+    "InternationalGoldPrice",
+    "StockInfo",
+    # the market
+    "MarketPhase",
+    "SectorBreadth",
+    "SectorIndex",
+    "VolatilityInterruption",
+    # flows
+    "ProgramTrading",
+    "TopBrokers",
+    # condition search
+    "ConditionHit",
+    "UsConditionHit",
+)
 
 
 def type_code_of(cls: type[Record]) -> str:
@@ -23,4 +64,34 @@ def type_code_of(cls: type[Record]) -> str:
     return tag
 
 
-REALTIME: dict[str, type[Record]] = {type_code_of(cls): cls for cls in (AfterHoursQuote,)}
+REALTIME: dict[str, type[Record]] = {
+    type_code_of(cls): cls
+    for cls in (
+        OrderExecution,
+        Balance,
+        NominalPrice,
+        Trade,
+        BestQuote,
+        OrderBook,
+        AfterHoursQuote,
+        TopBrokers,
+        EtfNav,
+        ExpectedTrade,
+        InternationalGoldPrice,
+        SectorIndex,
+        SectorBreadth,
+        StockInfo,
+        ElwTheoreticalPrice,
+        MarketPhase,
+        ElwIndicator,
+        ProgramTrading,
+        VolatilityInterruption,
+        UsOrder,
+        UsExecution,
+        UsTrade,
+        UsOrderBook,
+        ConditionHit,
+        UsConditionHit,
+    )
+}
+"""Every class by its type code, in the order of the official list."""

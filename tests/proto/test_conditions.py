@@ -1,0 +1,338 @@
+"""Condition search and the US path, client side: what is sent, when, and what is made of the answers."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from kiwoom_proto import (
+    MOCK,
+    PRODUCTION,
+    US_PRODUCTION,
+    Closed,
+    Condition,
+    ConditionList,
+    ConditionResult,
+    ConditionRow,
+    ConnectionState,
+    Element,
+    Endpoint,
+    LocalProtocolError,
+    MessageDecoder,
+    Record,
+    Reg,
+    RequestAccepted,
+    RequestRejected,
+    Symbol,
+    UnknownMessage,
+    UsConditionRow,
+    UsItem,
+    Venue,
+)
+
+from .wire import Wire, real, text
+
+LIST = b'{"trnm":"CNSRLST"}'
+LISTED = '{"trnm":"CNSRLST","return_code":0,"return_msg":"","data":[["0","조건1"],["1","조건2"]]}'.encode()
+
+
+def ready(endpoint: Endpoint = PRODUCTION) -> Wire:
+    return Wire(endpoint=endpoint).login()
+
+
+def sent(wire: Wire) -> list[bytes]:
+    """Everything that goes out, as far as pacing lets it."""
+    wire.clock.advance(1)
+    wire.client.handle_timeout()
+    return wire.messages()
+
+
+def answer(trnm: str, **members: Any) -> bytes:
+    return json.dumps({"trnm": trnm, **members}, ensure_ascii=False).encode()
+
+
+def test_the_list_is_asked_for_and_read() -> None:
+    wire = ready()
+    request = wire.client.list_conditions()
+    assert sent(wire) == [LIST]
+    wire.send(LISTED)
+    assert wire.events() == [
+        ConditionList(request, (Condition("0", "조건1"), Condition("1", "조건2"))),
+        RequestAccepted(request),
+    ]
+
+
+@pytest.mark.parametrize("data", [None, [], [None, ["3"], "x", [None, "y"]], "x"])
+def test_a_list_without_usable_rows_is_empty(data: object) -> None:
+    wire = ready()
+    request = wire.client.list_conditions()
+    sent(wire)
+    wire.send(answer("CNSRLST", data=data))  # without a return_code, as measured
+    assert wire.events() == [ConditionList(request, ()), RequestAccepted(request)]
+
+
+def test_the_list_is_asked_for_first_and_once_in_a_connection() -> None:
+    """Without it the server keeps silent."""
+    wire = ready()
+    first = wire.client.search_condition("4")
+    wire.client.search_condition("5", realtime=True)
+    assert sent(wire) == [LIST]
+    assert sent(wire) == []
+    wire.send(LISTED)
+    assert wire.events() == []  # nobody asked to see the list
+    assert sent(wire) == [b'{"trnm":"CNSRREQ","seq":"4","search_type":"0","stex_tp":"K","cont_yn":"N","next_key":""}']
+    assert sent(wire) == []
+    wire.send(answer("CNSRREQ", seq="4", return_code=0, data=[]))
+    assert RequestAccepted(first) in wire.events()
+    assert sent(wire) == [b'{"trnm":"CNSRREQ","seq":"5","search_type":"1","stex_tp":"K"}']
+
+
+def test_a_list_that_was_refused_refuses_the_search_and_is_asked_for_again() -> None:
+    wire = ready()
+    request = wire.client.search_condition("4")
+    sent(wire)
+    wire.send(answer("CNSRLST", return_code=105110, return_msg="slow down"))
+    assert wire.events() == [RequestRejected(request, "105110", "slow down")]
+    assert sent(wire) == []
+    wire.client.search_condition("4")
+    assert sent(wire) == [LIST]
+
+
+def searching(seq: str = "4", endpoint: Endpoint = PRODUCTION, **more: Any) -> tuple[Wire, Any]:
+    """A connection that has asked for a condition, the list being known."""
+    wire = ready(endpoint)
+    wire.client.list_conditions()
+    sent(wire)
+    wire.send(answer("GCNSRLST" if endpoint.us else "CNSRLST", data=[]))
+    request = wire.client.search_condition(seq, **more)
+    sent(wire)
+    wire.events()
+    return wire, request
+
+
+def result_of(wire: Wire) -> ConditionResult:
+    result, accepted = wire.events()
+    assert isinstance(result, ConditionResult)
+    assert accepted == RequestAccepted(result.request)
+    return result
+
+
+ROW = {
+    "9001": "A005930",
+    "302": "삼성전자",
+    "10": "000021850",
+    "25": "5",
+    "11": "-00000100",
+    "12": "-00001500",
+    "13": "000012345",
+    "16": "",
+}
+
+
+def test_padded_numbers_of_a_row_are_decoded() -> None:
+    wire, _ = searching()
+    payload = answer("CNSRREQ", seq="4  ", cont_yn="N", next_key="", return_code=0, data=[None, ROW, 5])
+    wire.client.receive_data(text(payload), 7)
+    result = result_of(wire)
+    assert (result.seq, result.next_key, result.symbols) == ("4", None, (Symbol("005930"),))
+    (row,) = result.rows
+    assert isinstance(row, ConditionRow)
+    assert (row.price, row.change, row.change_rate, row.volume, row.open) == (
+        21850,
+        -100,
+        Decimal("-1.500"),
+        12345,
+        None,
+    )
+    assert row.symbol == Symbol("005930")
+    assert row.stock_name == "삼성전자"
+    assert row.received_at == 7
+    assert row.fids() == ROW
+
+
+def test_pages_are_followed_by_hand() -> None:
+    wire, _ = searching()
+    wire.send(answer("CNSRREQ", seq="4", cont_yn="Y", next_key="K2", data=[ROW]))
+    assert result_of(wire).next_key == "K2"
+    wire.client.search_condition("4", next_key="K2")
+    assert sent(wire) == [b'{"trnm":"CNSRREQ","seq":"4","search_type":"0","stex_tp":"K","cont_yn":"Y","next_key":"K2"}']
+    wire.send(answer("CNSRREQ", cont_yn="N", next_key="K2", data=None))  # without seq, and with null for rows
+    result = result_of(wire)
+    assert (result.seq, result.rows, result.next_key) == ("4", (), None)
+
+
+def test_a_live_search_answers_with_codes_and_its_pushes_are_known_by_the_number() -> None:
+    wire, _ = searching("04", realtime=True)
+    wire.send(answer("CNSRREQ", seq="04", return_code=0, data=[{"jmcode": "A005930"}, {"jmcode": "Q500001"}]))
+    result = result_of(wire)
+    assert result.symbols == (Symbol("005930"), Symbol("500001"))
+    assert result.rows == ()
+    wire.send(real(("02", "005930", {"841": "4", "9001": "005930", "843": "I", "20": "152028", "907": "2"})))
+    wire.send(real(("02", "005930", {"841": "5", "9001": "005930", "843": "D", "20": "152028", "907": "2"})))
+    wire.send(real(("0B", "005930", {"841": "4"})))
+    ours, other, trade = wire.events()
+    assert isinstance(ours, Record) and isinstance(other, Record) and isinstance(trade, Record)
+    assert [result.matches(record) for record in (ours, other, trade)] == [True, False, False]
+
+
+def test_a_condition_that_is_registered_already_is_cleared_and_asked_for_again() -> None:
+    wire, request = searching(realtime=True)
+    again = b'{"trnm":"CNSRREQ","seq":"4","search_type":"1","stex_tp":"K"}'
+    wire.client.subscribe("0E", "005930")
+    sent(wire)
+    wire.client.subscribe("0E", "000660")  # waits; what is to be mended goes first
+    wire.send(answer("CNSRREQ", return_code=900003, return_msg="이미 등록된 조건식입니다(4)"))
+    assert wire.events() == []
+    assert sent(wire) == [b'{"trnm":"CNSRCLR","seq":"4"}']
+    wire.send(answer("CNSRCLR", seq="4", return_code=0, return_msg=""))
+    assert wire.events() == []
+    assert sent(wire) == [again]
+    wire.send(answer("CNSRREQ", seq="4", return_code=0, data=[]))
+    assert result_of(wire).request is request
+
+
+@pytest.mark.parametrize("refused", ["CNSRCLR", "CNSRREQ"])
+def test_it_is_cleared_and_asked_for_again_once_only(refused: str) -> None:
+    wire, request = searching(realtime=True)
+    wire.send(answer("CNSRREQ", return_code=900003, return_msg="4"))
+    sent(wire)
+    if refused == "CNSRREQ":
+        wire.send(answer("CNSRCLR", return_code=0))
+        sent(wire)
+    wire.send(answer(refused, return_code=900003, return_msg="4"))
+    assert wire.events() == [RequestRejected(request, "900003", "4")]
+    assert sent(wire) == []
+
+
+def test_a_live_search_is_ended() -> None:
+    wire, _ = searching(realtime=True)
+    wire.send(answer("CNSRREQ", seq="4", return_code=0, data=[]))
+    wire.events()
+    request = wire.client.clear_condition("4")
+    assert sent(wire) == [b'{"trnm":"CNSRCLR","seq":"4"}']
+    wire.send(answer("CNSRCLR", seq="4", return_code=0, return_msg=""))
+    assert wire.events() == [RequestAccepted(request)]
+
+
+def test_a_search_that_is_not_answered_ends_the_connection() -> None:
+    wire, _ = searching()
+    wire.clock.advance(10)
+    wire.client.handle_timeout()
+    (closed,) = wire.events()
+    assert isinstance(closed, Closed)
+    assert "ack_timeout" in str(closed)
+
+
+def test_a_condition_reply_that_nobody_asked_for_is_reported_and_no_more() -> None:
+    """A search reply that killed the receive task is what other clients were reported for."""
+    wire = ready()
+    payload = answer("CNSRREQ", seq="1", return_code=0, data=[ROW])
+    wire.send(payload)
+    (event,) = wire.events()
+    assert isinstance(event, UnknownMessage)
+    assert event.payload == payload
+    assert wire.client.state is ConnectionState.READY
+
+
+@pytest.mark.parametrize("seq", ["", " ", 4, None, "1\n"])
+def test_what_is_no_number_of_a_condition_is_refused(seq: Any) -> None:
+    wire = ready()
+    for call in (wire.client.search_condition, wire.client.clear_condition):
+        with pytest.raises(LocalProtocolError, match="seq"):
+            call(seq)
+    assert sent(wire) == []
+
+
+def test_a_live_search_has_no_pages() -> None:
+    wire = ready()
+    with pytest.raises(LocalProtocolError, match="next_key"):
+        wire.client.search_condition("4", realtime=True, next_key="K2")
+
+
+# The US path.
+
+US_ROW = {
+    "10": "000000.1602",
+    "11": "-00000.0265",
+    "12": "-0014.19",
+    "13": "0070213118",
+    "25": "5",
+    "302": "하이퍼스케일 데이터",
+    "9001": "GPUS",
+}
+
+
+def test_the_us_path_has_names_of_its_own() -> None:
+    wire = ready(US_PRODUCTION)
+    wire.client.search_condition("0")
+    assert sent(wire) == [b'{"trnm":"GCNSRLST"}']
+    wire.send(answer("GCNSRLST", return_code=0, data=[["0", "x"]]))
+    assert sent(wire) == [b'{"trnm":"GCNSRREQ","seq":"0","search_type":"0","cont_yn":"N","next_key":""}']
+    wire.send(answer("GCNSRREQ", seq="0", return_code=0, data=[{**US_ROW, "stex_tp": "NA"}]))
+    result = result_of(wire)
+    (row,) = result.rows
+    assert isinstance(row, UsConditionRow)
+    assert (row.price, row.change, row.change_rate) == (Decimal("0.1602"), Decimal("-0.0265"), Decimal("-14.19"))
+    assert row.symbol == result.symbols[0] == Symbol("GPUS", Venue.AMEX)
+    assert row.fids() == US_ROW
+
+
+def test_the_reply_to_a_us_clear_comes_under_the_name_of_a_search() -> None:
+    wire, _ = searching(endpoint=US_PRODUCTION, realtime=True)
+    wire.send(answer("GCNSRREQ", seq="4", return_code=0, data=[{"stex_tp": "ND", "jmcode": "AAOI"}]))
+    assert result_of(wire).symbols == (Symbol("AAOI", Venue.NASDAQ),)
+    request = wire.client.clear_condition("4")
+    assert sent(wire) == [b'{"trnm":"GCNSRCLR","seq":"4"}']
+    wire.send(answer("GCNSRREQ", seq="4", return_code=0, return_msg="정상종료되었습니다."))
+    assert wire.events() == [RequestAccepted(request)]
+
+
+@pytest.mark.parametrize("item", ["NVDA:ND", Symbol("NVDA", Venue.NASDAQ)])
+def test_a_us_item_is_sent_as_the_object_it_is_there(item: str | Symbol) -> None:
+    wire = ready(US_PRODUCTION)
+    request = wire.client.subscribe("FE", item)
+    assert sent(wire) == [
+        b'{"trnm":"REG","grp_no":"1","refresh":"1","data":[{"item":[{"jmcode":"NVDA","stex_tp":"ND"}],"type":["FE"]}]}'
+    ]
+    assert (request.items, str(request)) == (("NVDA:ND",), "REG FE for NVDA:ND")
+
+
+def test_us_items_of_a_request_of_ones_own_may_be_texts_or_objects() -> None:
+    wire = ready(US_PRODUCTION)
+    wire.client.request(Reg("1", "1", (Element(("NVDA:ND", UsItem("IBM", "NY"), ""), ("FE", "FT")),)))
+    (message,) = sent(wire)
+    assert json.loads(message)["data"][0]["item"] == [
+        {"jmcode": "NVDA", "stex_tp": "ND"},
+        {"jmcode": "IBM", "stex_tp": "NY"},
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "item", "complaint"),
+    [
+        (US_PRODUCTION, "NVDA", "NVDA:ND"),
+        (US_PRODUCTION, "005930_NX", "names its exchange"),
+        (US_PRODUCTION, "NVDA:ZZ", "NVDA:ZZ"),
+        (PRODUCTION, "NVDA:ND", "US path"),
+        (MOCK, "NVDA:ND", "US path"),
+    ],
+)
+def test_an_item_of_the_other_market_is_refused_here(endpoint: Endpoint, item: str, complaint: str) -> None:
+    wire = ready(endpoint)
+    with pytest.raises(LocalProtocolError, match=complaint):
+        wire.client.subscribe("FE", item)
+    assert sent(wire) == []
+
+
+def test_a_us_row_names_its_exchange() -> None:
+    (record,) = MessageDecoder().decode(
+        '{"data":[{"values":{"20":"215300","10":"+198.5000"},"type":"FE","name":"미국체결","item":"NVDA","stexTp":"ND"}],'
+        '"trnm":"REAL"}'
+    )
+    assert isinstance(record, Record)
+    assert record.symbol == Symbol("NVDA", Venue.NASDAQ)
+    assert record.extra is None
