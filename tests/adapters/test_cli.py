@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
+from kiwoom_proto import OrderBook
 
 TOKEN = "S3CRET-t0ken"
 COMMAND = (sys.executable, "-m", "kiwoom_asyncio.cli")
@@ -168,6 +172,10 @@ def test_a_reader_that_has_had_enough_ends_it_quietly(url: str) -> None:
         (["serve", "--start", "25:00"], None, "HH:MM"),
         (["types", "0e"], None, "did you mean 0E"),
         (["types", "zz"], None, "no type 'zz'"),
+        (["conditions", "--live"], TOKEN, "--live needs SEQ"),
+        (["conditions", " "], TOKEN, "seq"),
+        (["conditions"], None, "KIWOOM_TOKEN"),
+        (["decode", "no-such-file"], None, "no-such-file"),
         (["nonsense"], None, "No such command"),
     ],
 )
@@ -199,7 +207,44 @@ def test_types_lists_the_catalogue_and_every_field_in_both_languages() -> None:
         assert text in fields.stdout
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["stream"], ["serve"], ["types"]])
+def test_types_of_a_long_type_is_complete_and_names_its_codes() -> None:
+    shown = run("types", "0D").stdout
+    assert all(re.search(rf"^{field.fid}\s+{field.name}\s", shown, re.M) for field in OrderBook.fields.values())
+    assert "A\u00a0" not in shown
+    assert "3\u00a0open" in run("types", "0s").stdout
+
+
+def test_decode_turns_recorded_payloads_into_json_lines(tmp_path: pathlib.Path) -> None:
+    payloads = [
+        '{"trnm":"PING"}',
+        '{"trnm":"REAL","data":[{"type":"0E","name":"","item":"005930","values":{"21":"165208","131":"43955"}}]}',
+        "",
+        '{"trnm":"REAL","data":[{"type":"00","name":"","item":"","values":{"9201":"8100000001","x":"1"}}]}',
+        '{"trnm":"REG","return_code":105110,"return_msg":"slow"}',
+    ]
+    path = tmp_path / "payloads.txt"
+    path.write_text("\n".join(payloads), encoding="utf-8")
+    done = run("decode", str(path))
+    assert done.returncode == 0
+    ping, quote, order, reply = (json.loads(line) for line in done.stdout.splitlines())
+    assert ping == {"trnm": "PING"}
+    assert (quote["time"], quote["ask_quantity"]) == ("16:52:08", 43955)
+    assert order["account_number"] == "***"
+    assert order["fids"] == {"x": "1"}
+    assert reply["return_code"] == "105110"
+
+
+def test_decode_names_the_lines_it_cannot_understand_after_writing_the_others() -> None:
+    done = subprocess.run(
+        [*COMMAND, "decode", "-"], input='nonsense\n{"trnm":"PING"}\n', capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 1
+    assert done.stdout == '{"trnm":"PING"}\n'
+    assert "line 1: not a JSON text" in done.stderr
+    assert "1 message could not be understood" in done.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["demo"], ["stream"], ["conditions"], ["decode"], ["serve"], ["types"]])
 def test_every_command_has_a_help_text(command: list[str]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0
@@ -208,5 +253,5 @@ def test_every_command_has_a_help_text(command: list[str]) -> None:
 
 
 def test_help_texts_show_examples() -> None:
-    for command in ("stream", "serve", "types"):
+    for command in ("stream", "conditions", "decode", "serve", "types"):
         assert "Example" in run(command, "--help").stdout

@@ -24,6 +24,8 @@ from kiwoom_proto import (
     RemoteProtocolError,
     Request,
     RequestAccepted,
+    Reg,
+    Remove,
     RequestRejected,
 )
 
@@ -277,6 +279,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         request, index = self.line.popleft()
         assert request.trnm == trnm
         message = request.messages[index]
+        assert isinstance(message, Reg | Remove)
         assert members["grp_no"] == message.grp_no
         assert [element["item"] for element in members["data"]] == [list(element.item) for element in message.data]
         self.in_flight[trnm] = request, index, self.clock.now
