@@ -20,6 +20,7 @@ __all__ = ("Server", "serve")
 
 READ_SIZE = 65_536
 PATH = "/api/dostk/websocket"
+US_PATH = "/api/us/websocket"
 
 
 @asynccontextmanager
@@ -54,7 +55,8 @@ class Server:
 
     Attributes:
         exchange: what answers; its faults can be used at any time.
-        endpoint: where to connect to.
+        endpoint: where to connect to, for the domestic market.
+        us_endpoint: the same for the US market.
     """
 
     def __init__(self, exchange: Exchange, host: str, ssl_context: ssl.SSLContext | None) -> None:
@@ -67,7 +69,9 @@ class Server:
 
     def _set_port(self, port: int) -> None:
         scheme = "ws" if self._ssl_context is None else "wss"
-        self.endpoint = Endpoint(f"{scheme}://{self._host}:{port}{PATH}", mock=self.exchange.mock)
+        address = f"{scheme}://{self._host}:{port}"
+        self.endpoint = Endpoint(address + PATH, mock=self.exchange.mock)
+        self.us_endpoint = Endpoint(address + US_PATH, mock=self.exchange.mock)
 
     def _pump(self) -> None:
         """Something happened: any connection may have something to send, and the deadline may have moved."""
