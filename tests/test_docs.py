@@ -7,6 +7,7 @@ import pathlib
 import re
 import runpy
 import threading
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -119,3 +120,11 @@ def test_the_changelog_begins_with_the_version_of_the_project() -> None:
     assert version is not None
     headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
     assert headings[0] == version[1]
+
+
+def test_the_oldest_dependencies_tried_are_the_oldest_allowed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    allowed = {*project["dependencies"], *extras["asyncio"], *extras["trio"], *extras["cli"]}
+    tried = (ROOT / "tests" / "oldest.txt").read_text(encoding="utf-8").split()
+    assert sorted(tried) == sorted(name.partition(",")[0].replace(">=", "==") for name in allowed)

@@ -8,15 +8,17 @@ from __future__ import annotations
 import datetime
 import enum
 import functools
+import io
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import anyio
+import anyio.to_thread
 
 try:
     import click
@@ -46,11 +48,13 @@ from kiwoom_proto import (
     SystemNotice,
     UnknownMessage,
 )
+from kiwoom_proto.errors import printable
 from kiwoom_proto.messages import check_token
 from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 from kiwoom_proto.simulator import Exchange
 
 from . import connect, serve
+from .output import Output
 from .view import View, label_of, plural, summary_of, view_of
 
 __all__ = ("main",)
@@ -65,16 +69,22 @@ DEMO_STOCKS = {
 }
 FRAMES_PER_SECOND = 8
 
-Emit = Callable[[Record], None]
+Emit = Callable[[Record], Awaitable[None]]
+Follow = Callable[[Emit], Coroutine[Any, Any, None]]
+
+if TYPE_CHECKING:
+    _EndpointBase = click.ParamType[Endpoint]
+else:
+    _EndpointBase = click.ParamType  # not generic before click 8.5
 
 
 ENDPOINTS = {"production": PRODUCTION, "mock": MOCK, "us": US_PRODUCTION, "us-mock": US_MOCK}
 
 
-class _Endpoint(click.ParamType[Endpoint]):
+class _Endpoint(_EndpointBase):
     name = "|".join([*ENDPOINTS, "URL"])
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         return "ENDPOINT"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Endpoint:
@@ -182,8 +192,9 @@ def stream(
     def follow(emit: Emit) -> Coroutine[Any, Any, None]:
         return _follow(endpoint, token, type, items, emit, count=count, duration=duration)
 
+    _hint_at_case(type)
     if as_json or not sys.stdout.isatty():
-        _run(lambda: follow(_write_json))
+        _run(lambda: _print_json(follow))
         return
     view = view_of(type, _short(endpoint))
     _run(lambda: _show(view, follow))
@@ -219,10 +230,13 @@ def serve_command(host: str, port: int, seed: int, start: str, rate: float, mock
 
     async def run() -> None:
         exchange = Exchange(seed=seed, start=start_time, rate=rate, mock=mock)
-        async with serve(exchange, host=host, port=port) as server:
-            click.echo(f"Simulated exchange at {server.endpoint}")
-            click.echo("Any token may log in. Ctrl-C ends it.")
-            await anyio.sleep_forever()
+        try:
+            async with serve(exchange, host=host, port=port) as server:
+                click.echo(f"Simulated exchange at {server.endpoint}")
+                click.echo("Any token may log in. Ctrl-C ends it.")
+                await anyio.sleep_forever()
+        except OSError as error:
+            raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
     _run(run)
 
@@ -249,9 +263,7 @@ def types(type: str | None) -> None:
         return
     found = REALTIME.get(type)
     if found is None:
-        near = [code for code in REALTIME if code.lower() == type.lower()]
-        hint = f"; did you mean {near[0]}? Upper and lower case differ" if near else ""
-        raise click.BadParameter(f"no type {type!r} in the catalogue{hint}", param_hint="TYPE")
+        raise click.BadParameter(f"no type {type!r} in the catalogue{_other_case(type)}", param_hint="TYPE")
     console.print(f"[bold]{type}[/]  {label_of(type)}  [cyan]{found.__name__}[/]")
     console.print(f"{summary_of(found)}\n", style="dim")
     for column in ("FID", "attribute", "Korean", "kind", "unit"):
@@ -262,7 +274,7 @@ def types(type: str | None) -> None:
     for field in found.fields.values():
         codes = field.kind.python_type
         if issubclass(codes, enum.Enum):
-            listed = ", ".join(f"{code.value} {code.name.lower()}".replace(" ", "\u00a0") for code in codes)
+            listed = ", ".join(f"{code.value} {code.name.lower()}" for code in codes)
             console.print(f"\n[bold]{field.name}[/] ({codes.__name__}): {listed}", highlight=False)
 
 
@@ -300,7 +312,7 @@ def conditions(
     else:
         follow = functools.partial(_follow_condition, endpoint, token, seq, count=count, duration=duration)
         view = view_of("S2" if endpoint.us else "02", f"condition {seq}, {_short(endpoint)}")
-        _run(lambda: _show(view, follow) if table else follow(_write_json))
+        _run(lambda: _show(view, follow) if table else _print_json(follow))
 
 
 @cli.command(short_help="Recorded payloads to JSON lines.")
@@ -316,11 +328,15 @@ def decode(file: IO[bytes]) -> None:
       kiwoom-proto decode payloads.txt
       kiwoom-proto decode - < payloads.txt | head -3
     """
-    _run(lambda: _decode(file))
+    with _exit_codes():
+        _decode(file)
 
 
 def main() -> NoReturn:
     """Run the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console of another encoding shows what it can
     cli()
     raise AssertionError("click exits by itself")
 
@@ -348,7 +364,7 @@ async def _follow(
             rows = 0
             async for event in client:
                 if isinstance(event, Record):
-                    emit(event)
+                    await emit(event)
                     rows += 1
                     if rows == count:
                         return
@@ -358,6 +374,21 @@ async def _follow(
                     _complain(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
     if not subscribed:
         raise KiwoomError(f"no subscription within --duration {duration:g}")
+
+
+async def _print_json(follow: Follow) -> None:
+    """Follow a stream and print it, one JSON object a line."""
+    output = Output()
+
+    async def emit(record: Record) -> None:
+        await output.write(_json_line(_masked(record)))
+
+    try:
+        await follow(emit)
+    except KiwoomError:
+        output.finish()  # what came before the end is not lost with it
+        raise
+    output.finish()
 
 
 async def _list_conditions(endpoint: Endpoint, token: str, table: bool, duration: float | None) -> None:
@@ -394,7 +425,7 @@ async def _follow_condition(
             answered = True
             async for event in client:
                 if isinstance(event, Record) and result.matches(event):
-                    emit(event)
+                    await emit(event)
                     hits += 1
                     if hits == count:
                         await client.clear_condition(seq)
@@ -405,7 +436,7 @@ async def _follow_condition(
         raise KiwoomError(f"no answer within --duration {duration:g}")
 
 
-async def _decode(file: IO[bytes]) -> None:
+def _decode(file: IO[bytes]) -> None:
     decoder = MessageDecoder()
     bad = 0
     for number, line in enumerate(file, 1):
@@ -413,21 +444,30 @@ async def _decode(file: IO[bytes]) -> None:
         if not payload:
             continue
         for message in decoder.decode(payload):
-            match message:
-                case Record():
-                    _write_json(message)
-                case Ping():
-                    _write({"trnm": "PING"})
-                case Reply():
-                    members = {"return_code": message.code, "return_msg": message.message, **message.members}
-                    _write({"trnm": message.trnm, **members})
-                case SystemNotice():
-                    _write({"trnm": "SYSTEM", "code": message.code, "message": message.message})
-                case UnknownMessage():
-                    bad += 1
-                    _complain(f"line {number}: {message.error}")
+            if isinstance(message, UnknownMessage):
+                bad += 1
+                _complain(f"line {number}: {message.error}")
+            else:
+                _write(_members_of(message))
     if bad:
         raise KiwoomError(f"{plural(bad, 'message')} could not be understood")
+
+
+def _members_of(message: Record | Ping | Reply | SystemNotice) -> Mapping[str, Any]:
+    match message:
+        case Record():
+            return _masked(message)
+        case Ping():
+            return {"trnm": "PING"}
+        case Reply():
+            return {
+                "trnm": message.trnm,
+                "return_code": message.code,
+                "return_msg": message.message,
+                **message.members,
+            }
+        case SystemNotice():
+            return {"trnm": "SYSTEM", "code": message.code, "message": message.message, **message.members}
 
 
 def _print_rows(as_table: bool, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -443,23 +483,40 @@ def _print_rows(as_table: bool, columns: tuple[str, ...], rows: Iterable[Mapping
     Console().print(table)
 
 
-async def _show(table: View, follow: Callable[[Emit], Coroutine[Any, Any, None]]) -> None:
-    """Follow a stream and draw it as it comes."""
+async def _show(view: View, follow: Follow) -> None:
+    """Follow a stream and draw it as it comes. A thread draws, for the terminal may be held: see `output`."""
     started = anyio.current_time()
-    with Live(table.render(0.0), console=Console(), auto_refresh=False) as live:
+
+    async def emit(record: Record) -> None:
+        view.add(record)
+
+    with Live(view.render(0.0), console=Console(), auto_refresh=False) as live:
 
         async def draw() -> None:
             while True:
                 await anyio.sleep(1 / FRAMES_PER_SECOND)
-                live.update(table.render(anyio.current_time() - started), refresh=True)
+                frame = view.render(anyio.current_time() - started)
+                draw_frame = functools.partial(live.update, frame, refresh=True)
+                await anyio.to_thread.run_sync(draw_frame, abandon_on_cancel=True)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(draw)
             try:
-                await follow(table.add)
+                await follow(emit)
             finally:
                 tasks.cancel_scope.cancel()
-                live.update(table.render(anyio.current_time() - started), refresh=True)
+        live.update(view.render(anyio.current_time() - started), refresh=True)
+
+
+def _other_case(type: str) -> str:
+    near = [code for code in REALTIME if code.lower() == type.lower()]
+    return f"; did you mean {' or '.join(near)}? Upper and lower case differ" if near else ""
+
+
+def _hint_at_case(type: str) -> None:
+    """The server takes any code and sends nothing for a wrong one."""
+    if type not in REALTIME and (hint := _other_case(type)):
+        _complain(f"no type {type!r} in the catalogue{hint}")
 
 
 def _token() -> str:
@@ -481,8 +538,14 @@ def _usage_errors() -> Iterator[None]:
 
 def _run(run: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run to the end and leave with the right exit code where that is not a success."""
-    try:
+    with _exit_codes():
         return anyio.run(run)
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    try:
+        yield
     except KeyboardInterrupt:
         _complain("interrupted")
         sys.exit(130)
@@ -518,16 +581,15 @@ def _program() -> str:
 
 
 def _complain(text: str) -> None:
-    click.echo(f"kiwoom-proto: {text}", err=True)
-
-
-def _write_json(record: Record) -> None:
-    _write(_masked(record))
+    click.echo(f"kiwoom-proto: {printable(text)}", err=True)
 
 
 def _write(members: Mapping[str, Any]) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(members) + b"\n")
-    sys.stdout.buffer.flush()
+    sys.stdout.buffer.write(_json_line(members))
+
+
+def _json_line(members: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode(members) + b"\n"
 
 
 def _masked(record: Record) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ from kiwoom_proto import (
     ConnectionState,
     Endpoint,
     Event,
+    LocalProtocolError,
     Record,
     Reg,
     Remove,
@@ -71,7 +72,7 @@ async def connect(
         LocalProtocolError: an argument cannot be right.
     """
     connection = ClientConnection(endpoint, config, clock=anyio.current_time)
-    connection.connect(token if isinstance(token, str) else await token(), header)
+    connection.connect(await _token(token), header)
     client = Client(connection)
     async with background_tasks() as tasks:
         tasks.start_soon(client._run, ssl_context)
@@ -352,12 +353,21 @@ async def _dial(endpoint: Endpoint, ssl_context: ssl.SSLContext | None) -> anyio
     )
 
 
+async def _token(token: str | Callable[[], Awaitable[str]]) -> str:
+    if isinstance(token, str):
+        return token
+    answer = token() if callable(token) else None
+    if not isinstance(answer, Awaitable):
+        raise LocalProtocolError("token: must be a text, or an async callable that returns one")
+    return await answer
+
+
 def _describe(error: BaseException) -> str:
     """The cause that tells something: anyio wraps what the system said."""
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, ExceptionGroup):
         return _describe(error.exceptions[0])
-    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno and error.errno > 0:
-        return os.strerror(error.errno)
+    if os.name == "posix" and isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
+        return os.strerror(error.errno) if error.errno > 0 else str(error)  # the loops have texts of their own
     return str(error) or type(error).__name__

@@ -101,7 +101,7 @@ class TableView(View):
             table.add_row(self._name(item), *cells, f"{self._counts[item]:,}")
         if len(self._newest) > MOST_ROWS:
             table.add_row(f"… {len(self._newest) - MOST_ROWS} more")
-        legend = " · ".join(f"{field.name}\u00a0{field.label}" for field in fields)
+        legend = " · ".join(f"{field.name} {field.label}" for field in fields)
         if cls and len(cls.fields) > len(fields):
             legend += f" · {plural(len(cls.fields) - len(fields), 'more field')} with --json"
         return Group(table, Text(), Text(legend, style="dim"))

@@ -47,13 +47,17 @@ class EventBuffer:
     Arguments:
         size: most events that wait.
         overflow: what happens when there would be more; see `ClientConfig.overflow`.
+        size_in_bytes: most bytes of messages that wait with them.
     """
 
-    def __init__(self, size: int, overflow: Overflow) -> None:
+    def __init__(self, size: int, overflow: Overflow, size_in_bytes: int = 256 * 1024 * 1024) -> None:
         self._size = size
+        self._size_in_bytes = size_in_bytes
         self._overflow = overflow
         self._kept: list[Event] = []  # events that may not be dropped, older than everything in _events
         self._events: deque[Event] = deque()
+        self._shares: deque[float] = deque()  # of each in _events, the bytes that it keeps in memory
+        self._bytes = 0.0
         self._received = 0
         self._delivered = 0
         self._dropped = 0
@@ -62,28 +66,42 @@ class EventBuffer:
     def __len__(self) -> int:
         return len(self._kept) + len(self._events)
 
-    def put(self, events: Sequence[Event]) -> None:
+    def put(self, events: Sequence[Event], size: int = 0) -> None:
         """Add events.
+
+        Arguments:
+            events: what to add.
+            size: bytes of the messages that they came in.
 
         Raises:
             BufferOverflow: there are too many, and the policy, or what they are, forbids dropping any. Those that
                 fit are in the buffer.
         """
-        if len(self) + len(events) <= self._size:
+        if not events:
+            return
+        share = size / len(events)
+        if len(self) + len(events) <= self._size and self._bytes + size <= self._size_in_bytes:
             self._events += events
+            self._shares += [share] * len(events)
+            self._bytes += size
             self._received += len(events)
             return
         for event in events:
             self._events.append(event)
+            self._shares.append(share)
+            self._bytes += share
             self._received += 1
-            if len(self) > self._size:
+            if self._is_too_full():
                 self._let_go()
-                if len(self) > self._size:
+                if self._is_too_full():
                     self._events.pop()
+                    self._bytes -= self._shares.pop()
                     self._received -= 1
                     raise BufferOverflow(
-                        f"{self._size} events wait (ClientConfig.buffer_size) and overflow={self._overflow!r} lets "
-                        "none go: read faster, or choose a larger buffer or another policy"
+                        f"{len(self)} events of {self._bytes:,.0f} bytes wait, the limits are {self._size} events "
+                        f"(ClientConfig.buffer_size) and {self._size_in_bytes} bytes (buffer_bytes), and "
+                        f"overflow={self._overflow!r} lets none go: read faster, or choose a larger buffer or another "
+                        "policy"
                     )
 
     def take(self) -> list[Event]:
@@ -93,6 +111,8 @@ class EventBuffer:
         events = [*self._kept, *self._events]
         self._kept.clear()
         self._events.clear()
+        self._shares.clear()
+        self._bytes = 0.0
         self._delivered += len(events)
         return events
 
@@ -100,33 +120,43 @@ class EventBuffer:
         """Return what became of the events so far."""
         return BufferStats(self._received, self._delivered, self._dropped, self._conflated, len(self))
 
+    def _is_too_full(self) -> bool:
+        return len(self) > self._size or self._bytes > self._size_in_bytes
+
     def _let_go(self) -> None:
         if self._overflow == "drop_oldest":
-            self._drop_oldest()
+            while self._is_too_full() and self._drop_oldest():
+                pass
         elif self._overflow == "conflate":
             self._conflate()
 
-    def _drop_oldest(self) -> None:
-        while len(self._events) > 1:  # the last is the one that needs the room
-            event = self._events.popleft()
+    def _drop_oldest(self) -> bool:
+        """Forget the oldest row that may be. False: there is none but the last, which is the one that needs the room"""
+        while len(self._events) > 1:
+            event, share = self._events.popleft(), self._shares.popleft()
             if _is_droppable(event):
                 self._dropped += 1
-                return
+                self._bytes -= share
+                return True
             self._kept.append(event)
+        return False
 
     def _conflate(self) -> None:
         seen: set[tuple[str, str]] = set()
         newest: deque[Event] = deque()
-        for event in reversed(self._events):
+        shares: deque[float] = deque()
+        for event, share in zip(reversed(self._events), reversed(self._shares), strict=True):
             if _is_droppable(event):
                 assert isinstance(event, Record)
                 key = (event.type_code, event.item)
                 if key in seen:
                     self._conflated += 1
+                    self._bytes -= share
                     continue
                 seen.add(key)
             newest.appendleft(event)
-        self._events = newest
+            shares.appendleft(share)
+        self._events, self._shares = newest, shares
 
 
 def _is_droppable(event: Event) -> bool:

@@ -58,7 +58,8 @@ class ClientConfig:
             rest with 105110; 0.35 was measured to work.
         items_per_request: most items in one REG or REMOVE; `subscribe` splits longer lists.
         buffer_size: most events that wait for a slow consumer (adapters).
-        overflow: what happens when `buffer_size` is reached: "raise" ends the connection with `BufferOverflow`,
+        buffer_bytes: most bytes received that may wait with them.
+        overflow: what happens when either is reached: "raise" ends the connection with `BufferOverflow`,
             "drop_oldest" forgets the oldest market-data row, "conflate" keeps only the newest row of each type
             and item. Order, balance and condition rows, replies and notices are never dropped.
     """
@@ -72,6 +73,7 @@ class ClientConfig:
     request_interval: float = attrs.field(default=0.35, validator=_not_negative)
     items_per_request: int = attrs.field(default=100, validator=_count)
     buffer_size: int = attrs.field(default=65_536, validator=_count)
+    buffer_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_count)
     overflow: Overflow = attrs.field(default="raise", validator=_known_policy)
 
 

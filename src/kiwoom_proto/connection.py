@@ -49,6 +49,8 @@ class ClientConnection(Conversation):
         random_bytes: Callable[[int], bytes] | None = None,
     ) -> None:
         super().__init__(endpoint, config, clock=clock)
+        self.bytes_received = 0
+        """Bytes received from the network so far."""
         self._websocket = WebSocketClient(
             endpoint.url, max_size=self.config.max_message_size, random_bytes=random_bytes
         )
@@ -71,6 +73,7 @@ class ClientConnection(Conversation):
         if not self._connect_called:
             raise LocalProtocolError("connect: must be called first")
         now = self._clock()
+        self.bytes_received += len(data)
         websocket = self._websocket
         payloads = websocket.receive_data(data)
         if self._state is CONNECTING and not self._has_opened(now):

@@ -141,6 +141,10 @@ class Conversation:
     """
 
     def __init__(self, endpoint: Endpoint, config: ClientConfig | None = None, *, clock: Callable[[], float]) -> None:
+        if not isinstance(endpoint, Endpoint):
+            raise LocalProtocolError(f"endpoint: must be an Endpoint, such as PRODUCTION, not {_kind_of(endpoint)}")
+        if config is not None and not isinstance(config, ClientConfig):
+            raise LocalProtocolError(f"config: must be a ClientConfig, not {_kind_of(config)}")
         self.endpoint = endpoint
         self.config = ClientConfig() if config is None else config
         self.header: ResponseHeader | None = None
@@ -182,6 +186,8 @@ class Conversation:
         if self._connect_called or self._state is CLOSED:
             raise LocalProtocolError("connect: the connection was used before; it is for single use")
         if header is not None:
+            if not isinstance(header, RequestHeader):
+                raise LocalProtocolError(f"header: must be a RequestHeader, not {_kind_of(header)}")
             header.http_headers(token)
         self._connect_called = True
         self._token = token
@@ -349,12 +355,10 @@ class Conversation:
         for element in message.data:
             for item in element.item:
                 self.endpoint.check_item(str(item))
-        if not self.endpoint.us:
-            return message
-        return structs.replace(
-            message,
-            data=tuple(Element(tuple(map(_us_item, element.item)), element.type) for element in message.data),
-        )
+        # A copy, because what was given as lists could change before it is sent.
+        item_of = _us_item if self.endpoint.us else str
+        data = tuple(Element(tuple(map(item_of, element.item)), tuple(element.type)) for element in message.data)
+        return structs.replace(message, data=data)
 
     def _send_requests(self, now: float) -> None:
         if self._state is READY:
@@ -492,6 +496,10 @@ def _type_code(cls: object) -> str:
     except TypeError as error:
         raise LocalProtocolError(f"type: {error}") from None
     raise LocalProtocolError(f"type: must be a type code or a class of the catalogue, not {cls!r}")
+
+
+def _kind_of(value: object) -> str:
+    return type(value).__name__
 
 
 def _unexpected(reply: Reply, payload: bytes) -> UnknownMessage:

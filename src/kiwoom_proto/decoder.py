@@ -11,6 +11,7 @@ intelligible. No input raises.
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -157,12 +158,12 @@ class MessageDecoder:
             return UnknownMessage(raw, f"REAL: data[{index}] is no object that can be read")
         values = msgspec.Raw(bytes(members.pop("values", b"{}")))
         texts: dict[str, str] = {}
-        extra = dict(envelope)
+        own: dict[str, Any] = {}
         for key, value in members.items():
             if key in _ROW_TEXTS and (text := _string(value)) is not None:
                 texts[key] = text
             else:
-                extra[key] = _value(value)
+                own[key] = _value(value)
         for key in ("type", "item"):
             if key not in texts:
                 return UnknownMessage(raw, f"REAL: data[{index}] has no {key}")
@@ -173,7 +174,8 @@ class MessageDecoder:
             received_at,
             values,
             texts.get("stexTp", ""),
-            extra or None,
+            # The message's own members are shared between its rows: copied, they would multiply.
+            (ChainMap(own, envelope) if own and envelope else own or envelope) or None,
         )
 
 

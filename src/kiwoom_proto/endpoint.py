@@ -15,6 +15,7 @@ from .symbol import US_VENUES, Symbol, Venue
 
 __all__ = ("Endpoint", "PRODUCTION", "MOCK", "US_PRODUCTION", "US_MOCK")
 
+MOCK_HOST = "mockapi.kiwoom.com"
 _DEFAULT_PORT = {"ws": 80, "wss": 443}
 
 
@@ -24,14 +25,19 @@ class Endpoint:
 
     Attributes:
         url: "wss://host:port/path", or "ws://..." for a server of your own.
-        mock: True for mock trading (모의투자), which knows KRX items only.
+        mock: True for mock trading (모의투자), which knows KRX items only. By default where the host is Kiwoom's for
+            it.
 
     Raises:
         LocalProtocolError: the URL is not one of a WebSocket.
     """
 
     url: str = attrs.field()
-    mock: bool = attrs.field(default=False, kw_only=True)
+    mock: bool = attrs.field(kw_only=True)
+
+    @mock.default
+    def _is_mock_host(self) -> bool:
+        return isinstance(self.url, str) and f"//{MOCK_HOST}:" in self.url
 
     @url.validator
     def _check_url(self, _: object, url: str) -> None:
@@ -39,6 +45,8 @@ class Endpoint:
             parts = urlsplit(url)
             usable = parts.scheme in _DEFAULT_PORT and parts.hostname and (parts.port is None or parts.port > 0)
             usable = usable and url.isprintable() and " " not in url
+            if not url.isascii():
+                (parts.hostname or "").encode("idna")  # raises a ValueError where that is no host name
         except (ValueError, TypeError, AttributeError):
             usable = False
         if not usable:
@@ -99,9 +107,9 @@ class Endpoint:
 
 PRODUCTION = Endpoint("wss://api.kiwoom.com:10000/api/dostk/websocket")
 """Production (운영), domestic market."""
-MOCK = Endpoint("wss://mockapi.kiwoom.com:10000/api/dostk/websocket", mock=True)
+MOCK = Endpoint(f"wss://{MOCK_HOST}:10000/api/dostk/websocket")
 """Mock trading (모의투자), domestic market, KRX items only."""
 US_PRODUCTION = Endpoint("wss://api.kiwoom.com:10000/api/us/websocket")
 """Production, US market."""
-US_MOCK = Endpoint("wss://mockapi.kiwoom.com:10000/api/us/websocket", mock=True)
+US_MOCK = Endpoint(f"wss://{MOCK_HOST}:10000/api/us/websocket")
 """Mock trading, US market."""

@@ -47,6 +47,7 @@ __all__ = (
     "ReturnCode",
     "RETURN_CODES",
     "explain_code",
+    "printable",
 )
 
 
@@ -115,9 +116,12 @@ class LoginRefused(KiwoomError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"login refused with code {explain_code(self.code)}" + (
-            f"; reason {explain_code(self.reason)}" if self.reason else f": {self.message}" if self.message else ""
-        )
+        text = f"login refused with code {explain_code(self.code)}"
+        if self.reason:
+            text += f"; reason {explain_code(self.reason)}"
+        elif self.message:
+            text += f": {self.message}"
+        return printable(text)
 
 
 class RequestRefused(KiwoomError):
@@ -141,7 +145,7 @@ class RequestRefused(KiwoomError):
             text += f": {self.message}"
         if self.request.confirmed:
             text += f" ({self.request.confirmed} of its {len(self.request.messages)} messages had been accepted)"
-        return text
+        return printable(text)
 
 
 _PHASES = {
@@ -195,6 +199,11 @@ class ConnectionLost(KiwoomError):
 
     def __str__(self) -> str:
         return str(self.closed)
+
+
+def printable(text: str) -> str:
+    """Return a text of the server's fit for a terminal: what cannot be printed is escaped."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 @attrs.frozen

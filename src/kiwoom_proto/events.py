@@ -16,7 +16,7 @@ import attrs
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
 from .conditions import Condition, ConditionRow, UsConditionRow
-from .errors import RETURN_CODES, ClosedByPeer, KiwoomError
+from .errors import RETURN_CODES, ClosedByPeer, KiwoomError, printable
 from .headers import ResponseHeader
 from .record import Record
 from .requests import Request
@@ -201,7 +201,7 @@ class Closed:
             parts.append(f"received {_close_text(self.code)}" + (f' "{self.reason}"' if self.reason else ""))
         if self.sent_code is not None:
             parts.append(f"sent {_close_text(self.sent_code)}")
-        return ("connection closed: " if self.error is None else "connection lost: ") + "; ".join(parts)
+        return printable(("connection closed: " if self.error is None else "connection lost: ") + "; ".join(parts))
 
 
 def _close_text(code: int) -> str:

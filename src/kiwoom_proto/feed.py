@@ -46,7 +46,9 @@ class Feed:
         self.closed: Closed | None = None
         self.logged_in = False
         self.outgoing = bytearray()
-        self._buffer = EventBuffer(connection.config.buffer_size, connection.config.overflow)
+        config = connection.config
+        self._buffer = EventBuffer(config.buffer_size, config.overflow, config.buffer_bytes)
+        self._bytes_seen = 0
         self._overflow: BufferOverflow | None = None
         self._last: list[Event] = []  # Closed, which always has room
         self._close_asked = False
@@ -73,11 +75,12 @@ class Feed:
             # What comes after an overflow is not delivered, as if there were no hole before it.
             if self._overflow is None:
                 try:
-                    self._buffer.put(wanted)
+                    self._buffer.put(wanted, connection.bytes_received - self._bytes_seen)
                 except BufferOverflow as overflow:
                     self._overflow = overflow
                     connection.close()
                     self.collect()
+        self._bytes_seen = connection.bytes_received
         data = connection.data_to_send()
         if data:
             self.outgoing += data

@@ -23,7 +23,7 @@ def check_header(name: str, value: object, *, required: bool = False, shown: boo
     """Raise LocalProtocolError, naming the element and its limit, where `value` cannot be sent."""
     if value is None and not required:
         return
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value.strip():
         raise LocalProtocolError(f"{name}: must be a text that is not empty")
     if len(value) > LIMITS[name]:
         raise LocalProtocolError(f"{name}: has {len(value)} characters, the limit is {LIMITS[name]}")

@@ -58,7 +58,7 @@ class Record(msgspec.Struct, **_OPTIONS):
     received_at: int = 0
     values: msgspec.Raw = msgspec.Raw(b"{}")
     venue_code: str = ""
-    extra: dict[str, Any] | None = None
+    extra: Mapping[str, Any] | None = None
     _decoded: Any = None
 
     fields: ClassVar[dict[str, Field[Any]]] = {}
@@ -169,7 +169,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         if self.venue_code:
             result["venue_code"] = self.venue_code
         if self.extra:
-            result["extra"] = self.extra
+            result["extra"] = dict(self.extra)
         result["fids"] = self.fids()
         return result
 

@@ -72,8 +72,8 @@ class Symbol:
 
     @code.validator
     def _check_code(self, _: object, code: str) -> None:
-        if not isinstance(code, str) or not code or code != code.strip():
-            raise LocalProtocolError(f"Symbol.code: must be a text without outer spaces, not {code!r}")
+        if not isinstance(code, str) or not code or code != code.strip() or not code.isprintable():
+            raise LocalProtocolError(f"Symbol.code: must be a printable text without outer spaces, not {code!r}")
         if code[-3:] in _VENUE_OF or ":" in code:
             raise LocalProtocolError(
                 f"Symbol.code: {code!r} names a venue; use Symbol.parse({code!r}), or pass the code and the venue"

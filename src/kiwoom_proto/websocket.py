@@ -48,8 +48,8 @@ def check_close(code: int, reason: str) -> None:
     """
     try:
         size = len(Close(code, reason).serialize()) - 2
-    except (ProtocolError, struct.error, UnicodeEncodeError):
-        raise LocalProtocolError(f"code: {code} is not a close code that can be sent, or reason no text") from None
+    except (ProtocolError, struct.error, TypeError, AttributeError, UnicodeEncodeError):
+        raise LocalProtocolError(f"code: {code!r} is not a close code that can be sent, or reason no text") from None
     if size > 123:
         raise LocalProtocolError(f"reason: has {size} bytes, the limit is 123")
 
@@ -331,7 +331,8 @@ class WebSocketClient(_WebSocket):
             return HandshakeError(text, response.status_code, bytes(response.body or b""))
         if isinstance(error.__cause__, EOFError) and self._protocol.reader.eof:
             return HandshakeError("the server closed the connection during the opening handshake")
-        return HandshakeError(f"the opening handshake failed: {error}")
+        cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+        return HandshakeError(f"the opening handshake failed: {error}{cause}")
 
     def _receive_handshake(self, event: Request | Response) -> None:
         assert isinstance(event, Response)

@@ -59,6 +59,7 @@ class Server:
 
     def __init__(self, exchange: Exchange, host: str, ssl_context: ssl.SSLContext | None) -> None:
         self.exchange = exchange
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # every address, of which one to be named
         self._host = f"[{host}]" if ":" in host else host
         self._ssl_context = ssl_context
         self._links: set[_Link] = set()

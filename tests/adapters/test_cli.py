@@ -7,14 +7,17 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import anyio
+import anyio.abc
 import pytest
 
-from kiwoom_proto import OrderBook
+from kiwoom_proto import ConnectionState, OrderBook, PingAnswered, RequestReceived, Row, ServerConnection
 
 TOKEN = "S3CRET-t0ken"
 COMMAND = (sys.executable, "-m", "kiwoom_asyncio.cli")
@@ -22,7 +25,7 @@ COMMAND = (sys.executable, "-m", "kiwoom_asyncio.cli")
 
 def run(*words: str, token: str | None = TOKEN, timeout: float = 30) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [*COMMAND, *words], env=environment(token), capture_output=True, text=True, encoding="utf-8", timeout=timeout
+        [*COMMAND, *words], env=environment(token), capture_output=True, encoding="utf-8", timeout=timeout
     )
     assert TOKEN not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -44,6 +47,7 @@ def exchange(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     ) as process:
         assert process.stdout is not None
         try:
@@ -88,8 +92,6 @@ def test_stream_of_a_type_without_a_class_gives_every_fid_and_duration_holds_wit
 
 
 def test_duration_holds_while_the_login_is_not_answered() -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"ws://127.0.0.1:{silent.getsockname()[1]}/"
         done = run("stream", "0E", "005930", "--endpoint", url, "--duration", "0.4")
@@ -106,6 +108,7 @@ def test_a_lost_connection_is_exit_code_1_and_says_why() -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
         ) as client,
     ):
         assert client.stdout is not None
@@ -133,6 +136,7 @@ def test_ctrl_c_is_exit_code_130_without_a_traceback(url: str, words: list[str])
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -149,6 +153,7 @@ def test_a_reader_that_has_had_enough_ends_it_quietly(url: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()
@@ -210,8 +215,7 @@ def test_types_lists_the_catalogue_and_every_field_in_both_languages() -> None:
 def test_types_of_a_long_type_is_complete_and_names_its_codes() -> None:
     shown = run("types", "0D").stdout
     assert all(re.search(rf"^{field.fid}\s+{field.name}\s", shown, re.M) for field in OrderBook.fields.values())
-    assert "A\u00a0" not in shown
-    assert "3\u00a0open" in run("types", "0s").stdout
+    assert "3 open" in run("types", "0s").stdout
 
 
 def test_decode_turns_recorded_payloads_into_json_lines(tmp_path: pathlib.Path) -> None:
@@ -236,7 +240,11 @@ def test_decode_turns_recorded_payloads_into_json_lines(tmp_path: pathlib.Path) 
 
 def test_decode_names_the_lines_it_cannot_understand_after_writing_the_others() -> None:
     done = subprocess.run(
-        [*COMMAND, "decode", "-"], input='nonsense\n{"trnm":"PING"}\n', capture_output=True, text=True, timeout=30
+        [*COMMAND, "decode", "-"],
+        input='nonsense\n{"trnm":"PING"}\n',
+        capture_output=True,
+        encoding="utf-8",
+        timeout=30,
     )
     assert done.returncode == 1
     assert done.stdout == '{"trnm":"PING"}\n'
@@ -255,3 +263,79 @@ def test_every_command_has_a_help_text(command: list[str]) -> None:
 def test_help_texts_show_examples() -> None:
     for command in ("stream", "conditions", "decode", "serve", "types"):
         assert "Example" in run(command, "--help").stdout
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "cp1252", "ascii"])
+@pytest.mark.parametrize(
+    "words", [["types"], ["types", "0s"], ["demo", "--duration", "0.5"], ["--help"], ["serve", "-h"]]
+)
+def test_a_console_of_another_encoding_shows_what_it_can(words: list[str], encoding: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, *words], env=environment(None) | {"PYTHONIOENCODING": encoding}, capture_output=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    if encoding == "cp949" and words != ["types", "0s"]:
+        assert "키움" in done.stdout.decode("cp949") or "주식" in done.stdout.decode("cp949") or words[0] == "serve"
+
+
+def test_a_hint_where_only_the_case_of_a_type_is_wrong(url: str) -> None:
+    done = run("stream", "0e", "005930", "--endpoint", url, "--duration", "0.3")
+    assert "did you mean 0E?" in done.stderr
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pipe that fills up")
+def test_pings_are_answered_while_nobody_reads_what_is_printed() -> None:
+    """A pager that pauses must not cost the connection: the rows wait, the heartbeat goes on."""
+    pings = []
+
+    async def main() -> None:
+        async def serve_one(stream: anyio.abc.SocketStream) -> None:
+            server = ServerConnection(clock=anyio.current_time)
+            row = Row({"21": "165208", "131": "1"}, "0E", "x" * 1000, "005930")
+
+            async def pump(data: bytes) -> None:
+                server.receive_data(data)
+                for event in server.events():
+                    if isinstance(event, RequestReceived):
+                        server.accept(event.request)
+                    elif isinstance(event, PingAnswered):
+                        pings.append(event)
+                await stream.send(server.data_to_send() or b"")
+
+            while server.state is not ConnectionState.READY:
+                await pump(await stream.receive())
+            await pump(await stream.receive())
+            for _ in range(20):  # 4 MB: more than the pipe and what may be unwritten
+                server.send_records([row] * 200)
+                server.send_ping()
+                await pump(b"")
+                await pump(await stream.receive())
+
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        url = f"ws://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}/"
+        words = [*COMMAND, "stream", "0E", "005930", "--endpoint", url]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(words, env=environment(TOKEN), stdout=pipe, stderr=pipe) as client:  # noqa: ASYNC220
+            with anyio.fail_after(20):
+                async with anyio.create_task_group() as tasks:
+
+                    async def serve_and_stop(stream: anyio.abc.SocketStream) -> None:
+                        async with stream:
+                            await serve_one(stream)
+                        tasks.cancel_scope.cancel()
+
+                    tasks.start_soon(listener.serve, serve_and_stop)
+            client.kill()
+        await listener.aclose()
+
+    anyio.run(main)
+    assert len(pings) == 20

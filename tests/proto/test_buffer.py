@@ -80,7 +80,7 @@ def test_takes_exactly_as_many_as_its_size_and_again_once_emptied(policy: Overfl
 
 def test_raise_keeps_what_fits_and_says_what_to_do() -> None:
     buffer = EventBuffer(3, "raise")
-    with pytest.raises(BufferOverflow, match=r"3 events wait \(ClientConfig.buffer_size\).*overflow='raise'"):
+    with pytest.raises(BufferOverflow, match=r"3 events .*ClientConfig.buffer_size.*overflow='raise'"):
         buffer.put([quote("005930", number) for number in range(5)])
     assert buffer.take() == [quote("005930", number) for number in range(3)]
 
@@ -224,3 +224,40 @@ def test_keeps_its_promises_whatever_is_put_and_taken(
                 assert room <= size
             assert len(buffer) <= size
             assert add_up(buffer.stats())
+
+
+# Bytes: what waits is bounded by its size too, however few events it is.
+
+
+def test_bytes_are_bounded_and_counted_off_again() -> None:
+    buffer = EventBuffer(100, "raise", 1000)
+    for _ in range(5):
+        buffer.put([quote("a", 1), quote("b", 1)], 900)
+        with pytest.raises(BufferOverflow, match="1000 bytes"):
+            buffer.put([quote("c", 1)], 200)
+        assert len(buffer.take()) == 2
+
+
+def test_drop_oldest_makes_room_for_large_rows() -> None:
+    buffer = EventBuffer(100, "drop_oldest", 1000)
+    for number in range(10):
+        buffer.put([quote("a", number)], 400)
+    assert buffer.take() == [quote("a", 8), quote("a", 9)]
+    assert buffer.stats().dropped == 8
+
+
+def test_conflate_makes_room_for_large_rows() -> None:
+    buffer = EventBuffer(100, "conflate", 1000)
+    for number in range(10):
+        buffer.put([quote("a", number)], 400)
+    assert buffer.take()[-1] == quote("a", 9)
+    assert add_up(buffer.stats())
+
+
+@any_policy
+def test_large_events_that_may_not_be_dropped_overflow(policy: Overflow) -> None:
+    buffer = EventBuffer(100, policy, 1000)
+    with pytest.raises(BufferOverflow):
+        for _ in range(10):
+            buffer.put([Record("00", "")], 400)
+    assert len(buffer) == 2

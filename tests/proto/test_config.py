@@ -19,11 +19,12 @@ DEFAULTS = {
     "max_message_size": 4 * 1024 * 1024,
     "request_interval": 0.35,
     "items_per_request": 100,
+    "buffer_bytes": 268_435_456,
     "buffer_size": 65_536,
     "overflow": "raise",
 }
 MUST_BE_POSITIVE = sorted(DEFAULTS.keys() - {"request_interval", "overflow"})
-COUNTS = ("max_message_size", "items_per_request", "buffer_size")
+COUNTS = ("max_message_size", "items_per_request", "buffer_size", "buffer_bytes")
 
 
 def test_the_client_s_defaults() -> None:

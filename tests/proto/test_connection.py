@@ -1477,3 +1477,39 @@ def test_every_error_of_an_end_is_of_the_librarys_own() -> None:
         RemoteProtocolError,
     }
     assert all(str(error) for error in errors)
+
+
+# Arguments of the wrong kind are the caller's mistakes like any other: named, and nothing happens.
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: ClientConnection("wss://host/", clock=ManualClock()), "endpoint"),  # type: ignore[arg-type]  # the mistake
+        (lambda: ClientConnection(MOCK, {}, clock=ManualClock()), "config"),  # type: ignore[arg-type]  # the mistake
+        (lambda: ClientConnection(MOCK, clock=ManualClock()).connect(TOKEN, "0E"), "header"),  # type: ignore[arg-type]  # the mistake
+        (lambda: ClientConnection(MOCK, clock=ManualClock()).close("1000"), "code"),  # type: ignore[arg-type]  # the mistake
+        (lambda: ClientConnection(MOCK, clock=ManualClock()).close(1000, None), "reason"),  # type: ignore[arg-type]  # the mistake
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_named(make: Callable[[], object], named: str) -> None:
+    with pytest.raises(LocalProtocolError, match=named):
+        make()
+
+
+def test_a_registration_changed_after_it_was_asked_for_is_sent_as_it_was() -> None:
+    wire = Wire().connect()
+    items: Any = ["005930"]
+    wire.client.request(Reg("1", "1", (Element(items, ("0E",)),)))
+    items.append("x" * 200)
+    wire.client.receive_data(accept_handshake(wire.request))
+    wire.send(LOGIN_OK)
+    assert wire.messages()[-1] == OFFICIAL_REG
+
+
+def test_what_the_server_says_is_fit_for_a_terminal() -> None:
+    wire = wire_in(READY)
+    wire.send(b'{"trnm":"SYSTEM","code":"R9","message":"a\\u001b]0;owned\\u0007b"}')
+    wire.client.receive_data(close())
+    wire.client.receive_eof()
+    assert "\x1b" not in str(closed(wire.events()))

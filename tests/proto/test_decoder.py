@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -606,3 +607,19 @@ def test_a_request_is_written_as_the_official_page_shows_it() -> None:
     [text] = [example["msg"] for example in EXAMPLES if example["kind"] == "REG/0E"]
 
     assert encode(Reg("1", "1", (Element(("005930",), ("0E",)),))) == text.encode()
+
+
+def test_the_members_of_a_message_are_shared_by_its_rows_and_do_not_multiply() -> None:
+    members = ",".join(f'"k{number}":1' for number in range(3000))
+    rows = ",".join(['{"type":"0E","item":"1","own":2}', *['{"type":"0E","item":"1"}'] * 3000])
+    tracemalloc.start()
+    records = MessageDecoder().decode(f'{{"trnm":"REAL",{members},"data":[{rows}]}}')
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(records) == 3001
+    first, second = records[:2]
+    assert isinstance(first, Record) and isinstance(second, Record)
+    assert first.extra is not None and second.extra is not None
+    assert (first.extra["own"], first.extra["k7"], second.extra["k7"], "own" in second.extra) == (2, 1, 1, False)
+    assert dict(first.to_dict()["extra"])["own"] == 2
+    assert peak < 20_000_000

@@ -113,3 +113,16 @@ def test_an_endpoint_cannot_be_changed_and_is_a_value() -> None:
     assert hash(endpoint) == hash(Endpoint("ws://localhost/x", mock=True))
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         endpoint.url = "ws://localhost/y"  # type: ignore[misc]  # this is what must fail
+
+
+def test_mock_trading_is_known_by_its_host() -> None:
+    assert Endpoint(MOCK.url) == MOCK
+    assert Endpoint(MOCK.url).mock
+    assert not Endpoint(PRODUCTION.url).mock
+    assert Endpoint("ws://127.0.0.1:1/", mock=True).mock
+
+
+@pytest.mark.parametrize("url", ["ws://ㅁ..ㄴ/", f"ws://{'ㅁ' * 64}/"])
+def test_a_host_that_can_be_no_name_is_refused(url: str) -> None:
+    with pytest.raises(LocalProtocolError, match=r"Endpoint\.url"):
+        Endpoint(url)
