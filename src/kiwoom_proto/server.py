@@ -29,7 +29,7 @@ from .events import Closed, SystemNotice, UnknownMessage
 from .headers import RequestHeader
 from .messages import Row, encode, encode_rows
 from .values import UNREADABLE
-from .websocket import WebSocketServer
+from .websocket import WebSocketServer, check_close
 
 __all__ = (
     "ClientOpened",
@@ -187,7 +187,12 @@ class ServerConnection:
         self._send(payload)
 
     def close(self, code: int = 1000, reason: str = "Bye") -> None:
-        """Begin to close."""
+        """Begin to close.
+
+        Raises:
+            LocalProtocolError: code or reason cannot be sent in a close frame.
+        """
+        check_close(code, reason)
         if self._state in (CLOSING, CLOSED):
             return
         self._close_asked = True
@@ -290,6 +295,8 @@ class ServerConnection:
         self._send(encode({"trnm": request.trnm, "return_code": code, "return_msg": message, **members}))
 
     def _send(self, payload: bytes) -> None:
+        if self._state is CONNECTING:
+            raise LocalProtocolError("the connection is not open yet; nothing can be sent")
         if self._websocket.is_open:
             self.unsent += len(payload)
             self._websocket.send_text(payload)

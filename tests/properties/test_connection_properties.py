@@ -21,11 +21,11 @@ from kiwoom_proto import (
     KiwoomError,
     LocalProtocolError,
     LoginRefused,
+    Reg,
     RemoteProtocolError,
+    Remove,
     Request,
     RequestAccepted,
-    Reg,
-    Remove,
     RequestRejected,
 )
 

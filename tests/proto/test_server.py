@@ -391,3 +391,19 @@ def test_send_text_sends_any_bytes() -> None:
 def test_repr_shows_the_state() -> None:
     assert repr(Server().connection) == "<ServerConnection, connecting>"
     assert repr(Server().login().connection) == "<ServerConnection, ready>"
+
+
+@pytest.mark.parametrize(("code", "reason"), [(5, ""), (1000, "x" * 124), (1000, None)])
+def test_a_close_that_cannot_be_sent_changes_nothing(code: int, reason: Any) -> None:
+    connection = Server().connection
+    with pytest.raises(LocalProtocolError):
+        connection.close(code, reason)
+    assert connection.state is CONNECTING
+    assert connection.events() == []
+
+
+def test_nothing_can_be_sent_before_the_connection_is_open() -> None:
+    connection = Server().connection
+    with pytest.raises(LocalProtocolError, match="not open"):
+        connection.send_ping()
+
