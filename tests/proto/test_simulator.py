@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.proto.sim import UNPACED, RawClient, Sim
 
@@ -37,7 +37,7 @@ from kiwoom_proto import (
     UnknownMessage,
 )
 from kiwoom_proto.simulator import Exchange, Market
-from kiwoom_proto.simulator.market import SESSIONS
+from kiwoom_proto.simulator.sessions import SESSIONS, Moment
 from kiwoom_proto.testing import ConnectionPair, ManualClock
 
 ITEM = "005930"
@@ -187,23 +187,43 @@ SESSION_TIMES = [
 ]
 
 
+def moment_at(market: Market, seconds: float, wanted: Iterable[tuple[str, str]] = (("0E", ITEM),)) -> Moment:
+    """The market's time of day after so many seconds of wanting something."""
+    pairs = tuple(wanted)
+    market.rows(0.0, seconds, pairs)
+    market.rows(seconds, seconds + 0.001, pairs)
+    return market.moment(seconds + 0.001)
+
+
+def as_text(time: datetime.time) -> str:
+    return f"{time:%H%M%S}"
+
+
 @pytest.mark.parametrize("start, seconds, expected", SESSION_TIMES)
 def test_the_market_skips_the_hours_without_after_hours_trading(start: str, seconds: float, expected: str) -> None:
-    market = Market(start=datetime.time.fromisoformat(start))
-    assert market.session(seconds)[1] == datetime.time.fromisoformat(expected)
+    market = Market(start=datetime.time.fromisoformat(start), rate=0.1)
+    assert moment_at(market, seconds).text == as_text(datetime.time.fromisoformat(expected))
 
 
-@given(st.times(), st.floats(0, 1e6))
-def test_the_time_of_day_is_always_inside_a_session(start: datetime.time, seconds: float) -> None:
-    time = Market(start=start).session(seconds)[1]
-    assert any(begin <= time < end for begin, end in SESSIONS)
+@settings(max_examples=50, deadline=None)
+@given(st.times(), st.floats(0, 1e5), st.sampled_from(sorted(SESSIONS)))
+def test_the_time_of_day_is_always_inside_a_session(start: datetime.time, seconds: float, type: str) -> None:
+    item = "" if type in ("0s", "1h", "00", "04", "F4", "F5") else ITEM
+    second = moment_at(Market(start=start, rate=0.001), seconds, [(type, item)]).second
+    if type not in ("02", "S2"):  # they have rows of live searches alone
+        assert any(begin <= second < end for begin, end in SESSIONS[type])
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.times(), st.lists(st.floats(0, 1e5), min_size=2, max_size=10))
-def test_sessions_are_counted_up_as_time_goes_on(start: datetime.time, moments: list[float]) -> None:
-    market = Market(start=start)
-    numbers = [market.session(moment)[0] for moment in sorted(moments)]
-    assert numbers == sorted(numbers)
+def test_the_market_never_goes_back(start: datetime.time, moments: list[float]) -> None:
+    market = Market(start=start, rate=0.001)
+    stamps, before = [], 0.0
+    for moment in sorted(moments):
+        market.rows(before, moment, [("0E", ITEM), ("0D", ITEM)])
+        stamps.append(market.moment(moment).stamp)
+        before = moment
+    assert stamps == sorted(stamps)
 
 
 def test_rows_carry_the_time_of_day_of_the_market() -> None:
@@ -518,7 +538,7 @@ def test_rows_can_come_before_the_acknowledgement() -> None:
     assert kinds.index(AfterHoursQuote) < kinds.index(RequestAccepted)
 
 
-def test_rows_come_only_for_what_is_registered_and_only_0e_has_any() -> None:
+def test_rows_come_only_for_what_is_registered_and_only_of_types_that_have_a_session() -> None:
     sim = Sim(rate=20)
     client = sim.raw()
     client.login()

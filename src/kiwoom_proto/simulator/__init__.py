@@ -5,7 +5,9 @@ account. `kiwoom_trio.serve` and `kiwoom_asyncio.serve` put it on a loopback por
 a client in memory.
 """
 
-from .exchange import Exchange, Faults, Peer
+from .exchange import Exchange, Faults
 from .market import Market
+from .orders import Order
+from .peer import Peer
 
-__all__ = ("Exchange", "Faults", "Market", "Peer")
+__all__ = ("Exchange", "Faults", "Market", "Order", "Peer")

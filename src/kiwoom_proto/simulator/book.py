@@ -45,9 +45,7 @@ class Book:
 
     def take(self, buyer: bool, quantity: int) -> int:
         """Let an aggressor take up to so much from the best level; return how much it got."""
-        quantities, prices = (
-            (self.ask_quantities, self.ask_prices) if buyer else (self.bid_quantities, self.bid_prices)
-        )
+        quantities, prices = (self.ask_quantities, self.ask_prices) if buyer else (self.bid_quantities, self.bid_prices)
         if quantity < quantities[0]:
             quantities[0] -= quantity
             return quantity

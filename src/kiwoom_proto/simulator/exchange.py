@@ -12,6 +12,7 @@ What it does and why, each as measured on the live server and published by other
   request is refused then. Types are free and "" counts nothing.
 * Rows come in batches every 100 ms, several in one message, in the measured order of keys.
 * It always closes with 1000 "Bye".
+* Condition search: see `conditions`. What the market does: see `market`.
 
 Not known of the live server, so chosen: how long it waits for a LOGIN (10 s), and that refresh "0" drops the
 registrations of the group.
@@ -21,30 +22,27 @@ from __future__ import annotations
 
 import datetime
 import heapq
-from collections import deque
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from types import MappingProxyType
 
 import attrs
 
 from ..config import ServerConfig
-from ..conversation import CLOSED, CLOSING, LOGGING_IN, READY, ConnectionState
+from ..conversation import READY
 from ..errors import LocalProtocolError
-from ..messages import Row
-from ..server import PingAnswered, RequestReceived, ServerConnection, ServerRequest
+from ..server import ServerConnection
+from .conditions import ConditionDesk
 from .market import Market
+from .names import US
+from .orders import Order, Side
+from .peer import LOGIN_GRACE, Peer
 
-__all__ = ("Exchange", "Faults", "Peer")
+__all__ = ("Exchange", "Faults")
 
-LOGIN_DELAY = 0.020
-ACK_DELAY = 0.010
-LOGIN_GRACE = 10.0
-PING_INTERVAL = 10.0
-PINGS_MISSED = 5
 BATCH_INTERVAL = 0.1
-REQUESTS_PER_SECOND = 5
-ITEM_LIMIT = 200
-UNSENT_LIMIT = 4 * 1024 * 1024
-"""Bytes waiting for a client that does not read, above which it gets no rows."""
+CONDITIONS = MappingProxyType({"0": "거래량 급증", "1": "신고가 돌파", "2": "골든크로스"})
+"""The saved conditions, unless told otherwise: number -> name."""
 
 
 @attrs.define(kw_only=True)
@@ -72,7 +70,9 @@ class Exchange:
         tokens: token -> app key, the tokens that may log in; None: any token, being its own app key.
         mock: behave as mock trading does.
         start: time of day (KST) at which its market begins.
-        rate: rows a second for each registered item, on average.
+        rate: how many things happen a second to each registered item, on average. Of a stock each is a row of 0D, half
+            are one of 0B; an item of 0E has so many rows.
+        conditions: number -> name of the saved conditions, the same on both paths.
         clock: gives seconds; None: given by `run_on`, which the adapters' `serve` calls.
         config: deadlines and limits of its connections.
     """
@@ -85,6 +85,7 @@ class Exchange:
         mock: bool = False,
         start: datetime.time = datetime.time(16, 0),
         rate: float = 2.0,
+        conditions: Mapping[str, str] = CONDITIONS,
         clock: Callable[[], float] | None = None,
         config: ServerConfig | None = None,
     ) -> None:
@@ -103,6 +104,9 @@ class Exchange:
         self._actions: list[tuple[float, int, Callable[[float], None]]] = []
         self._action_count = 0
         self._ticking = False
+        self._conditions = ConditionDesk(
+            self._market, conditions, seed=seed, rate=rate, now=self._seconds, on_live=self._start_ticking
+        )
         if clock is not None:
             self.run_on(clock)
 
@@ -152,6 +156,31 @@ class Exchange:
             peer.connection.handle_timeout()
             peer._settle()
 
+    def place_order(self, key: str, item: str, side: Side, quantity: int, price: int | Decimal = 0) -> Order:
+        """Place an order for the account of an app key; rows of 00 and 04 (F4 and F5) tell it what becomes of it.
+
+        It is taken in trading hours; wanting it done counts as wanting 00, which the market skips ahead for.
+
+        Arguments:
+            key: the app key, which without `tokens` is the token itself.
+            item: what to trade: "005930", "005930_NX", "NVDA:ND".
+            side: "buy" or "sell".
+            quantity: shares.
+            price: limit in won, of a US stock in dollars; 0: at any price.
+
+        Returns:
+            The order, which is kept up to date.
+
+        Raises:
+            LocalProtocolError: it cannot be an order.
+        """
+        if item in US:
+            item = f"{item}:{US[item].market}"
+        order = self._market.desk.place(key, item, side, quantity, price)
+        self._start_ticking()
+        self._tell_driver()
+        return order
+
     # Faults that happen at once, to one connection or to all.
 
     def drop(self, peer: Peer | None = None) -> None:
@@ -197,6 +226,10 @@ class Exchange:
         self._action_count += 1
         heapq.heappush(self._actions, (self.now() + delay, self._action_count, action))
 
+    def _seconds(self) -> float:
+        """Seconds since it was opened."""
+        return self.now() - self._opened_at
+
     def _key_of(self, token: object) -> str | None:
         if not isinstance(token, str) or not token or token.startswith("Bearer "):
             return None
@@ -208,223 +241,16 @@ class Exchange:
             self._later(BATCH_INTERVAL, self._tick)
 
     def _tick(self, when: float) -> None:
-        peers = [peer for peer in self.peers if peer.connection.state is READY and peer.registered]
-        self._ticking = bool(peers)
-        if not peers:
+        peers = [peer for peer in self.peers if peer.connection.state is READY and (peer.registered or peer.live)]
+        self._ticking = bool(peers or self._market.desk.open)
+        if not self._ticking:
             return
         # One stock is one book, however many clients look at it. A dict, for an order that does not vary.
-        wanted = dict.fromkeys(pair for peer in peers for pair in peer.pairs())
+        pairs_of = {peer: peer.pairs() | peer.live for peer in peers}
+        wanted = dict.fromkeys(pair for pairs in pairs_of.values() for pair in pairs)
         until = when - self._opened_at
-        rows = self._market.rows(until - BATCH_INTERVAL, until, wanted)
-        for peer in peers:
-            pairs = peer.pairs()
-            peer._send_rows([row for row in rows if (row.type, row.item) in pairs])
+        pushes = self._market.pushes(until - BATCH_INTERVAL, until, wanted)
+        for peer, pairs in pairs_of.items():
+            peer._send_rows([push.row for push in pushes if push.pair in pairs and push.account in (None, peer.key)])
         self._action_count += 1
         heapq.heappush(self._actions, (when + BATCH_INTERVAL, self._action_count, self._tick))
-
-
-class Peer:
-    """The simulated server's end of one client's connection. Drive it like any end; see `Exchange`.
-
-    What happens on one may make another have something to send (a login kicks the older session), and its time is the
-    exchange's: drive all of `Exchange.peers` together.
-
-    Attributes:
-        connection: the protocol's end of it.
-        key: the app key it logged in with, or None.
-        registered: group -> (type, item) pairs, in the order they came.
-        stalled: whether it neither sends nor reads.
-        rows_dropped: rows not sent because the client did not read.
-    """
-
-    def __init__(self, exchange: Exchange, connection: ServerConnection) -> None:
-        self.connection = connection
-        self.key: str | None = None
-        self.registered: dict[str, dict[tuple[str, str], None]] = {}
-        self.stalled = False
-        self.rows_dropped = 0
-        self._exchange = exchange
-        self._login_pending = False
-        self._pings_unanswered = 0
-        self._request_times: deque[float] = deque(maxlen=REQUESTS_PER_SECOND)
-        self._unsent = bytearray()
-
-    @property
-    def state(self) -> ConnectionState:
-        """Where the connection stands."""
-        return self.connection.state
-
-    def pairs(self) -> dict[tuple[str, str], None]:
-        """Every (type, item) it has registered, over all groups."""
-        return {pair: None for pairs in self.registered.values() for pair in pairs}
-
-    # What the driver does.
-
-    def receive_data(self, data: bytes | bytearray) -> None:
-        """Take bytes from the network. Never raises for what they hold."""
-        if self.stalled:
-            return
-        self.connection.receive_data(data)
-        for event in self.connection.events():
-            if isinstance(event, RequestReceived):
-                self._answer(event.request)
-            elif isinstance(event, PingAnswered) and event.payload == b'{"trnm":"PING"}':
-                self._pings_unanswered = 0
-        self._settle()
-
-    def receive_eof(self) -> None:
-        """Take the end of the stream."""
-        self.connection.receive_eof()
-        self._settle()
-
-    def next_timeout(self) -> float | None:
-        """The exchange's deadline: time belongs to it."""
-        return self._exchange.next_timeout()
-
-    def handle_timeout(self) -> None:
-        """Let the exchange do what is due."""
-        self._exchange.handle_timeout()
-
-    def data_to_send(self) -> bytes:
-        """Return bytes to write to the network, and forget them; empty: nothing. Call it until it is."""
-        if self.stalled:
-            return b""
-        if not self._exchange.faults.split and not self._unsent:
-            return self.connection.data_to_send()
-        self._unsent += self.connection.data_to_send()
-        size = 1 if self._exchange.faults.split else len(self._unsent)
-        data = bytes(self._unsent[:size])
-        del self._unsent[:size]
-        return data
-
-    # Requests.
-
-    def _answer(self, request: ServerRequest) -> None:
-        connection = self.connection
-        if request.trnm == "LOGIN" and connection.state is LOGGING_IN and not self._login_pending:
-            self._login(request)
-        elif connection.state is not READY:
-            connection.reject(request, 100013, "로그인 인증이 들어오기 전에 다른 전문이 들어왔습니다")
-        elif request.trnm not in ("REG", "REMOVE"):
-            connection.reject(request, 105108, "존재하지 않는 서비스명(trnm)입니다")
-        else:
-            refusal = self._register(request)
-            self._acknowledge(request, refusal)
-
-    def _login(self, request: ServerRequest) -> None:
-        key = self._exchange._key_of(request.members.get("token"))
-        if key is not None:
-            self._login_pending = True
-            self._exchange._later(LOGIN_DELAY, lambda _: self._accept_login(request, key))
-            return
-        if request.members.get("token"):
-            text = "접근토큰이 유효하지 않습니다[CODE=8005, MESSAGE=Token이 유효하지 않습니다]"
-            self.connection.reject(request, 805004, text)
-        else:
-            self.connection.reject(request, 805002, "접근토큰이 없습니다")
-        if not self._exchange.mock:
-            self.connection.send_system("R10004", "로그인 인증에 실패하였습니다")
-        self._close()
-
-    def _accept_login(self, request: ServerRequest, key: str) -> None:
-        if self.connection.state is not LOGGING_IN:
-            return
-        for other in tuple(self._exchange.peers):
-            if other.key == key and other is not self:
-                self._exchange.kick(other)
-        self.key = key
-        self.connection.accept(request, sor_yn="N" if self._exchange.mock else "Y")
-        self._exchange._later(PING_INTERVAL, self._ping)
-
-    def _register(self, request: ServerRequest) -> tuple[int, str] | None:
-        """Carry out a REG or REMOVE; returns why not, or None."""
-        now = self._exchange.now()
-        times = self._request_times
-        if len(times) == REQUESTS_PER_SECOND and now - times[0] < 1.0:
-            return 105110, "요청 가능한 횟수를 초과하였습니다"
-        times.append(now)
-        group = request.members.get("grp_no")
-        if not isinstance(group, str) or not group:
-            return 100002, "필수 입력값(grp_no)이 없습니다"
-        try:
-            pairs = dict.fromkeys(request.registrations())
-        except ValueError as error:
-            return 105111, f"입력값의 형식이 올바르지 않습니다({error})"
-        kept = {name: dict(held) for name, held in self.registered.items()}
-        held = kept.setdefault(group, {})
-        if request.trnm == "REMOVE":
-            for pair in pairs:
-                held.pop(pair, None)
-        else:
-            if request.members.get("refresh") == "0":
-                held.clear()
-            held.update(pairs)
-        if _item_count(held) > ITEM_LIMIT:
-            return 105118, f"그룹당 등록 가능한 종목수({ITEM_LIMIT})를 초과하였습니다"
-        if _item_count({pair: None for pairs_ in kept.values() for pair in pairs_}) > ITEM_LIMIT:
-            return 105115, f"등록 가능한 종목수({ITEM_LIMIT})를 초과하였습니다"
-        self.registered = {name: pairs_ for name, pairs_ in kept.items() if pairs_}
-        if self.registered:
-            self._exchange._start_ticking()
-        return None
-
-    def _acknowledge(self, request: ServerRequest, refusal: tuple[int, str] | None) -> None:
-        faults = self._exchange.faults
-        if faults.lose_acks > 0:
-            faults.lose_acks -= 1
-            return
-
-        def send(_: float) -> None:
-            if refusal is None:
-                self.connection.accept(request)
-            else:
-                self.connection.reject(request, *refusal)
-
-        self._exchange._later(ACK_DELAY + faults.ack_delay, send)
-
-    # Rows, heartbeat and end.
-
-    def _send_rows(self, rows: list[Row]) -> None:
-        if not rows:
-            return
-        if self.connection.unsent + len(self._unsent) > UNSENT_LIMIT:
-            self.rows_dropped += len(rows)
-            return
-        self.connection.send_records(rows)
-        self._exchange.rows_sent += len(rows)
-
-    def _ping(self, _: float) -> None:
-        if self.connection.state is not READY:
-            return
-        if self._pings_unanswered >= PINGS_MISSED:
-            self._dismiss("R10002", "PING에 대한 응답이 없어 접속을 종료합니다")
-            return
-        self._pings_unanswered += 1
-        self.connection.send_ping()
-        self._exchange._later(PING_INTERVAL, self._ping)
-
-    def _expect_login(self, _: float) -> None:
-        if self.connection.state is LOGGING_IN and not self._login_pending:
-            self._dismiss("R10004", "로그인 인증이 들어오지 않았습니다")
-
-    def _dismiss(self, code: str, message: str) -> None:
-        """Say why, then close."""
-        if self.connection.state not in (CLOSING, CLOSED):
-            self.connection.send_system(code, message)
-            self._close()
-
-    def _close(self) -> None:
-        self.key = None
-        self.registered = {}
-        self.connection.close()
-
-    def _settle(self) -> None:
-        """Let go of a connection that is over."""
-        if self.connection.state is CLOSED and self in self._exchange.peers:
-            self._exchange.peers.remove(self)
-            self.key = None
-            self.registered = {}
-
-
-def _item_count(pairs: Mapping[tuple[str, str], None]) -> int:
-    return len({item for _, item in pairs if item})

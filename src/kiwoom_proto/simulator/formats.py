@@ -4,13 +4,12 @@ A price's sign is its direction against the reference price, not part of the num
 have two decimals. Everything here is an integer in its smallest unit: won, hundredths of a percent, ten thousandths of
 a dollar.
 
-Source: measured rows; see the protocol notes in docs/protocol.md.
+Source: measured rows.
 """
 
 from __future__ import annotations
 
 __all__ = (
-    "change",
     "change_code",
     "hundredths",
     "percent",
@@ -62,11 +61,6 @@ def percent(part: int, whole: int) -> str:
 def unsigned_percent(part: int, whole: int) -> str:
     """A share of something: "98.92"."""
     return hundredths(ratio(part, whole), plus=False)
-
-
-def change(value: int, reference: int) -> str:
-    """The change of a price against its reference (전일대비)."""
-    return signed(value - reference)
 
 
 def change_code(value: int, reference: int, upper: int = 0, lower: int = 0) -> str:

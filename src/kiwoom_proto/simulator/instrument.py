@@ -8,16 +8,20 @@ and the price of that trade becomes the static reference price.
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 from .names import KNOWN, US, Known, made_up, made_up_us
 from .sessions import DAY, Moment
 
-__all__ = ("Instrument", "price_limits", "tick_size")
+__all__ = ("Instrument", "Interruption", "price_limits", "tick_size")
 
 _STOCK_TICKS = ((2_000, 1), (5_000, 5), (20_000, 10), (50_000, 50), (200_000, 100), (500_000, 500))
 LARGEST_TICK = 1_000
 US_TICK = 100
 """One cent, in ten thousandths of a dollar, which US prices are kept in."""
+
+NEW_YORK = -13 * 3600
+"""Seconds from Korean time to New York's, in summer."""
 
 HALT_SECONDS = 120
 SHOCK_EVERY = 4_000
@@ -52,6 +56,24 @@ def price_limits(reference: int, kind: str = "stock") -> tuple[int, int]:
     return upper, max(lower, tick_size(1, kind))
 
 
+class Interruption(NamedTuple):
+    """Trading of an instrument stops for two minutes (VI).
+
+    Attributes:
+        price: the price of the trade that did it.
+        reference: the static reference price before it.
+        number: which of the day it is, counted from 1.
+        at: when, in seconds since midnight of the first day.
+        until: when trading goes on.
+    """
+
+    price: int
+    reference: int
+    number: int
+    at: int
+    until: int
+
+
 class Instrument:
     """One instrument.
 
@@ -68,8 +90,7 @@ class Instrument:
         close: the last price at which any venue traded it.
         value: what it is worth today; the price follows at every venue, which keeps them together.
         static_reference: what a trade is compared with to decide on an interruption.
-        interruptions: how many there were today.
-        halted_until: the moment at which the last one ends, in seconds since midnight of the first day.
+        interruption: the last one of the day, or None.
     """
 
     def __init__(self, code: str, market: str, seed: int) -> None:
@@ -81,7 +102,7 @@ class Instrument:
         price = known.price * 100 if self.kind == "us" else known.price
         self.close = price - price % tick_size(price, self.kind)
         self.previous_volume = max(1_000, self.shares // self._random.randint(150, 900))
-        self.day = -1
+        self.day: int | None = None
         self._value_at = -1
 
     def _known(self, code: str, market: str) -> Known:
@@ -97,9 +118,12 @@ class Instrument:
         self.day = day
         self.reference = self.static_reference = self.close
         self.upper, self.lower = price_limits(self.reference, self.kind)
-        self.value = self.reference + int((self._random.random() - 0.5) * 0.02 * self.reference)
-        self.interruptions = 0
-        self.halted_until = 0
+        self.value = self.reference + (self._random.randint(-100, 100) * self.reference) // 10_000
+        self.interruption: Interruption | None = None
+
+    def trading_day(self, moment: Moment) -> int:
+        """The day that a moment belongs to: New York's for US stocks, whose sessions go on over midnight here."""
+        return (moment.stamp + NEW_YORK) // DAY if self.kind == "us" else moment.day
 
     def up(self, price: int) -> int:
         """The next higher price, or 0 above the limit."""
@@ -123,37 +147,32 @@ class Instrument:
             if self._value_at < 0 or steps > MOST_STEPS:
                 steps = 1
             self._value_at = stamp
-            draw, width = self._random.random, self.reference * 0.0012
+            draw, width = self._random.random, max(4, self.reference // 800)
             for _ in range(steps):
                 self.value += int((draw() - 0.5) * width) - (self.value - self.reference) // 40_000
                 if draw() < 1 / SHOCK_EVERY:
-                    self.value = int(self.value * (1.12 if draw() < 0.5 else 0.88))
+                    self.value = self.value * (112 if draw() < 0.5 else 88) // 100
             self.value = min(max(self.value, self.lower), self.upper)
         return self.value
 
     def is_halted(self, stamp: int) -> bool:
         """Whether an interruption keeps it from trading."""
-        return stamp < self.halted_until
+        return self.interruption is not None and stamp < self.interruption.until
 
-    def interrupts(self, price: int, moment: Moment) -> bool:
+    def interrupt(self, price: int, stamp: int) -> Interruption | None:
         """Whether a trade at this price interrupts trading; if so it is interrupted from now on."""
-        if abs(price - self.static_reference) * 10 < self.static_reference or self.kind not in ("stock", "etf"):
-            return False
-        if self.is_halted(moment.stamp):
-            return False
-        self.interruptions += 1
-        self.halted_until = moment.stamp + HALT_SECONDS
-        self.value = price
-        return True
-
-    @property
-    def previous_turnover(self) -> int:
-        """What was traded yesterday, in won."""
-        return self.previous_volume * self.reference
+        reference = self.static_reference
+        if abs(price - reference) * 10 < reference or self.kind not in ("stock", "etf") or self.is_halted(stamp):
+            return None
+        number = 1 if self.interruption is None else self.interruption.number + 1
+        self.interruption = Interruption(price, reference, number, stamp, stamp + HALT_SECONDS)
+        self.static_reference = self.value = price
+        return self.interruption
 
     def elapsed(self, moment: Moment) -> int:
         """How much of the trading day is over, in ten thousandths."""
         opened, seconds = (81_000, 23_400) if self.kind == "us" else (32_400, 22_800)
-        return min(max((moment.second - opened) % DAY if self.kind == "us" else moment.second - opened, 0), seconds) * (
-            10_000
-        ) // seconds
+        gone = moment.second - opened
+        if self.kind == "us":
+            gone %= DAY
+        return min(max(gone, 0), seconds) * 10_000 // seconds

@@ -1,145 +1,250 @@
 """What the simulated market does: rows that could have come from the real one, the same ones for the same seed.
 
-주식시간외호가 (0E): the quantity resting in after-hours trading. Every row states the totals and by how much each moved
-since the row before, and the two always agree. Orders come, are cancelled and are filled; when a session ends what
-still rests is cleared away.
+Time is the exchange's: seconds since it was opened. The market has a time of day of its own (KST), which begins where
+it is told to and runs on with it. Every type has sessions (`sessions`), and has rows only then. When nothing that is
+wanted has a session, the market skips ahead to the next moment at which something has; so whoever wants to see rows
+need not wait for the morning. With 0E and 0D wanted at 16:00, 0E has rows until 18:00, then it is 08:30 of the next day
+for 0E's first session, at 08:40 it is 09:00 for 0D, at 15:30 it is 15:40 for 0E, and so on. While nothing at all is
+wanted, time runs without skipping. No row ever tells of a time outside the sessions of its type.
 
-Time is the exchange's: seconds since it was opened. The market has a time of day of its own, which begins where it is
-told to and skips the hours in which there is no after-hours trading.
+What happens to a stock does not depend on which of its types are wanted, by whom, or in which order they asked. About
+half of what happens to it is a trade (0B, FE); everything shows in 0D or FT; the other types of a stock tell of some of
+it. A stock nobody looks at stands still.
 """
 
 from __future__ import annotations
 
 import datetime
+import heapq
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from ..messages import Row
+from .indices import Gold, Sector
+from .instrument import Instrument
+from .names import US
+from .orders import Desk
+from .phases import Interruptions, Phases
+from .quotes import AfterHoursBook
+from .sessions import DAY, SESSIONS, Moment, closing, next_opening, open_types, seconds_of
+from .source import Push, Source
+from .stock import Stock
+from .trading import DomesticTrading, UsTrading
 
-__all__ = ("SESSIONS", "Market")
+__all__ = ("Market",)
 
-SESSIONS = (
-    (datetime.time(8, 30), datetime.time(8, 40)),  # 장전 시간외 종가, before the opening, at the last closing price
-    (datetime.time(15, 40), datetime.time(16, 0)),  # 장후 시간외 종가, after the closing, at the closing price
-    (datetime.time(16, 0), datetime.time(18, 0)),  # 시간외 단일가, single-price auctions
-)
-"""After-hours sessions of the Korea Exchange (KST). Source: the exchange's published trading hours."""
-
-TYPICAL_QUANTITY = 20_000
-"""Around which a total moves, in shares."""
-
-SETTLED_AFTER = 600
-"""Seconds of a session after which as much rests as ever."""
-
-
-def _seconds(time: datetime.time) -> int:
-    return time.hour * 3600 + time.minute * 60 + time.second
-
-
-_SPANS = [(_seconds(begin), _seconds(end)) for begin, end in SESSIONS]
-_TRADING_SECONDS = sum(end - begin for begin, end in _SPANS)
-
-
-def _trading_offset(time: datetime.time) -> int:
-    """How many seconds of after-hours trading a day has before `time`."""
-    at = _seconds(time)
-    return sum(min(max(at - begin, 0), end - begin) for begin, end in _SPANS)
+_DOMESTIC = frozenset(("0A", "0B", "0C", "0D", "0F", "0G", "0H", "0g", "0m", "0u", "0w", "00"))
+_US = frozenset(("FE", "FT", "F4"))
+_ACCOUNT = frozenset(("00", "04", "F4", "F5"))
+_VENUES = MappingProxyType({"_NX": "NXT", "_AL": "SOR"})
+GAP = 1e-6
+"""Seconds between two calls of `rows`, above which the sources begin anew."""
 
 
 class Market:
-    """Makes rows for the items it is asked for.
+    """Makes rows for what it is asked for.
 
     Arguments:
         seed: the same seed gives the same rows.
-        start: time of day (KST) at which the market begins; moved to the next session where there is none.
-        rate: rows a second for each item, on average.
+        start: time of day (KST) at which the market begins.
+        rate: how many things happen a second to each item, on average.
+
+    Attributes:
+        desk: the orders placed, and the accounts.
     """
 
     def __init__(self, *, seed: int = 0, start: datetime.time = datetime.time(16, 0), rate: float = 2.0) -> None:
         if rate <= 0:
             raise ValueError(f"rate: must be above 0, not {rate!r}")
         self._seed = seed
-        self._offset = _trading_offset(start)
         self._rate = rate
-        self._books: dict[str, _AfterHoursBook] = {}
+        self._shift = float(seconds_of(start))  # what the time of the exchange is behind that of the market
+        self._reached = 0.0
+        self._instruments: dict[tuple[str, str], Instrument] = {}
+        self._stocks: dict[str, Stock] = {}
+        self._sources: dict[tuple[str, str], Source] = {}
+        self.desk = Desk(seed)
+        self._interruptions = Interruptions(self.stock, self._is_watched, self._draw("interruptions"), rate)
+        self._sources["1h", ""] = self._interruptions
+        # What is wanted, by source; of which those that are awake; and when they happen.
+        self._wanted: Mapping[tuple[str, str], None] = {}
+        self._groups: dict[Source, frozenset[str]] = {}
+        self._types: frozenset[str] = frozenset()
+        self._open: frozenset[str] | None = None
+        self._awake: dict[Source, None] = {}
+        self._heap: list[tuple[float, int, Source]] = []
+        self._brought_forward = 0
+        self._moment = Moment(seconds_of(start))
 
-    def session(self, now: float) -> tuple[int, datetime.time, int]:
-        """Return the session that `now` is in: its number, counted from the first day; the time of day; and for how
-        many seconds it has been going."""
-        day, within = divmod(int(self._offset + now), _TRADING_SECONDS)
-        number = 0
-        while within >= _SPANS[number][1] - _SPANS[number][0]:
-            within -= _SPANS[number][1] - _SPANS[number][0]
-            number += 1
-        minutes, second = divmod(_SPANS[number][0] + within, 60)
-        hour, minute = divmod(minutes, 60)
-        return day * len(_SPANS) + number, datetime.time(hour, minute, second), within
+    def add(self, pair: tuple[str, str], source: Source) -> None:
+        """Let a source of somebody else's make the rows of a pair."""
+        self._sources[pair] = source
 
     def rows(self, since: float, now: float, wanted: Iterable[tuple[str, str]]) -> list[Row]:
-        """Return what happened after `since` and up to `now`, oldest first, for the (type, item) pairs wanted.
+        """Return what happened from `since` until `now`, oldest first, for the (type, item) pairs wanted.
 
-        Types other than 0E have no rows.
+        Call it with times that go on. Rows of accounts are left out.
         """
-        due: list[tuple[float, Row]] = []
-        for type, item in wanted:
-            if type != "0E" or not item:
+        return [push.row for push in self.pushes(since, now, dict.fromkeys(wanted)) if push.account is None]
+
+    def pushes(self, since: float, now: float, wanted: Mapping[tuple[str, str], None]) -> list[Push]:
+        """As `rows`, and tell of each row whom it is for."""
+        at = since if since - self._reached > GAP else self._reached
+        if at > self._reached:
+            self._sleep()
+        self._group(wanted)
+        pushes: list[Push] = []
+        stamp = at + self._shift
+        while at < now:
+            types = open_types(stamp % DAY) & self._types
+            if not types:
+                opening = next_opening(self._types, stamp)
+                if opening is None:
+                    break
+                self._sleep()
+                self._shift, stamp = opening - at, float(opening)
                 continue
-            book = self._books.get(item)
-            if book is None:
-                book = self._books[item] = _AfterHoursBook(self, item, now)
-            due += [(at, row) for at, row in book.rows(now) if at > since]
-        due.sort(key=lambda pair: pair[0])
-        return [row for _, row in due]
+            ends = closing(stamp)
+            end, stamp = (now, stamp + (now - at)) if ends - stamp >= now - at else (at + (ends - stamp), float(ends))
+            self._run(at, end, types, ends - 1, pushes)
+            at = end
+        self._reached = max(now, self._reached)
+        return pushes
 
+    def moment(self, at: float) -> Moment:
+        """The market's time of day at a time of the exchange."""
+        stamp = int(at + self._shift)
+        return Moment(stamp, stamp - self._shift)
 
-class _AfterHoursBook:
-    """The after-hours order book of one item, as far as 0E tells of it."""
+    def stock(self, item: str) -> Stock:
+        """The stock that an item names, made where it was never named before."""
+        found = self._stocks.get(item)
+        if found is None:
+            found = self._stocks[item] = self._make_stock(item)
+        return found
 
-    def __init__(self, market: Market, item: str, now: float) -> None:
-        self._market = market
-        self._item = item
-        self._random = random.Random(f"{market._seed}/{item}")
-        self._session, _, going_for = market.session(now)
-        # What has come to rest before anybody looked.
-        typical = TYPICAL_QUANTITY * min(1.0, going_for / SETTLED_AFTER)
-        self._ask = int(typical * self._random.lognormvariate(0, 0.8))
-        self._bid = int(typical * self._random.lognormvariate(0, 0.8))
-        self._next_at = now + self._random.uniform(0.0, 1.0 / market._rate)
+    # Inside.
 
-    def rows(self, now: float) -> list[tuple[float, Row]]:
-        rows = []
-        while self._next_at <= now:
-            at = self._next_at
-            session, time, _ = self._market.session(at)
-            if session != self._session:
-                self._session = session
-                if self._ask or self._bid:
-                    rows.append((at, self._move(time, -self._ask, -self._bid)))
-            rows.append((at, self._next_row(time)))
-            self._next_at = at + self._random.expovariate(self._market._rate)
-        return rows
+    def _draw(self, name: str) -> random.Random:
+        return random.Random(f"{self._seed}/{name}")
 
-    def _next_row(self, time: datetime.time) -> Row:
-        on_ask_side = self._random.random() < 0.5
-        resting = self._ask if on_ask_side else self._bid
-        size = max(1, round(self._random.expovariate(1 / 400)))
-        # The more rests, the likelier it is that some of it goes.
-        leaves = self._random.random() < resting / (resting + TYPICAL_QUANTITY)
-        change = -min(size, resting) if leaves else size
-        return self._move(time, change, 0) if on_ask_side else self._move(time, 0, change)
+    def _make_stock(self, item: str) -> Stock:
+        code, colon, market = item.partition(":")
+        if colon or code in US:
+            venue = market = market or US[code].market
+        else:
+            venue = _VENUES.get(item[-3:], "KRX")
+            code = code if venue == "KRX" else item[:-3]
+        instrument = self._instruments.get((code, market))
+        if instrument is None:
+            instrument = self._instruments[code, market] = Instrument(code, market, self._seed)
+        return Stock(item, instrument, venue, self._draw(f"{item}/stock"))
 
-    def _move(self, time: datetime.time, ask_change: int, bid_change: int) -> Row:
-        self._ask += ask_change
-        self._bid += bid_change
-        values = {
-            "21": time.strftime("%H%M%S"),
-            "131": str(self._ask),
-            "132": _signed(ask_change),
-            "135": str(self._bid),
-            "136": _signed(bid_change),
-        }
-        return Row(values, "0E", "주식시간외호가", self._item)
+    def _is_watched(self, code: str) -> bool:
+        return any(("stock", code + suffix) in self._sources for suffix in ("", *_VENUES))
 
+    def _source(self, type: str, item: str) -> Source | None:
+        """The source of a pair; None: it has no rows."""
+        if (type, item) in self._sources:
+            return self._sources[type, item]
+        if type == "1h":
+            return self._interruptions
+        if (type == "0s") != (item == "") or type not in SESSIONS:
+            return None
+        kind = "stock" if type in _DOMESTIC | _US else "sector" if type in ("0J", "0U") else type
+        source = self._sources.get((kind, item))
+        if source is None:
+            source = self._make_source(type, item)
+            if source is not None:
+                self._sources[kind, item] = source
+        return source
 
-def _signed(number: int) -> str:
-    return f"{number:+d}" if number else "0"
+    def _make_source(self, type: str, item: str) -> Source | None:
+        draw, rate = self._draw(f"{item}/{type}"), self._rate
+        if type in _DOMESTIC | _US:
+            stock, draw = self.stock(item), self._draw(f"{item}/trading")
+            if stock.instrument.kind == "us":
+                return UsTrading(stock, self.desk, draw, rate)
+            return DomesticTrading(stock, self.desk, self._interruptions, draw, rate)
+        if type in ("0J", "0U"):
+            return Sector(item, self._draw(f"{item}/sector"), rate)
+        match type:
+            case "0E":
+                return AfterHoursBook(item, draw, rate)
+            case "0I":
+                return Gold(item, draw, rate)
+            case "0s":
+                return Phases(draw, rate)
+        return None
+
+    def _group(self, wanted: Mapping[tuple[str, str], None]) -> None:
+        """Find the sources of what is wanted."""
+        ordered = self.desk.open
+        if ordered:
+            wanted = {**wanted, **dict.fromkeys(self.desk.pairs())}
+        if wanted == self._wanted:
+            return
+        self._wanted = dict(wanted)
+        groups: dict[Source, set[str]] = {}
+        types = set()
+        for type, item in wanted:
+            source = self._source(type, item) if item or type not in _ACCOUNT else None
+            if source is not None:
+                groups.setdefault(source, set()).add(type)
+            if source is not None or type in _ACCOUNT:
+                types.add(type)
+        self._groups = {source: frozenset(found) for source, found in groups.items()}
+        self._types = frozenset(types)
+        self._interruptions.items = frozenset(item for type, item in wanted if type == "1h")
+        self._open = None
+
+    def _sleep(self) -> None:
+        for source in self._awake:
+            source.want(frozenset())
+        self._awake = {}
+        self._open = None
+
+    def _wake(self, at: float, types: frozenset[str]) -> None:
+        """See to it that those are awake of which something is wanted that has a session now."""
+        if types == self._open:
+            return
+        self._open = types
+        awake: dict[Source, None] = {}
+        for source, wanted in self._groups.items():
+            now_wanted = wanted & types
+            if now_wanted:
+                awake[source] = None
+                source.want(now_wanted)
+                if source not in self._awake:
+                    source.wake(at, self._moment)
+        for source in self._awake:
+            if source not in awake:
+                source.want(frozenset())
+        self._awake = awake
+        self._heap = [(source.next_at, number, source) for number, source in enumerate(awake)]
+        heapq.heapify(self._heap)
+
+    def _run(self, at: float, end: float, types: frozenset[str], last: int, pushes: list[Push]) -> None:
+        """Let happen what happens from `at` until `end`, which is not after the second `last`."""
+        shift = self._shift
+        if self._moment.stamp != (stamp := min(int(at + shift), last)) or self._moment.begins_at != stamp - shift:
+            self._moment = Moment(stamp, stamp - shift)
+        self._wake(at, types)
+        heap, moment, interruptions = self._heap, self._moment, self._interruptions
+        release_at = interruptions.next_at
+        while heap and heap[0][0] < end:
+            due, number, source = heap[0]
+            if due != source.next_at:  # it was brought forward, and has another entry
+                heapq.heappop(heap)
+                continue
+            stamp = min(int(due + shift), last)
+            if stamp != moment.stamp:
+                moment = self._moment = Moment(stamp, stamp - shift)
+            pushes += source.step(moment)
+            heapq.heapreplace(heap, (source.next_at, number, source))
+            if interruptions.next_at != release_at:
+                if source is not interruptions and interruptions in self._awake:
+                    self._brought_forward += 1
+                    heapq.heappush(heap, (interruptions.next_at, -self._brought_forward, interruptions))
+                release_at = interruptions.next_at

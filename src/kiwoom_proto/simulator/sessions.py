@@ -16,13 +16,13 @@ from collections.abc import Mapping, Set
 from types import MappingProxyType
 from typing import TypeAlias
 
-__all__ = ("DAY", "PHASES", "SESSIONS", "Moment", "closing", "next_opening", "open_types", "seconds_of")
+__all__ = ("DAY", "PHASES", "SESSIONS", "Moment", "clock_text", "closing", "next_opening", "open_types", "seconds_of")
 
 DAY = 86_400
 """Seconds of a day."""
 
 FIRST_DATE = datetime.date(2026, 6, 29)
-"""The date of the first day of every simulated market, a Monday: some types state one, and there is no calendar here."""
+"""The date of the first day of every simulated market, a Monday: some types state one."""
 
 Span: TypeAlias = tuple[int, int]
 
@@ -128,12 +128,14 @@ class Moment:
         day: days since the first day.
         second: second of the day.
         text: the time as rows state it, "HHMMSS".
+        begins_at: when it begins, in seconds of the exchange.
     """
 
-    __slots__ = ("day", "second", "stamp", "text")
+    __slots__ = ("begins_at", "day", "second", "stamp", "text")
 
-    def __init__(self, stamp: int) -> None:
+    def __init__(self, stamp: int, begins_at: float = 0.0) -> None:
         self.stamp = stamp
+        self.begins_at = begins_at
         self.day, self.second = divmod(stamp, DAY)
         self.text = clock_text(self.second)
 
@@ -145,7 +147,7 @@ class Moment:
 
     def shifted(self, seconds: int) -> Moment:
         """Another moment, so much later."""
-        return Moment(self.stamp + seconds)
+        return Moment(self.stamp + seconds, self.begins_at + seconds)
 
 
 def clock_text(second: int) -> str:

@@ -1,0 +1,248 @@
+"""Condition search (조건검색): which stocks meet a saved condition now, and which enter or leave it later.
+
+As measured: the list must be asked for once on a connection, or a search gets no answer; a search answers in pages of
+rows of FIDs, numbers zero-padded with the sign inside, or with bare codes and then rows of 02 (S2 on the US path);
+asking again for one that is being pushed is refused 900003, its number only in the text, and for a while after the
+connection has ended too; a clear of the US path is answered under the name of a search.
+
+Chosen, for want of a measurement: 20 rows a page; 30 s for that while; that a condition nobody has saved has null for
+its rows; that a search that asks once is never refused 900003. What meets a condition is drawn from the seed; it has
+nothing to do with the condition's name.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from ..messages import Row
+from ..server import ServerConnection, ServerRequest
+from .formats import ratio
+from .market import Market
+from .names import KNOWN, US
+from .sessions import Moment
+from .source import Push, Source
+from .stock import Stock
+from .us import dollars
+
+__all__ = ("Condition", "ConditionDesk", "Searcher")
+
+PAGE = 20
+REMEMBERED = 30.0
+"""Seconds for which a live search outlives its connection."""
+OTHERS = 40
+"""Stocks besides the well-known ones that can meet a condition."""
+
+
+class Searcher(Protocol):
+    """What condition search needs to know of a client.
+
+    Attributes:
+        key: the app key.
+        listed: on which paths ("02" domestic, "S2" US) it has asked for the list.
+        live: (type, seq) of what is being pushed.
+    """
+
+    connection: ServerConnection
+    key: str | None
+    listed: set[str]
+    live: dict[tuple[str, str], None]
+
+
+class Condition(Source):
+    """The stocks that meet one condition, and the rows of 02 or S2 that tell of changes.
+
+    Arguments:
+        type: "02" or "S2".
+        seq: the condition's number.
+        items: the stocks that can meet it.
+        size: how many do at first.
+        draw: its source of chance.
+        rate: how many things happen to an item a second, on average.
+
+    Attributes:
+        members: the items that meet it now.
+    """
+
+    def __init__(
+        self, type: str, seq: str, items: tuple[str, ...], size: int, draw: random.Random, rate: float
+    ) -> None:
+        super().__init__(draw, rate / 2)
+        self._type = type
+        self._seq = seq
+        self._items = items
+        self.members = dict.fromkeys(draw.sample(items, min(size, len(items))))
+
+    def happen(self, moment: Moment) -> Iterable[Push]:
+        """A stock enters or leaves."""
+        item = self.draw.choice(self._items)
+        code, _, venue = item.partition(":")
+        if item in self.members:
+            del self.members[item]
+            event = "D"
+        else:
+            self.members[item] = None
+            event = "I"
+        if self._type == "S2":
+            values = {"20": moment.text, "841": self._seq, "843": event, "907": "2", "9001": code}
+        else:
+            values = {"841": self._seq, "9001": code, "843": event, "20": moment.text, "907": "2"}
+        return [Push((self._type, self._seq), Row(values, self._type, "조건검색", code, venue))]
+
+
+class ConditionDesk:
+    """Answers condition-search requests.
+
+    Arguments:
+        market: whose stocks are searched.
+        conditions: number -> name of the saved conditions.
+        seed: the same seed gives the same answers.
+        rate: how many things happen to an item a second, on average.
+        now: gives seconds of the exchange.
+        on_live: called when rows have to be pushed.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        conditions: Mapping[str, str],
+        *,
+        seed: int,
+        rate: float,
+        now: Callable[[], float],
+        on_live: Callable[[], None],
+    ) -> None:
+        self._market = market
+        self._names = dict(conditions)
+        self._now = now
+        self._on_live = on_live
+        self._held: dict[tuple[str | None, str, str], float] = {}  # of an account -> until when
+        draw = random.Random(f"{seed}/conditions")
+        self._conditions: dict[tuple[str, str], Condition] = {}
+        for type, items in (("02", _domestic_items(draw)), ("S2", _us_items(draw))):
+            for number, seq in enumerate(self._names):
+                source = random.Random(f"{seed}/{type}/{seq}")
+                condition = Condition(type, seq, items, 25 + 10 * (number % 3), source, rate)
+                self._conditions[type, seq] = condition
+                market.add((type, seq), condition)
+
+    def answer(self, client: Searcher, request: ServerRequest) -> Callable[[], None] | None:
+        """Return what sends the answer, a little later; None: there is no answer."""
+        type = "S2" if request.trnm.startswith("G") else "02"
+        what = request.trnm[-3:]
+        if what == "LST":
+            client.listed.add(type)
+            data = [[seq, name] for seq, name in self._names.items()]
+            return lambda: client.connection.accept(request, data=data)
+        if what == "REQ" and type not in client.listed:
+            return None
+        seq = request.members.get("seq")
+        if not isinstance(seq, str) or not seq.strip():
+            return lambda: client.connection.reject(request, 100002, "필수 입력값(seq)이 없습니다")
+        if what == "CLR":
+            return lambda: self._clear(client, request, type, seq.strip())
+        return lambda: self._search(client, request, type, seq.strip())
+
+    def forget(self, client: Searcher) -> None:
+        """A client's connection is over; what was live is remembered for a while."""
+        for type, seq in client.live:
+            self._held[client.key, type, seq] = self._now() + REMEMBERED
+        client.live.clear()
+
+    # Inside.
+
+    def _search(self, client: Searcher, request: ServerRequest, type: str, seq: str) -> None:
+        how = request.members.get("search_type")
+        condition = self._conditions.get((type, seq))
+        if how not in ("0", "1"):
+            client.connection.reject(request, 100002, "필수 입력값(search_type)이 없습니다")
+        elif condition is None:
+            client.connection.accept(request, seq=seq, data=None)
+        elif how == "0":
+            client.connection.accept(request, **self._page(condition, type, seq, request.members))
+        elif self._held.get((client.key, type, seq), 0.0) > self._now():
+            client.connection.reject(request, 900003, f"이미 등록된 조건식입니다({seq})")
+        elif client.key is not None:
+            self._held[client.key, type, seq] = float("inf")
+            client.live[type, seq] = None
+            client.connection.accept(request, seq=seq, data=[_bare(item) for item in condition.members])
+            self._on_live()
+
+    def _clear(self, client: Searcher, request: ServerRequest, type: str, seq: str) -> None:
+        self._held.pop((client.key, type, seq), None)
+        client.live.pop((type, seq), None)
+        name = {"trnm": "GCNSRREQ"} if type == "S2" else {}
+        client.connection.accept(request, seq=seq, **name)
+
+    def _page(self, condition: Condition, type: str, seq: str, members: Mapping[str, Any]) -> dict[str, Any]:
+        key = members.get("next_key") if members.get("cont_yn") == "Y" else ""
+        first = int(key) if isinstance(key, str) and key.isdecimal() and key.isascii() else 0
+        items = list(condition.members)
+        goes_on = len(items) > first + PAGE
+        moment = self._market.moment(self._now())
+        return {
+            "seq": seq if type == "S2" else f"{seq:<3}",
+            "cont_yn": "Y" if goes_on else "N",
+            "next_key": f"{first + PAGE:06}" if goes_on else "",
+            "data": [self._row(item, moment) for item in items[first : first + PAGE]],
+        }
+
+    def _row(self, item: str, moment: Moment) -> dict[str, str]:
+        stock = self._market.stock(item)
+        stock.prepare(moment)
+        return _us_row(stock) if stock.instrument.kind == "us" else _domestic_row(stock)
+
+
+def _domestic_items(draw: random.Random) -> tuple[str, ...]:
+    known = tuple(code for code, of in KNOWN.items() if of.kind == "stock")
+    others = tuple(f"{number * 10:06}" for number in draw.sample(range(1_000, 38_000), OTHERS))
+    return (*known, *(code for code in others if code not in KNOWN))
+
+
+def _us_items(draw: random.Random) -> tuple[str, ...]:
+    known = tuple(f"{code}:{of.market}" for code, of in US.items())
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    others = ("".join(draw.choice(letters) for _ in range(4)) for _ in range(OTHERS))
+    return tuple(dict.fromkeys((*known, *(f"{code}:ND" for code in others if code not in US))))
+
+
+def _bare(item: str) -> dict[str, str]:
+    code, _, venue = item.partition(":")
+    return {"stex_tp": venue, "jmcode": code} if venue else {"jmcode": f"A{code}"}
+
+
+def _domestic_row(stock: Stock) -> dict[str, str]:
+    reference, last = stock.instrument.reference, stock.last
+    return {
+        "9001": f"A{stock.instrument.code}",
+        "302": stock.instrument.name,
+        "10": f"{last:09}",
+        "25": stock.sign,
+        "11": f"{last - reference:09}",
+        "12": f"{ratio(last - reference, reference) * 10:09}",
+        "13": f"{stock.volume:09}",
+        "16": f"{stock.open:09}",
+        "17": f"{stock.high:09}",
+        "18": f"{stock.low:09}",
+    }
+
+
+def _us_row(stock: Stock) -> dict[str, str]:
+    reference, last = stock.instrument.reference, stock.last
+    rate = ratio(last - reference, reference)
+    rate_text = f"{abs(rate) // 100}.{abs(rate) % 100:02}"
+    return {
+        "10": dollars(last, 11),
+        "11": dollars(last - reference, 11),
+        "12": f"-{rate_text:0>7}" if rate < 0 else f"{rate_text:0>8}",
+        "13": f"{stock.volume:010}",
+        "16": dollars(stock.open, 11),
+        "17": dollars(stock.high, 11),
+        "18": dollars(stock.low, 11),
+        "25": stock.sign,
+        "302": stock.instrument.name,
+        "318": "",
+        "9001": stock.instrument.code,
+        "stex_tp": stock.venue,
+    }

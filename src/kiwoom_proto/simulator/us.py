@@ -1,0 +1,171 @@
+"""Rows of US stocks: FE each trade, FT the ten levels, F4 and F5 the account's orders.
+
+Prices are kept in ten thousandths of a dollar and written with four decimals. Times are Korean, FID 51020 and the date
+are New York's (13 hours behind, as in summer). Amounts of FE are in thousands of dollars with six decimals: that makes
+the official example plausible, no page says so.
+
+Sources: official pages FE, FT, F4 and F5; the keys stand in their order.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from .book import DEPTH
+from .formats import percent, unsigned_percent
+from .instrument import NEW_YORK
+from .sessions import Moment
+from .stock import Stock, Trade
+
+if TYPE_CHECKING:
+    from .orders import Holding, Order
+
+__all__ = ("UsBookRows", "dollars", "us_execution", "us_order", "us_trade_row")
+
+EXCHANGE_CODES = MappingProxyType({"ND": "000030", "NY": "000010", "NA": "000020"})
+"""FID 8046; only that of ND was ever seen."""
+
+
+def dollars(value: int, width: int = 0) -> str:
+    """An amount without a sign, four decimals, zero-padded to `width` characters; the sign of a loss is inside."""
+    text = f"{abs(value) // 10_000}.{abs(value) % 10_000:04}"
+    return f"-{text:0>{max(width - 1, 0)}}" if value < 0 else f"{text:0>{width}}"
+
+
+def _price(value: int, reference: int) -> str:
+    return ("+" if value > reference else "-" if value < reference else "") + dollars(value)
+
+
+def us_trade_row(stock: Stock, trade: Trade, moment: Moment) -> dict[str, str]:
+    """Values of FE."""
+    reference, last = stock.instrument.reference, trade.price
+    there = moment.shifted(NEW_YORK)
+    thousands = stock.turnover // 10
+    more = stock.volume - stock.previous_volume
+    return {
+        "10": _price(last, reference),
+        "11": ("+" if last > reference else "") + dollars(last - reference),
+        "12": percent(last - reference, reference),
+        "13": str(stock.volume),
+        "14": f"{thousands // 1_000_000}.{thousands % 1_000_000:06}",
+        "15": f"+{trade.quantity}" if trade.buyer else f"-{trade.quantity}",
+        "16": _price(stock.open, reference),
+        "17": _price(stock.high, reference),
+        "18": _price(stock.low, reference),
+        "20": moment.text,
+        "22": f"{there.date:%Y%m%d}",
+        "25": stock.sign,
+        "27": _price(trade.ask, reference),
+        "28": _price(trade.bid, reference),
+        "30": percent(stock.volume * (-1 if more < 0 else 1), stock.previous_volume),
+        "228": unsigned_percent(stock.bought, stock.sold) if stock.sold else "500.00",
+        "290": "2",
+        "51020": there.text,
+    }
+
+
+class UsBookRows:
+    """Makes the values of a US stock's FT rows, each with its movement since the one before."""
+
+    def __init__(self, stock: Stock) -> None:
+        self._stock = stock
+        self._before: tuple[list[int], list[int]] | None = None
+
+    def next(self, moment: Moment) -> dict[str, str]:
+        """Return the values of the next row."""
+        stock, book = self._stock, self._stock.book
+        reference = stock.instrument.reference
+        now = book.ask_quantities.copy(), book.bid_quantities.copy()
+        before = self._before or now
+        self._before = now
+        values = {"21": moment.text}
+        for level in range(DEPTH):
+            for side, prices in enumerate((book.ask_prices, book.bid_prices)):
+                first = 10 * side + level
+                values[str(41 + first)] = _price(prices[level], reference)
+                values[str(61 + first)] = str(now[side][level])
+                values[str(81 + first)] = _moved(now[side][level] - before[side][level])
+        for side, fids in enumerate((("121", "122"), ("125", "126"))):
+            total = sum(now[side])
+            values[fids[0]], values[fids[1]] = str(total), _moved(total - sum(before[side]))
+        return values
+
+
+def _moved(change: int) -> str:
+    """A movement, with a space where others have the sign, as in the official example."""
+    return f"{change:+d}" if change else " 0"
+
+
+def us_order(order: Order, stock: Stock, moment: Moment) -> dict[str, str]:
+    """Values of F4: the order was sent."""
+    return {
+        "9201": order.account,
+        "9203": order.number,
+        "9001": stock.instrument.code,
+        "905": "10",
+        "907": "02" if order.buys else "01",
+        "904": "000000000",
+        "900": str(order.quantity),
+        "901": dollars(order.price),
+        "906": "00" if order.price else "03",
+        "913": "주문전송",
+        "908": moment.text,
+        "50810": "000000000000",
+        "8043": "USD",
+        "50841": "0",
+        "55190": "001",
+        "1091": "미국",
+        "50072": "매수" if order.buys else "매도",
+        "302": stock.instrument.name,
+        "50073": "지정가" if order.price else "시장가",
+    }
+
+
+def us_execution(
+    order: Order, holding: Holding, stock: Stock, moment: Moment, fill: tuple[int, int, int] | None
+) -> dict[str, str]:
+    """Values of F5: the order was taken, refused or traded."""
+    number, _, at = fill or (0, 0, 0)
+    return {
+        "1091": "미국",
+        "8046": EXCHANGE_CODES.get(stock.venue, "000030"),
+        "9001": stock.instrument.code,
+        "302": stock.instrument.name,
+        "904": "000000000",
+        "9203": order.number,
+        "905": "10",
+        "907": "02" if order.buys else "01",
+        "908": moment.text,
+        "913": order.status,
+        "900": str(order.quantity),
+        "901": dollars(order.price, 12),
+        "902": str(order.remaining if order.status != "거부" else 0),
+        "909": f"{number:09}",
+        "910": dollars(at, 12) if fill else "000000000000",
+        "911": str(order.filled),
+        "930": str(holding.quantity),
+        "931": dollars(holding.average, 12),
+        "934": str(holding.sold_today),
+        "936": str(holding.bought_today),
+        "8004": "0",
+        "8005": "0",
+        "8018": dollars(holding.profit),
+        "8019": _rate(holding),
+        "8043": "USD",
+        "8075": "000000000000",
+        "9201": order.account,
+        "13006": "000000000000",
+        "50072": "매수" if order.buys else "매도",
+        "50073": "지정가" if order.price else "시장가",
+        "50724": "000000000000",
+        "50725": "000000000000",
+        "50810": "0000000.0000",
+        "50841": "0",
+        "50844": "000000000000000",
+        "55190": "001",
+    }
+
+
+def _rate(holding: Holding) -> str:
+    return dollars(holding.profit * 1_000_000 // holding.sold_cost) if holding.sold_cost else "0.0000"
