@@ -145,13 +145,18 @@ class ServerConnection:
         self._error: KiwoomError | None = None
         self._system: SystemNotice | None = None
         self._close_asked = False
-        self.unsent = 0
-        """Bytes of messages sent since `data_to_send` was last called."""
+        self._outgoing = bytearray()
 
     @property
     def state(self) -> ConnectionState:
         """Where the connection stands. READY once a LOGIN was accepted."""
         return self._state
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for `data_to_send`."""
+        self._outgoing += self._websocket.data_to_send()
+        return len(self._outgoing)
 
     # What the owner asks for.
 
@@ -252,8 +257,12 @@ class ServerConnection:
 
     def data_to_send(self) -> bytes:
         """Return the bytes to write to the network, and forget them; empty: nothing."""
-        self.unsent = 0
-        return self._websocket.data_to_send()
+        if not self._outgoing:
+            return self._websocket.data_to_send()
+        self._outgoing += self._websocket.data_to_send()
+        data = bytes(self._outgoing)
+        self._outgoing.clear()
+        return data
 
     def events(self) -> list[ServerEvent]:
         """Return what happened since the last call, in order, and forget it."""
@@ -298,7 +307,6 @@ class ServerConnection:
         if self._state is CONNECTING:
             raise LocalProtocolError("the connection is not open yet; nothing can be sent")
         if self._websocket.is_open:
-            self.unsent += len(payload)
             self._websocket.send_text(payload)
 
     def _move(self, trigger: Trigger) -> None:

@@ -372,12 +372,12 @@ def test_everything_after_the_end_is_ignored() -> None:
     assert server.connection.data_to_send() == b""
 
 
-def test_unsent_counts_message_bytes_until_they_are_fetched() -> None:
+def test_unsent_counts_bytes_until_they_are_fetched() -> None:
     server = Server().login()
     assert server.connection.unsent == 0
     server.connection.send_text(b"x" * 10)
     server.connection.send_text(b"y" * 5)
-    assert server.connection.unsent == 15
+    assert server.connection.unsent == 15 + 2 * 2  # two headers
     server.sent()
     assert server.connection.unsent == 0
 
@@ -406,4 +406,3 @@ def test_nothing_can_be_sent_before_the_connection_is_open() -> None:
     connection = Server().connection
     with pytest.raises(LocalProtocolError, match="not open"):
         connection.send_ping()
-

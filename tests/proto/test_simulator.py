@@ -900,18 +900,42 @@ def test_resume_sends_what_should_have_been_sent() -> None:
     assert client.state is ConnectionState.READY
 
 
-def test_a_request_made_during_a_stall_is_gone() -> None:
+def test_a_request_made_during_a_stall_is_answered_after_it() -> None:
+    """Whatever was cut off in the middle: what comes is read, in order, when the stall ends."""
     sim = Sim()
-    client = sim.ready()
+    client = sim.ready(config=ClientConfig(ack_timeout=60))
     sim.exchange.stall()
-    client.subscribe("0E", ITEM)
-    sim.settle()
+    request = client.subscribe("0E", ITEM)
+    sim.advance(10)
+    assert client.events() == []
     sim.exchange.resume()
-    took = sim.until(lambda: client.state is ConnectionState.CLOSED)
-    assert took == pytest.approx(5)
+    sim.advance(0.1)
+    assert RequestAccepted(request) in client.events()
+
+
+def test_a_stall_lasts_as_long_as_it_is_left() -> None:
+    """Hours of silence on a connection that stays up were measured: only the client's own deadline can end that."""
+    sim = Sim()
+    client = sim.ready(config=ClientConfig(idle_timeout=7200))
+    sim.exchange.stall()
+    took = sim.until(lambda: client.state is ConnectionState.CLOSED, 10_000)
+    assert took == pytest.approx(7200, abs=1)
     error = end_of(client).error
     assert isinstance(error, DeadlineExceeded)
-    assert error.phase == "ack"
+    assert error.phase == "idle"
+
+
+def test_a_client_that_only_asks_and_never_reads_is_cut_off() -> None:
+    sim = Sim()
+    client = sim.ready()
+    (peer,) = sim.exchange.peers
+    ping = b"\x89\xfd" + bytes(4) + bytes(125)
+    for _ in range(100):
+        peer.receive_data(ping * 4000)
+        if peer.state is ConnectionState.CLOSED:
+            break
+    assert peer.state is ConnectionState.CLOSED
+    assert client.state is not ConnectionState.CLOSED
 
 
 @pytest.mark.parametrize("payload", [b"{]", b"", b"[]", b"null", b'{"trnm":"REAL"}', b'{"data":[1],"trnm":"REAL"}'])

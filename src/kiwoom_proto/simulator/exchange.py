@@ -141,7 +141,9 @@ class Exchange:
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is to be called, in seconds on the clock; None: not before something else happens."""
-        times = [time for peer in self.peers if (time := peer.connection.next_timeout()) is not None]
+        times = [
+            time for peer in self.peers if not peer.stalled and (time := peer.connection.next_timeout()) is not None
+        ]
         if self._actions:
             times.append(self._actions[0][0])
         return min(times, default=None)
@@ -153,8 +155,9 @@ class Exchange:
             when, _, action = heapq.heappop(self._actions)
             action(when)
         for peer in tuple(self.peers):
-            peer.connection.handle_timeout()
-            peer._settle()
+            if not peer.stalled:
+                peer.connection.handle_timeout()
+                peer._settle()
 
     def place_order(self, key: str, item: str, side: Side, quantity: int, price: int | Decimal = 0) -> Order:
         """Place an order for the account of an app key; rows of 00 and 04 (F4 and F5) tell it what becomes of it.
@@ -191,14 +194,14 @@ class Exchange:
         self._tell_driver()
 
     def stall(self, peer: Peer | None = None) -> None:
-        """Neither send nor read any more, while the connection stays up. `resume` ends it."""
+        """Neither send nor read any more, for as long as you like, while the connection stays up. `resume` ends it."""
         for victim in self._victims(peer):
-            victim.stalled = True
+            victim.stall()
 
     def resume(self, peer: Peer | None = None) -> None:
-        """End a stall. What should have been sent is sent now; what came meanwhile is gone."""
+        """End a stall: what came meanwhile is read now, and what should have been sent is sent."""
         for victim in self._victims(peer):
-            victim.stalled = False
+            victim.resume()
         self._tell_driver()
 
     def garbage(self, payload: bytes = b"{]", peer: Peer | None = None) -> None:

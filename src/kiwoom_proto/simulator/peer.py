@@ -27,6 +27,8 @@ REQUESTS_PER_SECOND = 5
 ITEM_LIMIT = 200
 UNSENT_LIMIT = 4 * 1024 * 1024
 """Bytes waiting for a client that does not read, above which it gets no rows."""
+BACKLOG_LIMIT = 4 * UNSENT_LIMIT
+"""Bytes waiting for it, replies and all, above which it is cut off."""
 CONDITION_REQUESTS = frozenset(f"{market}CNSR{what}" for market in ("", "G") for what in ("LST", "REQ", "CLR"))
 TOO_FAST = (105110, "요청 가능한 횟수를 초과하였습니다")
 
@@ -60,6 +62,7 @@ class Peer:
         self._pings_unanswered = 0
         self._request_times: deque[float] = deque(maxlen=REQUESTS_PER_SECOND)
         self._unsent = bytearray()
+        self._unread = bytearray()
 
     @property
     def state(self) -> ConnectionState:
@@ -75,14 +78,28 @@ class Peer:
     def receive_data(self, data: bytes | bytearray) -> None:
         """Take bytes from the network. Never raises for what they hold."""
         if self.stalled:
-            return
+            self._unread += data
+            data = b""
         self.connection.receive_data(data)
         for event in self.connection.events():
             if isinstance(event, RequestReceived):
                 self._answer(event.request)
             elif isinstance(event, PingAnswered) and event.payload == b'{"trnm":"PING"}':
                 self._pings_unanswered = 0
+        if self._backlog() > BACKLOG_LIMIT:
+            self.connection.abort()
         self._settle()
+
+    def stall(self) -> None:
+        """Stand still: read and send nothing, and let no deadline pass."""
+        self.stalled = True
+
+    def resume(self) -> None:
+        """Go on, with what came meanwhile."""
+        self.stalled = False
+        data = bytes(self._unread)
+        self._unread.clear()
+        self.receive_data(data)
 
     def receive_eof(self) -> None:
         """Take the end of the stream."""
@@ -220,14 +237,21 @@ class Peer:
     def _send_rows(self, rows: list[Row]) -> None:
         if not rows:
             return
-        if self.connection.unsent + len(self._unsent) > UNSENT_LIMIT:
+        if self._backlog() > UNSENT_LIMIT:
             self.rows_dropped += len(rows)
             return
         self.connection.send_records(rows)
         self._exchange.rows_sent += len(rows)
 
+    def _backlog(self) -> int:
+        """Bytes that wait on this side for the client to read, or for a stall to end."""
+        return self.connection.unsent + len(self._unsent) + len(self._unread)
+
     def _ping(self, _: float) -> None:
         if self.connection.state is not READY:
+            return
+        if self.stalled:
+            self._exchange._later(PING_INTERVAL, self._ping)
             return
         if self._pings_unanswered >= PINGS_MISSED:
             self._dismiss("R10002", "PING에 대한 응답이 없어 접속을 종료합니다")
@@ -237,7 +261,9 @@ class Peer:
         self._exchange._later(PING_INTERVAL, self._ping)
 
     def _expect_login(self, _: float) -> None:
-        if self.connection.state is LOGGING_IN and not self._login_pending:
+        if self.stalled:
+            self._exchange._later(LOGIN_GRACE, self._expect_login)
+        elif self.connection.state is LOGGING_IN and not self._login_pending:
             self._dismiss("R10004", "로그인 인증이 들어오지 않았습니다")
 
     def _dismiss(self, code: str, message: str) -> None:
