@@ -12,8 +12,8 @@ INSTALL_VENV := test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -q
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(VENV)/ready  ## a simulated exchange and a live table of its quotes, about ten seconds
-	@$(BIN)/kiwoom-proto demo
+demo: $(VENV)/ready  ## a simulated exchange, live, about ten seconds; TYPE=0D for another type
+	@$(BIN)/kiwoom-proto demo $(TYPE)
 
 test: lint types unit  ## all checks: lint, types, tests
 

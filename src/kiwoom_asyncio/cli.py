@@ -10,10 +10,9 @@ import enum
 import functools
 import io
 import os
-import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -23,7 +22,6 @@ import anyio.to_thread
 try:
     import click
     from rich.console import Console
-    from rich.live import Live
     from rich.table import Table
 except ImportError:
     sys.exit("the kiwoom-proto command needs click and rich: pip install 'kiwoom-proto[cli]'")
@@ -48,29 +46,19 @@ from kiwoom_proto import (
     SystemNotice,
     UnknownMessage,
 )
-from kiwoom_proto.errors import printable
 from kiwoom_proto.messages import check_token
 from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 from kiwoom_proto.simulator import Exchange
 
 from . import connect, serve
+from .demo import run_demo
+from .follow import Follow, complain, follow, follow_condition, show
 from .output import Output
-from .view import View, label_of, plural, summary_of, view_of
+from .view import label_of, plural, summary_of, view_of
 
 __all__ = ("main",)
 
 TOKEN_VARIABLE = "KIWOOM_TOKEN"
-DEMO_STOCKS = {
-    "005930": "삼성전자",
-    "000660": "SK하이닉스",
-    "035420": "NAVER",
-    "005380": "현대차",
-    "068270": "셀트리온",
-}
-FRAMES_PER_SECOND = 8
-
-Emit = Callable[[Record], Awaitable[None]]
-Follow = Callable[[Emit], Coroutine[Any, Any, None]]
 
 if TYPE_CHECKING:
     _EndpointBase = click.ParamType[Endpoint]
@@ -121,32 +109,24 @@ def cli() -> None:
     """
 
 
-@cli.command(short_help="A live table of a simulated exchange, about ten seconds.")
+@cli.command(short_help="A simulated exchange, live, about ten seconds.")
+@click.argument("type", metavar="[TYPE]", default="0E")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), default=10.0, help="Seconds. [default: 10]")
-def demo(duration: float) -> None:
-    """Show live after-hours quotes (주식시간외호가, 0E) of a simulated exchange.
+def demo(type: str, duration: float) -> None:
+    """Show live rows of a simulated exchange: after-hours quotes (주식시간외호가, 0E), or any other TYPE.
 
-    It starts the exchange on a free loopback port, connects to it as any client would, subscribes to a few stocks and
+    It starts the exchange on a free loopback port, connects to it as any client would, subscribes to a few items and
     shows what comes. No account and no network needed.
+
+    \b
+    Examples:
+      kiwoom-proto demo
+      kiwoom-proto demo 0D
+      kiwoom-proto demo 00 --duration 20
     """
-
-    async def run() -> int:
-        exchange = Exchange(seed=1, start=datetime.time(16, 52), rate=3.0)
-        async with serve(exchange) as server:
-            table = view_of("0E", f"simulated exchange, {_short(server.endpoint)}", DEMO_STOCKS)
-            await _show(
-                table,
-                lambda emit: _follow(server.endpoint, "demo", "0E", tuple(DEMO_STOCKS), emit, duration=duration),
-            )
-            return table.rows
-
-    started = time.monotonic()
-    rows = _run(run)
-    seconds = time.monotonic() - started
-    click.echo(
-        f"\n{plural(rows, 'row')} came for {plural(len(DEMO_STOCKS), 'stock')} in {seconds:.1f} s, "
-        f"over a real WebSocket.\nNext: {_program()} types 0E   or   {_program()} --help"
-    )
+    if type not in REALTIME:
+        raise click.BadParameter(f"no type {type!r} in the catalogue{_other_case(type)}", param_hint="TYPE")
+    _run(lambda: run_demo(type, duration))
 
 
 @cli.command(short_help="Follow real-time rows: a live table, or JSON lines.")
@@ -189,15 +169,13 @@ def stream(
     with _usage_errors():  # what cannot be right is said before anything is dialled
         ClientConnection(endpoint, clock=time.monotonic).subscribe(type, *items)
 
-    def follow(emit: Emit) -> Coroutine[Any, Any, None]:
-        return _follow(endpoint, token, type, items, emit, count=count, duration=duration)
-
+    following = functools.partial(follow, endpoint, token, type, items, count=count, duration=duration)
     _hint_at_case(type)
     if as_json or not sys.stdout.isatty():
-        _run(lambda: _print_json(follow))
+        _run(lambda: _print_json(following))
         return
-    view = view_of(type, _short(endpoint))
-    _run(lambda: _show(view, follow))
+    view = view_of(type, f"{endpoint.host}:{endpoint.port}")
+    _run(lambda: show(view, following))
 
 
 @cli.command(name="serve", short_help="Run a simulated exchange on a port.")
@@ -310,9 +288,9 @@ def conditions(
     elif not live:
         _run(lambda: _search_condition(endpoint, token, seq, table, duration))
     else:
-        follow = functools.partial(_follow_condition, endpoint, token, seq, count=count, duration=duration)
-        view = view_of("S2" if endpoint.us else "02", f"condition {seq}, {_short(endpoint)}")
-        _run(lambda: _show(view, follow) if table else _print_json(follow))
+        following = functools.partial(follow_condition, endpoint, token, seq, count=count, duration=duration)
+        view = view_of("S2" if endpoint.us else "02", f"condition {seq}, {endpoint.host}:{endpoint.port}")
+        _run(lambda: show(view, following) if table else _print_json(following))
 
 
 @cli.command(short_help="Recorded payloads to JSON lines.")
@@ -341,42 +319,7 @@ def main() -> NoReturn:
     raise AssertionError("click exits by itself")
 
 
-async def _follow(
-    endpoint: Endpoint,
-    token: str,
-    type: str,
-    items: tuple[str, ...],
-    emit: Emit,
-    *,
-    count: int | None = None,
-    duration: float | None = None,
-) -> None:
-    """Emit the rows of one subscription until `count` or `duration` is reached, both counted from the call on.
-
-    Raises:
-        KiwoomError: it ended for any other reason.
-    """
-    subscribed = False
-    with anyio.move_on_after(duration):
-        async with connect(endpoint, token=token) as client:
-            await client.subscribe(type, *items)
-            subscribed = True
-            rows = 0
-            async for event in client:
-                if isinstance(event, Record):
-                    await emit(event)
-                    rows += 1
-                    if rows == count:
-                        return
-                elif isinstance(event, SystemNotice):
-                    _complain(f"the server says {event.code}: {event.meaning}")
-                elif isinstance(event, UnknownMessage):
-                    _complain(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
-    if not subscribed:
-        raise KiwoomError(f"no subscription within --duration {duration:g}")
-
-
-async def _print_json(follow: Follow) -> None:
+async def _print_json(following: Follow) -> None:
     """Follow a stream and print it, one JSON object a line."""
     output = Output()
 
@@ -384,7 +327,7 @@ async def _print_json(follow: Follow) -> None:
         await output.write(_json_line(_masked(record)))
 
     try:
-        await follow(emit)
+        await following(emit)
     except KiwoomError:
         output.finish()  # what came before the end is not lost with it
         raise
@@ -413,29 +356,6 @@ async def _search_condition(endpoint: Endpoint, token: str, seq: str, table: boo
     _print_rows(table, ("stock_code", "stock_name", "price", "change", "change_rate", "volume"), rows)
 
 
-async def _follow_condition(
-    endpoint: Endpoint, token: str, seq: str, emit: Emit, *, count: int | None, duration: float | None
-) -> None:
-    """Emit what enters and leaves, until `count` or `duration` is reached."""
-    answered = False
-    hits = 0
-    with anyio.move_on_after(duration):
-        async with connect(endpoint, token=token) as client:
-            result = await client.search_condition(seq, realtime=True)
-            answered = True
-            async for event in client:
-                if isinstance(event, Record) and result.matches(event):
-                    await emit(event)
-                    hits += 1
-                    if hits == count:
-                        await client.clear_condition(seq)
-                        return
-                elif isinstance(event, SystemNotice):
-                    _complain(f"the server says {event.code}: {event.meaning}")
-    if not answered:
-        raise KiwoomError(f"no answer within --duration {duration:g}")
-
-
 def _decode(file: IO[bytes]) -> None:
     decoder = MessageDecoder()
     bad = 0
@@ -446,7 +366,7 @@ def _decode(file: IO[bytes]) -> None:
         for message in decoder.decode(payload):
             if isinstance(message, UnknownMessage):
                 bad += 1
-                _complain(f"line {number}: {message.error}")
+                complain(f"line {number}: {message.error}")
             else:
                 _write(_members_of(message))
     if bad:
@@ -483,31 +403,6 @@ def _print_rows(as_table: bool, columns: tuple[str, ...], rows: Iterable[Mapping
     Console().print(table)
 
 
-async def _show(view: View, follow: Follow) -> None:
-    """Follow a stream and draw it as it comes. A thread draws, for the terminal may be held: see `output`."""
-    started = anyio.current_time()
-
-    async def emit(record: Record) -> None:
-        view.add(record)
-
-    with Live(view.render(0.0), console=Console(), auto_refresh=False) as live:
-
-        async def draw() -> None:
-            while True:
-                await anyio.sleep(1 / FRAMES_PER_SECOND)
-                frame = view.render(anyio.current_time() - started)
-                draw_frame = functools.partial(live.update, frame, refresh=True)
-                await anyio.to_thread.run_sync(draw_frame, abandon_on_cancel=True)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(draw)
-            try:
-                await follow(emit)
-            finally:
-                tasks.cancel_scope.cancel()
-        live.update(view.render(anyio.current_time() - started), refresh=True)
-
-
 def _other_case(type: str) -> str:
     near = [code for code in REALTIME if code.lower() == type.lower()]
     return f"; did you mean {' or '.join(near)}? Upper and lower case differ" if near else ""
@@ -516,7 +411,7 @@ def _other_case(type: str) -> str:
 def _hint_at_case(type: str) -> None:
     """The server takes any code and sends nothing for a wrong one."""
     if type not in REALTIME and (hint := _other_case(type)):
-        _complain(f"no type {type!r} in the catalogue{hint}")
+        complain(f"no type {type!r} in the catalogue{hint}")
 
 
 def _token() -> str:
@@ -547,7 +442,7 @@ def _exit_codes() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _complain("interrupted")
+        complain("interrupted")
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read the rows has had enough. Python would complain about it once more while it ends.
@@ -563,25 +458,9 @@ def _fail(error: BaseException) -> NoReturn:
     if isinstance(error, LocalProtocolError):
         raise click.UsageError(str(error)) from None
     if isinstance(error, KiwoomError | OSError):
-        _complain(str(error))
+        complain(str(error))
         sys.exit(1)
     raise error
-
-
-def _short(endpoint: Endpoint) -> str:
-    return f"{endpoint.host}:{endpoint.port}"
-
-
-def _program() -> str:
-    """How this command is called from here."""
-    called = sys.argv[0]
-    if shutil.which("kiwoom-proto") is not None or "kiwoom-proto" not in os.path.basename(called):
-        return "kiwoom-proto"
-    return min(called, os.path.relpath(called), key=len)
-
-
-def _complain(text: str) -> None:
-    click.echo(f"kiwoom-proto: {printable(text)}", err=True)
 
 
 def _write(members: Mapping[str, Any]) -> None:

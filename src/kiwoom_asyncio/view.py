@@ -9,21 +9,33 @@ from decimal import Decimal
 from typing import Any
 
 from rich.columns import Columns
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from kiwoom_proto import REALTIME, Direction, FieldError, OrderBook, Record, Trade, UsOrderBook, UsTrade
+from kiwoom_proto.realtime.codes import Code
 from kiwoom_proto.realtime.levels import Level
 from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 
 __all__ = ("LadderView", "TableView", "TapeView", "View", "label_of", "plural", "summary_of", "view_of")
 
 MOST_COLUMNS = 8
+ITEM_WIDTH, COLUMN_WIDTH = 24, 11  # about what the first column and any other take
 MOST_ROWS = 40
 MOST_LADDERS = 3
 TAPE_LENGTH = 20
 UP, DOWN = "red", "blue"  # as Korean screens have it: red is up or bought, blue is down or sold
+COLUMNS = {
+    "00": ("time", "stock_name", "order_status", "side", "order_quantity", "unfilled_quantity", "execution_price"),
+    "04": ("stock_name", "price", "holding_quantity", "purchase_price", "orderable_quantity", "profit_rate"),
+    "0F": ("seller_name_1", "seller_quantity_1", "seller_name_2", "buyer_name_1", "buyer_quantity_1", "buyer_name_2"),
+    "0G": ("time", "price", "change", "nav", "nav_change", "tracking_error_rate", "nav_etf_deviation_rate", "volume"),
+    "1h": ("stock_name", "vi_kind", "trigger_price", "trigger_time", "release_time", "trigger_price_change_rate"),
+    "F4": ("time", "stock_name", "order_status", "side", "order_quantity", "order_price"),
+    "F5": ("time", "stock_name", "order_status", "side", "order_quantity", "unfilled_quantity", "execution_price"),
+}
+"""What a table shows first of types whose first fields tell least."""
 STYLE_OF = {Direction.UP: UP, Direction.DOWN: DOWN, Direction.UNCHANGED: "", None: ""}
 
 
@@ -87,7 +99,9 @@ class TableView(View):
 
     def _body(self) -> RenderableType:
         cls = REALTIME.get(self.type_code)
-        fields = list(cls.fields.values())[:MOST_COLUMNS] if cls else []
+        most = min(MOST_COLUMNS, max(2, (Console().width - ITEM_WIDTH) // COLUMN_WIDTH))
+        names = (COLUMNS.get(self.type_code) or tuple(cls.fields if cls else ()))[:most]
+        fields = [cls.fields[name] for name in names] if cls else []
         table = _table()
         table.add_column("item", no_wrap=True)
         for field in fields:
@@ -224,6 +238,8 @@ def _cell(record: Record, name: str, *, signed: bool = False) -> Text:
         return Text("-", style="dim")
     if isinstance(value, datetime.time):
         return Text(f"{value:%H:%M:%S}")
+    if isinstance(value, Code):
+        return Text(value.name.lower().replace("_", " ") if value.is_known else value.value)
     if not isinstance(value, int | Decimal):
         return Text(str(value))
     if field.kind.directional:

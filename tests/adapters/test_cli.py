@@ -67,7 +67,7 @@ def test_demo_shows_a_table_and_says_how_many_rows_came() -> None:
     assert done.returncode == 0
     assert "주식시간외호가" in done.stdout
     assert "삼성전자" in done.stdout
-    assert "rows came for 5 stocks" in done.stdout
+    assert "rows came for 5 items" in done.stdout
 
 
 def test_stream_writes_one_json_object_a_line_when_piped(url: str) -> None:
@@ -191,6 +191,25 @@ def test_wrong_usage_is_exit_code_2_and_names_what_is_wrong(
     assert done.returncode == 2
     assert complaint in done.stderr
     assert done.stdout == ""
+
+
+def test_conditions_are_listed_run_and_followed(url: str) -> None:
+    listed = [json.loads(line) for line in run("conditions", "--endpoint", url).stdout.splitlines()]
+    assert [row["seq"] for row in listed] == ["0", "1", "2"]
+    found = [json.loads(line) for line in run("conditions", "0", "--endpoint", url).stdout.splitlines()]
+    assert found
+    assert all(row["type"] == "CNSRREQ" and row["stock_code"] for row in found)
+    live = run("conditions", "0", "--live", "--endpoint", url, "--count", "2")
+    assert live.returncode == 0
+    assert [json.loads(line)["event"] in ("I", "D") for line in live.stdout.splitlines()] == [True, True]
+
+
+@pytest.mark.parametrize("type_code", ["0D", "0B", "00", "02", "FT"])
+def test_demo_shows_any_type(type_code: str) -> None:
+    done = run("demo", type_code, "--duration", "2", token=None)
+    assert done.returncode == 0
+    assert re.search(r"[1-9]\d* rows? came", done.stdout)
+    assert not re.search(r"\b\d{10}\b", done.stdout), "an account number"
 
 
 def test_types_lists_the_catalogue_and_every_field_in_both_languages() -> None:

@@ -1,0 +1,114 @@
+"""What `kiwoom-proto` follows, and how it is shown while it does."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeAlias
+
+import anyio
+import anyio.to_thread
+import click
+from rich.console import Console
+from rich.live import Live
+
+from kiwoom_proto import Endpoint, KiwoomError, Record, SystemNotice, UnknownMessage
+from kiwoom_proto.errors import printable
+
+from .client import connect
+from .view import View
+
+__all__ = ("Emit", "Follow", "complain", "follow", "follow_condition", "show")
+
+FRAMES_PER_SECOND = 8
+
+Emit: TypeAlias = Callable[[Record], Awaitable[None]]
+Follow: TypeAlias = Callable[[Emit], Coroutine[Any, Any, None]]
+
+
+async def follow(
+    endpoint: Endpoint,
+    token: str,
+    type: str,
+    items: tuple[str, ...],
+    emit: Emit,
+    *,
+    count: int | None = None,
+    duration: float | None = None,
+) -> None:
+    """Emit the rows of one subscription until `count` or `duration` is reached, both counted from the call on.
+
+    Raises:
+        KiwoomError: it ended for any other reason.
+    """
+    subscribed = False
+    with anyio.move_on_after(duration):
+        async with connect(endpoint, token=token) as client:
+            await client.subscribe(type, *items)
+            subscribed = True
+            rows = 0
+            async for event in client:
+                if isinstance(event, Record):
+                    await emit(event)
+                    rows += 1
+                    if rows == count:
+                        return
+                elif isinstance(event, SystemNotice):
+                    complain(f"the server says {event.code}: {event.meaning}")
+                elif isinstance(event, UnknownMessage):
+                    complain(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
+    if not subscribed:
+        raise KiwoomError(f"no subscription within --duration {duration:g}")
+
+
+async def follow_condition(
+    endpoint: Endpoint, token: str, seq: str, emit: Emit, *, count: int | None = None, duration: float | None = None
+) -> None:
+    """Emit what enters and leaves, until `count` or `duration` is reached."""
+    answered = False
+    hits = 0
+    with anyio.move_on_after(duration):
+        async with connect(endpoint, token=token) as client:
+            result = await client.search_condition(seq, realtime=True)
+            answered = True
+            async for event in client:
+                if isinstance(event, Record) and result.matches(event):
+                    await emit(event)
+                    hits += 1
+                    if hits == count:
+                        await client.clear_condition(seq)
+                        return
+                elif isinstance(event, SystemNotice):
+                    complain(f"the server says {event.code}: {event.meaning}")
+    if not answered:
+        raise KiwoomError(f"no answer within --duration {duration:g}")
+
+
+async def show(view: View, following: Follow) -> None:
+    """Follow a stream and draw it as it comes. A thread draws, for the terminal may be held: see `output`."""
+    started = anyio.current_time()
+
+    async def emit(record: Record) -> None:
+        view.add(record)
+
+    with Live(view.render(0.0), console=Console(), auto_refresh=False) as live:
+
+        async def draw() -> None:
+            while True:
+                await anyio.sleep(1 / FRAMES_PER_SECOND)
+                frame = view.render(anyio.current_time() - started)
+                draw_frame = functools.partial(live.update, frame, refresh=True)
+                await anyio.to_thread.run_sync(draw_frame, abandon_on_cancel=True)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(draw)
+            try:
+                await following(emit)
+            finally:
+                tasks.cancel_scope.cancel()
+        live.update(view.render(anyio.current_time() - started), refresh=True)
+
+
+def complain(text: str) -> None:
+    """Say something on standard error, fit for a terminal whoever wrote it."""
+    click.echo(f"kiwoom-proto: {printable(text)}", err=True)
