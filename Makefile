@@ -25,7 +25,7 @@ types: $(VENV)/ready  ## static types
 	$(BIN)/mypy
 
 unit: $(VENV)/ready  ## the tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto
 
 coverage: $(VENV)/ready  ## the tests, with a report of the branches they do not reach
 	$(BIN)/coverage run -m pytest -q
@@ -40,7 +40,7 @@ autobahn: $(VENV)/ready  ## the WebSocket conformance suite, both roles (needs P
 oldest:  ## the tests with the oldest dependencies that are allowed
 	@$(PYTHON) -m venv .venv-oldest
 	@.venv-oldest/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]' -r tests/oldest.txt
-	.venv-oldest/bin/pytest -q
+	.venv-oldest/bin/pytest -q -n auto
 
 format: $(VENV)/ready  ## put the code in order
 	$(BIN)/ruff check --fix .
