@@ -5,9 +5,11 @@ Exit codes: 0 the end that was asked for, 1 the connection was refused or lost, 
 
 from __future__ import annotations
 
+import codecs
 import datetime
 import enum
 import functools
+import inspect
 import io
 import os
 import sys
@@ -46,6 +48,7 @@ from kiwoom_proto import (
     SystemNotice,
     UnknownMessage,
 )
+from kiwoom_proto.conditions import read_rows
 from kiwoom_proto.messages import check_token
 from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 from kiwoom_proto.simulator import Exchange
@@ -58,6 +61,7 @@ from .view import label_of, plural, summary_of, view_of
 
 __all__ = ("main",)
 
+PRINTED_WIDTH = 200  # where it is no terminal that sets one
 TOKEN_VARIABLE = "KIWOOM_TOKEN"
 
 if TYPE_CHECKING:
@@ -166,6 +170,8 @@ def stream(
       130  interrupted with Ctrl-C
     """
     token = _token()
+    if type in ("02", "S2"):
+        raise click.UsageError(f"rows of {type} belong to a condition search: kiwoom-proto conditions SEQ --live")
     with _usage_errors():  # what cannot be right is said before anything is dialled
         ClientConnection(endpoint, clock=time.monotonic).subscribe(type, *items)
 
@@ -229,7 +235,7 @@ def types(type: str | None) -> None:
       kiwoom-proto types
       kiwoom-proto types 0E
     """
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=PRINTED_WIDTH)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     if type is None:
         for column in ("type", "class", "Korean", "what it is"):
@@ -243,16 +249,22 @@ def types(type: str | None) -> None:
     if found is None:
         raise click.BadParameter(f"no type {type!r} in the catalogue{_other_case(type)}", param_hint="TYPE")
     console.print(f"[bold]{type}[/]  {label_of(type)}  [cyan]{found.__name__}[/]")
-    console.print(f"{summary_of(found)}\n", style="dim")
-    for column in ("FID", "attribute", "Korean", "kind", "unit"):
-        table.add_column(column, no_wrap=column != "Korean")
+    console.print(f"{inspect.getdoc(found)}\n", style="dim", highlight=False)
+    for column in ("FID", "attribute", "Korean", "kind", "value", "unit"):
+        table.add_column(column, overflow="fold")
     for field in found.fields.values():
-        table.add_row(field.fid, field.name, field.label, field.kind.name, field.unit)
+        value = field.kind.python_type.__name__ + (" and direction" if field.kind.directional else "")
+        table.add_row(field.fid, field.name, field.label, field.kind.name, value, field.unit)
     console.print(table)
+    for name, member in vars(found).items():
+        if isinstance(member, property) and name not in found.fields:
+            console.print(f"\n[bold]{name}[/]: {inspect.getdoc(member)}", highlight=False)
     for field in found.fields.values():
         codes = field.kind.python_type
         if issubclass(codes, enum.Enum):
-            listed = ", ".join(f"{code.value} {code.name.lower()}" for code in codes)
+            listed = ", ".join(
+                f"{' or '.join(getattr(code, 'spellings', (code.value,)))} {code.name.lower()}" for code in codes
+            )
             console.print(f"\n[bold]{field.name}[/] ({codes.__name__}): {listed}", highlight=False)
 
 
@@ -279,6 +291,8 @@ def conditions(
     token = _token()
     if live and seq is None:
         raise click.UsageError("--live needs SEQ, the number of a condition")
+    if count is not None and not live:
+        raise click.UsageError("--count goes with --live")
     if seq is not None:
         with _usage_errors():
             ClientConnection(endpoint, clock=time.monotonic).search_condition(seq, realtime=live)
@@ -360,7 +374,7 @@ def _decode(file: IO[bytes]) -> None:
     decoder = MessageDecoder()
     bad = 0
     for number, line in enumerate(file, 1):
-        payload = line.strip()
+        payload = line.strip().removeprefix(codecs.BOM_UTF8)
         if not payload:
             continue
         for message in decoder.decode(payload):
@@ -380,12 +394,9 @@ def _members_of(message: Record | Ping | Reply | SystemNotice) -> Mapping[str, A
         case Ping():
             return {"trnm": "PING"}
         case Reply():
-            return {
-                "trnm": message.trnm,
-                "return_code": message.code,
-                "return_msg": message.message,
-                **message.members,
-            }
+            members = {"trnm": message.trnm, "return_code": message.code, "return_msg": message.message}
+            rows = read_rows(message.trnm, message.members.get("data"), 0) if message.trnm.endswith("REQ") else ()
+            return members | message.members | ({"data": [_masked(row) for row in rows]} if rows else {})
         case SystemNotice():
             return {"trnm": "SYSTEM", "code": message.code, "message": message.message, **message.members}
 

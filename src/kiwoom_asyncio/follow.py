@@ -12,15 +12,16 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from kiwoom_proto import Endpoint, KiwoomError, Record, SystemNotice, UnknownMessage
+from kiwoom_proto import Endpoint, Event, KiwoomError, Record, SystemNotice, UnknownMessage
 from kiwoom_proto.errors import printable
 
-from .client import connect
+from .client import Client, connect
 from .view import View
 
 __all__ = ("Emit", "Follow", "complain", "follow", "follow_condition", "show")
 
 FRAMES_PER_SECOND = 8
+CLEAR_TIMEOUT = 2.0
 
 Emit: TypeAlias = Callable[[Record], Awaitable[None]]
 Follow: TypeAlias = Callable[[Emit], Coroutine[Any, Any, None]]
@@ -53,10 +54,8 @@ async def follow(
                     rows += 1
                     if rows == count:
                         return
-                elif isinstance(event, SystemNotice):
-                    complain(f"the server says {event.code}: {event.meaning}")
-                elif isinstance(event, UnknownMessage):
-                    complain(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
+                else:
+                    _complain_of(event)
     if not subscribed:
         raise KiwoomError(f"no subscription within --duration {duration:g}")
 
@@ -71,15 +70,21 @@ async def follow_condition(
         async with connect(endpoint, token=token) as client:
             result = await client.search_condition(seq, realtime=True)
             answered = True
-            async for event in client:
-                if isinstance(event, Record) and result.matches(event):
-                    await emit(event)
-                    hits += 1
-                    if hits == count:
-                        await client.clear_condition(seq)
-                        return
-                elif isinstance(event, SystemNotice):
-                    complain(f"the server says {event.code}: {event.meaning}")
+            now = ", ".join(symbol.item for symbol in result.symbols)
+            complain(f"{len(result.symbols)} meet condition {seq} now" + (f": {now}" if now else ""))
+            try:
+                async for event in client:
+                    if isinstance(event, Record) and result.matches(event):
+                        await emit(event)
+                        hits += 1
+                        if hits == count:
+                            return
+                    else:
+                        _complain_of(event)
+            finally:
+                # Left registered, it would be in the way of the next to ask for it.
+                with anyio.move_on_after(CLEAR_TIMEOUT, shield=True):
+                    await _clear(client, seq)
     if not answered:
         raise KiwoomError(f"no answer within --duration {duration:g}")
 
@@ -107,6 +112,20 @@ async def show(view: View, following: Follow) -> None:
             finally:
                 tasks.cancel_scope.cancel()
         live.update(view.render(anyio.current_time() - started), refresh=True)
+
+
+async def _clear(client: Client, seq: str) -> None:
+    try:
+        await client.clear_condition(seq)
+    except KiwoomError:
+        pass  # the connection is gone, and with it what there was to clear
+
+
+def _complain_of(event: Event) -> None:
+    if isinstance(event, SystemNotice):
+        complain(f"the server says {event.code}: {event.meaning}")
+    elif isinstance(event, UnknownMessage):
+        complain(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
 
 
 def complain(text: str) -> None:

@@ -18,18 +18,23 @@ from kiwoom_proto.realtime.codes import Code
 from kiwoom_proto.realtime.levels import Level
 from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 
-__all__ = ("LadderView", "TableView", "TapeView", "View", "label_of", "plural", "summary_of", "view_of")
+__all__ = ("EventView", "LadderView", "TableView", "TapeView", "View", "label_of", "plural", "summary_of", "view_of")
 
 MOST_COLUMNS = 8
 ITEM_WIDTH, COLUMN_WIDTH = 24, 11  # about what the first column and any other take
 MOST_ROWS = 40
 MOST_LADDERS = 3
+FRAME_HEIGHT = 9  # title, counts, headings, legend, blank lines
+LADDER_WIDTH, TAPE_WIDTH, WIDE_TAPE_WIDTH = 56, 84, 108
+SIGNED_KINDS = ("change", "signed quantity", "signed amount", "trade quantity")
+EVENT_TYPES = frozenset({"00", "02", "0s", "1h", "F4", "F5", "S2"})
 TAPE_LENGTH = 20
 UP, DOWN = "red", "blue"  # as Korean screens have it: red is up or bought, blue is down or sold
 COLUMNS = {
     "00": ("time", "stock_name", "order_status", "side", "order_quantity", "unfilled_quantity", "execution_price"),
     "04": ("stock_name", "price", "holding_quantity", "purchase_price", "orderable_quantity", "profit_rate"),
     "0F": ("seller_name_1", "seller_quantity_1", "seller_name_2", "buyer_name_1", "buyer_quantity_1", "buyer_name_2"),
+    "0w": ("time", "price", "buy_quantity", "sell_quantity", "net_buy_quantity", "net_buy_amount"),
     "0G": ("time", "price", "change", "nav", "nav_change", "tracking_error_rate", "nav_etf_deviation_rate", "volume"),
     "1h": ("stock_name", "vi_kind", "trigger_price", "trigger_time", "release_time", "trigger_price_change_rate"),
     "F4": ("time", "stock_name", "order_status", "side", "order_quantity", "order_price"),
@@ -53,6 +58,7 @@ class View:
         self.rows = 0
         self._source = source
         self._labels = {} if labels is None else dict(labels)
+        self._console = Console()
         self._newest: dict[str, Record] = {}
         self._counts: dict[str, int] = {}
 
@@ -62,6 +68,15 @@ class View:
         self.rows += 1
         self._newest[item] = record
         self._counts[item] = self._counts.get(item, 0) + 1
+
+    @property
+    def _width(self) -> int:
+        return self._console.width
+
+    @property
+    def _height(self) -> int:
+        """How many lines there are for the body."""
+        return self._console.height - FRAME_HEIGHT if self._console.is_terminal else MOST_ROWS
 
     def render(self, seconds: float) -> RenderableType:
         """Return the view as it stands, `seconds` after the beginning."""
@@ -99,7 +114,7 @@ class TableView(View):
 
     def _body(self) -> RenderableType:
         cls = REALTIME.get(self.type_code)
-        most = min(MOST_COLUMNS, max(2, (Console().width - ITEM_WIDTH) // COLUMN_WIDTH))
+        most = min(MOST_COLUMNS, max(2, (self._width - ITEM_WIDTH) // COLUMN_WIDTH))
         names = (COLUMNS.get(self.type_code) or tuple(cls.fields if cls else ()))[:most]
         fields = [cls.fields[name] for name in names] if cls else []
         table = _table()
@@ -109,23 +124,45 @@ class TableView(View):
         for fid in self._unknown_fids:
             table.add_column(f"FID {fid}", justify="right")
         table.add_column("rows", justify="right", style="dim")
-        for item, record in list(self._newest.items())[:MOST_ROWS]:
+        lines = self._lines()
+        height = max(3, min(MOST_ROWS, self._height))
+        for item, record in lines[:height]:
             cells = [_cell(record, field.name) for field in fields]
             cells += [Text(record.fid(fid) or "") for fid in self._unknown_fids]
             table.add_row(self._name(item), *cells, f"{self._counts[item]:,}")
-        if len(self._newest) > MOST_ROWS:
-            table.add_row(f"… {len(self._newest) - MOST_ROWS} more")
+        if len(lines) > height:
+            table.add_row(f"… {len(lines) - height} more")
         legend = " · ".join(f"{field.name} {field.label}" for field in fields)
         if cls and len(cls.fields) > len(fields):
             legend += f" · {plural(len(cls.fields) - len(fields), 'more field')} with --json"
         return Group(table, Text(), Text(legend, style="dim"))
+
+    def _lines(self) -> list[tuple[str, Record]]:
+        """What is shown, a line each."""
+        return list(self._newest.items())
+
+
+class EventView(TableView):
+    """A table of what happened, the newest on top: orders, hits of a condition, halts, phases."""
+
+    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
+        super().__init__(type_code, source, labels)
+        self._events: deque[tuple[str, Record]] = deque(maxlen=MOST_ROWS)
+
+    def add(self, record: Record) -> None:
+        """Show a row."""
+        super().add(record)
+        self._events.appendleft((record.item or str(record.symbol or ""), record))
+
+    def _lines(self) -> list[tuple[str, Record]]:
+        return list(self._events)
 
 
 class LadderView(View):
     """Order books: ten levels a side, asks above bids, one ladder for each item."""
 
     def _body(self) -> RenderableType:
-        items = list(self._newest)[:MOST_LADDERS]
+        items = list(self._newest)[: max(1, min(MOST_LADDERS, self._width // LADDER_WIDTH))]
         ladders: list[RenderableType] = [self._ladder(item, self._newest[item]) for item in items]
         more = len(self._newest) - len(items)
         rest = [Text(f"… {plural(more, 'more order book')}", style="dim")] if more else []
@@ -141,10 +178,11 @@ class LadderView(View):
             table.add_column(name, justify="left", no_wrap=True, min_width=7)
         asks: Sequence[Level[int] | Level[Decimal]] = record.asks
         bids: Sequence[Level[int] | Level[Decimal]] = record.bids
-        for number, level in reversed(list(enumerate(asks, 1))):
+        depth = max(1, min(len(asks), (self._height - 3) // 2))
+        for number, level in reversed(list(enumerate(asks[:depth], 1))):
             price = _price(record, f"ask_price_{number}")
             table.add_row(_signed(level.change), _number(level.quantity), price, "", "")
-        for number, level in enumerate(bids, 1):
+        for number, level in enumerate(bids[:depth], 1):
             price = _price(record, f"bid_price_{number}")
             table.add_row("", "", price, _number(level.quantity), _signed(level.change))
         table.add_section()
@@ -175,21 +213,14 @@ class TapeView(View):
         table = _table()
         table.add_column("time", no_wrap=True)
         table.add_column("item", no_wrap=True)
-        for name in ("price", "change", "%", "quantity", "volume", "ask", "bid"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for record in self._tape:
-            quantity = _cell(record, "quantity", signed=True)
-            table.add_row(
-                _cell(record, "time"),
-                self._name(record.item),
-                _cell(record, "price"),
-                _cell(record, "change"),
-                _cell(record, "change_rate"),
-                Text(quantity.plain.lstrip("+-"), style=quantity.style),
-                _cell(record, "volume"),
-                _cell(record, "best_ask"),
-                _cell(record, "best_bid"),
-            )
+        names = ["price", "change", "change_rate", "quantity"]
+        names += ["volume"] * (self._width >= TAPE_WIDTH) + ["best_ask", "best_bid"] * (self._width >= WIDE_TAPE_WIDTH)
+        for name in names:
+            heading = "%" if name == "change_rate" else name.replace("_", " ")
+            table.add_column(heading, justify="right", no_wrap=True)
+        for record in list(self._tape)[: max(3, self._height)]:
+            cells = [_side(record) if name == "quantity" else _cell(record, name) for name in names]
+            table.add_row(_cell(record, "time"), self._name(record.item), *cells)
         legend = Text.assemble(("quantity: ", "dim"), ("bought 매수", UP), " · ", ("sold 매도", DOWN))
         return Group(table, Text(), legend)
 
@@ -201,7 +232,7 @@ def view_of(type_code: str, source: str, labels: Mapping[str, str] | None = None
         return LadderView(type_code, source, labels)
     if cls in (Trade, UsTrade):
         return TapeView(type_code, source, labels)
-    return TableView(type_code, source, labels)
+    return (EventView if type_code in EVENT_TYPES else TableView)(type_code, source, labels)
 
 
 def label_of(type_code: str) -> str:
@@ -225,7 +256,13 @@ def _table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
 
 
-def _cell(record: Record, name: str, *, signed: bool = False) -> Text:
+def _side(record: Record) -> Text:
+    """The quantity of a trade, its sign as a colour."""
+    quantity = _cell(record, "quantity")
+    return Text(quantity.plain.lstrip("+-"), style=quantity.style)
+
+
+def _cell(record: Record, name: str) -> Text:
     """One field of a row, coloured by what its sign means."""
     field = record.fields[name]
     if field.kind.masked:
@@ -244,7 +281,7 @@ def _cell(record: Record, name: str, *, signed: bool = False) -> Text:
         return Text(str(value))
     if field.kind.directional:
         return Text(f"{value:,}", style=STYLE_OF[record.direction(name)])
-    if signed or "change" in name or field.kind.name in ("change", "signed quantity", "signed amount"):
+    if field.kind.name in SIGNED_KINDS or name.endswith("change_rate"):
         return _signed(value)
     return _number(value)
 

@@ -103,7 +103,7 @@ def read_rows(trnm: str, data: object, received_at: int) -> tuple[ConditionRow |
             str(row.get("stex_tp") or ""),
         )
         for row in _rows(data)
-        if isinstance(row, dict) and "jmcode" not in row
+        if isinstance(row, dict) and row.get("jmcode") is None
     )
 
 
@@ -121,4 +121,5 @@ def read_symbols(data: object) -> tuple[Symbol, ...]:
 
 
 def _rows(data: object) -> Iterable[Any]:
-    return data if isinstance(data, list) else ()
+    # An object is one row where a list of rows belongs.
+    return data if isinstance(data, list) else [data] if isinstance(data, dict) else ()

@@ -439,7 +439,11 @@ class Conversation:
             self._requests.add_first(request, clear, request.messages[-1])
             return
         if reply.trnm.endswith("CNSRLST"):
-            self._conditions_listed = False
+            # Searches that wait were planned without a list of their own; the first of them needs one now.
+            waiting = self._requests.next_waiting(self._condition_trnm("REQ"))
+            self._conditions_listed = waiting is not None
+            if waiting is not None:
+                self._requests.add_first(waiting, ConditionRequest(self._condition_trnm("LST")))
         self._events.append(RequestRejected(request, reply.code, reply.message))
 
     # The lifecycle.
@@ -522,4 +526,5 @@ def _condition_result(request: Request, reply: Reply, received_at: int) -> Condi
         read_rows(reply.trnm, data, received_at),
         read_symbols(data),
         next_key if goes_on else None,
+        reply.members,
     )

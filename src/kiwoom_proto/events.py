@@ -119,6 +119,7 @@ class ConditionResult:
         rows: what was found, of a search that asks once; empty for a live one.
         symbols: which stocks were found, of either.
         next_key: what to ask for the next page with; None: this was the last.
+        members: the members of the reply, as they came.
     """
 
     request: Request
@@ -126,14 +127,16 @@ class ConditionResult:
     rows: tuple[ConditionRow | UsConditionRow, ...]
     symbols: tuple[Symbol, ...]
     next_key: str | None
+    members: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
     def matches(self, record: Record) -> bool:
         """Whether a row is a push of this live search: type 02 or S2, with its number."""
-        return record.type_code in ("02", "S2") and _number(record.fid("841") or "") == _number(self.seq)
+        number = record.fid("841") if record.type_code in ("02", "S2") else None
+        return number is not None and _number(number) == _number(self.seq)
 
 
 def _number(text: str) -> str:
-    return text.strip().lstrip("0")
+    return text.strip().lstrip("0") or text.strip()[-1:]
 
 
 @attrs.frozen

@@ -30,6 +30,8 @@ KST = datetime.timezone(datetime.timedelta(hours=9), "KST")
 """Korea Standard Time, which has no daylight saving."""
 
 STOCK_CODE_FID = "9001"
+US_TYPES = frozenset({"F4", "F5", "FE", "FT", "S2", "GCNSRREQ"})
+"""Types of which every row is about a US stock."""
 ACCOUNT_NUMBER_FID = "9201"
 
 
@@ -102,12 +104,15 @@ class Record(msgspec.Struct, **_OPTIONS):
 
     @property
     def symbol(self) -> Symbol | None:
-        """The instrument: from `item`, else from FID 9001 (종목코드); None where the row names none."""
+        """The instrument: from `item`, else from FID 9001 (종목코드); None where the row names none.
+
+        None too for a US row that does not name the exchange, as those of orders (F4, F5) do not.
+        """
         code = self.item or (self.fid(STOCK_CODE_FID) or "").strip()
         if not code:
             return None
-        if self.venue_code:
-            return parse_item(f"{code}:{self.venue_code}")
+        if self.venue_code or self.type_code in US_TYPES:
+            return parse_item(f"{code}:{self.venue_code.strip()}")
         return parse_item(code) if self.item else parse_stock_code(code)
 
     def direction(self, name: str) -> Direction | None:

@@ -130,10 +130,14 @@ class RequestQueue:
             return None
         request = found[0]
         if ok:
-            request.confirmed += 1
+            request.confirmed = min(request.confirmed + 1, len(request.messages))
         else:
             self._line = deque(step for step in self._line if step[0] is not request)
         return request
+
+    def next_waiting(self, trnm: str) -> Request | None:
+        """The first request of this trnm that is still to be sent."""
+        return next((request for request, _ in self._line if request.trnm == trnm), None)
 
     def is_finished(self, request: Request) -> bool:
         """Whether nothing more of a request is to be sent."""

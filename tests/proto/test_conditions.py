@@ -336,3 +336,45 @@ def test_a_us_row_names_its_exchange() -> None:
     assert isinstance(record, Record)
     assert record.symbol == Symbol("NVDA", Venue.NASDAQ)
     assert record.extra is None
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_refused_list_does_not_leave_a_waiting_search_without_one(by_hand: bool) -> None:
+    """The server would keep silent, and the silence would end the connection."""
+    wire = ready()
+    first = wire.client.list_conditions() if by_hand else wire.client.search_condition("4")
+    second = wire.client.search_condition("5")
+    assert sent(wire) == [LIST]
+    wire.send(answer("CNSRLST", return_code=105110, return_msg="slow"))
+    assert wire.events() == [RequestRejected(first, "105110", "slow")]
+    assert sent(wire) == [LIST]
+    wire.send(LISTED)
+    (message,) = sent(wire)
+    assert json.loads(message)["seq"] == "5"
+    wire.send(answer("CNSRREQ", seq="5", data=[]))
+    assert result_of(wire).request is second
+
+
+def test_a_push_without_a_number_belongs_to_no_search() -> None:
+    wire, _ = searching("0", realtime=True)
+    wire.send(answer("CNSRREQ", seq="0", data=[]))
+    result = result_of(wire)
+    for values, ours in (
+        ({}, False),
+        ({"841": ""}, False),
+        ({"841": "0"}, True),
+        ({"841": "00 "}, True),
+        ({"841": "1"}, False),
+    ):
+        wire.send(real(("02", "005930", values)))
+        (row,) = wire.events()
+        assert isinstance(row, Record)
+        assert result.matches(row) is ours
+
+
+def test_odd_rows_of_a_search_are_taken_and_the_reply_is_kept() -> None:
+    wire, _ = searching()
+    wire.send(answer("CNSRREQ", seq="4", data={**ROW, "jmcode": None}, surprise=1))
+    result = result_of(wire)
+    assert len(result.rows) == len(result.symbols) == 1
+    assert result.members["surprise"] == 1

@@ -509,8 +509,13 @@ def test_a_field_cannot_be_called_what_every_record_has(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("venue_code", "symbol"),
-    [("ND", Symbol("NVDA", Venue.NASDAQ)), ("NY", Symbol("NVDA", Venue.NYSE)), ("ZZ", None)],
+    [("ND", Symbol("NVDA", Venue.NASDAQ)), (" NY ", Symbol("NVDA", Venue.NYSE)), ("ZZ", None)],
 )
 def test_the_exchange_of_a_us_row_comes_from_its_stextp(venue_code: str, symbol: Symbol | None) -> None:
     assert one({}, item="NVDA", stexTp=venue_code).symbol == symbol
     assert one({"9001": "NVDA"}, item="", stexTp=venue_code).symbol == symbol
+
+
+@pytest.mark.parametrize("type_code", ["F4", "F5", "FE", "FT", "S2"])
+def test_a_us_row_that_names_no_exchange_is_not_taken_for_a_korean_stock(type_code: str) -> None:
+    assert one({"9001": "NVDA"}, type_code, item="NVDA").symbol is None

@@ -171,3 +171,31 @@ def test_the_order_received_is_kept() -> None:
 
 def test_a_layout_of_no_fids_reads_nothing() -> None:
     assert Layout(()).decode(raw({"21": "x"})).__struct_fields__ == ()
+
+
+def test_rows_with_fids_missing_keep_the_order_that_was_learned() -> None:
+    """A row of 139 of 163 FIDs is in the same order: learning another one would only unlearn it."""
+    layout = Layout(FIDS)
+    full, _ = row(list(FIDS))
+    first = layout.decode(full)
+    part, values = row(["131", "136"])
+    for _ in range(CHECK_EVERY * 3):
+        decoded = layout.decode(part)
+    assert texts(decoded) == {fid: values.get(fid) for fid in FIDS}
+    assert type(decoded) is type(first)
+
+
+def test_a_new_order_is_learned_however_many_there_were_before() -> None:
+    fids = [str(number) for number in range(1, 41)]
+    layout = Layout(fids)
+    source = random.Random(1)
+    types = set()
+    for _ in range(MAX_ORDERS * 3):
+        order = source.sample(fids, len(fids))
+        message, values = row(order)
+        for _ in range(CHECK_EVERY):
+            decoded = layout.decode(message)
+        assert {fid: getattr(decoded, f"f{fid}") for fid in fids} == values
+        assert list(decoded.__struct_fields__) == [f"f{fid}" for fid in order]
+        types.add(type(decoded))
+    assert len(types) == MAX_ORDERS * 3

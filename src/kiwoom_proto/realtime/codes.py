@@ -6,7 +6,9 @@ The lists are not complete and Kiwoom adds to them, so a code that is in none is
     MarketPhaseCode("z")          # <MarketPhaseCode.UNKNOWN: 'z'>
     MarketPhaseCode("z").value    # 'z'
 
-Members are texts: equal to the text of the wire, JSON-ready, usable in `match`.
+Members are texts: equal to their value, JSON-ready, usable in `match`. Where a code has several spellings the value is
+the first ("1" for a `VenueCode.KRX` that came as "KRX"): compare with the member, not with a text; `Record.fid` has the
+text that came.
 """
 
 from __future__ import annotations
