@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
-import click
 from rich.console import Console
 from rich.live import Live
 
@@ -130,4 +130,4 @@ def _complain_of(event: Event) -> None:
 
 def complain(text: str) -> None:
     """Say something on standard error, fit for a terminal whoever wrote it."""
-    click.echo(f"kiwoom-proto: {printable(text)}", err=True)
+    sys.stderr.write(f"kiwoom-proto: {printable(text)}\n")  # which a live view puts above itself

@@ -787,6 +787,16 @@ def test_selling_what_is_not_held_is_refused() -> None:
     assert not order.is_open
 
 
+@pytest.mark.parametrize("price", [71_333, 9_999_900, 100])
+def test_a_price_off_the_tick_or_beyond_the_limits_is_refused(price: int) -> None:
+    sim, client = trader()
+    order = sim.exchange.place_order("key", ITEM, "buy", 1, price)
+    sim.advance(5)
+    (row,) = account_rows(client)
+    assert row["values"]["913"] == "거부"
+    assert not order.is_open
+
+
 def test_an_account_hears_of_its_own_orders_alone() -> None:
     sim, mine = trader(tokens={"key": "mine", "other": "other"})
     other = sim.raw()

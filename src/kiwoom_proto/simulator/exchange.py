@@ -169,7 +169,8 @@ class Exchange:
             item: what to trade: "005930", "005930_NX", "NVDA:ND".
             side: "buy" or "sell".
             quantity: shares.
-            price: limit in won, of a US stock in dollars; 0: at any price.
+            price: limit in won, of a US stock in dollars; 0: at any price. The market refuses (거부) one that is off
+                the tick or beyond the day's limits, as it does selling more than is held.
 
         Returns:
             The order, which is kept up to date.

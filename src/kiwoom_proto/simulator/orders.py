@@ -21,6 +21,7 @@ import attrs
 from ..errors import LocalProtocolError
 from ..messages import Row
 from .formats import percent, price, signed, spaced_price
+from .instrument import Instrument, tick_size
 from .sessions import Moment
 from .source import Push
 from .stock import Stock
@@ -47,6 +48,7 @@ class Order:
         filled: shares traded so far.
         amount: what they cost.
         status: "" until it is taken, then 접수, 체결 or 거부.
+        refusal: why it was refused (거부사유), or "".
     """
 
     key: str
@@ -59,6 +61,7 @@ class Order:
     filled: int = 0
     amount: int = 0
     status: str = ""
+    refusal: str = ""
 
     @property
     def buys(self) -> bool:
@@ -171,6 +174,10 @@ class Desk:
         pushes = []
         for order in [order for order in self.open[stock.item] if not order.status]:
             if not order.buys and order.quantity > self._orderable(order.key, stock.item):
+                order.refusal = "매도가능수량이 부족합니다"
+            elif not _is_possible(order.price, stock.instrument):
+                order.refusal = "주문가격이 올바르지 않습니다"
+            if order.refusal:
                 order.status = "거부"
                 self._drop(order)
             else:
@@ -282,7 +289,7 @@ def _execution(order: Order, stock: Stock, moment: Moment, fill: tuple[int, int,
         "915": str(quantity),
         "938": str(order.amount * 15 // 100_000),
         "939": "0" if order.buys else str(order.amount * 15 // 10_000),
-        "919": "매도가능수량이 부족합니다" if order.status == "거부" else "0",
+        "919": order.refusal or "0",
         "920": "",
         "921": "6801005",
         "922": "00",
@@ -326,3 +333,11 @@ def _balance(order: Order, holding: Holding, orderable: int, stock: Stock) -> di
         "959": "0",
         "924": "0",
     }
+
+
+def _is_possible(price: int, instrument: Instrument) -> bool:
+    """Whether a limit is a price of the day: on a tick, and within the day's limits. 0 is at any price."""
+    if instrument.kind == "us":
+        return True
+    on_tick = price % tick_size(price, instrument.kind) == 0
+    return price == 0 or (on_tick and instrument.lower <= price <= instrument.upper)
