@@ -287,7 +287,7 @@ async def test_the_token_is_never_shown(loop: Loop, caplog: pytest.LogCaptureFix
 async def test_a_request_that_is_refused_is_raised_where_it_was_made_and_the_connection_goes_on(
     loop: Loop, net: Net
 ) -> None:
-    exchange = Exchange(rate=500)
+    exchange = Exchange(rate=50)
     async with (
         loop.serve(exchange, ssl_context=net.server) as server,
         loop.connect(server.endpoint, ssl_context=net.client) as client,
