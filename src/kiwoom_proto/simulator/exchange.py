@@ -65,8 +65,8 @@ class Faults:
 class Exchange:
     """A simulated Kiwoom.
 
-    Its market has one day for everybody: while anything domestic that is registered has a session, US types wait for the
-    evening. Serve them from an exchange of their own to see both at once.
+    Its market has one day for everybody: while anything domestic that is registered has a session, US types wait for
+    the evening. Serve them from an exchange of their own to see both at once.
 
     Arguments:
         seed: the same seed gives the same rows.

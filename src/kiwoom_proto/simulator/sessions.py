@@ -5,8 +5,8 @@ between them, after-hours trading 08:30-08:40, 15:40-16:00 and 16:00-18:00), of 
 15:40-20:00) and of the US exchanges (22:30-05:00 KST in summer). The codes of the phases are Kiwoom's (FID 215); the
 moments at which Kiwoom sends them are published for a few of them only, the others are chosen to fit the hours.
 
-Simplified: rows of NXT items keep the hours of KRX, only the phases (0s) tell Nextrade's own; every day of the simulated
-market is a trading day. A span has its beginning and not its end.
+Simplified: rows of NXT items keep the hours of KRX, only the phases (0s) tell Nextrade's own; every day of the
+simulated market is a trading day. A span has its beginning and not its end.
 """
 
 from __future__ import annotations
