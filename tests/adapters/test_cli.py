@@ -137,6 +137,8 @@ def test_ctrl_c_is_exit_code_130_without_a_traceback(url: str, words: list[str])
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
+        # Tests that were started in the background have it ignored, and so would have the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
