@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import anyio
-import anyio.to_thread
 
 try:
     import click

@@ -123,6 +123,8 @@ class Client:
     ) -> Request:
         """Register items for one real-time type and wait until the server has acknowledged it.
 
+        Cancelled while it waits, the request goes on: its reply is then iterated like any other event.
+
         Arguments:
             type: a class of the catalogue, or a type code: "0E".
             items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.

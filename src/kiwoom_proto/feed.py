@@ -80,7 +80,8 @@ class Feed:
                     self._overflow = overflow
                     connection.close()
                     self.collect()
-        self._bytes_seen = connection.bytes_received
+            # Not before: reads that complete no message belong to the one that they begin.
+            self._bytes_seen = connection.bytes_received
         data = connection.data_to_send()
         if data:
             self.outgoing += data

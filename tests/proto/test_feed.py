@@ -341,3 +341,15 @@ def test_stats_tell_what_became_of_the_events() -> None:
     assert len(taken) == waiting
     stats = link.feed.stats()
     assert (stats.delivered, stats.waiting, stats.dropped, stats.conflated) == (waiting, 0, 0, 0)
+
+
+def test_a_large_message_that_comes_in_many_reads_counts_whole() -> None:
+    """Its bytes wait with it, though only the last read completes it."""
+    link = Link(ClientConfig(request_interval=0, buffer_bytes=1_000_000)).login()
+    link.exchange.garbage(b"x" * 600_000)
+    wire = link.peer.data_to_send()
+    for _ in range(2):
+        for at in range(0, len(wire), 65_536):
+            link.receive_data(wire[at : at + 65_536])
+    assert link.feed.stats().waiting == 1
+    assert isinstance(link.feed.end(), BufferOverflow)
