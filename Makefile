@@ -2,15 +2,18 @@
 # On Windows without make, see the README for the same commands.
 
 PYTHON ?= python3
+DURATION ?= 180
 VENV := .venv
+SECONDS := 60
+TARGETS :=
 BIN := $(VENV)/bin
 # Debian's Python comes without what makes environments; root can mend that.
 INSTALL_VENV := test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq -y python3-venv
 
-.PHONY: help demo test lint types unit coverage bench autobahn oldest format clean
+.PHONY: help demo test lint types unit coverage bench autobahn faults soak fuzz oldest format clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/ready  ## a simulated exchange, live, about ten seconds; TYPE=0D for another type
 	@$(BIN)/kiwoom-proto demo $(TYPE)
@@ -37,6 +40,18 @@ bench: $(VENV)/ready  ## how fast it is, on this machine
 autobahn: $(VENV)/ready  ## the WebSocket conformance suite, both roles (needs Python 2.7; skipped without)
 	$(BIN)/python -m tests.autobahn
 
+fuzz:  ## coverage-guided fuzzing, a minute for each target; SECONDS=600 for more, TARGETS=decoder for one
+	@$(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --only-binary atheris --editable . 'atheris>=3' || \
+		{ echo "atheris, the fuzzer, has no wheel for this Python or platform; try: make fuzz PYTHON=python3.12"; exit 1; }
+	@.venv-fuzz/bin/python -m tests.fuzz --seconds $(SECONDS) $(TARGETS)
+
+faults: $(VENV)/ready  ## every fault many times on virtual time: a table of what became of each
+	$(BIN)/python -m tests.faults --tries 20
+
+soak: $(VENV)/ready  ## random faults on real sockets, both loops, three minutes in all; DURATION=600 for longer
+	$(BIN)/python -m tests.faults soak-sockets --duration $(DURATION)
+
 oldest:  ## the tests with the oldest dependencies that are allowed
 	@$(PYTHON) -m venv .venv-oldest
 	@.venv-oldest/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]' -r tests/oldest.txt
@@ -47,7 +62,7 @@ format: $(VENV)/ready  ## put the code in order
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) .venv-oldest .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage dist build
+	rm -rf $(VENV) .venv-oldest .venv-fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage dist build
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,6 +1,12 @@
 """After-hours quotes (0E) with the trio adapter: connect, subscribe, iterate.
 
-KIWOOM_TOKEN=... python examples/quickstart_trio.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
+A connection that is lost is made again by itself, with everything subscribed to. `Gap` says how long rows were missing:
+there a program that keeps state takes a new snapshot.
+
+    KIWOOM_APPKEY=... KIWOOM_SECRETKEY=... \\
+    python examples/quickstart_trio.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
+
+With KIWOOM_TOKEN=..., an access token, in place of the keys it runs for as long as that is good.
 """
 
 from __future__ import annotations
@@ -12,19 +18,30 @@ import sys
 import trio
 
 import kiwoom_trio
-from kiwoom_proto import AfterHoursQuote, Endpoint, KiwoomError
+from kiwoom_proto import AfterHoursQuote, AppKey, Disconnected, Endpoint, Gap, KiwoomError
 
 
-async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
+async def follow(endpoint: Endpoint, token: str | AppKey, items: list[str], count: int | None) -> None:
     async with kiwoom_trio.connect(endpoint, token=token) as client:
         await client.subscribe(AfterHoursQuote, *items)
         seen = 0
         async for event in client:
-            if isinstance(event, AfterHoursQuote):
-                print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
-                seen += 1
-                if seen == count:
-                    break
+            match event:
+                case AfterHoursQuote():
+                    print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+                    seen += 1
+                    if seen == count:
+                        break
+                case Disconnected():
+                    print(event, file=sys.stderr)
+                case Gap():
+                    print(f"quotes of {event.seconds:.1f} s are missing", file=sys.stderr)
+
+
+def access() -> str | AppKey:
+    """What to log in with: the token of the environment, or else the keys to get one with."""
+    token = os.environ.get("KIWOOM_TOKEN")
+    return token or AppKey(os.environ["KIWOOM_APPKEY"], os.environ["KIWOOM_SECRETKEY"])
 
 
 def main() -> None:
@@ -34,7 +51,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, help="end after this many quotes")
     arguments = parser.parse_args()
     try:
-        trio.run(follow, Endpoint(arguments.url), os.environ["KIWOOM_TOKEN"], arguments.item, arguments.count)
+        trio.run(follow, Endpoint(arguments.url), access(), arguments.item, arguments.count)
     except KiwoomError as error:
         sys.exit(str(error))
 

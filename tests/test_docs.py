@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
+import attrs
 import pytest
 
 import kiwoom_asyncio
@@ -54,7 +55,8 @@ def endpoint() -> Iterator[kiwoom_proto.Endpoint]:
 def test_python_blocks_run_and_print(
     block: str, endpoint: kiwoom_proto.Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KIWOOM_TOKEN", "token")
+    for name in ("KIWOOM_TOKEN", "KIWOOM_APPKEY", "KIWOOM_SECRETKEY"):
+        monkeypatch.setenv(name, name.lower())
     monkeypatch.setattr(kiwoom_proto, "PRODUCTION", endpoint)
     printed: list[str] = []
 
@@ -101,10 +103,16 @@ def test_make_targets_named_in_the_documents_exist() -> None:
             assert re.search(rf"^{target}:", makefile, re.M), (path.name, target)
 
 
-def test_the_diagram_is_drawn_from_the_tables_as_they_are() -> None:
+def test_the_diagrams_are_drawn_from_the_tables_as_they_are() -> None:
     diagrams = runpy.run_path(str(ROOT / "docs" / "diagrams.py"))
     text = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
     assert diagrams["updated"](text) == text
+
+
+def test_every_setting_is_explained() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    missing = [field.name for field in attrs.fields(kiwoom_proto.ClientConfig) if f"`{field.name}" not in text]
+    assert not missing
 
 
 def test_the_tables_of_the_types_are_those_of_the_catalogue() -> None:

@@ -23,13 +23,19 @@ from kiwoom_proto.simulator import Exchange
 
 EXAMPLES = {path.stem: path for path in (Path(__file__).parent.parent / "examples").glob("*.py")}
 WITHOUT_ADAPTER = ("asyncio_raw", "blocking_socket", "other_websocket_library", "selectors_loop", "trio_raw")
+SESSION_ALONE = ("blocking_session",)
 WITH_ADAPTER = ("quickstart_asyncio", "quickstart_trio")
+SESSIONS = SESSION_ALONE + WITH_ADAPTER
 
 TOKENS = {"S3CRET-one": "one key", "S3CRET-two": "another key"}
 ITEMS = ("005930", "000660")
 QUOTE = re.compile(r"\d\d:\d\d:\d\d (005930|000660) \d+ \d+")
 
+KEYS = {"KIWOOM_APPKEY": "S3CRET-app", "KIWOOM_SECRETKEY": "S3CRET-secret"}
+NO_TOKEN = {"KIWOOM_TOKEN": ""}
+
 every_example = pytest.mark.parametrize("example", sorted(EXAMPLES))
+every_session = pytest.mark.parametrize("example", SESSIONS)
 
 
 @contextmanager
@@ -70,7 +76,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, list[str], str]:
 
 
 def test_these_are_the_examples() -> None:
-    assert sorted(EXAMPLES) == sorted(WITHOUT_ADAPTER + WITH_ADAPTER)
+    assert sorted(EXAMPLES) == sorted(WITHOUT_ADAPTER + SESSIONS)
 
 
 @every_example
@@ -114,7 +120,8 @@ def test_it_says_why_a_request_was_refused(example: str) -> None:
         items = [f"{number:06}" for number in range(402)]  # too many for two connections, too
         code, _, complaint = finish(start(example, url, *items))
         assert code == 1
-        assert "105118" in complaint
+        # A session does not even ask: it knows what a connection takes.
+        assert ("202 too many" if example in SESSIONS else "105118") in complaint
 
 
 @every_example
@@ -142,7 +149,38 @@ def test_it_explains_itself(example: str) -> None:
     assert f"examples/{example}.py" in docstring
 
 
-@pytest.mark.parametrize("example", WITHOUT_ADAPTER)
+@every_session
+def test_it_goes_on_after_a_loss(example: str) -> None:
+    exchange = Exchange(rate=50)
+    with served(exchange) as (url, portal):
+        process = start(example, url, *ITEMS, "--count", "30")
+        assert process.stdout is not None
+        first = process.stdout.readline().strip()
+        portal.call(exchange.drop)
+        code, lines, complaint = finish(process)
+        assert code == 0
+        assert len(lines) == 29
+        assert all(QUOTE.fullmatch(line) for line in [first, *lines])
+        assert "trying again in" in complaint
+        assert re.search(r"quotes of \d+\.\d s are missing", complaint)
+
+
+@every_session
+def test_it_gets_a_token_with_the_keys(example: str) -> None:
+    with served(Exchange(app_keys={"S3CRET-app": "S3CRET-secret"}, rate=50)) as (url, _):
+        code, lines, complaint = finish(start(example, url, *ITEMS, "--count", "3", **KEYS, **NO_TOKEN))
+        assert (code, len(lines), complaint) == (0, 3, "")
+
+
+@every_session
+def test_it_says_that_the_keys_are_wrong(example: str) -> None:
+    with served(Exchange(app_keys={})) as (url, _):
+        code, lines, complaint = finish(start(example, url, *ITEMS, **KEYS, **NO_TOKEN))
+        assert (code, lines) == (1, [])
+        assert "8001" in complaint
+
+
+@pytest.mark.parametrize("example", WITHOUT_ADAPTER + SESSION_ALONE)
 def test_the_core_is_all_it_needs(example: str) -> None:
     tree = ast.parse(EXAMPLES[example].read_text(encoding="utf-8"))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -15,7 +15,8 @@ except ImportError:
         "kiwoom_asyncio needs anyio: pip install 'kiwoom-proto[asyncio]', or [cli] for the kiwoom-proto command"
     ) from None
 
+from .auth import issue_token, revoke_token
 from .client import Client, connect
 from .server import Server, serve
 
-__all__ = ("Client", "Server", "connect", "serve")
+__all__ = ("Client", "Server", "connect", "issue_token", "revoke_token", "serve")

@@ -1,6 +1,6 @@
 """The `kiwoom-proto` command.
 
-Exit codes: 0 the end that was asked for, 1 the connection was refused or lost, 2 wrong usage, 130 interrupted.
+Exit codes: 0 the end that was asked for, 1 refused or lost for good, 2 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from kiwoom_proto import (
     REALTIME,
     US_MOCK,
     US_PRODUCTION,
+    AppKey,
     ClientConnection,
     Condition,
     Endpoint,
@@ -54,7 +55,7 @@ from kiwoom_proto.simulator import Exchange
 
 from . import connect, serve
 from .demo import run_demo
-from .follow import Follow, complain, follow, follow_condition, show
+from .follow import CONFIG, Follow, Token, complain, follow, follow_condition, show
 from .output import Output
 from .view import label_of, plural, summary_of, view_of
 
@@ -62,6 +63,7 @@ __all__ = ("main",)
 
 PRINTED_WIDTH = 200  # where it is no terminal that sets one
 TOKEN_VARIABLE = "KIWOOM_TOKEN"
+KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 
 if TYPE_CHECKING:
     _EndpointBase = click.ParamType[Endpoint]
@@ -107,7 +109,7 @@ def cli() -> None:
     See what there is:
       kiwoom-proto types
       kiwoom-proto types 0E
-    Follow the real feed, with an access token in KIWOOM_TOKEN:
+    Follow the real feed, with KIWOOM_APPKEY and KIWOOM_SECRETKEY (or a token in KIWOOM_TOKEN) set:
       kiwoom-proto stream 0E 005930 000660
     """
 
@@ -152,7 +154,8 @@ def stream(
     TYPE is a type code such as 0E (upper and lower case differ; see "kiwoom-proto types"). ITEM is a stock code:
     005930 at KRX, 005930_NX at NXT, 005930_AL for both (SOR). Account-wide types have none.
 
-    The access token is read from the environment variable KIWOOM_TOKEN.
+    The keys are read from the environment variables KIWOOM_APPKEY and KIWOOM_SECRETKEY; or an access token from
+    KIWOOM_TOKEN. A connection that is lost is made again and says so on standard error.
 
     \b
     Examples:
@@ -164,7 +167,7 @@ def stream(
     \b
     Exit codes:
       0    --count or --duration was reached
-      1    refused, or the connection was lost
+      1    refused, or lost for good
       2    wrong usage
       130  interrupted with Ctrl-C
     """
@@ -199,12 +202,13 @@ def stream(
 )
 @click.option("--mock", is_flag=True, help="Behave as mock trading (모의투자) does: KRX only.")
 def serve_command(host: str, port: int, seed: int, start: str, rate: float, mock: bool) -> None:
-    """Run a simulated exchange on a port, until interrupted. Any token may log in.
+    """Run a simulated exchange on a port, until interrupted. Any token may log in, and any keys get one.
 
     \b
     Example, in two terminals:
       kiwoom-proto serve
       KIWOOM_TOKEN=any kiwoom-proto stream 0E 005930 --endpoint ws://127.0.0.1:8765/api/dostk/websocket
+    Ctrl-C the first and start it again: the second goes on.
     """
     try:
         start_time = datetime.datetime.strptime(start, "%H:%M").time()
@@ -216,7 +220,7 @@ def serve_command(host: str, port: int, seed: int, start: str, rate: float, mock
         try:
             async with serve(exchange, host=host, port=port) as server:
                 click.echo(f"Simulated exchange at {server.endpoint}")
-                click.echo("Any token may log in. Ctrl-C ends it.")
+                click.echo("Any token may log in, and any keys get one. Ctrl-C ends it.")
                 await anyio.sleep_forever()
         except OSError as error:
             raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
@@ -340,28 +344,28 @@ async def _print_json(following: Follow) -> None:
         await output.write(_json_line(_masked(record)))
 
     try:
-        await following(emit)
+        await following(emit, lambda client: None)
     except KiwoomError:
         output.finish()  # what came before the end is not lost with it
         raise
     output.finish()
 
 
-async def _list_conditions(endpoint: Endpoint, token: str, table: bool, duration: float | None) -> None:
+async def _list_conditions(endpoint: Endpoint, token: Token, table: bool, duration: float | None) -> None:
     found: tuple[Condition, ...] | None = None
     with anyio.move_on_after(duration):
-        async with connect(endpoint, token=token) as client:
+        async with connect(endpoint, token=token, config=CONFIG) as client:
             found = await client.list_conditions()
     if found is None:
         raise KiwoomError(f"no list within --duration {duration:g}")
     _print_rows(table, ("seq", "name"), ({"seq": condition.seq, "name": condition.name} for condition in found))
 
 
-async def _search_condition(endpoint: Endpoint, token: str, seq: str, table: bool, duration: float | None) -> None:
+async def _search_condition(endpoint: Endpoint, token: Token, seq: str, table: bool, duration: float | None) -> None:
     rows: list[Mapping[str, Any]] = []
     finished = False
     with anyio.move_on_after(duration):
-        async with connect(endpoint, token=token) as client:
+        async with connect(endpoint, token=token, config=CONFIG) as client:
             rows = [_masked(row) async for row in client.search_condition_rows(seq)]
             finished = True
     if not finished:
@@ -424,13 +428,18 @@ def _hint_at_case(type: str) -> None:
         complain(f"no type {type!r} in the catalogue{hint}")
 
 
-def _token() -> str:
+def _token() -> Token:
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if not token:
-        raise click.UsageError(f"the environment variable {TOKEN_VARIABLE} holds no access token")
+    appkey, secretkey = (os.environ.get(name, "").strip() for name in KEY_VARIABLES)
     with _usage_errors():
-        check_token(token)
-    return token
+        if token:
+            check_token(token)
+            return token
+        if appkey and secretkey:
+            return AppKey(appkey, secretkey)
+    raise click.UsageError(
+        f"no access: set the environment variables {' and '.join(KEY_VARIABLES)}, or {TOKEN_VARIABLE}, an access token"
+    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import sys
 import anyio
 import click
 
-from kiwoom_proto.conversation import ACCOUNT_AND_MARKET_TYPES
+from kiwoom_proto.requests import ACCOUNT_AND_MARKET_TYPES
 from kiwoom_proto.simulator import Exchange
 
 from .follow import follow, follow_condition, show

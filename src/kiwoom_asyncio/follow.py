@@ -12,39 +12,68 @@ import anyio.to_thread
 from rich.console import Console
 from rich.live import Live
 
-from kiwoom_proto import Endpoint, Event, KiwoomError, Record, SystemNotice, UnknownMessage
-from kiwoom_proto.errors import printable
+from kiwoom_proto import (
+    AppKey,
+    ClientConfig,
+    Disconnected,
+    Endpoint,
+    Event,
+    Gap,
+    KiwoomError,
+    Record,
+    RequestRejected,
+    SystemNotice,
+    UnknownMessage,
+)
+from kiwoom_proto.errors import explain_code, printable
 
 from .client import Client, connect
-from .view import View
+from .view import View, standing_of
 
-__all__ = ("Emit", "Follow", "complain", "follow", "follow_condition", "show")
+__all__ = ("CONFIG", "Emit", "Follow", "Token", "Watch", "complain", "follow", "follow_condition", "show")
 
 FRAMES_PER_SECOND = 8
 CLEAR_TIMEOUT = 2.0
 
+CONFIG = ClientConfig(connect_attempts=1)
+"""Somebody waits for the first login: say at once why it fails."""
+
+Token: TypeAlias = str | AppKey
 Emit: TypeAlias = Callable[[Record], Awaitable[None]]
-Follow: TypeAlias = Callable[[Emit], Coroutine[Any, Any, None]]
+Watch: TypeAlias = Callable[[Client], None]
+Follow: TypeAlias = Callable[[Emit, Watch], Coroutine[Any, Any, None]]
 
 
 async def follow(
     endpoint: Endpoint,
-    token: str,
+    token: Token,
     type: str,
     items: tuple[str, ...],
     emit: Emit,
+    watch: Watch,
     *,
     count: int | None = None,
     duration: float | None = None,
 ) -> None:
     """Emit the rows of one subscription until `count` or `duration` is reached, both counted from the call on.
 
+    Arguments:
+        endpoint: where to connect to.
+        token: the access token, or the keys to get one with.
+        type: type code.
+        items: what to subscribe to.
+        emit: called with each row.
+        watch: called with the client, once it is logged in.
+        count: most rows.
+        duration: seconds.
+
     Raises:
         KiwoomError: it ended for any other reason.
     """
     subscribed = False
     with anyio.move_on_after(duration):
-        async with connect(endpoint, token=token) as client:
+        async with connect(endpoint, token=token, config=CONFIG) as client:
+            watch(client)
             await client.subscribe(type, *items)
             subscribed = True
             rows = 0
@@ -55,19 +84,27 @@ async def follow(
                     if rows == count:
                         return
                 else:
-                    _complain_of(event)
+                    _complain_of(event, client)
     if not subscribed:
         raise KiwoomError(f"no subscription within --duration {duration:g}")
 
 
 async def follow_condition(
-    endpoint: Endpoint, token: str, seq: str, emit: Emit, *, count: int | None = None, duration: float | None = None
+    endpoint: Endpoint,
+    token: Token,
+    seq: str,
+    emit: Emit,
+    watch: Watch,
+    *,
+    count: int | None = None,
+    duration: float | None = None,
 ) -> None:
     """Emit what enters and leaves, until `count` or `duration` is reached."""
     answered = False
     hits = 0
     with anyio.move_on_after(duration):
-        async with connect(endpoint, token=token) as client:
+        async with connect(endpoint, token=token, config=CONFIG) as client:
+            watch(client)
             result = await client.search_condition(seq, realtime=True)
             answered = True
             now = ", ".join(symbol.item for symbol in result.symbols)
@@ -80,7 +117,7 @@ async def follow_condition(
                         if hits == count:
                             return
                     else:
-                        _complain_of(event)
+                        _complain_of(event, client)
             finally:
                 # Left registered, it would be in the way of the next to ask for it.
                 with anyio.move_on_after(CLEAR_TIMEOUT, shield=True):
@@ -108,7 +145,7 @@ async def show(view: View, following: Follow) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(draw)
             try:
-                await following(emit)
+                await following(emit, view.watch)
             finally:
                 tasks.cancel_scope.cancel()
         live.update(view.render(anyio.current_time() - started), refresh=True)
@@ -121,11 +158,18 @@ async def _clear(client: Client, seq: str) -> None:
         pass  # the connection is gone, and with it what there was to clear
 
 
-def _complain_of(event: Event) -> None:
-    if isinstance(event, SystemNotice):
-        complain(f"the server says {event.code}: {event.meaning}")
-    elif isinstance(event, UnknownMessage):
-        complain(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
+def _complain_of(event: Event, client: Client) -> None:
+    match event:
+        case SystemNotice():
+            complain(f"the server says {event.code}: {event.meaning}")
+        case UnknownMessage():
+            complain(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
+        case Disconnected():
+            complain(str(event))
+        case Gap():
+            complain(f"connected again after {event.seconds:.1f} s without data; {standing_of(client)}")
+        case RequestRejected():
+            complain(f"{event.request} refused with code {explain_code(event.code)}")
 
 
 def complain(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import ssl
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -44,7 +45,7 @@ async def serve(
         background_tasks() as tasks,
     ):
         server._set_port(listener.extra(anyio.abc.SocketAttribute.local_port))
-        exchange.run_on(anyio.current_time, server._pump)
+        exchange.run_on(anyio.current_time, server._pump, wall_time=time.time())
         tasks.start_soon(server._watch_clock)
         tasks.start_soon(listener.serve, server._handle)
         yield server
@@ -103,6 +104,9 @@ class Server:
             except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):
                 await anyio.aclose_forcefully(stream)
                 return
+            except BaseException:  # the server goes down; nobody else closes it
+                await anyio.aclose_forcefully(stream)
+                raise
         link = _Link(self.exchange.connect())
         self._links.add(link)
         self._pump()

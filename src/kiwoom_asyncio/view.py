@@ -13,10 +13,23 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kiwoom_proto import REALTIME, Direction, FieldError, OrderBook, Record, Trade, UsOrderBook, UsTrade
+from kiwoom_proto import (
+    REALTIME,
+    Direction,
+    FieldError,
+    OrderBook,
+    Record,
+    SessionState,
+    SubscriptionState,
+    Trade,
+    UsOrderBook,
+    UsTrade,
+)
 from kiwoom_proto.realtime.codes import Code
 from kiwoom_proto.realtime.levels import Level
 from kiwoom_proto.record import ACCOUNT_NUMBER_FID
+
+from .client import Client
 
 __all__ = ("EventView", "LadderView", "TableView", "TapeView", "View", "label_of", "plural", "summary_of", "view_of")
 
@@ -24,6 +37,7 @@ MOST_COLUMNS = 8
 ITEM_WIDTH, COLUMN_WIDTH = 24, 11  # about what the first column and any other take
 MOST_ROWS = 40
 MOST_LADDERS = 3
+MOST_NAMED = 3
 FRAME_HEIGHT = 9  # title, counts, headings, legend, blank lines
 LADDER_WIDTH, TAPE_WIDTH, WIDE_TAPE_WIDTH = 56, 84, 108
 SIGNED_KINDS = ("change", "signed quantity", "signed amount", "trade quantity")
@@ -61,6 +75,11 @@ class View:
         self._console = Console()
         self._newest: dict[str, Record] = {}
         self._counts: dict[str, int] = {}
+        self._client: Client | None = None
+
+    def watch(self, client: Client) -> None:
+        """Show how far the subscriptions of this client have come."""
+        self._client = client
 
     def add(self, record: Record) -> None:
         """Show a row."""
@@ -89,6 +108,8 @@ class View:
             (f" · {self._source}", "dim"),
         )
         status = Text(f"{plural(self.rows, 'row')} · {rate:.1f} a second · {seconds:.0f} s", style="dim")
+        if self._client is not None:
+            status.append(f" · {standing_of(self._client)}")
         body = self._body() if self._newest else Text("waiting for rows …", style="dim")
         return Group(title, status, Text(), body)
 
@@ -245,6 +266,19 @@ def label_of(type_code: str) -> str:
 def summary_of(cls: type[Record]) -> str:
     """What a type is, in English, from the first line of its class's docstring."""
     return (cls.__doc__ or "").partition("\n")[0].rpartition(" (")[0] + "."
+
+
+def standing_of(client: Client) -> str:
+    """How far a client's subscriptions have come: "2 receiving, 1 confirmed (0E 000660)"."""
+    items_of: dict[SubscriptionState, list[str]] = {}
+    for subscription in client.subscriptions:
+        items_of.setdefault(subscription.state, []).append(f"{subscription.type} {subscription.item}".rstrip())
+    parts = [] if client.state is SessionState.READY else [client.state.value]
+    for state in (state for state in SubscriptionState if state in items_of):
+        items = items_of[state]
+        named = state is not SubscriptionState.RECEIVING and len(items) <= MOST_NAMED
+        parts.append(f"{len(items)} {state.value}" + (f" ({', '.join(items)})" if named else ""))
+    return ", ".join(parts)
 
 
 def plural(number: int, noun: str) -> str:

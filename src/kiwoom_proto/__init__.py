@@ -4,6 +4,10 @@ Nothing here opens a socket, starts a task, sleeps or reads a clock: see `kiwoom
 connections that do.
 """
 
+# What lasts: a session, which makes connections as long as it is wanted.
+from .session import LinkNeeded, Need, Session, SessionState, TokenNeeded
+from .subscriptions import Subscription, SubscriptionState
+
 # Connections: bytes (or messages) in and out, and one deadline.
 from .connection import ClientConnection, MessageConnection
 from .conversation import ConnectionState
@@ -16,6 +20,7 @@ from .server import (
 )
 
 # What they are told.
+from .auth import AppKey, Token, TokenCall
 from .config import ClientConfig, ServerConfig
 from .endpoint import MOCK, PRODUCTION, US_MOCK, US_PRODUCTION, Endpoint
 from .headers import RequestHeader, ResponseHeader
@@ -29,15 +34,20 @@ from .events import (
     Closed,
     ConditionList,
     ConditionResult,
+    Connecting,
+    Disconnected,
     Event,
+    Gap,
     LoggedIn,
     LoginRejected,
     Opened,
     RequestAccepted,
     RequestRejected,
+    Stale,
     SystemNotice,
     UnknownMessage,
 )
+from .feed import Stats
 
 # Real-time rows.
 from .decoder import MessageDecoder
@@ -99,14 +109,26 @@ from .errors import (
     KiwoomError,
     LocalProtocolError,
     LoginRefused,
+    QuotaExceeded,
     RemoteProtocolError,
     RequestRefused,
     ReturnCode,
+    TakenOver,
+    TokenError,
+    TokenRefused,
     TransportError,
     explain_code,
 )
 
 __all__ = (
+    # what lasts
+    "LinkNeeded",
+    "Need",
+    "Session",
+    "SessionState",
+    "Subscription",
+    "SubscriptionState",
+    "TokenNeeded",
     # connections
     "ClientConnection",
     "ClientOpened",
@@ -117,6 +139,7 @@ __all__ = (
     "ServerConnection",
     "ServerRequest",
     # what they are told
+    "AppKey",
     "ClientConfig",
     "ConditionRequest",
     "Element",
@@ -133,6 +156,8 @@ __all__ = (
     "Row",
     "ServerConfig",
     "Symbol",
+    "Token",
+    "TokenCall",
     "US_MOCK",
     "US_PRODUCTION",
     "UsItem",
@@ -142,13 +167,18 @@ __all__ = (
     "Condition",
     "ConditionList",
     "ConditionResult",
+    "Connecting",
+    "Disconnected",
     "ConditionRow",
     "Event",
+    "Gap",
     "LoggedIn",
     "LoginRejected",
     "Opened",
     "RequestAccepted",
     "RequestRejected",
+    "Stale",
+    "Stats",
     "SystemNotice",
     "UnknownMessage",
     "UsConditionRow",
@@ -209,10 +239,14 @@ __all__ = (
     "KiwoomError",
     "LocalProtocolError",
     "LoginRefused",
+    "QuotaExceeded",
     "RETURN_CODES",
     "RemoteProtocolError",
     "RequestRefused",
     "ReturnCode",
+    "TakenOver",
+    "TokenError",
+    "TokenRefused",
     "TransportError",
     "explain_code",
 )

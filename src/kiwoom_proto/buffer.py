@@ -66,6 +66,19 @@ class EventBuffer:
     def __len__(self) -> int:
         return len(self._kept) + len(self._events)
 
+    @property
+    def size_in_bytes(self) -> int:
+        """Bytes of the messages that the events came in which wait."""
+        return round(self._bytes)
+
+    def oldest_received_at(self) -> int:
+        """When the oldest row that waits was received; 0: none waits, or it is not known."""
+        for events in (self._kept, self._events):
+            for event in events:
+                if isinstance(event, Record):
+                    return event.received_at
+        return 0
+
     def put(self, events: Sequence[Event], size: int = 0) -> None:
         """Add events.
 

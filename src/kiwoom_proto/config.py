@@ -5,15 +5,16 @@ Times are seconds, sizes bytes, counts plain numbers. Both classes are frozen: s
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import attrs
 
 from .errors import LocalProtocolError
 
-__all__ = ("ClientConfig", "ServerConfig", "Overflow")
+__all__ = ("ClientConfig", "Overflow", "ServerConfig", "Takeover")
 
 Overflow = Literal["raise", "drop_oldest", "conflate"]
+Takeover = Literal["stop", "wait", "reconnect"]
 
 
 def _positive(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
@@ -35,15 +36,31 @@ def _not_negative(instance: object, attribute: attrs.Attribute[Any], value: floa
         )
 
 
-def _known_policy(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    policies = Overflow.__args__  # type: ignore[attr-defined]  # typing gives Literal no typed accessor
-    if value not in policies:
-        raise LocalProtocolError(f"ClientConfig.overflow: must be one of {', '.join(policies)}, not {value!r}")
+def _flag(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, bool):
+        raise LocalProtocolError(f"{type(instance).__name__}.{attribute.name}: must be True or False, not {value!r}")
+
+
+def _one_of(policies: Any) -> Any:
+    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value not in get_args(policies):
+            names = ", ".join(get_args(policies))
+            raise LocalProtocolError(
+                f"{type(instance).__name__}.{attribute.name}: must be one of {names}, not {value!r}"
+            )
+
+    return check
+
+
+def _not_below_backoff_min(instance: ClientConfig, attribute: attrs.Attribute[Any], value: float) -> None:
+    _positive(instance, attribute, value)
+    if value < instance.backoff_min:
+        raise LocalProtocolError(f"ClientConfig.backoff_max: must not be below backoff_min, {instance.backoff_min:g}")
 
 
 @attrs.frozen(kw_only=True)
 class ClientConfig:
-    """Configuration of one client connection.
+    """Configuration of one client connection, and of a session, which makes as many as it takes.
 
     Attributes:
         open_timeout: seconds for the TCP connection, TLS and the opening handshake together.
@@ -57,11 +74,25 @@ class ClientConfig:
         request_interval: least seconds between two requests. The server takes about 5 a second and refuses the
             rest with 105110; 0.35 was measured to work.
         items_per_request: most items in one REG or REMOVE; `subscribe` splits longer lists.
+        item_limit: most items a session wants at once (종목). The server takes 200 a connection: a stock counts once
+            for each venue it is wanted at, types and account-wide registrations count nothing.
         buffer_size: most events that wait for a slow consumer (adapters).
         buffer_bytes: most bytes received that may wait with them.
         overflow: what happens when either is reached: "raise" ends the connection with `BufferOverflow`,
             "drop_oldest" forgets the oldest market-data row, "conflate" keeps only the newest row of each type
             and item. Order, balance and condition rows, replies and notices are never dropped.
+        token_timeout: seconds for getting an access token (sessions).
+        reconnect: whether a session makes a connection that was lost again.
+        connect_attempts: how many attempts in a row a session's first login may take. After it the session does not
+            give up: somebody is there to see the first fail, and nobody at four in the morning.
+        backoff_min: a lost connection is made again after a random time: at most so many seconds at first,
+            twice as many after each failure ("full jitter").
+        backoff_max: never more than so many. A connection that held for so long counts as stable: the next loss
+            begins at `backoff_min` again.
+        takeover: what to do when the same app key logs in elsewhere (R10001): "stop" ends the session with `TakenOver`,
+            "wait" tries again after `takeover_wait`, "reconnect" at once, as after any other loss.
+        takeover_wait: seconds.
+        takeover_limit: how many takeovers in a row "wait" and "reconnect" put up with before they stop.
     """
 
     open_timeout: float = attrs.field(default=10.0, validator=_positive)
@@ -72,9 +103,18 @@ class ClientConfig:
     max_message_size: int = attrs.field(default=4 * 1024 * 1024, validator=_count)
     request_interval: float = attrs.field(default=0.35, validator=_not_negative)
     items_per_request: int = attrs.field(default=100, validator=_count)
+    item_limit: int = attrs.field(default=200, validator=_count)
     buffer_size: int = attrs.field(default=65_536, validator=_count)
     buffer_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_count)
-    overflow: Overflow = attrs.field(default="raise", validator=_known_policy)
+    overflow: Overflow = attrs.field(default="raise", validator=_one_of(Overflow))
+    token_timeout: float = attrs.field(default=10.0, validator=_positive)
+    reconnect: bool = attrs.field(default=True, validator=_flag)
+    connect_attempts: int = attrs.field(default=3, validator=_count)
+    backoff_min: float = attrs.field(default=1.0, validator=_positive)
+    backoff_max: float = attrs.field(default=60.0, validator=_not_below_backoff_min)
+    takeover: Takeover = attrs.field(default="stop", validator=_one_of(Takeover))
+    takeover_wait: float = attrs.field(default=300.0, validator=_positive)
+    takeover_limit: int = attrs.field(default=3, validator=_count)
 
 
 @attrs.frozen(kw_only=True)

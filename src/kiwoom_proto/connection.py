@@ -24,6 +24,7 @@ from .config import ClientConfig
 from .conversation import CLOSED, CLOSING, CONNECTING, ConnectionState, Conversation
 from .endpoint import Endpoint
 from .errors import LocalProtocolError, RemoteProtocolError, TransportError
+from .events import Numbering
 from .headers import RequestHeader, ResponseHeader
 from .websocket import WebSocketClient
 
@@ -38,6 +39,7 @@ class ClientConnection(Conversation):
         config: deadlines and limits.
         clock: gives seconds, never going back; read once per entry.
         random_bytes: source of the WebSocket's key and masks; None: the system's.
+        numbering: what its events get their numbers from, where it is one of a session's.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class ClientConnection(Conversation):
         *,
         clock: Callable[[], float],
         random_bytes: Callable[[int], bytes] | None = None,
+        numbering: Numbering | None = None,
     ) -> None:
-        super().__init__(endpoint, config, clock=clock)
+        super().__init__(endpoint, config, clock=clock, numbering=numbering)
         self.bytes_received = 0
         """Bytes received from the network so far."""
         self._websocket = WebSocketClient(
@@ -155,10 +158,18 @@ class MessageConnection(Conversation):
         endpoint: where the other library connects to.
         config: deadlines and limits; `max_message_size` is the other library's business.
         clock: gives seconds, never going back; read once per entry.
+        numbering: what its events get their numbers from, where it is one of a session's.
     """
 
-    def __init__(self, endpoint: Endpoint, config: ClientConfig | None = None, *, clock: Callable[[], float]) -> None:
-        super().__init__(endpoint, config, clock=clock)
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        config: ClientConfig | None = None,
+        *,
+        clock: Callable[[], float],
+        numbering: Numbering | None = None,
+    ) -> None:
+        super().__init__(endpoint, config, clock=clock, numbering=numbering)
         self._outbox: list[bytes] = []
         self.close_code: int | None = None
         """The code to close the WebSocket with, once `state` is CLOSING."""

@@ -28,9 +28,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterable
-from typing import assert_never
-
-from msgspec import UNSET, structs
+from typing import TypeAlias, assert_never
 
 from .conditions import read_conditions, read_rows, read_symbols
 from .config import ClientConfig
@@ -52,6 +50,7 @@ from .events import (
     Event,
     LoggedIn,
     LoginRejected,
+    Numbering,
     Opened,
     RequestAccepted,
     RequestRejected,
@@ -59,30 +58,22 @@ from .events import (
     UnknownMessage,
 )
 from .headers import RequestHeader, ResponseHeader
-from .messages import (
-    ConditionRequest,
-    Element,
-    Login,
-    Ping,
-    Reg,
-    Remove,
-    Reply,
-    UsItem,
-    check,
-    check_condition,
-    check_token,
-    encode,
-)
-from .realtime import type_code_of
+from .messages import ConditionRequest, Login, Ping, Reg, Remove, Reply, check_token, encode
 from .record import Record
-from .requests import Request, RequestQueue
+from .requests import (
+    Request,
+    RequestQueue,
+    checked,
+    condition_clear,
+    condition_list,
+    condition_search,
+    registration,
+    removal,
+)
 from .symbol import Symbol
 from .websocket import check_close
 
 __all__ = ("ConnectionState", "Conversation")
-
-ACCOUNT_AND_MARKET_TYPES = frozenset({"00", "04", "0s", "1h", "F4", "F5"})
-"""Types that may be registered without an item."""
 
 
 class ConnectionState(enum.Enum):
@@ -126,7 +117,20 @@ PHASE = {CONNECTING: "open", LOGGING_IN: "login", READY: "idle", CLOSING: "close
 LEGAL = {"LOGIN": {LOGGING_IN}} | {trnm: {READY, CLOSING} for trnm in sorted(REPLIES - {"LOGIN"})}
 """In which states a reply is expected."""
 
+TOO_FAST = "105110"
 ALREADY_REGISTERED = "900003"
+
+Reported: TypeAlias = (
+    Opened
+    | LoggedIn
+    | LoginRejected
+    | RequestAccepted
+    | RequestRejected
+    | ConditionList
+    | ConditionResult
+    | UnknownMessage
+    | Closed
+)
 
 _REASON = re.compile(r"CODE\s*=\s*(\w+)")
 
@@ -138,15 +142,19 @@ class Conversation:
         endpoint: where it connects to; items it does not serve are refused here.
         config: deadlines and limits.
         clock: gives seconds, never going back; read once per entry.
+        numbering: what its events get their numbers from; its own unless given.
     """
 
-    def __init__(self, endpoint: Endpoint, config: ClientConfig | None = None, *, clock: Callable[[], float]) -> None:
-        if not isinstance(endpoint, Endpoint):
-            raise LocalProtocolError(f"endpoint: must be an Endpoint, such as PRODUCTION, not {_kind_of(endpoint)}")
-        if config is not None and not isinstance(config, ClientConfig):
-            raise LocalProtocolError(f"config: must be a ClientConfig, not {_kind_of(config)}")
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        config: ClientConfig | None = None,
+        *,
+        clock: Callable[[], float],
+        numbering: Numbering | None = None,
+    ) -> None:
         self.endpoint = endpoint
-        self.config = ClientConfig() if config is None else config
+        self.config = checked_config(endpoint, config)
         self.header: ResponseHeader | None = None
         """The documented header elements of the server's answer, once the WebSocket is open."""
         self._clock = clock
@@ -155,10 +163,13 @@ class Conversation:
         self._connect_called = False
         self._deadline: float | None = None
         self._requests = RequestQueue(self.config.request_interval, self.config.ack_timeout)
-        decoder = MessageDecoder()
+        self._numbering = Numbering() if numbering is None else numbering
+        decoder = MessageDecoder(numbering=self._numbering)
         self._decode_rows = decoder.decode_rows
         self._decode = decoder.decode
         self._events: list[Event] = []
+        self.rows_only = True
+        """Whether `events` will return rows and nothing else."""
         self._error: KiwoomError | None = None
         self._close_asked = False
         self._conditions_listed = False
@@ -208,15 +219,11 @@ class Conversation:
         Raises:
             LocalProtocolError: names what is wrong; nothing is sent.
         """
-        elements = self._elements(type, items)
-        first = "0" if replace else "1"
-        return self._add(
-            tuple(Reg(group, first if index == 0 else "1", (element,)) for index, element in enumerate(elements))
-        )
+        return self._add(registration(self.endpoint, self.config.items_per_request, type, items, group, replace))
 
     def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
         """Remove registrations (REMOVE). Arguments and errors as for `subscribe`."""
-        return self._add(tuple(Remove(group, (element,)) for element in self._elements(type, items)))
+        return self._add(removal(self.endpoint, self.config.items_per_request, type, items, group))
 
     def request(self, message: Reg | Remove) -> Request:
         """Send a REG or REMOVE of your own making, with as many `data` elements as you like.
@@ -224,12 +231,12 @@ class Conversation:
         Raises:
             LocalProtocolError: names what is wrong; nothing is sent.
         """
-        return self._add((message,))
+        return self._add((checked(self.endpoint, message),))
 
     def list_conditions(self) -> Request:
         """Ask for the saved conditions (조건검색 목록조회, CNSRLST). `ConditionList` answers it."""
         self._conditions_listed = True
-        return self._add((ConditionRequest(self._condition_trnm("LST")),))
+        return self._add((condition_list(self.endpoint),))
 
     def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> Request:
         """Ask which stocks meet a condition (조건검색 요청, CNSRREQ). `ConditionResult` answers it.
@@ -245,21 +252,11 @@ class Conversation:
         Raises:
             LocalProtocolError: names what is wrong; nothing is sent.
         """
-        check_condition(seq, next_key)
-        if realtime and next_key:
-            raise LocalProtocolError("next_key: a live search has no pages")
-        search = ConditionRequest(
-            self._condition_trnm("REQ"),
-            seq=seq.strip(),
-            search_type="1" if realtime else "0",
-            stex_tp=UNSET if self.endpoint.us else "K",
-            cont_yn=UNSET if realtime else "Y" if next_key else "N",
-            next_key=UNSET if realtime else next_key,
-        )
+        search = condition_search(self.endpoint, seq, realtime, next_key)
         if self._conditions_listed:
             return self._add((search,))
         self._conditions_listed = True
-        return self._add((ConditionRequest(self._condition_trnm("LST")), search))
+        return self._add((condition_list(self.endpoint), search))
 
     def clear_condition(self, seq: str) -> Request:
         """End a live search (조건검색 실시간 해제, CNSRCLR).
@@ -267,8 +264,7 @@ class Conversation:
         Raises:
             LocalProtocolError: the number cannot be one; nothing is sent.
         """
-        check_condition(seq, "")
-        return self._add((ConditionRequest(self._condition_trnm("CLR"), seq=seq.strip()),))
+        return self._add((condition_clear(self.endpoint, seq),))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close. Rows that arrive until the server has answered are still reported.
@@ -312,6 +308,7 @@ class Conversation:
     def events(self) -> list[Event]:
         """Return what happened since the last call, in order, and forget it."""
         events, self._events = self._events, []
+        self.rows_only = True
         return events
 
     def __repr__(self) -> str:
@@ -319,46 +316,14 @@ class Conversation:
 
     # Requests.
 
-    def _elements(self, type: str | type[Record], items: tuple[str | Symbol, ...]) -> list[Element]:
-        code = type if isinstance(type, str) else _type_code(type)
-        texts = []
-        for item in items:
-            if not isinstance(item, str | Symbol):
-                raise LocalProtocolError(
-                    f"items: must be texts or Symbols, not {item.__class__.__name__}; pass a list as *items"
-                )
-            texts.append(str(item))
-        if not texts:
-            if code not in ACCOUNT_AND_MARKET_TYPES:
-                raise LocalProtocolError(f"items: type {code} needs at least one")
-            texts = [""]
-        size = self.config.items_per_request
-        return [Element(tuple(texts[at : at + size]), (code,)) for at in range(0, len(texts), size)]
-
-    def _condition_trnm(self, what: str) -> str:
-        return f"GCNSR{what}" if self.endpoint.us else f"CNSR{what}"
-
     def _add(self, messages: tuple[Reg | Remove | ConditionRequest, ...]) -> Request:
         if self._state in (CLOSING, CLOSED):
             raise LocalProtocolError(f"the connection is {self._state.value}")
-        request = Request(tuple(self._checked(message) for message in messages))
+        request = Request(messages)
         self._requests.add(request)
         if self._state is READY:
             self._send_requests(self._clock())
         return request
-
-    def _checked(self, message: Reg | Remove | ConditionRequest) -> Reg | Remove | ConditionRequest:
-        """Refuse a message that may not be sent; return it as this endpoint wants it written."""
-        if isinstance(message, ConditionRequest):
-            return message
-        check(message)
-        for element in message.data:
-            for item in element.item:
-                self.endpoint.check_item(str(item))
-        # A copy, because what was given as lists could change before it is sent.
-        item_of = _us_item if self.endpoint.us else str
-        data = tuple(Element(tuple(map(item_of, element.item)), tuple(element.type)) for element in message.data)
-        return structs.replace(message, data=data)
 
     def _send_requests(self, now: float) -> None:
         if self._state is READY:
@@ -370,6 +335,10 @@ class Conversation:
         raise NotImplementedError
 
     # Messages.
+
+    def _report(self, event: Reported) -> None:
+        self.rows_only = False
+        self._events.append(self._numbering.stamp(event))
 
     def _take(self, payloads: Iterable[bytes], received_at: int, now: float) -> None:
         """Take whole messages. The hot path is the two lines at the top."""
@@ -386,16 +355,18 @@ class Conversation:
     def _take_message(self, message: Message, payload: bytes, received_at: int, now: float) -> None:
         match message:
             case Record() | UnknownMessage():
+                self.rows_only = False
                 self._events.append(message)
             case Ping():
                 if self._state in (LOGGING_IN, READY):
                     self._send(message.payload)  # the very bytes: some clients were cut off for re-serialising them
             case SystemNotice():
                 self._system = message
+                self.rows_only = False
                 self._events.append(message)
             case Reply():
                 if self._state not in LEGAL.get(message.trnm, ()):
-                    self._events.append(_unexpected(message, payload))
+                    self._report(_unexpected(message, payload))
                 elif message.trnm == "LOGIN":
                     self._take_login(message, now)
                 else:
@@ -407,44 +378,45 @@ class Conversation:
         if reply.ok:
             self._move(Trigger.LOGGED_IN)
             self._start_phase(now)
-            self._events.append(LoggedIn(reply.members))
+            self._report(LoggedIn(reply.members))
             return
         found = _REASON.search(reply.message)
         reason = found[1] if found else None
-        self._events.append(LoginRejected(reply.code, reply.message, reason))
+        self._report(LoginRejected(reply.code, reply.message, reason))
         self._error = LoginRefused(reply.code, reply.message, reason)
         self._start_closing(1000, "", now)
 
     def _take_reply(self, reply: Reply, payload: bytes, received_at: int, now: float) -> None:
+        if reply.code == TOO_FAST and self._requests.repeat(reply.trnm, now):
+            return
         request = self._requests.reply(reply.trnm, reply.ok)
         if request is None:
             if reply.trnm not in ("REG", "REMOVE"):
-                self._events.append(_unexpected(reply, payload))
+                self._report(_unexpected(reply, payload))
             elif self._state is READY:
                 self._fail(RemoteProtocolError(f"a {reply.trnm} reply that nobody had asked for"), 1002, now)
         elif not reply.ok:
             self._take_refusal(request, reply)
         elif self._requests.is_finished(request):
             if request.trnm.endswith("CNSRLST"):
-                self._events.append(ConditionList(request, read_conditions(reply.members.get("data"))))
+                self._report(ConditionList(request, read_conditions(reply.members.get("data"))))
             elif request.trnm.endswith("CNSRREQ"):
-                self._events.append(_condition_result(request, reply, received_at))
-            self._events.append(RequestAccepted(request))
+                self._report(_condition_result(request, reply, received_at))
+            self._report(RequestAccepted(request))
 
     def _take_refusal(self, request: Request, reply: Reply) -> None:
         if reply.code == ALREADY_REGISTERED and request.trnm.endswith("CNSRREQ") and not request.asked_again:
             # It outlives a reconnect for a while, and the refusal does not even say which: clear it, then ask again.
             request.asked_again = True
-            clear = ConditionRequest(self._condition_trnm("CLR"), seq=request.seq)
-            self._requests.add_first(request, clear, request.messages[-1])
+            self._requests.add_first(request, condition_clear(self.endpoint, request.seq), request.messages[-1])
             return
         if reply.trnm.endswith("CNSRLST"):
             # Searches that wait were planned without a list of their own; the first of them needs one now.
-            waiting = self._requests.next_waiting(self._condition_trnm("REQ"))
+            waiting = self._requests.next_waiting(f"{reply.trnm.removesuffix('LST')}REQ")
             self._conditions_listed = waiting is not None
             if waiting is not None:
-                self._requests.add_first(waiting, ConditionRequest(self._condition_trnm("LST")))
-        self._events.append(RequestRejected(request, reply.code, reply.message))
+                self._requests.add_first(waiting, condition_list(self.endpoint))
+        self._report(RequestRejected(request, reply.code, reply.message))
 
     # The lifecycle.
 
@@ -462,7 +434,7 @@ class Conversation:
         self._move(Trigger.OPENED)
         self._start_phase(now)
         self.header = header
-        self._events.append(Opened(header))
+        self._report(Opened(header))
         self._send(encode(Login(self._token)))
         self._token = None  # not needed again, so not kept
 
@@ -490,16 +462,20 @@ class Conversation:
         self._move(Trigger.ENDED)
         self._deadline = None
         self._token = None
-        self._events.append(Closed(1006 if code is None else code, reason, self._error, sent_code, self._system))
+        self._report(Closed(1006 if code is None else code, reason, self._error, sent_code, self._system))
 
 
-def _type_code(cls: object) -> str:
-    try:
-        if isinstance(cls, type) and issubclass(cls, Record):
-            return type_code_of(cls)
-    except TypeError as error:
-        raise LocalProtocolError(f"type: {error}") from None
-    raise LocalProtocolError(f"type: must be a type code or a class of the catalogue, not {cls!r}")
+def checked_config(endpoint: object, config: object) -> ClientConfig:
+    """Return the configuration to use.
+
+    Raises:
+        LocalProtocolError: endpoint or config is not what it should be.
+    """
+    if not isinstance(endpoint, Endpoint):
+        raise LocalProtocolError(f"endpoint: must be an Endpoint, such as PRODUCTION, not {_kind_of(endpoint)}")
+    if config is not None and not isinstance(config, ClientConfig):
+        raise LocalProtocolError(f"config: must be a ClientConfig, not {_kind_of(config)}")
+    return ClientConfig() if config is None else config
 
 
 def _kind_of(value: object) -> str:
@@ -508,13 +484,6 @@ def _kind_of(value: object) -> str:
 
 def _unexpected(reply: Reply, payload: bytes) -> UnknownMessage:
     return UnknownMessage(payload, f"{reply.trnm} reply with code {explain_code(reply.code)} when none was expected")
-
-
-def _us_item(item: str | UsItem) -> str | UsItem:
-    if isinstance(item, UsItem) or not item:
-        return item
-    symbol = Symbol.parse(item)
-    return UsItem(symbol.code, symbol.venue.value)
 
 
 def _condition_result(request: Request, reply: Reply, received_at: int) -> ConditionResult:

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from .events import SystemNotice, UnknownMessage
+from .events import Numbering, SystemNotice, UnknownMessage
 from .messages import Ping, Reply
 from .realtime import REALTIME
 from .record import Record
@@ -63,10 +63,12 @@ class MessageDecoder:
 
     Arguments:
         types: type code -> class; the whole catalogue unless said otherwise. Other types give plain `Record`s.
+        numbering: what rows get their numbers from; its own unless given.
     """
 
-    def __init__(self, types: Mapping[str, type[Record]] = REALTIME) -> None:
+    def __init__(self, types: Mapping[str, type[Record]] = REALTIME, numbering: Numbering | None = None) -> None:
         self._class_of = dict(types).get
+        self._numbering = Numbering(0) if numbering is None else numbering
         self._real = msgspec.json.Decoder(_Real).decode
 
     def decode(self, payload: bytes | str, received_at: int = 0) -> list[Message]:
@@ -79,7 +81,9 @@ class MessageDecoder:
         if isinstance(payload, str):
             payload = payload.encode(errors="surrogatepass")
         records: list[Message] | None = self.decode_rows(payload, received_at)  # type: ignore[assignment]  # list is invariant
-        return self._decode_other(payload, received_at) if records is None else records
+        if records is not None:
+            return records
+        return [self._numbered(message) for message in self._decode_other(payload, received_at)]
 
     def decode_rows(self, payload: bytes, received_at: int) -> list[Record] | None:
         """Return the records of a well-formed REAL message; None for everything else."""
@@ -89,11 +93,15 @@ class MessageDecoder:
             return None
         if real.trnm != "REAL":
             return None
-        class_of = self._class_of
-        return [
-            class_of(row.type, Record)(row.type, row.item, row.name, received_at, row.values, row.stexTp)
-            for row in real.data
-        ]
+        numbering = self._numbering
+        epoch, sequence = numbering.epoch, numbering.sequence
+        records: list[Record] = []
+        for row in real.data:  # no comprehension: most messages have one row, and it would cost a call
+            sequence += 1
+            cls = self._class_of(row.type, Record)
+            records.append(cls(row.type, row.item, row.name, received_at, row.values, row.stexTp, epoch, sequence))
+        numbering.sequence = sequence
+        return records
 
     def _decode_other(self, payload: bytes, received_at: int) -> list[Message]:
         rows: list[bytes] | None = None
@@ -144,10 +152,15 @@ class MessageDecoder:
                 bad += 1
                 if bad > MAX_BAD_ROWS:
                     continue
-            result.append(decoded)
+            result.append(self._numbered(decoded))  # here, to keep the order of its rows
         if bad > MAX_BAD_ROWS:
             result.append(UnknownMessage(payload, f"REAL: {bad} bad rows, {MAX_BAD_ROWS} reported one by one"))
         return result
+
+    def _numbered(self, message: Message) -> Message:
+        if isinstance(message, SystemNotice | UnknownMessage) and not message.sequence:
+            return self._numbering.stamp(message)
+        return message
 
     def _decode_row(
         self, raw: bytes, index: int, envelope: dict[str, Any], received_at: int
@@ -167,6 +180,7 @@ class MessageDecoder:
         for key in ("type", "item"):
             if key not in texts:
                 return UnknownMessage(raw, f"REAL: data[{index}] has no {key}")
+        self._numbering.sequence += 1
         return self._class_of(texts["type"], Record)(
             texts["type"],
             texts["item"],
@@ -174,6 +188,8 @@ class MessageDecoder:
             received_at,
             values,
             texts.get("stexTp", ""),
+            self._numbering.epoch,
+            self._numbering.sequence,
             # The message's own members are shared between its rows: copied, they would multiply.
             (ChainMap(own, envelope) if own and envelope else own or envelope) or None,
         )

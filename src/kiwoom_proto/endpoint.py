@@ -1,7 +1,7 @@
-"""Where to connect.
+"""Where to connect, and where to ask for a token to log in with.
 
 Source: official page 0E ("운영 도메인", "모의투자 도메인 … KRX만 지원가능", "URL"). The US market has a socket of
-its own.
+its own. Tokens: official pages au10001 and au10002 ("/oauth2/token", "/oauth2/revoke", on the port of HTTPS).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from .symbol import US_VENUES, Symbol, Venue
 
 __all__ = ("Endpoint", "PRODUCTION", "MOCK", "US_PRODUCTION", "US_MOCK")
 
-MOCK_HOST = "mockapi.kiwoom.com"
+KIWOOM = ".kiwoom.com"
+MOCK_HOST = f"mockapi{KIWOOM}"
+WEBSOCKET_PORT = 10000
 _DEFAULT_PORT = {"ws": 80, "wss": 443}
 
 
@@ -75,6 +77,25 @@ class Endpoint:
         return parts.port or _DEFAULT_PORT[parts.scheme]
 
     @property
+    def token_url(self) -> str:
+        """Where tokens are issued: "https://api.kiwoom.com/oauth2/token"."""
+        return self._rest_url("/oauth2/token")
+
+    @property
+    def revoke_url(self) -> str:
+        """Where tokens are revoked."""
+        return self._rest_url("/oauth2/revoke")
+
+    def _rest_url(self, path: str) -> str:
+        host = self.host if self.host.isascii() else self.host.encode("idna").decode()
+        host = f"[{host}]" if ":" in host else host
+        port = urlsplit(self.url).port
+        if self.host.endswith(KIWOOM) and port == WEBSOCKET_PORT:
+            port = None  # Kiwoom has its WebSocket on a port of its own, and everything else on that of HTTPS
+        shown = "" if port is None else f":{port}"
+        return f"{'https' if self.secure else 'http'}://{host}{shown}{path}"
+
+    @property
     def us(self) -> bool:
         """Whether this is the US market's path."""
         return urlsplit(self.url).path.startswith("/api/us/")
@@ -105,11 +126,11 @@ class Endpoint:
         return self.url
 
 
-PRODUCTION = Endpoint("wss://api.kiwoom.com:10000/api/dostk/websocket")
+PRODUCTION = Endpoint(f"wss://api.kiwoom.com:{WEBSOCKET_PORT}/api/dostk/websocket")
 """Production (운영), domestic market."""
-MOCK = Endpoint(f"wss://{MOCK_HOST}:10000/api/dostk/websocket")
+MOCK = Endpoint(f"wss://{MOCK_HOST}:{WEBSOCKET_PORT}/api/dostk/websocket")
 """Mock trading (모의투자), domestic market, KRX items only."""
-US_PRODUCTION = Endpoint("wss://api.kiwoom.com:10000/api/us/websocket")
+US_PRODUCTION = Endpoint(f"wss://api.kiwoom.com:{WEBSOCKET_PORT}/api/us/websocket")
 """Production, US market."""
-US_MOCK = Endpoint(f"wss://{MOCK_HOST}:10000/api/us/websocket")
+US_MOCK = Endpoint(f"wss://{MOCK_HOST}:{WEBSOCKET_PORT}/api/us/websocket")
 """Mock trading, US market."""

@@ -4,11 +4,15 @@ Three families, told apart by whose fault it is:
 
     KiwoomError
     ├── LocalProtocolError     you asked for something illegal; nothing was sent, nothing changed
+    │   └── QuotaExceeded      ... for more items than one connection may have
     ├── RemoteProtocolError    the server broke the protocol
     │   └── HandshakeError     ... in the opening handshake (an HTTP error instead of 101, say)
     ├── FieldError             the text of one field is not what its type should hold
     ├── LoginRefused           the LOGIN reply said no
+    ├── TokenError             no access token could be had
+    │   └── TokenRefused       ... because the server said no
     ├── RequestRefused         a reply to REG or REMOVE said no
+    ├── TakenOver              the same app key logged in elsewhere
     ├── DeadlineExceeded       a phase of the connection took longer than configured
     ├── TransportError         the network failed: no such host, refused, reset, TLS
     ├── ClosedByPeer           the other side ended the connection
@@ -23,7 +27,7 @@ Secrets (tokens, keys, account numbers) are never part of a message.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -34,11 +38,15 @@ if TYPE_CHECKING:
 __all__ = (
     "KiwoomError",
     "LocalProtocolError",
+    "QuotaExceeded",
     "RemoteProtocolError",
     "HandshakeError",
     "FieldError",
     "LoginRefused",
+    "TokenError",
+    "TokenRefused",
     "RequestRefused",
+    "TakenOver",
     "DeadlineExceeded",
     "TransportError",
     "ClosedByPeer",
@@ -46,7 +54,9 @@ __all__ = (
     "ConnectionLost",
     "ReturnCode",
     "RETURN_CODES",
+    "Remedy",
     "explain_code",
+    "remedy_of",
     "printable",
 )
 
@@ -57,6 +67,29 @@ class KiwoomError(Exception):
 
 class LocalProtocolError(KiwoomError, ValueError):
     """The caller asked for something illegal. Nothing was sent and nothing changed."""
+
+
+class QuotaExceeded(LocalProtocolError):
+    """More items were asked for than one connection may have (`ClientConfig.item_limit`). Nothing was sent.
+
+    Attributes:
+        limit: items that a connection may have.
+        used: items that are wanted already.
+        asked: items that would have been added to them.
+    """
+
+    def __init__(self, limit: int, used: int, asked: int) -> None:
+        super().__init__(limit, used, asked)
+        self.limit = limit
+        self.used = used
+        self.asked = asked
+
+    def __str__(self) -> str:
+        return (
+            f"items: {self.used} of {self.limit} are in use and {self.asked} more were asked for, "
+            f"{self.used + self.asked - self.limit} too many (ClientConfig.item_limit; a stock counts once for each of "
+            "KRX, NXT and SOR, however many types it has)"
+        )
 
 
 class RemoteProtocolError(KiwoomError):
@@ -115,9 +148,51 @@ class LoginRefused(KiwoomError):
         self.message = message
         self.reason = reason
 
+    @property
+    def remedy(self) -> Remedy | None:
+        """What helps: another token, trying again later, or nothing; None: nobody knows this code."""
+        return remedy_of(self.reason or self.code)
+
     def __str__(self) -> str:
         text = f"login refused with code {explain_code(self.code)}"
         if self.reason:
+            text += f"; reason {explain_code(self.reason)}"
+        elif self.message:
+            text += f": {self.message}"
+        return printable(text)
+
+
+class TokenError(KiwoomError):
+    """No access token could be had."""
+
+
+class TokenRefused(TokenError):
+    """The server issued, or revoked, no token.
+
+    Attributes:
+        code: `return_code` of the answer, as text; "" where it held none, as an HTML page during maintenance.
+        message: `return_msg`, as received, or what is wrong with the answer.
+        status: HTTP status code.
+        reason: the code inside the text ("8001"), or None. It tells more than `code`.
+    """
+
+    def __init__(self, code: str, message: str, status: int, reason: str | None = None) -> None:
+        super().__init__(code, message, status, reason)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.reason = reason
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """What helps: another token, trying again later, or nothing; None: nobody knows this code."""
+        return remedy_of(self.reason or self.code)
+
+    def __str__(self) -> str:
+        text = f"no token: HTTP {self.status}"
+        if self.code:
+            text += f", code {explain_code(self.code)}"
+        if self.reason and self.reason != self.code:
             text += f"; reason {explain_code(self.reason)}"
         elif self.message:
             text += f": {self.message}"
@@ -148,7 +223,28 @@ class RequestRefused(KiwoomError):
         return printable(text)
 
 
+class TakenOver(KiwoomError):
+    """The same app key logged in elsewhere (R10001), and the takeover policy says to let it.
+
+    Attributes:
+        times: how often that happened in a row.
+    """
+
+    def __init__(self, times: int) -> None:
+        super().__init__(times)
+        self.times = times
+
+    def __str__(self) -> str:
+        often = "" if self.times == 1 else f" {self.times} times in a row"
+        return (
+            f"the same app key logged in elsewhere (R10001){often}, which ends this session: two programs with one key "
+            "would throw each other out for ever. Give each an app key of its own, or choose another "
+            "ClientConfig.takeover"
+        )
+
+
 _PHASES = {
+    "token": "no access token came",
     "open": "the opening handshake did not finish",
     "login": "the LOGIN was not answered",
     "ack": "a request was not acknowledged",
@@ -161,7 +257,7 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
     """A phase of the connection took too long.
 
     Attributes:
-        phase: "open", "login", "ack", "idle" or "close".
+        phase: "token", "open", "login", "ack", "idle" or "close".
         seconds: the limit, as configured.
     """
 
@@ -223,7 +319,7 @@ class ReturnCode:
 
 # Every code that can be met on the WebSocket or while getting a token for it. Sources: the official error table
 # and live measurements that others published; the same data is tests/data/error_codes.csv, and a test holds the
-# two together.
+# two together. 8030 and 8050 are filed under REST there; asking for a token was measured to meet them too.
 RETURN_CODES: dict[str, ReturnCode] = {
     "8001": ReturnCode("token", "app key and secret key do not verify", "stop; the credentials are wrong"),
     "8002": ReturnCode(
@@ -239,11 +335,17 @@ RETURN_CODES: dict[str, ReturnCode] = {
     "8015": ReturnCode("token", "the token could not be revoked", "report"),
     "8016": ReturnCode("token", "no token given to revoke", "fix the request"),
     "8020": ReturnCode("token", "app key or secret key is missing", "fix the request"),
+    "8030": ReturnCode(
+        "REST",
+        "the app key belongs to the other environment (real or mock)",
+        "stop; wrong endpoint or key",
+    ),
     "8031": ReturnCode(
         "REST and LOGIN",
         "the token belongs to the other environment (real or mock)",
         "stop; wrong endpoint or key",
     ),
+    "8050": ReturnCode("REST", "registered-device authentication failed", "stop"),
     "8103": ReturnCode("REST and LOGIN", "token or device authentication failed", "renew the token once"),
     "100002": ReturnCode("WebSocket", "a required parameter is missing", "fix the request"),
     "100013": ReturnCode(
@@ -288,6 +390,19 @@ RETURN_CODES: dict[str, ReturnCode] = {
     "R10002": ReturnCode("SYSTEM", "no PING echo came; this connection is closed", "reconnect"),
     "R10004": ReturnCode("SYSTEM", "no valid LOGIN came; this connection is closed", "look at the LOGIN reply"),
 }
+
+
+Remedy = Literal["renew", "retry", "stop"]
+
+
+def remedy_of(code: str) -> Remedy | None:
+    """What to do about one of Kiwoom's codes: get another token, try again later, or give up; None: it is unknown."""
+    known = RETURN_CODES.get(code)
+    if known is None:
+        return None
+    if known.action.startswith("renew"):
+        return "renew"
+    return "retry" if known.action.startswith(("retry", "reconnect", "send it again")) else "stop"
 
 
 def explain_code(code: str) -> str:

@@ -1,16 +1,17 @@
-"""What a connection reports, in order: a closed union of immutable values.
+"""What connections and sessions report, in order: a closed union of immutable values.
 
     match event:
         case AfterHoursQuote(): ...
         case SystemNotice(code=code): ...
         case Closed(error=error): ...
 
-Every real-time row is a `Record` (or a subclass of it); everything else is below.
+Every real-time row is a `Record` (or a subclass of it); everything else is below. Each of them, rows too, knows
+the connection it came over (`epoch`) and its place among all of its session's (`sequence`).
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
@@ -26,19 +27,56 @@ __all__ = (
     "Closed",
     "ConditionList",
     "ConditionResult",
+    "Connecting",
+    "Disconnected",
     "Event",
+    "Gap",
     "LoggedIn",
     "LoginRejected",
+    "Numbering",
     "Opened",
     "RequestAccepted",
     "RequestRejected",
+    "Stale",
     "SystemNotice",
     "UnknownMessage",
 )
 
 
 @attrs.frozen
-class Opened:
+class _Numbered:
+    """What every event has.
+
+    Attributes:
+        epoch: which connection of its session it belongs to, the first being 1.
+        sequence: its place among all events of its session. It grows by one from event to event, whether they are
+            delivered or not: of those that are, some numbers may be missing.
+    """
+
+    epoch: int = attrs.field(default=0, kw_only=True, eq=False, repr=False)
+    sequence: int = attrs.field(default=0, kw_only=True, eq=False, repr=False)
+
+
+E = TypeVar("E", bound=_Numbered)
+
+
+class Numbering:
+    """Where a session stands in its connections and events. A connection without a session has one of its own."""
+
+    __slots__ = ("epoch", "sequence")
+
+    def __init__(self, epoch: int = 1, sequence: int = 0) -> None:
+        self.epoch = epoch
+        self.sequence = sequence
+
+    def stamp(self, event: E) -> E:
+        """Return an event with its numbers. (Rows are made with theirs.)"""
+        self.sequence += 1
+        return attrs.evolve(event, epoch=self.epoch, sequence=self.sequence)
+
+
+@attrs.frozen
+class Opened(_Numbered):
     """The opening handshake succeeded; LOGIN was sent.
 
     Attributes:
@@ -49,7 +87,7 @@ class Opened:
 
 
 @attrs.frozen
-class LoggedIn:
+class LoggedIn(_Numbered):
     """The LOGIN was accepted; requests that waited go out now.
 
     Attributes:
@@ -60,7 +98,7 @@ class LoggedIn:
 
 
 @attrs.frozen
-class LoginRejected:
+class LoginRejected(_Numbered):
     """The LOGIN was refused; the connection closes.
 
     Attributes:
@@ -75,14 +113,14 @@ class LoginRejected:
 
 
 @attrs.frozen
-class RequestAccepted:
+class RequestAccepted(_Numbered):
     """Every message of a request was acknowledged. The server checks nothing: a nonsense item is accepted too."""
 
     request: Request
 
 
 @attrs.frozen
-class RequestRejected:
+class RequestRejected(_Numbered):
     """A request was refused.
 
     Attributes:
@@ -97,7 +135,7 @@ class RequestRejected:
 
 
 @attrs.frozen
-class ConditionList:
+class ConditionList(_Numbered):
     """The answer to `list_conditions`; `RequestAccepted` follows.
 
     Attributes:
@@ -110,7 +148,7 @@ class ConditionList:
 
 
 @attrs.frozen
-class ConditionResult:
+class ConditionResult(_Numbered):
     """The answer to `search_condition`; `RequestAccepted` follows.
 
     Attributes:
@@ -140,7 +178,7 @@ def _number(text: str) -> str:
 
 
 @attrs.frozen
-class SystemNotice:
+class SystemNotice(_Numbered):
     """The server's word on the connection itself, usually just before it closes.
 
     Attributes:
@@ -161,7 +199,7 @@ class SystemNotice:
 
 
 @attrs.frozen
-class UnknownMessage:
+class UnknownMessage(_Numbered):
     """A message, or one row of a message, that could not be understood. The stream goes on.
 
     Attributes:
@@ -174,8 +212,86 @@ class UnknownMessage:
 
 
 @attrs.frozen
-class Closed:
-    """The connection has ended. Always the last event, exactly one per connection. `str()` explains it.
+class Connecting(_Numbered):
+    """A session begins to connect; `LoggedIn` or `Disconnected` follows.
+
+    Attributes:
+        attempt: 1 for the first since the session was last logged in (or began).
+    """
+
+    attempt: int
+
+
+@attrs.frozen
+class Disconnected(_Numbered):
+    """A session has lost its connection, or an attempt at one failed, and will try again. `str()` explains it.
+
+    Attributes:
+        cause: what went wrong.
+        retry_at: when it tries again, in seconds on the session's clock.
+        delay: how many seconds from now that is.
+        attempt: which attempt failed, as in `Connecting`; 0: a connection that was logged in was lost.
+        closed: how the connection ended; None where there was none yet: no token could be had.
+    """
+
+    cause: KiwoomError
+    retry_at: float
+    delay: float
+    attempt: int = 0
+    closed: Closed | None = None
+
+    def __str__(self) -> str:
+        what = str(self.cause if self.closed is None else self.closed)
+        if self.attempt:
+            what = f"attempt {self.attempt} failed: {what.removeprefix('connection lost: ')}"
+        return f"{what}; trying again in {self.delay:.1f} s"
+
+
+@attrs.frozen
+class Gap(_Numbered):
+    """A session is whole again after a loss: everything wanted was registered anew. What happened meanwhile is missing.
+
+    Take a new snapshot of whatever your program keeps up to date. Rows since `end` are whole again.
+
+    Attributes:
+        start: when the last bytes before the loss were received, nanoseconds since the epoch, as told by the driver; 0:
+            not told. What the server had sent before that and was still on its way is missing too.
+        end: when the last registration was acknowledged, likewise.
+        last_sequence: number of the last event before the loss.
+        epoch: the connection that is whole again. Those between it and that of `last_sequence` never were; rows that
+            came over them have been delivered.
+    """
+
+    start: int
+    end: int
+    last_sequence: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        return (self.end - self.start) / 1e9
+
+
+@attrs.frozen
+class Stale(_Numbered):
+    """Nothing came for a subscription within the limit that was set for it (`fresh_within`).
+
+    The connection lives, or there would be a `Disconnected`. Said once; it can be said again after the next row.
+
+    Attributes:
+        type: the real-time type, "0E".
+        item: the item, as registered.
+        seconds: the limit.
+    """
+
+    type: str
+    item: str
+    seconds: float
+
+
+@attrs.frozen
+class Closed(_Numbered):
+    """The connection, or session, has ended. Always the last event, exactly one of each. `str()` explains it.
 
     Attributes:
         code: the close code received; 1006 where the connection ended without one.
@@ -223,5 +339,9 @@ Event: TypeAlias = (
     | ConditionResult
     | SystemNotice
     | UnknownMessage
+    | Connecting
+    | Disconnected
+    | Gap
+    | Stale
     | Closed
 )

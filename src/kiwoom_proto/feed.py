@@ -1,4 +1,4 @@
-"""Feed: what an adapter does with a connection's events, without the I/O.
+"""Feed: what an adapter does with a session's events, without the I/O.
 
 A reply goes to the call that waits for it; everything else waits for the consumer, in order, in a bounded buffer. Both
 adapters are this plus a socket, and so is any driver that offers `await subscribe(...)` and `async for`.
@@ -6,49 +6,92 @@ adapters are this plus a socket, and so is any driver that offers `await subscri
 
 from __future__ import annotations
 
-from .buffer import BufferStats, EventBuffer
-from .connection import ClientConnection
-from .conversation import CLOSED, ConnectionState
-from .errors import BufferOverflow, ConnectionLost, KiwoomError, LoginRefused, RequestRefused
+from collections.abc import Sequence
+
+import attrs
+
+from .buffer import EventBuffer
+from .errors import BufferOverflow, ConnectionLost, KiwoomError, LoginRefused, RequestRefused, TokenError
 from .events import (
     Closed,
     ConditionList,
     ConditionResult,
+    Connecting,
+    Disconnected,
     Event,
+    Gap,
     LoggedIn,
+    LoginRejected,
     Opened,
     RequestAccepted,
     RequestRejected,
+    UnknownMessage,
 )
 from .record import Record
 from .requests import Request
+from .session import LinkNeeded, Session, SessionState
 
-__all__ = ("Feed",)
+__all__ = ("Feed", "Stats")
 
 UNSENT_LIMIT = 1024 * 1024
 """Bytes of ours (answers to pings, mostly) that may wait for a server that does not read."""
 
 
-class Feed:
-    """A connection, and what its events have come to.
-
-    Arguments:
-        connection: the connection; the driver goes on driving it.
+@attrs.frozen
+class Stats:
+    """What became of a session's events so far, and where it stands.
 
     Attributes:
-        closed: the `Closed` event, once the connection has ended.
-        logged_in: whether the LOGIN was accepted.
-        outgoing: bytes to write to the network. The driver removes what it has written.
+        received: events for the consumer, those that were let go again included.
+        delivered: events that the consumer was given.
+        dropped: rows forgotten because the buffer was full ("drop_oldest").
+        conflated: rows replaced by a newer one of the same type and item ("conflate").
+        undecodable: messages, or rows of one, that could not be understood.
+        waiting: events that wait for the consumer now.
+        waiting_bytes: bytes of the messages that they came in.
+        lag: seconds that the oldest of the rows that wait has been waiting; 0.0 where none does.
+        bytes_received: bytes received from the network.
+        connections: attempts to connect; 1 where it never had to be made again.
+        gaps: how often the feed was whole again after a loss (`Gap`).
     """
 
-    def __init__(self, connection: ClientConnection) -> None:
-        self.connection = connection
+    received: int
+    delivered: int
+    dropped: int
+    conflated: int
+    undecodable: int
+    waiting: int
+    waiting_bytes: int
+    lag: float
+    bytes_received: int
+    connections: int
+    gaps: int
+
+
+class Feed:
+    """A session, and what its events have come to.
+
+    Arguments:
+        session: the session; the driver goes on driving it.
+
+    Attributes:
+        closed: the `Closed` event, once the session has ended.
+        logged_in: whether a LOGIN was accepted.
+        outgoing: bytes to write to the present connection, which the driver removes once written. Each connection has
+            one of its own: what was meant for the last must not go to the next.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
         self.closed: Closed | None = None
         self.logged_in = False
         self.outgoing = bytearray()
-        config = connection.config
+        config = session.config
         self._buffer = EventBuffer(config.buffer_size, config.overflow, config.buffer_bytes)
         self._bytes_seen = 0
+        self._epoch = 0
+        self._undecodable = 0
+        self._gaps = 0
         self._overflow: BufferOverflow | None = None
         self._last: list[Event] = []  # Closed, which always has room
         self._close_asked = False
@@ -57,36 +100,41 @@ class Feed:
         self._answers: dict[Request, ConditionList | ConditionResult] = {}
 
     @property
-    def state(self) -> ConnectionState:
-        """Where the connection stands."""
-        return self.connection.state
+    def state(self) -> SessionState:
+        """Where the session stands."""
+        return self.session.state
 
     def close(self) -> None:
         """Begin to close, as asked for by the user."""
         self._close_asked = True
-        self.connection.close()
+        self.session.close()
 
     def collect(self) -> None:
-        """Take what the connection has to say and to send. Call it after every entry into the connection."""
-        connection = self.connection
-        events = connection.events()
-        if events:
-            wanted = [event for event in events if isinstance(event, Record) or not self._is_consumed(event)]
+        """Take what the session has to say and to send. Call it after every entry into the session."""
+        session = self.session
+        rows_only = session.rows_only
+        wanted = session.events()
+        if wanted:
+            if not rows_only:
+                wanted = [event for event in wanted if isinstance(event, Record) or not self._is_consumed(event)]
             # What comes after an overflow is not delivered, as if there were no hole before it.
             if self._overflow is None:
                 try:
-                    self._buffer.put(wanted, connection.bytes_received - self._bytes_seen)
+                    self._buffer.put(wanted, session.bytes_received - self._bytes_seen)
                 except BufferOverflow as overflow:
                     self._overflow = overflow
-                    connection.close()
+                    session.close()
                     self.collect()
             # Not before: reads that complete no message belong to the one that they begin.
-            self._bytes_seen = connection.bytes_received
-        data = connection.data_to_send()
+            self._bytes_seen = session.bytes_received
+        data = session.data_to_send()
+        if session.epoch != self._epoch:
+            self._epoch = session.epoch
+            self.outgoing = bytearray()
         if data:
             self.outgoing += data
-            if len(self.outgoing) > UNSENT_LIMIT and connection.state is not CLOSED:
-                connection.receive_eof("the server does not read what it is sent")
+            if len(self.outgoing) > UNSENT_LIMIT and isinstance(session.needs, LinkNeeded):
+                session.receive_eof("the server does not read what it is sent")
                 self.collect()
 
     def expect(self, request: Request) -> None:
@@ -94,10 +142,11 @@ class Feed:
         self._awaited.add(request)
 
     def forget(self, request: Request) -> None:
-        """The call waits no more; the reply, when it comes, goes to the consumer."""
+        """The call waits no more. What it asked for and was not told of is taken back."""
         self._awaited.discard(request)
-        self._replies.pop(request, None)
         self._answers.pop(request, None)
+        if self._replies.pop(request, None) is None:
+            self.session.withdraw(request)
 
     def answer(self, request: Request) -> ConditionList | ConditionResult:
         """What an accepted request for conditions was answered."""
@@ -108,7 +157,7 @@ class Feed:
 
         Raises:
             RequestRefused: it was refused.
-            ConnectionLost: the connection ended first.
+            ConnectionLost: the session ended first.
         """
         reply = self._replies.get(request)
         if isinstance(reply, RequestRejected):
@@ -118,7 +167,7 @@ class Feed:
         return reply is not None
 
     def check_open(self) -> None:
-        """Raise where the connection has ended.
+        """Raise where the session has ended.
 
         Raises:
             BufferOverflow: the consumer was too slow.
@@ -134,11 +183,12 @@ class Feed:
 
         Raises:
             LoginRefused: the server refused it.
-            ConnectionLost: the connection ended first.
+            TokenError: no token could be had.
+            ConnectionLost: the session ended first.
         """
         if self.logged_in:
             return True  # and if it was lost since, the consumer is told, after what came before
-        if self.closed is not None and isinstance(self.closed.error, LoginRefused):
+        if self.closed is not None and isinstance(self.closed.error, LoginRefused | TokenError):
             raise self.closed.error
         self.check_open()
         return False
@@ -161,24 +211,48 @@ class Feed:
         error.__cause__ = self.closed.error
         return error
 
-    def stats(self) -> BufferStats:
-        """Return what became of the events so far."""
-        return self._buffer.stats()
+    def stats(self, now: int, held: Sequence[Event] = ()) -> Stats:
+        """Return what became of the events so far.
+
+        Arguments:
+            now: nanoseconds since the epoch, as the driver tells the session with what it receives.
+            held: what was taken and not given to the consumer yet, oldest first.
+        """
+        buffer = self._buffer.stats()
+        oldest = next((event.received_at for event in held if isinstance(event, Record)), 0)
+        oldest = oldest or self._buffer.oldest_received_at()
+        return Stats(
+            received=buffer.received,
+            delivered=buffer.delivered - len(held),
+            dropped=buffer.dropped,
+            conflated=buffer.conflated,
+            undecodable=self._undecodable,
+            waiting=buffer.waiting + len(held),
+            waiting_bytes=self._buffer.size_in_bytes,
+            lag=max(0.0, (now - oldest) / 1e9) if oldest else 0.0,
+            bytes_received=self.session.bytes_received,
+            connections=self.session.epoch,
+            gaps=self._gaps,
+        )
 
     def _is_consumed(self, event: object) -> bool:
         """Note what an event means for the calls that wait; True where it is of no interest to the consumer."""
         match event:
-            case Opened():
-                return True
-            case LoggedIn():
+            case LoggedIn() if not self.logged_in:
                 self.logged_in = True
                 return True
+            case Connecting() | Disconnected() | Opened() | LoginRejected():
+                return not self.logged_in  # whoever waits for the first login is told by the call
             case RequestAccepted(request=request) | RequestRejected(request=request) if request in self._awaited:
                 self._replies[request] = event
                 return True
             case ConditionList(request=request) | ConditionResult(request=request) if request in self._awaited:
                 self._answers[request] = event
                 return True
+            case UnknownMessage():
+                self._undecodable += 1
+            case Gap():
+                self._gaps += 1
             case Closed():
                 self.closed = event
                 self._last.append(event)

@@ -51,6 +51,8 @@ class Record(msgspec.Struct, **_OPTIONS):
         received_at: when it was received, nanoseconds since the epoch (UTC), as told by the caller; 0: not told.
         values: the row's FIDs as JSON, exactly as received.
         venue_code: US rows only: the exchange (`stexTp`), "ND"; else "".
+        epoch: which connection of its session it came over, the first being 1; 0: over none.
+        sequence: its place among all events of its session. Neither number counts in comparisons.
         extra: members of the row or its message that the documentation does not know; None where there are none.
     """
 
@@ -60,6 +62,8 @@ class Record(msgspec.Struct, **_OPTIONS):
     received_at: int = 0
     values: msgspec.Raw = msgspec.Raw(b"{}")
     venue_code: str = ""
+    epoch: int = 0
+    sequence: int = 0
     extra: Mapping[str, Any] | None = None
     _decoded: Any = None
 
@@ -192,7 +196,7 @@ class Record(msgspec.Struct, **_OPTIONS):
             members.get("received_at", 0),
             msgspec.Raw(msgspec.json.encode(members["fids"])),
             members.get("venue_code", ""),
-            members.get("extra"),
+            extra=members.get("extra"),
         )
 
     def __repr__(self) -> str:
@@ -238,7 +242,9 @@ class Record(msgspec.Struct, **_OPTIONS):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The decoded values are a cache, of a class made at run time that pickle could not find.
-        state = (self.name, self.received_at, msgspec.Raw(bytes(self.values)), self.venue_code, self.extra)
+        values = msgspec.Raw(bytes(self.values))
+        numbers = (self.epoch, self.sequence)
+        state = (self.name, self.received_at, values, self.venue_code, *numbers, self.extra)
         return type(self), (self.type_code, self.item, *state)
 
 

@@ -1,4 +1,4 @@
-"""Requests waiting for their acknowledgement, and how fast they may go out.
+"""Requests: what a caller asks for as messages that may be sent, waiting for their replies, and how fast they go out.
 
 A reply to REG or REMOVE names nothing: no id, no group, no data. Order is all that ties it to its request, so
 
@@ -7,6 +7,7 @@ A reply to REG or REMOVE names nothing: no id, no group, no data. Order is all t
 * a reply that nobody asked for, or one that does not come in time, ends the connection: from then on every later
   reply would be credited to the wrong request;
 * messages leave at least `request_interval` apart: the server takes about 5 a second and refuses the rest (105110).
+  What it refuses is repeated after a pause, and from then on the interval is longer.
 
 Time comes in as an argument, in seconds on the connection's clock.
 """
@@ -14,15 +15,154 @@ Time comes in as an argument, in seconds on the connection's clock.
 from __future__ import annotations
 
 from collections import deque
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import attrs
+from msgspec import UNSET, structs
 
-from .messages import ConditionRequest, Element, Reg, Remove, encode
+from .endpoint import Endpoint
+from .errors import LocalProtocolError
+from .messages import ConditionRequest, Element, Reg, Remove, UsItem, check, check_condition, encode
+from .realtime import type_code_of
+from .record import Record
+from .symbol import Symbol
 
-__all__ = ("Request", "RequestQueue")
+__all__ = (
+    "Request",
+    "RequestQueue",
+    "checked",
+    "condition_clear",
+    "condition_list",
+    "condition_search",
+    "registration",
+    "removal",
+)
 
 Message: TypeAlias = Reg | Remove | ConditionRequest
+R = TypeVar("R", bound=Reg | Remove)
+
+ACCOUNT_AND_MARKET_TYPES = frozenset({"00", "04", "0s", "1h", "F4", "F5"})
+"""Types that may be registered without an item."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds to wait before a message that was refused with 105110 is sent again; each time in a row twice as long."""
+MEASURED_INTERVAL, SLOWER, LONGEST_INTERVAL = 0.2, 1.5, 2.0
+"""Seconds: what the server was measured to take; how the interval grows when it does not; and no further than this."""
+
+
+# What a caller asks for, as messages.
+
+
+def registration(
+    endpoint: Endpoint,
+    size: int,
+    type: str | type[Record],
+    items: tuple[str | Symbol, ...],
+    group: str,
+    replace: bool = False,
+) -> tuple[Reg, ...]:
+    """Return the REGs that register items for a type, at most `size` items in each.
+
+    Raises:
+        LocalProtocolError: names what is wrong.
+    """
+    elements = _elements(size, type, items)
+    first = "0" if replace else "1"
+    return tuple(
+        checked(endpoint, Reg(group, first if index == 0 else "1", (element,)))
+        for index, element in enumerate(elements)
+    )
+
+
+def removal(
+    endpoint: Endpoint, size: int, type: str | type[Record], items: tuple[str | Symbol, ...], group: str
+) -> tuple[Remove, ...]:
+    """Return the REMOVEs that undo such a registration. Errors as `registration`."""
+    return tuple(checked(endpoint, Remove(group, (element,))) for element in _elements(size, type, items))
+
+
+def checked(endpoint: Endpoint, message: R) -> R:
+    """Return a message as this endpoint wants it written.
+
+    Raises:
+        LocalProtocolError: it may not be sent; names what is wrong.
+    """
+    check(message)
+    for element in message.data:
+        for item in element.item:
+            endpoint.check_item(str(item))
+    # A copy, because what was given as lists could change before it is sent.
+    item_of = _us_item if endpoint.us else str
+    data = tuple(Element(tuple(map(item_of, element.item)), tuple(element.type)) for element in message.data)
+    return structs.replace(message, data=data)
+
+
+def condition_list(endpoint: Endpoint) -> ConditionRequest:
+    """Return the request for the saved conditions."""
+    return ConditionRequest(_condition_trnm(endpoint, "LST"))
+
+
+def condition_search(endpoint: Endpoint, seq: str, realtime: bool, next_key: str = "") -> ConditionRequest:
+    """Return the request for a search.
+
+    Raises:
+        LocalProtocolError: names what is wrong.
+    """
+    check_condition(seq, next_key)
+    if realtime and next_key:
+        raise LocalProtocolError("next_key: a live search has no pages")
+    return ConditionRequest(
+        _condition_trnm(endpoint, "REQ"),
+        seq=seq.strip(),
+        search_type="1" if realtime else "0",
+        stex_tp=UNSET if endpoint.us else "K",
+        cont_yn=UNSET if realtime else "Y" if next_key else "N",
+        next_key=UNSET if realtime else next_key,
+    )
+
+
+def condition_clear(endpoint: Endpoint, seq: str) -> ConditionRequest:
+    """Return the request that ends a live search. Errors as `condition_search`."""
+    check_condition(seq, "")
+    return ConditionRequest(_condition_trnm(endpoint, "CLR"), seq=seq.strip())
+
+
+def _condition_trnm(endpoint: Endpoint, what: str) -> str:
+    return f"GCNSR{what}" if endpoint.us else f"CNSR{what}"
+
+
+def _elements(size: int, type: str | type[Record], items: tuple[str | Symbol, ...]) -> list[Element]:
+    code = type if isinstance(type, str) else _type_code(type)
+    texts = []
+    for item in items:
+        if not isinstance(item, str | Symbol):
+            raise LocalProtocolError(
+                f"items: must be texts or Symbols, not {item.__class__.__name__}; pass a list as *items"
+            )
+        texts.append(str(item))
+    if not texts:
+        if code not in ACCOUNT_AND_MARKET_TYPES:
+            raise LocalProtocolError(f"items: type {code} needs at least one")
+        texts = [""]
+    return [Element(tuple(texts[at : at + size]), (code,)) for at in range(0, len(texts), size)]
+
+
+def _type_code(cls: object) -> str:
+    try:
+        if isinstance(cls, type) and issubclass(cls, Record):
+            return type_code_of(cls)
+    except TypeError as error:
+        raise LocalProtocolError(f"type: {error}") from None
+    raise LocalProtocolError(f"type: must be a type code or a class of the catalogue, not {cls!r}")
+
+
+def _us_item(item: str | UsItem) -> str | UsItem:
+    if isinstance(item, UsItem) or not item:
+        return item
+    symbol = Symbol.parse(item)
+    return UsItem(symbol.code, symbol.venue.value)
+
+
+# What becomes of them.
 
 
 def _kind(trnm: str) -> str:
@@ -103,8 +243,9 @@ class RequestQueue:
         self._interval = interval
         self._ack_timeout = ack_timeout
         self._line: deque[tuple[Request, Message]] = deque()
-        self._in_flight: dict[str, tuple[Request, float]] = {}  # kind -> request and when its reply is overdue
+        self._in_flight: dict[str, tuple[Request, Message, float]] = {}  # kind -> what, and when a reply is overdue
         self._next_send_at = float("-inf")
+        self._pause = FIRST_PAUSE
 
     def add(self, request: Request) -> None:
         """Put a request at the end of the line."""
@@ -119,7 +260,7 @@ class RequestQueue:
         if not self._can_send() or now < self._next_send_at:
             return None
         request, message = self._line.popleft()
-        self._in_flight[_kind(request.trnm)] = request, now + self._ack_timeout
+        self._in_flight[_kind(request.trnm)] = request, message, now + self._ack_timeout
         self._next_send_at = now + self._interval
         return encode(message)
 
@@ -129,11 +270,25 @@ class RequestQueue:
         if found is None:
             return None
         request = found[0]
+        self._pause = FIRST_PAUSE
         if ok:
             request.confirmed = min(request.confirmed + 1, len(request.messages))
         else:
             self._line = deque(step for step in self._line if step[0] is not request)
         return request
+
+    def repeat(self, trnm: str, now: float) -> bool:
+        """The message that waits for this reply was refused for coming too fast: send it again, later, and go slower.
+        False: nobody asked."""
+        found = self._in_flight.pop(_kind(trnm), None)
+        if found is None:
+            return False
+        request, message, _ = found
+        self._line.appendleft((request, message))
+        self._next_send_at = now + self._pause
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._interval = max(self._interval, min(max(self._interval, MEASURED_INTERVAL) * SLOWER, LONGEST_INTERVAL))
+        return True
 
     def next_waiting(self, trnm: str) -> Request | None:
         """The first request of this trnm that is still to be sent."""
@@ -145,14 +300,14 @@ class RequestQueue:
 
     def next_timeout(self) -> float | None:
         """When `take` will have something to send, or a reply is overdue; None: not before something else happens."""
-        times = [overdue_at for _, overdue_at in self._in_flight.values()]
+        times = [overdue_at for _, _, overdue_at in self._in_flight.values()]
         if self._can_send():
             times.append(self._next_send_at)
         return min(times, default=None)
 
     def is_overdue(self, now: float) -> bool:
         """Whether a reply should have come by now."""
-        return any(now >= overdue_at for _, overdue_at in self._in_flight.values())
+        return any(now >= overdue_at for _, _, overdue_at in self._in_flight.values())
 
     def _can_send(self) -> bool:
         # Only ever the head of the line: a REMOVE must not overtake the REG before it.

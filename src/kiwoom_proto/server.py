@@ -221,11 +221,10 @@ class ServerConnection:
         now = self._clock()
         websocket = self._websocket
         messages = websocket.receive_data(data)
-        if self._state is CONNECTING and websocket.is_open:
+        if self._state is CONNECTING and self._opened is not None:  # even where the same bytes end it again
             self._move(Trigger.OPENED)
             self._deadline = None
-            if self._opened is not None:
-                self._events.append(self._opened)
+            self._events.append(self._opened)
         for message in messages:
             self._take(message)
         if websocket.ends_connection or websocket.is_closed:

@@ -4,16 +4,32 @@ clock = ManualClock()
 pair = ConnectionPair(ClientConnection(endpoint, clock=clock), ServerConnection(clock=clock))
 pair.client.connect("token")
 pair.exchange()
+
+And a session with an exchange that outlives its connections, over a network that fails on demand:
+
+clock = ManualClock()
+session = Session(endpoint, clock=clock, random=random.Random(1).random)
+network = SimulatedNetwork(session, Exchange(clock=clock), clock)
+session.connect("token")
+network.advance(5)
+network.reset()
+network.advance(60)
+network.events
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from .connection import ClientConnection
 from .conversation import ConnectionState
+from .errors import KiwoomError
+from .events import Event
+from .session import LinkNeeded, Need, Session, TokenNeeded
 
-__all__ = ("ConnectionPair", "ManualClock", "ServerEnd")
+__all__ = ("ConnectionPair", "ManualClock", "Server", "ServerEnd", "SimulatedNetwork")
 
 
 class ManualClock:
@@ -103,3 +119,179 @@ class ConnectionPair(Generic[S]):
                 break
         self._clock.now = end
         self.exchange()
+
+
+class Server(Protocol):
+    """What `SimulatedNetwork` needs of a server that outlives connections: a simulator's `Exchange` has it."""
+
+    def connect(self) -> ServerEnd: ...
+    def next_timeout(self) -> float | None: ...
+    def handle_timeout(self) -> None: ...
+
+
+class SimulatedNetwork:
+    """A session's driver without I/O: a session, a server, and a network between them that fails on demand.
+
+    Arguments:
+        session: the session.
+        server: what it connects to.
+        clock: the clock of both.
+        token: called when the session needs a token, with whether the last one was refused; returns one, or why not.
+
+    Attributes:
+        unreachable: what dialling fails with from now on: "no such host"; None: it succeeds.
+        black_hole: bytes go nowhere for as long as it is set, either way, and nobody is told. What is still wanted
+            afterwards arrives then, in order, as TCP sends it again.
+        deaf: the same for the way to the session alone.
+        chunk: most bytes delivered at once; None: as many as there are.
+        speed: bytes a second either way; None: no limit.
+        events: what the session has reported so far.
+        attempts: when it dialled, or asked for a token, in seconds on the clock.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        server: Server,
+        clock: ManualClock,
+        token: Callable[[bool], str | KiwoomError] = lambda refused: "token",
+    ) -> None:
+        self.session = session
+        self.unreachable: str | None = None
+        self.black_hole = False
+        self.deaf = False
+        self.chunk: int | None = None
+        self.speed: float | None = None
+        self.events: list[Event] = []
+        self.attempts: list[float] = []
+        self._server = server
+        self._clock = clock
+        self._token = token
+        self._need: Need | None = None
+        self._peer: ServerEnd | None = None
+        self._to_server: deque[tuple[float, bytes]] = deque()
+        self._to_session: deque[tuple[float, bytes]] = deque()
+
+    @property
+    def peer(self) -> ServerEnd | None:
+        """The server's end of the present connection."""
+        return self._peer
+
+    def reset(self, error: str = "connection reset by peer") -> None:
+        """Cut the present connection, for both ends."""
+        self._cut()
+        self.session.receive_eof(error)
+        self.settle()
+
+    def half_open(self) -> None:
+        """Cut the present connection for the server alone: the session is not told."""
+        self._cut()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, stopping at every deadline on the way.
+
+        Raises:
+            ValueError: time would go back.
+        """
+        if seconds < 0:
+            raise ValueError("time does not go back")
+        end = self._clock.now + seconds
+        self.settle()
+        while (due := self._next_timeout()) is not None and due <= end:
+            self._clock.now = max(due, self._clock.now)
+            self.session.handle_timeout()
+            self._server.handle_timeout()
+            self.settle()
+        self._clock.now = end
+        self.settle()
+
+    def settle(self) -> None:
+        """Do what the session needs and carry bytes until there is nothing more to do now."""
+        while self._attend() or self._carry():
+            pass
+        self.events += self.session.events()
+
+    def _next_timeout(self) -> float | None:
+        times = [self.session.next_timeout(), self._server.next_timeout()]
+        times += [queue[0][0] for queue in (self._to_server, self._to_session) if queue and not self._is_held(queue)]
+        return min((time for time in times if time is not None), default=None)
+
+    def _attend(self) -> bool:
+        need = self.session.needs
+        if need is self._need:
+            return False
+        self._cut()
+        self._need = need
+        if isinstance(need, TokenNeeded):
+            self.attempts.append(self._clock.now)
+            if not self.black_hole:
+                token = self._token(need.refused is not None)
+                try:
+                    if isinstance(token, KiwoomError):
+                        raise token
+                    self.session.receive_token(token)
+                except KiwoomError as error:
+                    self.session.token_failed(error)
+        elif isinstance(need, LinkNeeded):
+            self.attempts.append(self._clock.now)
+            if self.unreachable is not None:
+                self.session.receive_eof(self.unreachable)
+            elif not self.black_hole:
+                self._peer = self._server.connect()
+        return True
+
+    def _carry(self) -> bool:
+        """Carry bytes one step; whether there were any."""
+        peer = self._peer
+        if peer is None:
+            self.session.data_to_send()
+            return False
+        moved = False
+        for source, queue in ((self.session, self._to_server), (peer, self._to_session)):
+            data = source.data_to_send()
+            if data:
+                moved = True
+                self._queue(queue, data)
+        for queue in (self._to_server, self._to_session):
+            while queue and self._is_due(queue):
+                moved = True
+                self._deliver(queue, queue.popleft()[1], peer)
+        if moved:
+            return True
+        if peer.state is ConnectionState.CLOSED and not self._to_session and not (self.black_hole or self.deaf):
+            self._cut()
+            self.session.receive_eof()
+            return True
+        return False
+
+    def _is_held(self, queue: deque[tuple[float, bytes]]) -> bool:
+        return self.black_hole or (self.deaf and queue is self._to_session)
+
+    def _is_due(self, queue: deque[tuple[float, bytes]]) -> bool:
+        return not self._is_held(queue) and (self.speed is None or queue[0][0] <= self._clock.now)
+
+    def _queue(self, queue: deque[tuple[float, bytes]], data: bytes) -> None:
+        if self.speed is None:
+            queue.append((self._clock.now, data))
+            return
+        due = max(queue[-1][0], self._clock.now) if queue else self._clock.now
+        size = max(1, int(self.speed / 10))
+        for at in range(0, len(data), size):
+            due += len(data[at : at + size]) / self.speed
+            queue.append((due, data[at : at + size]))
+
+    def _deliver(self, queue: deque[tuple[float, bytes]], data: bytes, peer: ServerEnd) -> None:
+        to_session = queue is self._to_session
+        size = self.chunk or len(data)
+        for at in range(0, len(data), size):
+            if to_session:
+                self.session.receive_data(data[at : at + size], 1 + int(self._clock.now * 1e9))
+            else:
+                peer.receive_data(data[at : at + size])
+
+    def _cut(self) -> None:
+        self._to_server.clear()
+        self._to_session.clear()
+        if self._peer is not None:
+            self._peer.receive_eof()
+            self._peer = None

@@ -13,7 +13,8 @@ try:
 except ImportError:
     raise ImportError("kiwoom_trio needs trio: pip install 'kiwoom-proto[trio]'") from None
 
+from .auth import issue_token, revoke_token
 from .client import Client, connect
 from .server import Server, serve
 
-__all__ = ("Client", "Server", "connect", "serve")
+__all__ = ("Client", "Server", "connect", "issue_token", "revoke_token", "serve")

@@ -1,156 +1,216 @@
-"""connect and Client on trio: a socket, three small tasks, and no decision of the protocol's.
+"""connect and Client on trio: sockets, small tasks, and no decision of the protocol's.
 
-Whatever happened (bytes, a deadline, a call), `_pump` does the same: take what the connection has to say and to send,
+Whatever happened (bytes, a deadline, a call), `_pump` does the same: take what the session has to say and to send,
 wake whoever waits for it, and wake the timer if its deadline moved nearer. Reading never waits for the consumer or for
-writing, so neither can keep a PING from being answered.
+writing, so neither can keep a PING from being answered. One task does what the session needs (a token, a connection),
+one thing after the other; what it no longer needs is dropped.
 """
 
 from __future__ import annotations
 
 import math
-import os
+import random
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import trio
+from trio.lowlevel import checkpoint
 
 from kiwoom_proto import (
+    AppKey,
     ClientConfig,
-    ClientConnection,
     Condition,
     ConditionList,
     ConditionResult,
     ConditionRow,
-    ConnectionState,
+    DeadlineExceeded,
     Endpoint,
     Event,
+    KiwoomError,
+    LinkNeeded,
     LocalProtocolError,
+    Need,
     Record,
     Reg,
     Remove,
     Request,
     RequestHeader,
     ResponseHeader,
+    Session,
+    SessionState,
+    Stats,
+    Subscription,
     Symbol,
+    TokenError,
+    TokenNeeded,
     UsConditionRow,
 )
-from kiwoom_proto.buffer import BufferStats
 from kiwoom_proto.feed import Feed
 
+from .auth import fresh_token
+from .dial import NETWORK_ERRORS, describe, dial
 from .tasks import background_tasks
 
 __all__ = ("Client", "connect")
 
 READ_SIZE = 65_536
+FLUSH_TIME = 0.5
+"""Seconds for the last words to a connection that is over."""
 
 
 @asynccontextmanager
 async def connect(
     endpoint: Endpoint,
     *,
-    token: str | Callable[[], Awaitable[str]],
+    token: str | AppKey | Callable[[], Awaitable[str]],
     config: ClientConfig | None = None,
     header: RequestHeader | None = None,
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[Client]:
-    """Connect, log in, and yield a `Client`; leaving the block closes.
+    """Connect, log in, and yield a `Client` that stays connected; leaving the block closes.
+
+    A connection that is lost is made again and everything wanted is registered anew; see docs/reliability.md.
 
     Arguments:
         endpoint: PRODUCTION, MOCK, or one of your own.
-        token: the access token, without "Bearer", or an async callable that returns it.
-        config: deadlines, limits, and what to do when the consumer is slow.
-        header: header elements for the opening handshake; none are needed.
+        token: the access token, without "Bearer"; or an `AppKey`, to get tokens with; or an async callable that returns
+            one. The last two are asked again where a token was refused.
+        config: deadlines, limits and policies, such as what to do when the consumer is slow.
+        header: header elements for the opening handshakes; none are needed.
         ssl_context: for TLS; None verifies against the system's trust store.
 
     Raises:
         LoginRefused: the server refused the token.
-        ConnectionLost: the connection could not be made, or ended before the login was done; its `closed` tells why.
+        TokenError: no token could be had. What the callable raises at first is raised as it is.
+        DeadlineExceeded: the callable took longer than `token_timeout`.
+        ConnectionLost: no connection could be made in `connect_attempts`; its `closed` tells why.
         LocalProtocolError: an argument cannot be right.
     """
-    connection = ClientConnection(endpoint, config, clock=trio.current_time)
-    connection.connect(await _token(token), header)
-    client = Client(connection)
-    async with background_tasks() as nursery:
-        nursery.start_soon(client._run, ssl_context)
+    session = Session(endpoint, config, clock=trio.current_time, random=random.random)
+    first = None
+    if not isinstance(token, AppKey):
+        with trio.move_on_after(session.config.token_timeout):
+            first = await _called(token)
+        if first is None:
+            raise DeadlineExceeded("token", session.config.token_timeout)
+    session.connect(first, header, renewable=not isinstance(token, str))
+    client = Client(session, token, ssl_context)
+    async with background_tasks() as tasks:
+        tasks.start_soon(client._run)
         await client._logged_in()
-        yield client
+        try:
+            yield client
+        except Exception:
+            await client.aclose()
+            raise
         await client.aclose()
+        # Cancelled or interrupted, there is no time to be polite: that cuts.
 
 
 class Client:
-    """A connection that is logged in. Made by `connect`.
+    """A feed that is logged in, and stays so. Made by `connect`.
 
-    Iterate it for the rows (`Record` and subclasses), notices, and whatever could not be understood, in order. The
-    iteration ends after `aclose`; it raises ConnectionLost when the connection is lost and BufferOverflow when the
-    consumer was too slow for its policy, both after everything received before was delivered, `Closed` last.
+    Iterate it for the rows (`Record` and subclasses), notices, and whatever could not be understood, in order. Where
+    the connection is lost it yields `Disconnected`, and `Gap` once everything wanted is registered anew. The iteration
+    ends after `aclose`; it raises ConnectionLost when the session gave up and BufferOverflow when the consumer was too
+    slow for its policy, both after everything received before was delivered, `Closed` last.
     """
 
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
-        self._feed = Feed(connection)
+    def __init__(
+        self,
+        session: Session,
+        token: str | AppKey | Callable[[], Awaitable[str]],
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        self._session = session
+        self._token = token
+        self._ssl_context = ssl_context
+        self._feed = Feed(session)
         self._batch: list[Event] = []  # newest first, so that the oldest is cheap to take
         self._changed = trio.Event()  # something happened that a waiting call may be waiting for
         self._has_outgoing = trio.Event()
         self._deadline_moved = trio.Event()
         self._armed = math.inf
-        self._dialling = trio.CancelScope()
+        self._need: Need | None = None
+        self._attending = trio.CancelScope()
 
     @property
     def endpoint(self) -> Endpoint:
         """Where it is connected to."""
-        return self._connection.endpoint
+        return self._session.endpoint
 
     @property
     def header(self) -> ResponseHeader | None:
-        """The documented header elements of the server's answer to the opening handshake."""
-        return self._connection.header
+        """The documented header elements of the server's last answer to an opening handshake."""
+        return self._session.header
 
     @property
-    def state(self) -> ConnectionState:
-        """Where the connection stands."""
-        return self._connection.state
+    def state(self) -> SessionState:
+        """Where the session stands."""
+        return self._session.state
 
-    def stats(self) -> BufferStats:
-        """Return what became of the events so far."""
-        return self._feed.stats()
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Everything wanted, live conditions last, and how far each has come on the present connection."""
+        return self._session.subscriptions
+
+    def stats(self) -> Stats:
+        """Return what became of the events so far, and where the session stands."""
+        return self._feed.stats(time.time_ns(), self._batch[::-1])
 
     async def subscribe(
-        self, type: str | type[Record], *items: str | Symbol, group: str = "1", replace: bool = False
+        self,
+        type: str | type[Record],
+        *items: str | Symbol,
+        group: str = "1",
+        replace: bool = False,
+        fresh_within: float | None = None,
+        wait: bool = True,
     ) -> Request:
-        """Register items for one real-time type and wait until the server has acknowledged it.
+        """Want items for one real-time type until `unsubscribe`, and wait until the server has acknowledged it.
 
-        Cancelled while it waits, the request goes on: its reply is then iterated like any other event.
+        Every call counts: what two have asked for goes on until both have let go. Without a connection it waits for the
+        next. Cancelled while it waits, it is taken back.
 
         Arguments:
             type: a class of the catalogue, or a type code: "0E".
             items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
             group: group number (grp_no), at most 4 characters.
-            replace: drop earlier registrations (refresh "0").
+            replace: let go of everything else in this group, whoever wants it.
+            fresh_within: seconds after which silence is iterated as `Stale`; None: silence is no news.
+            wait: False returns at once; the answer, `RequestAccepted` or `RequestRejected`, is iterated.
 
         Raises:
             RequestRefused: the server refused it.
-            ConnectionLost: the connection ended first.
+            ConnectionLost: the session ended first.
+            QuotaExceeded: they would be more than `item_limit`; nothing was sent.
             LocalProtocolError: an argument cannot be right; nothing was sent.
         """
         await self._open()
-        return await self._replied(self._connection.subscribe(type, *items, group=group, replace=replace))
+        request = self._session.subscribe(type, *items, group=group, replace=replace, fresh_within=fresh_within)
+        return await self._replied(request, wait)
 
-    async def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
-        """Remove registrations and wait until the server has acknowledged it. As `subscribe`."""
-        await self._open()
-        return await self._replied(self._connection.unsubscribe(type, *items, group=group))
+    async def unsubscribe(
+        self, type: str | type[Record], *items: str | Symbol, group: str = "1", wait: bool = True
+    ) -> Request:
+        """Want items no longer, as one `subscribe` did, and wait until what nobody wants is removed.
 
-    async def request(self, message: Reg | Remove) -> Request:
-        """Send a REG or REMOVE of your own making and wait for its acknowledgement. Errors as `subscribe`."""
+        Cancelled while it waits, it is done all the same. Arguments and errors as `subscribe`.
+        """
         await self._open()
-        return await self._replied(self._connection.request(message))
+        return await self._replied(self._session.unsubscribe(type, *items, group=group), wait)
+
+    async def request(self, message: Reg | Remove, *, wait: bool = True) -> Request:
+        """As `subscribe` or `unsubscribe`, for everything that a message of your own making names."""
+        await self._open()
+        return await self._replied(self._session.request(message), wait)
 
     async def list_conditions(self) -> tuple[Condition, ...]:
         """Return the saved conditions (조건검색 목록조회). Errors as `subscribe`."""
         await self._open()
-        answer = await self._answered(self._connection.list_conditions())
+        answer = await self._answered(self._session.list_conditions())
         assert isinstance(answer, ConditionList)
         return answer.conditions
 
@@ -158,7 +218,8 @@ class Client:
         """Ask which stocks meet a condition (조건검색 요청).
 
         With `realtime` the server goes on telling which stocks enter and leave, until `clear_condition`: such rows come
-        with all others, as `ConditionHit` (US: `UsConditionHit`); `ConditionResult.matches` tells whose they are.
+        with all others, as `ConditionHit` (US: `UsConditionHit`); `ConditionResult.matches` tells whose they are. After
+        a loss it is asked for anew, and a new `ConditionResult` is iterated.
 
         Arguments:
             seq: the condition's number, from `list_conditions`.
@@ -167,11 +228,11 @@ class Client:
 
         Raises:
             RequestRefused: the server refused it.
-            ConnectionLost: the connection ended first.
+            ConnectionLost: the session ended first.
             LocalProtocolError: an argument cannot be right; nothing was sent.
         """
         await self._open()
-        answer = await self._answered(self._connection.search_condition(seq, realtime=realtime, next_key=next_key))
+        answer = await self._answered(self._session.search_condition(seq, realtime=realtime, next_key=next_key))
         assert isinstance(answer, ConditionResult)
         return answer
 
@@ -187,7 +248,7 @@ class Client:
     async def clear_condition(self, seq: str) -> Request:
         """End a live search (조건검색 실시간 해제). Errors as `search_condition`."""
         await self._open()
-        return await self._replied(self._connection.clear_condition(seq))
+        return await self._replied(self._session.clear_condition(seq))
 
     async def aclose(self) -> None:
         """Close, and wait until it is done: at most `close_timeout`. What was received can still be iterated."""
@@ -210,7 +271,7 @@ class Client:
     # Waiting.
 
     async def _refill(self) -> None:
-        await trio.lowlevel.checkpoint()  # once a batch, so that a busy feed cannot starve the rest of the program
+        await checkpoint()  # once a batch, so that a busy feed cannot starve the rest of the program
         if self._batch:
             return  # another task is iterating too, and was faster
         events = self._feed.take()
@@ -228,11 +289,15 @@ class Client:
 
     async def _open(self) -> None:
         """Wait for the end where it has begun, to say why."""
-        while self._feed.closed is None and self.state is ConnectionState.CLOSING:
+        while self._feed.closed is None and self.state is SessionState.CLOSING:
             await self._changed.wait()
         self._feed.check_open()
 
-    async def _replied(self, request: Request) -> Request:
+    async def _replied(self, request: Request, wait: bool = True) -> Request:
+        if not wait:
+            self._pump()
+            await checkpoint()
+            return request
         self._feed.expect(request)
         try:
             await self._reply(request)
@@ -257,7 +322,7 @@ class Client:
         while not self._feed.check_login():
             await self._changed.wait()
 
-    # The pump and its three tasks.
+    # The pump and its tasks.
 
     def _wake(self) -> None:
         self._changed.set()
@@ -266,63 +331,108 @@ class Client:
     def _pump(self) -> None:
         self._feed.collect()
         self._wake()
-        if self._feed.outgoing or self._feed.closed is not None:
+        if self._feed.outgoing:
             self._has_outgoing.set()
-        if self._feed.closed is not None:
-            self._dialling.cancel()
-        timeout = self._connection.next_timeout()
+        if self._need is not self._session.needs and self._attending.deadline == math.inf:
+            self._attending.deadline = trio.current_time() + FLUSH_TIME
+            self._has_outgoing.set()
+        timeout = self._session.next_timeout()
         if timeout is not None and timeout < self._armed:
             self._deadline_moved.set()
 
-    async def _run(self, ssl_context: ssl.SSLContext | None) -> None:
-        """Dial, then read, write and watch the clock until the connection is over."""
-        self._pump()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch_clock)
-            stream = None
-            try:
-                with self._dialling:
-                    stream = await _dial(self.endpoint, ssl_context)
-            except (OSError, UnicodeError, trio.BrokenResourceError) as error:  # UnicodeError: no host name at all
-                self._connection.receive_eof(f"could not connect to {self.endpoint}: {_describe(error)}")
+    async def _run(self) -> None:
+        """Watch the clock and do what the session needs until it is over."""
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(self._watch_clock)
+            while self._feed.closed is None:
+                self._need = self._session.needs
+                self._attending = trio.CancelScope()
                 self._pump()
-            if stream is not None:
-                try:
-                    nursery.start_soon(self._read, stream)
-                    await self._write(stream)
-                finally:
-                    await trio.aclose_forcefully(stream)
-            nursery.cancel_scope.cancel()
+                with self._attending:
+                    await self._attend(self._need)
+            tasks.cancel_scope.cancel()
 
-    async def _read(self, stream: trio.abc.Stream) -> None:
-        connection = self._connection
-        while self._feed.closed is None:
+    async def _attend(self, need: Need | None) -> None:
+        match need:
+            case LinkNeeded():
+                await self._link(need)
+            case TokenNeeded():
+                await self._get_token(need)
+            case None if self._feed.closed is None:
+                await self._changed.wait()
+
+    async def _get_token(self, need: TokenNeeded) -> None:
+        try:
+            if isinstance(self._token, AppKey):
+                if need.refused is not None:
+                    self._token.forget(self.endpoint, need.refused)
+                token = await fresh_token(self.endpoint, self._token, ssl_context=self._ssl_context)
+            else:
+                token = await _called(self._token)
+            if need is self._session.needs:
+                self._session.receive_token(token)
+        except KiwoomError as error:
+            self._token_failed(need, error)
+        except Exception as error:
+            failure = TokenError(f"the token callable raised {type(error).__name__}")
+            failure.__cause__ = error
+            self._token_failed(need, failure)
+        self._pump()
+
+    def _token_failed(self, need: TokenNeeded, error: KiwoomError) -> None:
+        if need is self._session.needs:
+            self._session.token_failed(error)
+
+    async def _link(self, need: LinkNeeded) -> None:
+        """Dial, then read and write for as long as the session needs it."""
+        outgoing = self._feed.outgoing
+        endpoint = need.endpoint
+        try:
+            stream = await dial(endpoint.host, endpoint.port, endpoint.secure, self._ssl_context)
+        except NETWORK_ERRORS as error:
+            if need is self._session.needs:
+                self._session.receive_eof(f"could not connect to {endpoint}: {describe(error)}")
+                self._pump()
+            return
+        try:
+            async with trio.open_nursery() as tasks:
+                tasks.start_soon(self._read, stream, need)
+                await self._write(stream, need, outgoing)
+                tasks.cancel_scope.cancel()
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _read(self, stream: trio.abc.Stream, need: LinkNeeded) -> None:
+        session = self._session
+        while True:
+            data: bytes | bytearray = b""
+            error: str | None = None
             try:
                 data = await stream.receive_some(READ_SIZE)
-            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                connection.receive_eof(_describe(error))
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as failure:
+                error = describe(failure)
+            if need is not session.needs:
+                return  # it is another connection's turn
+            if data:
+                session.receive_data(data, time.time_ns())
             else:
-                if data:
-                    connection.receive_data(data, time.time_ns())
-                else:
-                    connection.receive_eof()
+                session.receive_eof(error)
             self._pump()
 
-    async def _write(self, stream: trio.abc.Stream) -> None:
-        outgoing = self._feed.outgoing
+    async def _write(self, stream: trio.abc.Stream, need: LinkNeeded, outgoing: bytearray) -> None:
         while True:
             if outgoing:
-                await trio.lowlevel.checkpoint()  # a write that fails would lose what has arrived: let it be read first
+                await checkpoint()  # a write that fails would lose what has arrived: let it be read first
                 data = bytes(outgoing)
                 outgoing.clear()
                 try:
                     await stream.send_all(data)
                 except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                     # What the server said before may still wait to be read: the reader finds the end, and why.
-                    while self._feed.closed is None:
+                    while need is self._session.needs:
                         await self._changed.wait()
                     return
-            elif self._feed.closed is not None:
+            elif need is not self._session.needs:
                 return
             else:
                 self._has_outgoing = trio.Event()
@@ -330,45 +440,20 @@ class Client:
 
     async def _watch_clock(self) -> None:
         while self._feed.closed is None:
-            timeout = self._connection.next_timeout()
+            timeout = self._session.next_timeout()
             self._armed = math.inf if timeout is None else timeout
             self._deadline_moved = trio.Event()
             with trio.CancelScope(deadline=self._armed):
                 await self._deadline_moved.wait()
                 continue
-            self._connection.handle_timeout()
+            self._session.handle_timeout()
             self._pump()
 
 
-async def _dial(endpoint: Endpoint, ssl_context: ssl.SSLContext | None) -> trio.abc.Stream:
-    stream: trio.abc.Stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
-    if not endpoint.secure:
-        return stream
-    context = ssl.create_default_context() if ssl_context is None else ssl_context
-    tls = trio.SSLStream(stream, context, server_hostname=endpoint.host, https_compatible=True)
-    try:
-        await tls.do_handshake()
-    except BaseException:
-        await trio.aclose_forcefully(stream)
-        raise
-    return tls
-
-
-async def _token(token: str | Callable[[], Awaitable[str]]) -> str:
+async def _called(token: str | Callable[[], Awaitable[str]]) -> str:
     if isinstance(token, str):
         return token
     answer = token() if callable(token) else None
     if not isinstance(answer, Awaitable):
-        raise LocalProtocolError("token: must be a text, or an async callable that returns one")
+        raise LocalProtocolError("token: must be a text, an AppKey, or an async callable that returns a text")
     return await answer
-
-
-def _describe(error: BaseException) -> str:
-    """The cause that tells something: trio wraps what the system said."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, ExceptionGroup):
-        return _describe(error.exceptions[0])
-    if os.name == "posix" and isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
-        return os.strerror(error.errno) if error.errno > 0 else str(error)  # the loops have texts of their own
-    return str(error) or type(error).__name__

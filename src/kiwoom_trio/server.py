@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import ssl
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -42,7 +43,7 @@ async def serve(
         for listener in listeners:
             await stack.enter_async_context(listener)
         server._set_port(listeners[0].socket.getsockname()[1])
-        exchange.run_on(trio.current_time, server._pump)
+        exchange.run_on(trio.current_time, server._pump, wall_time=time.time())
         nursery.start_soon(server._watch_clock)
         nursery.start_soon(trio.serve_listeners, server._handle, listeners)
         yield server

@@ -17,17 +17,17 @@ import trio
 
 import kiwoom_asyncio
 import kiwoom_trio
-from kiwoom_proto import ClientConfig, Endpoint, Event, RequestHeader
+from kiwoom_proto import AppKey, ClientConfig, Endpoint, Event, RequestHeader
 from kiwoom_proto.simulator import Exchange
 
 Client: TypeAlias = kiwoom_trio.Client | kiwoom_asyncio.Client
 Server: TypeAlias = kiwoom_trio.Server | kiwoom_asyncio.Server
-Token: TypeAlias = str | Callable[[], Awaitable[str]]
+Token: TypeAlias = str | AppKey | Callable[[], Awaitable[str]]
 
 LIMIT = 10.0
 """Seconds that a scenario may take."""
 TOKEN = "the-token-that-nobody-may-see"
-QUICK = ClientConfig(request_interval=0)
+QUICK = ClientConfig(request_interval=0, reconnect=False)
 ITEM = "005930"
 PATH = "/api/dostk/websocket"
 

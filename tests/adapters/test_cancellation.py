@@ -15,7 +15,7 @@ from tests.adapters.kit import ITEM, PATH, Client, Loop, collect, raw_server, un
 
 import kiwoom_asyncio
 import kiwoom_trio
-from kiwoom_proto import ClientConfig, ConnectionState, Endpoint, Event
+from kiwoom_proto import ClientConfig, ConnectionState, Endpoint, Event, SessionState
 from kiwoom_proto.simulator import Exchange
 
 MOMENT = 0.1
@@ -167,7 +167,7 @@ async def test_cancelling_while_closing(loop: Loop, net: Net) -> None:
                     raise AssertionError("the server does not answer")
 
             tasks.start_soon(close)
-            await until(lambda: clients and clients[0].state is ConnectionState.CLOSING)
+            await until(lambda: clients and clients[0].state is SessionState.CLOSING)
             tasks.cancel_scope.cancel()
         exchange.resume()
         await until(lambda: not exchange.peers)
@@ -177,7 +177,7 @@ async def test_cancelling_while_the_block_is_left(loop: Loop) -> None:
     exchange = Exchange()
     async with loop.serve(exchange) as server:
         with anyio.move_on_after(MOMENT) as scope:
-            async with loop.connect(server.endpoint, config=ClientConfig(close_timeout=9)):
+            async with loop.connect(server.endpoint, config=ClientConfig(reconnect=False, close_timeout=9)):
                 exchange.stall()
         assert scope.cancelled_caught
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
@@ -33,16 +34,16 @@ def run(*words: str, token: str | None = TOKEN, timeout: float = 30) -> subproce
 
 
 def environment(token: str | None) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name != "KIWOOM_TOKEN"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KIWOOM_")}
     extra = {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
     return inherited | extra | ({} if token is None else {"KIWOOM_TOKEN": token})
 
 
 @contextmanager
-def exchange(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def exchange(*words: str, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A `kiwoom-proto serve` of our own; gives its URL."""
     with subprocess.Popen(
-        [*COMMAND, "serve", "--port", "0", "--rate", "40", *words],
+        [*COMMAND, "serve", "--port", f"{port}", "--rate", "40", *words],
         env=environment(None) | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -54,6 +55,18 @@ def exchange(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             yield process.stdout.readline().split()[-1], process
         finally:
             process.kill()
+
+
+def stream(url: str, *items: str) -> subprocess.Popen[str]:
+    """A `kiwoom-proto stream` that goes on until it is ended."""
+    return subprocess.Popen(
+        [*COMMAND, "stream", "0E", *items, "--endpoint", url],
+        env=environment(TOKEN) | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -99,25 +112,49 @@ def test_duration_holds_while_the_login_is_not_answered() -> None:
     assert "--duration 0.4" in done.stderr
 
 
-def test_a_lost_connection_is_exit_code_1_and_says_why() -> None:
-    with (
-        exchange() as (url, server),
-        subprocess.Popen(
-            [*COMMAND, "stream", "0E", "005930", "--endpoint", url],
-            env=environment(TOKEN),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        ) as client,
-    ):
-        assert client.stdout is not None
-        assert json.loads(client.stdout.readline())["item"] == "005930"
+def test_stream_survives_a_restart_of_the_server_with_its_subscriptions() -> None:
+    with exchange() as (url, server), stream(url, "005930", "000660") as client:
+        assert client.stdout is not None and client.stderr is not None
+        assert json.loads(client.stdout.readline())["item"] in ("005930", "000660")
         server.kill()
+        server.wait()
+        assert "connection lost" in client.stderr.readline()
+        with exchange(port=urlsplit(url).port or 0):
+            said = ""
+            while "connected again" not in said:
+                said = client.stderr.readline()
+                assert "trying again" in said or "connected again" in said
+            assert re.search(r"connected again after [0-9.]+ s without data; 2 ", said)
+            client.kill()
+            rows = [json.loads(line) for line in client.stdout if line.endswith("\n")]
+    assert len(rows) > 1
+
+
+def test_an_exchange_that_another_login_takes_over_is_exit_code_1_and_says_why() -> None:
+    with exchange() as (url, _), stream(url, "005930") as client:
+        assert client.stdout is not None
+        client.stdout.readline()
+        assert run("stream", "0E", "005930", "--endpoint", url, "--count", "1").returncode == 0
         _, errors = client.communicate(timeout=10)
     assert client.returncode == 1
-    assert "connection lost" in errors
+    assert "the same app key logged in elsewhere (R10001), which ends this session" in errors
     assert "Traceback" not in errors
+
+
+def test_keys_get_a_token(url: str) -> None:
+    keys = {"KIWOOM_APPKEY": "S3CRET-app", "KIWOOM_SECRETKEY": "S3CRET-key"}
+    words = [*COMMAND, "stream", "0E", "005930", "--count", "1", "--endpoint", url]
+
+    done = subprocess.run(words, env=environment(None) | keys, capture_output=True, encoding="utf-8", timeout=30)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["item"] == "005930"
+
+
+def test_without_a_token_or_keys_it_says_what_to_set() -> None:
+    done = run("stream", "0E", "005930", token=None)
+    assert done.returncode == 2
+    assert "KIWOOM_APPKEY and KIWOOM_SECRETKEY, or KIWOOM_TOKEN" in " ".join(done.stderr.split())
 
 
 def test_nobody_listening_is_exit_code_1() -> None:

@@ -114,7 +114,9 @@ async def test_a_ping_is_answered_while_the_consumer_is_stuck_and_its_buffer_ove
             pings += 1
         await session.until_closed()
 
-    config = ClientConfig(buffer_size=20, overflow="drop_oldest" if overflow == "drop_oldest" else "conflate")
+    config = ClientConfig(
+        reconnect=False, buffer_size=20, overflow="drop_oldest" if overflow == "drop_oldest" else "conflate"
+    )
     with IndependentServer(script) as server:
         async with loop.connect(Endpoint(server.url), config=config) as client:
             async for event in client:
@@ -159,7 +161,9 @@ async def test_a_refused_request_is_raised_where_it_was_made(loop: Loop) -> None
         await session.until_closed()
 
     with IndependentServer(script) as server:
-        async with loop.connect(Endpoint(server.url), config=ClientConfig(request_interval=0)) as client:
+        async with loop.connect(
+            Endpoint(server.url), config=ClientConfig(reconnect=False, request_interval=0)
+        ) as client:
             with pytest.raises(RequestRefused, match="105115") as caught:
                 await client.subscribe("0E", ITEM)
             assert caught.value.message == "초과"
@@ -247,7 +251,9 @@ async def test_requests_leave_at_the_pace_that_was_configured(loop: Loop) -> Non
         await session.until_closed()
 
     with IndependentServer(script) as server:
-        async with loop.connect(Endpoint(server.url), config=ClientConfig(request_interval=0.1)) as client:
+        async with loop.connect(
+            Endpoint(server.url), config=ClientConfig(reconnect=False, request_interval=0.1)
+        ) as client:
             for number in range(4):
                 await client.subscribe("0E", f"{number}")
     assert times[-1] - times[0] > 0.25

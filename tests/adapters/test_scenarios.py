@@ -21,19 +21,21 @@ from kiwoom_proto import (
     Closed,
     ClosedByPeer,
     ConnectionLost,
-    ConnectionState,
     DeadlineExceeded,
     Endpoint,
     Event,
     LocalProtocolError,
     LoginRefused,
+    QuotaExceeded,
     Record,
     Reg,
     Remove,
     RequestAccepted,
     RequestHeader,
     RequestRefused,
+    SessionState,
     SystemNotice,
+    TakenOver,
     UnknownMessage,
 )
 from kiwoom_proto.config import Overflow
@@ -86,7 +88,7 @@ async def test_a_whole_life(loop: Loop, net: Net) -> None:
         await client.unsubscribe(AfterHoursQuote, ITEM, "000660")
         assert exchange.peers[0].registered == {}
         await client.aclose()
-        assert client.state is ConnectionState.CLOSED
+        assert client.state is SessionState.CLOSED
         *rest, closed = await drain(client)
         assert all(isinstance(event, AfterHoursQuote) for event in rest)
         assert isinstance(closed, Closed)
@@ -100,7 +102,7 @@ async def test_leaving_the_block_closes(loop: Loop, net: Net) -> None:
         async with loop.connect(server.endpoint, ssl_context=net.client) as client:
             await client.subscribe("0E", ITEM)
             await next_quote(client)
-        assert client.state is ConnectionState.CLOSED
+        assert client.state is SessionState.CLOSED
         (*_, closed) = await drain(client)
         assert isinstance(closed, Closed)
         assert (closed.code, closed.sent_code, closed.error) == (1000, 1000, None)
@@ -143,7 +145,7 @@ async def test_requests_of_several_tasks_are_each_told_of_their_own_reply(loop: 
     """All three are made at once; the second is the one that the server refuses."""
     accepted: list[str] = []
     refused: list[str] = []
-    config = ClientConfig(request_interval=0, items_per_request=201)
+    config = ClientConfig(reconnect=False, request_interval=0, items_per_request=201, item_limit=1000)
     async with loop.serve(Exchange()) as server, loop.connect(server.endpoint, config=config) as client:
 
         async def subscribe(group: str, count: int) -> None:
@@ -191,8 +193,11 @@ async def test_stats_and_repr(loop: Loop) -> None:
         await until(lambda: client.stats().waiting > 10)
         stats = client.stats()
         assert (stats.received, stats.delivered, stats.dropped, stats.conflated) == (stats.waiting, 0, 0, 0)
+        assert stats.lag >= 0
+        assert stats.bytes_received > 1000
+        assert (stats.undecodable, stats.connections, stats.gaps) == (0, 1, 0)
         await next_quote(client)
-        assert client.stats().delivered > 10
+        assert client.stats().delivered == 1
 
 
 # Tokens.
@@ -284,20 +289,52 @@ async def test_the_token_is_never_shown(loop: Loop, caplog: pytest.LogCaptureFix
 # Requests.
 
 
-async def test_a_request_that_is_refused_is_raised_where_it_was_made_and_the_connection_goes_on(
+async def test_a_request_that_is_refused_is_raised_where_it_was_made_and_nothing_of_it_is_wanted(
     loop: Loop, net: Net
 ) -> None:
     exchange = Exchange(rate=50)
+    config = ClientConfig(reconnect=False, request_interval=0, item_limit=1000)
     async with (
         loop.serve(exchange, ssl_context=net.server) as server,
-        loop.connect(server.endpoint, ssl_context=net.client) as client,
+        loop.connect(server.endpoint, ssl_context=net.client, config=config) as client,
     ):
-        with pytest.raises(RequestRefused, match="105118") as caught:
+        with pytest.raises(RequestRefused, match="105118"):
             await client.subscribe("0E", *(f"{number:06}" for number in range(201)))
-        assert caught.value.request.confirmed == 2, "two hundred fitted"
-        await client.unsubscribe("0E", "000000")
         await client.subscribe("0E", ITEM)
-        assert (await next_quote(client)).item.startswith("00")
+        assert (await next_quote(client)).item
+        await until(lambda: exchange.peers[0].registered == {"1": {("0E", ITEM): None}})
+        assert [subscription.item for subscription in client.subscriptions] == [ITEM]
+
+
+async def test_more_than_the_quota_is_refused_with_the_arithmetic_and_nothing_is_sent(loop: Loop) -> None:
+    exchange = Exchange()
+    async with loop.serve(exchange) as server, loop.connect(server.endpoint) as client:
+        await client.subscribe("0E", ITEM, f"{ITEM}_NX")
+        with pytest.raises(QuotaExceeded, match="2 of 200 are in use and 199 more were asked for, 1 too many"):
+            await client.subscribe("0B", *(f"{number:06}" for number in range(199)))
+        assert len(exchange.peers[0].pairs()) == 2
+
+
+async def test_what_two_want_goes_on_until_both_have_let_go(loop: Loop) -> None:
+    exchange = Exchange()
+    async with loop.serve(exchange) as server, loop.connect(server.endpoint) as client:
+        await client.subscribe("0E", ITEM)
+        await client.subscribe("0E", ITEM)
+        await client.unsubscribe("0E", ITEM)
+        assert exchange.peers[0].pairs() == {("0E", ITEM): None}
+        await client.unsubscribe("0E", ITEM)
+        assert exchange.peers[0].pairs() == {}
+
+
+async def test_a_call_need_not_wait(loop: Loop) -> None:
+    exchange = Exchange()
+    async with loop.serve(exchange) as server, loop.connect(server.endpoint) as client:
+        request = await client.subscribe("0E", ITEM, wait=False)
+        assert request.confirmed == 0
+        async for event in client:
+            if isinstance(event, RequestAccepted):
+                assert event.request is request
+                break
 
 
 async def test_a_request_that_cannot_be_right_changes_nothing(loop: Loop) -> None:
@@ -313,7 +350,7 @@ async def test_a_request_that_cannot_be_right_changes_nothing(loop: Loop) -> Non
         await client.subscribe("0E", ITEM)
 
 
-async def test_the_reply_to_a_call_that_was_cancelled_goes_to_the_consumer(loop: Loop) -> None:
+async def test_a_call_that_was_cancelled_is_taken_back(loop: Loop) -> None:
     exchange = Exchange()
     exchange.faults.ack_delay = 0.2
     async with loop.serve(exchange) as server, loop.connect(server.endpoint) as client:
@@ -323,23 +360,19 @@ async def test_the_reply_to_a_call_that_was_cancelled_goes_to_the_consumer(loop:
         exchange.faults.ack_delay = 0.0
         request = await client.subscribe("0B", "000002")
         assert request.items == ("000002",)
-        async for event in client:
-            assert isinstance(event, RequestAccepted)
-            assert event.request.items == ("000001",)
-            break
-        assert exchange.peers[0].registered == {"1": dict.fromkeys([("0B", "000001"), ("0B", "000002")])}
+        await until(lambda: exchange.peers[0].registered == {"1": {("0B", "000002"): None}})
 
 
 async def test_a_lost_acknowledgement_ends_the_connection(loop: Loop) -> None:
     exchange = Exchange()
     exchange.faults.lose_acks = 1
-    config = ClientConfig(ack_timeout=0.1)
+    config = ClientConfig(reconnect=False, ack_timeout=0.1)
     async with loop.serve(exchange) as server, loop.connect(server.endpoint, config=config) as client:
         with pytest.raises(ConnectionLost, match="ack_timeout") as caught:
             await client.subscribe("0E", ITEM)
         assert isinstance(caught.value.__cause__, DeadlineExceeded)
         assert caught.value.__cause__.phase == "ack"
-        assert client.state is ConnectionState.CLOSED
+        assert client.state is SessionState.CLOSED
 
 
 async def test_subscribing_after_the_loss_raises_the_loss(loop: Loop) -> None:
@@ -385,7 +418,7 @@ async def test_a_kick_ends_the_iteration_after_everything_received_and_says_why(
         await client.subscribe("0E", ITEM)
         await until(lambda: exchange.rows_sent > 20)
         exchange.kick()
-        await until(lambda: client.state is ConnectionState.CLOSED)
+        await until(lambda: client.state is SessionState.CLOSED)
         events, lost = await drain_until_lost(client)
         *rows, notice, closed = events
         assert len(rows) == exchange.rows_sent
@@ -393,7 +426,7 @@ async def test_a_kick_ends_the_iteration_after_everything_received_and_says_why(
         assert notice.code == "R10001"
         assert closed is lost.closed
         assert "R10001 (the same app key connected elsewhere" in str(lost)
-        assert isinstance(lost.__cause__, ClosedByPeer)
+        assert isinstance(lost.__cause__, TakenOver)
         with pytest.raises(ConnectionLost):  # and again, for whoever asks again
             await anext(aiter(client))
 
@@ -407,7 +440,7 @@ async def test_a_second_login_with_the_same_key_ends_the_first(loop: Loop) -> No
     ):
         _, lost = await drain_until_lost(first)
         assert "R10001" in str(lost)
-        assert second.state is ConnectionState.READY
+        assert second.state is SessionState.READY
 
 
 async def test_a_cut_connection_ends_the_iteration(loop: Loop, net: Net) -> None:
@@ -451,21 +484,21 @@ async def test_what_was_received_can_still_be_iterated_after_aclose(loop: Loop) 
 async def test_aclose_takes_at_most_its_time_when_the_server_is_silent(loop: Loop) -> None:
     exchange = Exchange()
     async with loop.serve(exchange) as server:
-        async with loop.connect(server.endpoint, config=ClientConfig(close_timeout=0.1)) as client:
+        async with loop.connect(server.endpoint, config=ClientConfig(reconnect=False, close_timeout=0.1)) as client:
             exchange.stall()
             begin = anyio.current_time()
             await client.aclose()
             assert 0.05 < anyio.current_time() - begin < 3
         (closed,) = await drain(client)
         assert isinstance(closed, Closed)
-        assert client.state is ConnectionState.CLOSED
+        assert client.state is SessionState.CLOSED
 
 
 async def test_a_silent_server_is_given_up_when_the_idle_time_is_over(loop: Loop) -> None:
     exchange = Exchange()
     async with (
         loop.serve(exchange) as server,
-        loop.connect(server.endpoint, config=ClientConfig(idle_timeout=0.2)) as client,
+        loop.connect(server.endpoint, config=ClientConfig(reconnect=False, idle_timeout=0.2)) as client,
     ):
         exchange.stall()
         _, lost = await drain_until_lost(client)
@@ -538,10 +571,10 @@ async def test_the_block_can_be_left_after_the_loss_was_dealt_with(loop: Loop) -
 
 async def test_raise_ends_the_connection_of_a_consumer_that_is_too_slow(loop: Loop) -> None:
     exchange = Exchange(rate=500)
-    config = ClientConfig(request_interval=0, buffer_size=20, overflow="raise")
+    config = ClientConfig(reconnect=False, request_interval=0, buffer_size=20, overflow="raise")
     async with loop.serve(exchange) as server, loop.connect(server.endpoint, config=config) as client:
         await client.subscribe("0E", ITEM)
-        await until(lambda: client.state is ConnectionState.CLOSED)
+        await until(lambda: client.state is SessionState.CLOSED)
         events: list[Event] = []
         with pytest.raises(BufferOverflow, match="buffer_size"):
             await collect(client, events)
@@ -555,7 +588,7 @@ async def test_a_lenient_policy_keeps_the_connection_of_a_consumer_that_is_too_s
     loop: Loop, policy: Overflow
 ) -> None:
     exchange = Exchange(rate=500)
-    config = ClientConfig(request_interval=0, buffer_size=20, overflow=policy)
+    config = ClientConfig(reconnect=False, request_interval=0, buffer_size=20, overflow=policy)
     async with loop.serve(exchange) as server, loop.connect(server.endpoint, config=config) as client:
         await client.subscribe("0E", ITEM, "000660")
         await until(lambda: client.stats().dropped + client.stats().conflated > 200)
@@ -563,14 +596,14 @@ async def test_a_lenient_policy_keeps_the_connection_of_a_consumer_that_is_too_s
         assert (stats.dropped == 0) is (policy == "conflate")
         assert (stats.conflated == 0) is (policy == "drop_oldest")
         assert stats.waiting <= 20
-        assert client.state is ConnectionState.READY
+        assert client.state is SessionState.READY
         await next_quote(client)
         await client.unsubscribe("0E", ITEM, "000660")
 
 
 async def test_no_policy_drops_a_notice(loop: Loop) -> None:
     exchange = Exchange(rate=500)
-    config = ClientConfig(request_interval=0, buffer_size=20, overflow="drop_oldest")
+    config = ClientConfig(reconnect=False, request_interval=0, buffer_size=20, overflow="drop_oldest")
     async with loop.serve(exchange) as server, loop.connect(server.endpoint, config=config) as client:
         exchange.garbage(b"first of all")
         await client.subscribe("0E", ITEM)

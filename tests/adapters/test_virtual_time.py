@@ -13,7 +13,7 @@ from tests.adapters.kit import raw_server
 from tests.proto.wire import accept_handshake
 
 import kiwoom_trio
-from kiwoom_proto import AfterHoursQuote, ClientConfig, Closed, ConnectionLost, ConnectionState, DeadlineExceeded
+from kiwoom_proto import AfterHoursQuote, ClientConfig, Closed, ConnectionLost, DeadlineExceeded, SessionState
 from kiwoom_proto.simulator import Exchange
 
 QUIET = 0.02
@@ -29,7 +29,7 @@ def test_the_heartbeat_keeps_a_quiet_connection_alive() -> None:
         async with kiwoom_trio.serve(Exchange()) as server:
             async with kiwoom_trio.connect(server.endpoint, token="key") as client:
                 await trio.sleep(300)
-                assert client.state is ConnectionState.READY
+                assert client.state is SessionState.READY
             assert [type(event) async for event in client] == [Closed]
 
     run(scenario)
@@ -40,7 +40,7 @@ def test_a_dead_connection_is_noticed_when_the_idle_time_is_over() -> None:
         exchange = Exchange()
         async with (
             kiwoom_trio.serve(exchange) as server,
-            kiwoom_trio.connect(server.endpoint, token="key") as client,
+            kiwoom_trio.connect(server.endpoint, token="key", config=ClientConfig(reconnect=False)) as client,
         ):
             exchange.stall()
             begin = trio.current_time()
@@ -63,7 +63,7 @@ def test_a_server_that_says_nothing_is_given_up_in_time(phase: str, seconds: int
         await trio.sleep_forever()
 
     async def scenario() -> None:
-        config = ClientConfig(open_timeout=7, login_timeout=8)
+        config = ClientConfig(reconnect=False, open_timeout=7, login_timeout=8)
         async with raw_server(silent) as endpoint:
             begin = trio.current_time()
             with pytest.raises(ConnectionLost) as caught:

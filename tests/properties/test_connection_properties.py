@@ -109,7 +109,7 @@ def conversations(draw: st.DrawFn) -> Conversation:
     before = draw(st.lists(_FRAMES, max_size=3))
     login = draw(st.sampled_from([LOGIN_OK, LOGIN_OK, LOGIN_OK, reply("LOGIN", 805004, "[CODE=8005]")]))
     after = draw(st.lists(_FRAMES, max_size=3))
-    acks = [text(REG_OK), text(draw(st.sampled_from([REMOVE_OK, reply("REMOVE", 105110)])))]
+    acks = [text(REG_OK), text(draw(st.sampled_from([REMOVE_OK, reply("REMOVE", 105111)])))]
     answers = draw(st.permutations([*draw(st.lists(_FRAMES, max_size=6)), *acks]))
     end = draw(_ENDS)
     return Conversation(
@@ -393,7 +393,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         request = self.in_flight[trnm][0]
         outcome = self.answered(trnm, ok)
         self.heard()
-        self.wire.send(reply(trnm, 0 if ok else 105110, "m"))
+        self.wire.send(reply(trnm, 0 if ok else 105111, "m"))
         if self.server_closed or self.broken:
             outcome = None  # after its close frame or a fault of its own nothing it says counts
         self.look()

@@ -94,8 +94,8 @@ def test_a_list_that_was_refused_refuses_the_search_and_is_asked_for_again() -> 
     wire = ready()
     request = wire.client.search_condition("4")
     sent(wire)
-    wire.send(answer("CNSRLST", return_code=105110, return_msg="slow down"))
-    assert wire.events() == [RequestRejected(request, "105110", "slow down")]
+    wire.send(answer("CNSRLST", return_code=105111, return_msg="slow down"))
+    assert wire.events() == [RequestRejected(request, "105111", "slow down")]
     assert sent(wire) == []
     wire.client.search_condition("4")
     assert sent(wire) == [LIST]
@@ -345,8 +345,8 @@ def test_a_refused_list_does_not_leave_a_waiting_search_without_one(by_hand: boo
     first = wire.client.list_conditions() if by_hand else wire.client.search_condition("4")
     second = wire.client.search_condition("5")
     assert sent(wire) == [LIST]
-    wire.send(answer("CNSRLST", return_code=105110, return_msg="slow"))
-    assert wire.events() == [RequestRejected(first, "105110", "slow")]
+    wire.send(answer("CNSRLST", return_code=105111, return_msg="slow"))
+    assert wire.events() == [RequestRejected(first, "105111", "slow")]
     assert sent(wire) == [LIST]
     wire.send(LISTED)
     (message,) = sent(wire)

@@ -19,12 +19,29 @@ DEFAULTS = {
     "max_message_size": 4 * 1024 * 1024,
     "request_interval": 0.35,
     "items_per_request": 100,
+    "item_limit": 200,
     "buffer_bytes": 268_435_456,
     "buffer_size": 65_536,
     "overflow": "raise",
+    "token_timeout": 10,
+    "reconnect": True,
+    "connect_attempts": 3,
+    "backoff_min": 1,
+    "backoff_max": 60,
+    "takeover": "stop",
+    "takeover_wait": 300,
+    "takeover_limit": 3,
 }
-MUST_BE_POSITIVE = sorted(DEFAULTS.keys() - {"request_interval", "overflow"})
-COUNTS = ("max_message_size", "items_per_request", "buffer_size", "buffer_bytes")
+MUST_BE_POSITIVE = sorted(DEFAULTS.keys() - {"request_interval", "overflow", "reconnect", "takeover"})
+COUNTS = (
+    "max_message_size",
+    "items_per_request",
+    "item_limit",
+    "buffer_size",
+    "buffer_bytes",
+    "connect_attempts",
+    "takeover_limit",
+)
 
 
 def test_the_client_s_defaults() -> None:
@@ -78,6 +95,38 @@ def test_another_overflow_policy_is_refused_and_the_choice_is_named(policy: Any)
         ClientConfig(overflow=policy)
 
     assert str(caught.value) == (f"ClientConfig.overflow: must be one of raise, drop_oldest, conflate, not {policy!r}")
+
+
+@pytest.mark.parametrize("policy", ["stop", "wait", "reconnect"])
+def test_every_documented_takeover_policy_is_taken(policy: Any) -> None:
+    assert ClientConfig(takeover=policy).takeover == policy
+
+
+@pytest.mark.parametrize("policy", ["", "STOP", "fight", None, True, ["stop"]])
+def test_another_takeover_policy_is_refused_and_the_choice_is_named(policy: Any) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        ClientConfig(takeover=policy)
+
+    assert str(caught.value) == f"ClientConfig.takeover: must be one of stop, wait, reconnect, not {policy!r}"
+
+
+@pytest.mark.parametrize("value", [0, 1, None, "yes", "False"])
+def test_whether_to_reconnect_is_yes_or_no(value: Any) -> None:
+    assert ClientConfig(reconnect=False).reconnect is False
+
+    with pytest.raises(LocalProtocolError) as caught:
+        ClientConfig(reconnect=value)
+    assert str(caught.value) == f"ClientConfig.reconnect: must be True or False, not {value!r}"
+
+
+def test_the_longest_wait_is_not_below_the_shortest() -> None:
+    assert ClientConfig(backoff_min=5, backoff_max=5).backoff_max == 5
+
+    with pytest.raises(LocalProtocolError) as caught:
+        ClientConfig(backoff_min=5.5, backoff_max=5)
+    assert str(caught.value) == "ClientConfig.backoff_max: must not be below backoff_min, 5.5"
+    with pytest.raises(LocalProtocolError, match="backoff_max"):
+        ClientConfig(backoff_min=100)
 
 
 @pytest.mark.parametrize("name", sorted(attrs.fields_dict(ServerConfig)))

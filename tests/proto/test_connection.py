@@ -860,15 +860,50 @@ def test_acks_are_credited_in_order() -> None:
 
 
 def test_rejected_request() -> None:
-    """105110, 105115 and whatever else: reported with code and text; the connection goes on, and so do the others."""
+    """105111, 105115 and whatever else: reported with code and text; the connection goes on, and so do the others."""
     wire = Wire().login()
     refused = wire.client.subscribe("0E", "005930")
-    wire.send(reply("REG", 105110, "초과"))
-    assert wire.events() == [RequestRejected(refused, "105110", "초과")]
+    wire.send(reply("REG", 105111, "초과"))
+    assert wire.events() == [RequestRejected(refused, "105111", "초과")]
     wire.clock.advance(1)
     accepted = wire.client.subscribe("0E", "005930")
     wire.send(REG_OK)
     assert wire.events() == [RequestAccepted(accepted)]
+
+
+def test_request_that_came_too_fast_is_sent_again() -> None:
+    """105110 says nothing against the request: nobody is told, and it is sent again after 1 s, 2 s, 4 s ..."""
+    wire = Wire(ClientConfig(idle_timeout=1000)).login()
+    request = wire.client.subscribe("0E", "005930")
+    assert wire.messages() == [OFFICIAL_REG]
+    for pause in (1, 2, 4, 8, 16, 30, 30):
+        wire.send(reply("REG", 105110, "초과"))
+        assert wire.client.next_timeout() == wire.clock.now + pause
+        wire.clock.advance(pause - 0.001)
+        wire.client.handle_timeout()
+        assert wire.messages() == []
+        wire.clock.advance(0.001)
+        wire.client.handle_timeout()
+        assert wire.messages() == [OFFICIAL_REG]
+    assert wire.events() == []
+    wire.send(REG_OK)
+    assert wire.events() == [RequestAccepted(request)]
+    assert request.confirmed == 1
+
+
+def test_request_that_is_sent_again_waits_for_its_reply_anew() -> None:
+    wire = Wire(TIMEOUTS).login()
+    wire.client.subscribe("0E", "005930")
+    wire.clock.advance(2.5)
+    wire.send(reply("REG", 105110))
+    wire.clock.advance(1)
+    wire.client.handle_timeout()
+    assert wire.client.next_timeout() == wire.clock.now + TIMEOUTS.ack_timeout
+    wire.clock.advance(TIMEOUTS.ack_timeout)
+    wire.client.handle_timeout()
+    end = closed(wire.client.events())
+    assert isinstance(end.error, DeadlineExceeded)
+    assert end.error.phase == "ack"
 
 
 @pytest.mark.parametrize("payload", [REG_OK, REMOVE_OK, reply("REG", 105110)])
@@ -1436,8 +1471,8 @@ def test_message_connection_paces_and_credits_requests() -> None:
     both.clock.advance(TIMEOUTS.request_interval)
     both.connection.handle_timeout()
     assert len(both.connection.messages_to_send()) == 1
-    both.connection.receive_message(reply("REG", 105110, "m"))
-    assert both.connection.events() == [RequestAccepted(first), RequestRejected(second, "105110", "m")]
+    both.connection.receive_message(reply("REG", 105111, "m"))
+    assert both.connection.events() == [RequestAccepted(first), RequestRejected(second, "105111", "m")]
 
 
 def test_message_connection_ack_that_nobody_asked_for() -> None:

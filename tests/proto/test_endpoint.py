@@ -126,3 +126,26 @@ def test_mock_trading_is_known_by_its_host() -> None:
 def test_a_host_that_can_be_no_name_is_refused(url: str) -> None:
     with pytest.raises(LocalProtocolError, match=r"Endpoint\.url"):
         Endpoint(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        (PRODUCTION.url, "https://api.kiwoom.com"),
+        (US_PRODUCTION.url, "https://api.kiwoom.com"),
+        (MOCK.url, "https://mockapi.kiwoom.com"),
+        (US_MOCK.url, "https://mockapi.kiwoom.com"),
+        ("wss://api.kiwoom.com:444/x", "https://api.kiwoom.com:444"),
+        ("ws://127.0.0.1:8765/api/dostk/websocket?a=b", "http://127.0.0.1:8765"),
+        ("ws://127.0.0.1:10000/x", "http://127.0.0.1:10000"),
+        ("wss://localhost/x", "https://localhost"),
+        ("ws://[::1]:9000/x", "http://[::1]:9000"),
+        ("WSS://EXAMPLE.COM:1/x", "https://example.com:1"),
+        ("ws://키움.한국:80/x", "http://xn--cp5bx4p.xn--3e0b707e:80"),
+    ],
+)
+def test_tokens_are_asked_for_at_the_same_host_and_for_kiwoom_on_the_port_of_https(url: str, host: str) -> None:
+    endpoint = Endpoint(url)
+
+    assert endpoint.token_url == f"{host}/oauth2/token"
+    assert endpoint.revoke_url == f"{host}/oauth2/revoke"

@@ -1,36 +1,55 @@
-"""Feed: what a connection's events come to, for calls that wait and for a consumer that may be slow."""
+"""Feed: what a session's events come to, for calls that wait and for a consumer that may be slow."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
-from tests.proto.sim import UNPACED, Sim
 
 from kiwoom_proto import (
     PRODUCTION,
     AfterHoursQuote,
     BufferOverflow,
     ClientConfig,
-    ClientConnection,
     Closed,
     ClosedByPeer,
+    ConditionList,
+    ConditionResult,
+    Connecting,
     ConnectionLost,
     ConnectionState,
+    Disconnected,
+    Gap,
+    LinkNeeded,
+    LoggedIn,
     LoginRefused,
+    Need,
+    Opened,
     Record,
     RequestAccepted,
     RequestRefused,
     RequestRejected,
+    Session,
+    SessionState,
+    Stats,
     SystemNotice,
+    TakenOver,
+    TokenError,
+    TokenRefused,
     TransportError,
     UnknownMessage,
 )
 from kiwoom_proto.config import Overflow
 from kiwoom_proto.feed import UNSENT_LIMIT, Feed
+from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
 
 ITEM = "005930"
+LASTING = ClientConfig(request_interval=0)
+ONCE = attrs.evolve(LASTING, reconnect=False)
+"""For what becomes of the end of a connection: it is the end of the session, too."""
 
 
 class Link:
@@ -38,43 +57,88 @@ class Link:
 
     Attributes:
         feed: the feed.
-        peer: the exchange's end of the connection.
+        peer: the exchange's end of the present connection.
         writes: whether what the feed has to send is written.
     """
 
-    def __init__(self, config: ClientConfig = UNPACED, token: str = "key", **exchange: Any) -> None:
-        sim = Sim(**exchange)
-        self.exchange = sim.exchange
-        self.client = ClientConnection(PRODUCTION, config, clock=sim.clock)
-        self.client.connect(token)
-        self.feed = Feed(self.client)
+    def __init__(self, config: ClientConfig = ONCE, token: str | None = "key", **exchange: Any) -> None:
+        self.clock = ManualClock()
+        self.exchange = Exchange(clock=self.clock, **exchange)
+        self.session = Session(PRODUCTION, config, clock=self.clock, random=lambda: 0.5)
+        self.session.connect(token)
+        self.feed = Feed(self.session)
         self.writes = True
-        self.next_timeout = self.client.next_timeout
-        self.advance = sim.advance
-        self.until = sim.until
-        self.peer = sim.add(self)
+        self.peer: Peer | None = None
+        self._need: Need | None = None
+        self.settle()
 
     @property
-    def is_over(self) -> bool:
-        return self.client.state is ConnectionState.CLOSED
+    def now(self) -> int:
+        """Nanoseconds on its clock."""
+        return 1 + int(self.clock.now * 1e9)
 
     def receive_data(self, data: bytes) -> None:
-        self.client.receive_data(data)
+        self.session.receive_data(data, self.now)
         self.feed.collect()
 
-    def receive_eof(self) -> None:
-        self.client.receive_eof()
-        self.feed.collect()
+    def settle(self) -> None:
+        """Do what the session needs and carry bytes until there is nothing more to do now."""
+        while self._step():
+            pass
 
-    def handle_timeout(self) -> None:
-        self.client.handle_timeout()
+    def _step(self) -> bool:
         self.feed.collect()
-
-    def data_to_send(self) -> bytes:
-        self.feed.collect()
+        if self.session.needs is not self._need:
+            self._need = self.session.needs
+            if self.peer is not None:
+                self.peer.receive_eof()
+            self.peer = self.exchange.connect() if isinstance(self._need, LinkNeeded) else None
+            return True
+        peer = self.peer
+        if peer is None:
+            return False
         data = bytes(self.feed.outgoing) if self.writes else b""
-        del self.feed.outgoing[: len(data)]
-        return data
+        if data:
+            del self.feed.outgoing[: len(data)]
+            peer.receive_data(data)
+        answer = peer.data_to_send()
+        if answer:
+            self.receive_data(answer)
+        if data or answer:
+            return True
+        if peer.state is not ConnectionState.CLOSED:
+            return False
+        self.peer = None
+        self.session.receive_eof()
+        return True
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, stopping at every deadline on the way."""
+        end = self.clock.now + seconds
+        self.settle()
+        while (due := self._due()) is not None and due <= end:
+            self.clock.now = max(due, self.clock.now)
+            self.session.handle_timeout()
+            self.exchange.handle_timeout()
+            self.settle()
+        self.clock.now = end
+        self.settle()
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Let time pass until something has happened."""
+        while not happened():
+            due = self._due()
+            assert due is not None
+            self.advance(max(0.0, due - self.clock.now))
+
+    def _due(self) -> float | None:
+        times = (self.session.next_timeout(), self.exchange.next_timeout())
+        return min((time for time in times if time is not None), default=None)
+
+    def drop(self) -> None:
+        """Have the server cut the connection."""
+        self.exchange.drop()
+        self.settle()
 
     def login(self) -> Link:
         self.advance(0.05)
@@ -93,7 +157,7 @@ def test_the_login_is_news_for_the_call_that_waits_and_not_for_the_consumer() ->
     assert not link.feed.check_login()
     link.login()
     assert link.feed.logged_in
-    assert link.feed.state is ConnectionState.READY
+    assert link.feed.state is SessionState.READY
     assert link.feed.take() == []
 
 
@@ -107,7 +171,7 @@ def test_a_refused_login_is_raised_as_itself() -> None:
 
 def test_a_connection_lost_before_the_login_is_raised_as_lost() -> None:
     link = Link()
-    link.exchange.drop()
+    link.drop()
     link.advance(0.05)
     with pytest.raises(ConnectionLost):
         link.feed.check_login()
@@ -118,7 +182,8 @@ def test_a_login_that_was_done_is_done_although_the_connection_was_lost_right_af
     link = Link()
     link.advance(0.05)
     link.exchange.garbage()
-    link.exchange.drop()
+    link.settle()
+    link.drop()
     link.advance(0.05)
     assert link.feed.check_login()
     assert [type(event) for event in link.feed.take()] == [UnknownMessage, Closed]
@@ -127,7 +192,7 @@ def test_a_login_that_was_done_is_done_although_the_connection_was_lost_right_af
 
 def test_a_reply_goes_to_the_call_that_waits_for_it() -> None:
     link = Link().login()
-    request = link.client.subscribe(AfterHoursQuote, ITEM)
+    request = link.session.subscribe(AfterHoursQuote, ITEM)
     link.feed.expect(request)
     assert not link.feed.reply(request)
     link.advance(0.02)
@@ -138,7 +203,7 @@ def test_a_reply_goes_to_the_call_that_waits_for_it() -> None:
 
 def test_each_reply_goes_to_its_own_call() -> None:
     link = Link().login()
-    requests = [link.client.subscribe(AfterHoursQuote, f"{number:06}") for number in range(3)]
+    requests = [link.session.subscribe(AfterHoursQuote, f"{number:06}") for number in range(3)]
     for request in requests:
         link.feed.expect(request)
     answered = [0]
@@ -151,9 +216,17 @@ def test_each_reply_goes_to_its_own_call() -> None:
     assert answered[-1] == 3
 
 
+TOO_MANY = attrs.evolve(ONCE, item_limit=1000, items_per_request=1000)
+"""To have the server say so."""
+
+
+def subscribe(link: Link, items: int) -> Any:
+    return link.session.subscribe(AfterHoursQuote, *(f"{number:06}" for number in range(items)))
+
+
 def test_a_refusal_is_raised_at_the_call_that_waits_for_it() -> None:
-    link = Link().login()
-    request = link.client.subscribe(AfterHoursQuote, *(f"{number:06}" for number in range(201)))
+    link = Link(TOO_MANY).login()
+    request = subscribe(link, 201)
     link.feed.expect(request)
     link.advance(0.1)
     with pytest.raises(RequestRefused, match="105118") as caught:
@@ -166,23 +239,77 @@ def test_a_refusal_is_raised_at_the_call_that_waits_for_it() -> None:
 def test_a_reply_nobody_waits_for_goes_to_the_consumer(
     items: int, outcome: type[RequestAccepted] | type[RequestRejected]
 ) -> None:
-    link = Link().login()
-    request = link.client.subscribe(AfterHoursQuote, *(f"{number:06}" for number in range(items)))
-    link.feed.expect(request)
-    link.feed.forget(request)
+    link = Link(TOO_MANY, rate=0.1).login()
+    request = subscribe(link, items)
     link.advance(0.1)
     (reply,) = [event for event in link.feed.take() if not isinstance(event, Record)]
     assert isinstance(reply, outcome)
     assert reply.request is request
 
 
+@pytest.mark.parametrize("items", [1, 201])
+def test_a_call_that_waits_no_more_takes_back_what_it_asked_for(items: int) -> None:
+    """Nobody is told of the reply: whoever asked has gone."""
+    link = Link(TOO_MANY, rate=0.1).login()
+    request = subscribe(link, items)
+    link.feed.expect(request)
+    link.advance(0)
+    link.feed.forget(request)
+    link.advance(0.1)
+    assert link.feed.take() == []
+    assert link.session.subscriptions == ()
+    assert link.peer is not None
+    assert not link.peer.pairs()
+
+
+def test_a_call_that_was_answered_takes_nothing_back() -> None:
+    link = Link(rate=0.1).login()
+    request = subscribe(link, 1)
+    link.feed.expect(request)
+    link.advance(0.1)
+    link.feed.forget(request)
+    link.advance(0.1)
+    assert link.peer is not None
+    assert len(link.peer.pairs()) == 1
+
+
+def test_a_call_that_was_answered_and_forgotten_without_looking_takes_nothing_back() -> None:
+    """It may have been cancelled after the answer came, but before it was told."""
+    link = Link().login()
+    search = link.session.search_condition("0", realtime=True)
+    link.feed.expect(search)
+    link.advance(0.1)
+    link.feed.forget(search)
+    link.advance(0.1)
+    assert [one.item for one in link.session.subscriptions] == ["0"]
+
+
+def test_what_conditions_are_answered_is_kept_for_the_call() -> None:
+    link = Link().login()
+    listing, search = link.session.list_conditions(), link.session.search_condition("0")
+    unawaited = link.session.list_conditions()
+    for request in (listing, search):
+        link.feed.expect(request)
+    link.advance(0.5)
+    assert link.feed.reply(listing)
+    assert link.feed.reply(search)
+    assert isinstance(link.feed.answer(listing), ConditionList)
+    assert isinstance(link.feed.answer(search), ConditionResult)
+    link.feed.forget(listing)
+    link.feed.forget(search)
+    (answer, reply) = link.feed.take()
+    assert isinstance(answer, ConditionList)
+    assert isinstance(reply, RequestAccepted)
+    assert answer.request is reply.request is unawaited
+
+
 def test_a_call_that_waits_is_told_of_the_end() -> None:
     link = Link().login()
     link.exchange.faults.lose_acks = 1
-    request = link.client.subscribe(AfterHoursQuote, ITEM)
+    request = link.session.subscribe(AfterHoursQuote, ITEM)
     link.feed.expect(request)
     link.advance(0.01)
-    link.exchange.drop()
+    link.drop()
     link.advance(0.01)
     with pytest.raises(ConnectionLost) as caught:
         link.feed.reply(request)
@@ -192,10 +319,10 @@ def test_a_call_that_waits_is_told_of_the_end() -> None:
 
 def test_a_reply_that_came_before_the_end_still_counts() -> None:
     link = Link().login()
-    request = link.client.subscribe(AfterHoursQuote, ITEM)
+    request = link.session.subscribe(AfterHoursQuote, ITEM)
     link.feed.expect(request)
     link.advance(0.02)
-    link.exchange.drop()
+    link.drop()
     link.advance(0.02)
     assert link.feed.closed is not None
     assert link.feed.reply(request)
@@ -203,7 +330,7 @@ def test_a_reply_that_came_before_the_end_still_counts() -> None:
 
 def test_rows_notices_and_unknown_messages_wait_for_the_consumer_in_order() -> None:
     link = Link(rate=20).login()
-    link.feed.expect(link.client.subscribe(AfterHoursQuote, ITEM))
+    link.feed.expect(link.session.subscribe(AfterHoursQuote, ITEM))
     link.advance(0.5)
     link.exchange.garbage(b"{]")
     link.advance(0.5)
@@ -219,7 +346,7 @@ def test_closed_is_the_last_event_and_the_feed_remembers_it() -> None:
     link = Link().login()
     assert link.feed.closed is None
     link.feed.check_open()
-    link.exchange.drop()
+    link.drop()
     (closed,) = link.take_all()
     assert closed is link.feed.closed
     with pytest.raises(ConnectionLost):
@@ -232,7 +359,7 @@ def test_a_loss_is_the_end_that_the_consumer_is_told_of() -> None:
     link.advance(0.1)
     error = link.feed.end()
     assert isinstance(error, ConnectionLost)
-    assert isinstance(error.__cause__, ClosedByPeer)
+    assert isinstance(error.__cause__, TakenOver)
     assert "R10001" in str(error)
     assert "same app key" in str(error)
 
@@ -248,10 +375,9 @@ def test_an_end_that_was_asked_for_is_no_error() -> None:
 
 
 def test_bytes_to_write_wait_until_the_driver_removes_them() -> None:
-    clock = ManualClock()
-    client = ClientConnection(PRODUCTION, clock=clock)
-    client.connect("key")
-    feed = Feed(client)
+    session = Session(PRODUCTION, clock=ManualClock(), random=lambda: 0.5)
+    session.connect("key")
+    feed = Feed(session)
     feed.collect()
     assert feed.outgoing.startswith(b"GET /api/dostk/websocket HTTP/1.1\r\n")
     before = bytes(feed.outgoing)
@@ -262,11 +388,31 @@ def test_bytes_to_write_wait_until_the_driver_removes_them() -> None:
     assert not feed.outgoing
 
 
+def test_bytes_for_one_connection_never_go_to_the_next() -> None:
+    link = Link(LASTING).login()
+    link.writes = False
+    link.session.subscribe(AfterHoursQuote, ITEM)
+    link.settle()
+    old = link.feed.outgoing
+    assert old
+    link.drop()
+    link.until(lambda: link.session.epoch == 2)
+    link.feed.collect()
+    assert link.feed.outgoing is not old, "what still writes the old ones must not take the new ones"
+    assert link.feed.outgoing.startswith(b"GET ")
+    assert link.feed.outgoing.count(b"\r\n\r\n") == 1
+    link.writes = True
+    link.advance(1)
+    assert link.peer is not None
+    assert link.peer.pairs() == {("0E", ITEM): None}
+
+
 def test_a_server_that_asks_and_asks_but_does_not_read_is_given_up() -> None:
     """What waits to be written is bounded: the answers to a server's PINGs must not eat the memory."""
     link = Link().login()
     link.writes = False
     ping = b'{"trnm":"PING"}'
+    assert link.peer is not None
     link.peer.connection.send_text(ping)
     thousand = link.peer.data_to_send() * 1000
     most = 0
@@ -280,11 +426,26 @@ def test_a_server_that_asks_and_asks_but_does_not_read_is_given_up() -> None:
     assert "does not read" in str(link.feed.closed)
 
 
+def test_a_server_that_does_not_read_is_tried_again() -> None:
+    link = Link(LASTING).login()
+    link.writes = False
+    assert link.peer is not None
+    link.peer.connection.send_text(b'{"trnm":"PING"}')
+    thousand = link.peer.data_to_send() * 1000
+    while link.feed.state is SessionState.READY:
+        link.receive_data(thousand)
+    link.writes = True
+    link.advance(5)
+    assert link.session.epoch == 2
+    assert len(link.feed.outgoing) == 0
+    assert [type(event) for event in link.feed.take()] == [Disconnected, Connecting, Opened, LoggedIn, Gap]
+
+
 SMALL_RAISE = ClientConfig(request_interval=0, buffer_size=5)
 
 
 def flood(link: Link, seconds: float = 2.0) -> None:
-    link.feed.expect(link.client.subscribe(AfterHoursQuote, ITEM))
+    link.feed.expect(link.session.subscribe(AfterHoursQuote, ITEM))
     link.advance(seconds)
 
 
@@ -292,7 +453,7 @@ def test_a_consumer_too_slow_for_raise_ends_the_connection_and_gets_what_fitted(
     link = Link(SMALL_RAISE, rate=50).login()
     flood(link)
     assert link.feed.closed is not None
-    assert link.feed.state is ConnectionState.CLOSED
+    assert link.feed.state is SessionState.CLOSED
     rows = [event for event in link.feed.take() if isinstance(event, AfterHoursQuote)]
     assert len(rows) == 5
     assert isinstance(link.feed.end(), BufferOverflow)
@@ -308,10 +469,10 @@ def test_closed_is_the_last_event_after_an_overflow_too() -> None:
 def test_after_an_overflow_nothing_is_delivered_as_if_there_were_no_gap() -> None:
     """Before it is told, the consumer gets what came up to the overflow: not what came after it, past a hole."""
     link = Link(SMALL_RAISE, rate=50).login()
-    link.feed.expect(link.client.subscribe(AfterHoursQuote, ITEM))
+    link.feed.expect(link.session.subscribe(AfterHoursQuote, ITEM))
     link.advance(0.01)
     link.writes = False  # the closing takes its time, and rows keep coming
-    link.until(lambda: link.client.state is ConnectionState.CLOSING)
+    link.until(lambda: link.session.state is SessionState.CLOSING)
     first = [event for event in link.feed.take() if isinstance(event, Record)]
     link.advance(1)
     later = [event for event in link.feed.take() if isinstance(event, Record)]
@@ -324,7 +485,7 @@ def test_a_consumer_too_slow_for_a_lenient_policy_keeps_the_connection(policy: O
     link = Link(ClientConfig(request_interval=0, buffer_size=5, overflow=policy), rate=50).login()
     flood(link)
     assert link.feed.closed is None
-    stats = link.feed.stats()
+    stats = link.feed.stats(link.now)
     lost = stats.dropped if policy == "drop_oldest" else stats.conflated
     assert stats.waiting <= 5 < lost
     assert stats.received == stats.waiting + lost
@@ -335,21 +496,137 @@ def test_a_consumer_too_slow_for_a_lenient_policy_keeps_the_connection(policy: O
 def test_stats_tell_what_became_of_the_events() -> None:
     link = Link(rate=20).login()
     flood(link)
-    waiting = link.feed.stats().waiting
+    waiting = link.feed.stats(link.now).waiting
     assert waiting > 0
     taken = link.feed.take()
     assert len(taken) == waiting
-    stats = link.feed.stats()
+    stats = link.feed.stats(link.now)
     assert (stats.delivered, stats.waiting, stats.dropped, stats.conflated) == (waiting, 0, 0, 0)
+
+
+def test_stats_tell_what_cannot_be_understood_and_what_is_missing() -> None:
+    link = Link(LASTING).login()
+    first = link.feed.stats(link.now)
+    assert (first.connections, first.gaps, first.undecodable) == (1, 0, 0)
+    link.exchange.garbage()
+    link.exchange.garbage()
+    link.settle()
+    link.drop()
+    link.advance(5)
+    stats = link.feed.stats(link.now)
+    assert (stats.connections, stats.gaps, stats.undecodable) == (2, 1, 2)
+    assert stats.bytes_received == link.session.bytes_received > first.bytes_received > 0
+    assert stats.received == stats.waiting == 7  # two unknown, Disconnected ... LoggedIn, Gap
+    assert stats.waiting_bytes > 0
+    assert stats.lag == 0.0, "no row waits"
+
+
+def test_lag_is_how_long_the_oldest_row_has_been_waiting() -> None:
+    link = Link(rate=20).login()
+    flood(link, 1.0)
+    events = link.feed.take()
+    rows = [event for event in events if isinstance(event, Record)]
+    now = rows[0].received_at + 3_000_000_000
+    assert link.feed.stats(now).lag == 0.0
+    assert link.feed.stats(now, rows).lag == 3.0, "taken, but not given to the consumer yet"
+    link.advance(1.0)
+    waiting = link.feed.stats(now).waiting
+    assert 1.0 < link.feed.stats(now).lag < 3.0
+    stats = link.feed.stats(now, rows)
+    assert (stats.waiting, stats.delivered) == (waiting + len(rows), len(events) - len(rows))
+    assert link.feed.stats(0).lag == 0.0, "a clock that went back"
+
+
+def test_stats_are_a_snapshot() -> None:
+    link = Link(rate=20).login()
+    before = link.feed.stats(link.now)
+    flood(link)
+    assert isinstance(before, Stats)
+    assert before.received == 0
+    assert link.feed.stats(link.now).received > 0
+
+
+# Connections come and go.
+
+
+def test_what_happens_before_the_first_login_is_news_for_the_call_that_waits() -> None:
+    """Attempts that fail, and tokens that cannot be had yet: its error tells, if it comes to that."""
+    link = Link(LASTING)
+    link.drop()
+    link.advance(0.5)
+    link.drop()
+    link.advance(3)
+    assert link.feed.check_login()
+    assert link.session.epoch == 3
+    assert link.feed.take() == []
+    assert link.feed.stats(link.now).received == 0
+
+
+def test_what_happens_after_it_is_for_the_consumer() -> None:
+    link = Link(LASTING).login()
+    link.drop()
+    link.advance(3)
+    assert link.feed.check_login()
+    assert [type(event) for event in link.feed.take()] == [Disconnected, Connecting, Opened, LoggedIn, Gap]
+
+
+def test_a_call_that_waits_while_the_connection_is_lost_is_answered_on_the_next() -> None:
+    link = Link(LASTING).login()
+    link.drop()
+    request = link.session.subscribe(AfterHoursQuote, ITEM)
+    link.feed.expect(request)
+    assert not link.feed.reply(request)
+    link.feed.check_open()
+    link.advance(3)
+    assert link.feed.reply(request)
+
+
+def test_a_token_that_cannot_be_had_is_raised_as_itself() -> None:
+    link = Link(LASTING, token=None)
+    error = TokenRefused("3", "m", 200, "8001")
+    link.session.token_failed(error)
+    link.settle()
+    with pytest.raises(TokenError) as caught:
+        link.feed.check_login()
+    assert caught.value is error
+
+
+def test_a_network_that_cannot_be_had_is_raised_as_lost() -> None:
+    link = Link(attrs.evolve(LASTING, connect_attempts=2))
+    link.drop()
+    link.advance(0.5)
+    link.drop()
+    with pytest.raises(ConnectionLost) as caught:
+        link.feed.check_login()
+    assert isinstance(caught.value.__cause__, ClosedByPeer)
+
+
+def test_close_while_waiting_for_the_next_attempt_is_no_error() -> None:
+    link = Link(LASTING).login()
+    link.drop()
+    link.feed.close()
+    link.settle()
+    assert link.feed.end() is None
+    assert [type(event) for event in link.feed.take()] == [Disconnected, Closed]
+
+
+def test_an_overflow_while_the_connection_is_lost_ends_the_session() -> None:
+    link = Link(attrs.evolve(LASTING, buffer_size=1)).login()
+    link.drop()
+    link.advance(10)
+    assert link.feed.state is SessionState.CLOSED
+    assert isinstance(link.feed.end(), BufferOverflow)
+    assert [type(event) for event in link.feed.take()] == [Disconnected, Closed]
 
 
 def test_a_large_message_that_comes_in_many_reads_counts_whole() -> None:
     """Its bytes wait with it, though only the last read completes it."""
     link = Link(ClientConfig(request_interval=0, buffer_bytes=1_000_000)).login()
     link.exchange.garbage(b"x" * 600_000)
+    assert link.peer is not None
     wire = link.peer.data_to_send()
     for _ in range(2):
         for at in range(0, len(wire), 65_536):
             link.receive_data(wire[at : at + 65_536])
-    assert link.feed.stats().waiting == 1
+    assert link.feed.stats(link.now).waiting == 1
     assert isinstance(link.feed.end(), BufferOverflow)

@@ -30,14 +30,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("endpoint", "record"),
     # what is said, and what is reported
     ("headers", "messages", "realtime"),
-    ("conditions", "requests"),
+    ("auth", "conditions", "requests"),
     ("events",),
     # from bytes to messages
     ("buffer", "decoder", "websocket"),
-    # the rules of the conversation
-    ("conversation",),
+    # the rules: of the conversation, of what is to be said in it, of what follows its end
+    ("conversation", "recovery", "subscriptions"),
     # the two ends
     ("connection", "server"),
+    # what outlives them
+    ("searches",),
+    ("session",),
     # what is built on them
     ("feed", "simulator", "testing"),
     # the public names

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from kiwoom_proto import Element, Reg, Remove, Request
-from kiwoom_proto.requests import RequestQueue
+from kiwoom_proto import PRODUCTION, Element, Reg, Remove, Request
+from kiwoom_proto.requests import RequestQueue, condition_list, condition_search
 
 INTERVAL, ACK_TIMEOUT = 0.35, 5.0
 
@@ -194,6 +194,109 @@ def test_waiting_requests_are_never_overdue() -> None:
         assert not queue.is_overdue(now + 1)
         queue.reply("REG", True)
         now += 1
+
+
+# What came too fast.
+
+
+def too_fast(queue: RequestQueue, now: float) -> float:
+    """The server refuses with 105110 what it was just sent; returns how long the queue waits then."""
+    assert queue.repeat("REG", now)
+    due = queue.next_timeout()
+    assert due is not None
+    assert queue.take(due - 0.001) is None
+    return due - now
+
+
+def test_what_came_too_fast_is_sent_again_after_longer_and_longer_pauses() -> None:
+    queue = queue_of(reg("1"))
+    now = 0.0
+    pauses = []
+    for _ in range(8):
+        assert items(queue.take(now)) == ["1"]
+        pauses.append(round(too_fast(queue, now), 6))
+        now += pauses[-1]
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_the_pause_is_short_again_after_a_yes() -> None:
+    queue = queue_of(reg("1"), reg("2"))
+    queue.take(0.0)
+    too_fast(queue, 0.0)
+    queue.take(1.0)
+    assert too_fast(queue, 1.0) == 2
+    queue.take(3.0)
+    assert queue.reply("REG", True) is not None
+    assert items(queue.take(10.0)) == ["2"]
+    assert too_fast(queue, 10.0) == 1
+
+
+def test_after_a_refusal_everything_goes_out_more_slowly() -> None:
+    """Half as slowly again each time, and never more than 2 s apart."""
+    queue = queue_of(*[reg(str(number)) for number in range(100)])
+    now, intervals = 0.0, []
+    for _ in range(7):
+        queue.take(now)
+        now += too_fast(queue, now)
+        queue.take(now)
+        queue.reply("REG", True)
+        due = queue.next_timeout()
+        assert due is not None
+        intervals.append(round(due - now, 3))
+        now = due
+    assert intervals == [0.525, 0.788, 1.181, 1.772, 2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("interval, slower", [(0, 0.3), (0.1, 0.3), (3, 3)])
+def test_the_interval_is_never_less_than_what_was_measured_to_be_too_fast_nor_less_than_it_was(
+    interval: float, slower: float
+) -> None:
+    queue = RequestQueue(interval, ACK_TIMEOUT)
+    queue.add(reg("1"))
+    queue.add(remove("2"))
+    queue.take(0.0)
+    too_fast(queue, 0.0)
+    queue.take(1.0)
+    assert queue.next_timeout() == pytest.approx(1.0 + slower)
+
+
+def test_what_is_sent_again_keeps_its_place() -> None:
+    """The other parts of its request, and whatever came later, wait behind it."""
+    split, later = reg("1", "2", parts=2), remove("3")
+    queue = queue_of(split, later)
+    queue.take(0.0)
+    queue.reply("REG", True)
+    assert items(queue.take(1.0)) == ["2"]
+    too_fast(queue, 1.0)
+    assert not queue.is_finished(split)
+    assert [items(queue.take(now)) for now in (2.0, 3.0)] == [["2"], ["3"]]
+    assert queue.reply("REG", True) is split
+    assert split.confirmed == 2
+
+
+def test_what_waits_to_be_sent_again_is_not_overdue() -> None:
+    queue = queue_of(reg("1"))
+    queue.take(0.0)
+    too_fast(queue, 0.0)
+    assert not queue.is_overdue(1e9)
+    queue.take(10.0)
+    assert queue.next_timeout() == 10.0 + ACK_TIMEOUT
+
+
+def test_a_search_is_sent_again_although_its_reply_may_bear_another_name() -> None:
+    queue = RequestQueue(INTERVAL, ACK_TIMEOUT)
+    queue.add(Request((condition_list(PRODUCTION), condition_search(PRODUCTION, "4", False))))
+    first = queue.take(0.0)
+    assert queue.repeat("CNSRREQ", 0.0)
+    assert queue.take(1.0) == first
+
+
+def test_what_nobody_sent_cannot_have_come_too_fast() -> None:
+    queue = queue_of(remove("1"))
+    assert not queue.repeat("REMOVE", 0.0)
+    queue.take(0.0)
+    assert not queue.repeat("REG", 0.0)
+    assert queue.next_timeout() == ACK_TIMEOUT
 
 
 def test_request_describes_itself() -> None:

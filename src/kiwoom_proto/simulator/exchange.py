@@ -12,6 +12,7 @@ What it does and why, each as measured on the live server and published by other
   request is refused then. Types are free and "" counts nothing.
 * Rows come in batches every 100 ms, several in one message, in the measured order of keys.
 * It always closes with 1000 "Bye".
+* A connection that begins with "POST " is a call to the token server, which lives on another port there: see `tokens`.
 * Condition search: see `conditions`. What the market does: see `market`.
 
 Not known of the live server, so chosen: how long it waits for a LOGIN (10 s), and that refresh "0" drops the
@@ -31,12 +32,15 @@ import attrs
 from ..config import ServerConfig
 from ..conversation import READY
 from ..errors import LocalProtocolError
+from ..record import KST
 from ..server import ServerConnection
 from .conditions import ConditionDesk
 from .market import Market
 from .names import US
 from .orders import Order, Side
 from .peer import LOGIN_GRACE, Peer
+from .sessions import FIRST_DATE
+from .tokens import FAULTY_ANSWERS, HttpAnswer, TokenAnswer, TokenDesk
 
 __all__ = ("Exchange", "Faults")
 
@@ -47,19 +51,22 @@ CONDITIONS = MappingProxyType({"0": "거래량 급증", "1": "신고가 돌파",
 
 @attrs.define(kw_only=True)
 class Faults:
-    """What goes wrong from now on. Change it whenever you like; see also `Exchange.drop`, `stall`, `garbage`, `kick`.
+    """What goes wrong from now on. Change it whenever you like; see also `Exchange.drop`, `stall`, `garbage`, `kick`,
+    `expire_tokens`.
 
     Attributes:
         ack_delay: seconds by which acknowledgements are late.
         lose_acks: how many of the next acknowledgements are not sent.
         split: every byte is sent on its own.
         http_status: what the next opening handshakes are answered with, 101 being none of a fault.
+        token_answer: what the token server answers: "ok", "html" (the page of a maintenance) or "too_many" (HTTP 429).
     """
 
     ack_delay: float = 0.0
     lose_acks: int = 0
     split: bool = False
     http_status: int = 101
+    token_answer: TokenAnswer = "ok"
 
 
 class Exchange:
@@ -70,12 +77,16 @@ class Exchange:
 
     Arguments:
         seed: the same seed gives the same rows.
-        tokens: token -> app key, the tokens that may log in; None: any token, being its own app key.
+        tokens: token -> app key, tokens that may log in. None, and no `app_keys` either: any token, being its own app
+            key.
+        app_keys: app key -> secret key, who is issued tokens; None: whoever asks. What was issued logs in as its app
+            key until it has expired or was revoked.
         mock: behave as mock trading does.
         start: time of day (KST) at which its market begins.
         rate: how many things happen a second to each registered item, on average. Of a stock each is a row of 0D, half
             are one of 0B; an item of 0E has so many rows.
         conditions: number -> name of the saved conditions, the same on both paths.
+        batch_interval: seconds between deliveries of rows; about 100 ms were measured.
         clock: gives seconds; None: given by `run_on`, which the adapters' `serve` calls.
         config: deadlines and limits of its connections.
     """
@@ -85,10 +96,12 @@ class Exchange:
         *,
         seed: int = 0,
         tokens: Mapping[str, str] | None = None,
+        app_keys: Mapping[str, str] | None = None,
         mock: bool = False,
         start: datetime.time = datetime.time(16, 0),
         rate: float = 2.0,
         conditions: Mapping[str, str] = CONDITIONS,
+        batch_interval: float = BATCH_INTERVAL,
         clock: Callable[[], float] | None = None,
         config: ServerConfig | None = None,
     ) -> None:
@@ -98,12 +111,14 @@ class Exchange:
         """The connections that are not over yet, oldest first."""
         self.rows_sent = 0
         """Rows sent so far, over all connections."""
-        self._tokens = dict(tokens) if tokens is not None else None
+        self._token_desk = TokenDesk(app_keys, tokens, seed=seed, now=self._wall_time)
         self._market = Market(seed=seed, start=start, rate=rate)
+        self._batch_interval = batch_interval
         self._config = ServerConfig() if config is None else config
         self._clock: Callable[[], float] | None = None
         self._notify: Callable[[], None] | None = None
         self._opened_at = 0.0
+        self._opened_wall = datetime.datetime.combine(FIRST_DATE, start, KST).timestamp()
         self._actions: list[tuple[float, int, Callable[[float], None]]] = []
         self._action_count = 0
         self._ticking = False
@@ -113,12 +128,20 @@ class Exchange:
         if clock is not None:
             self.run_on(clock)
 
-    def run_on(self, clock: Callable[[], float], notify: Callable[[], None] | None = None) -> None:
+    def run_on(
+        self,
+        clock: Callable[[], float],
+        notify: Callable[[], None] | None = None,
+        *,
+        wall_time: float | None = None,
+    ) -> None:
         """Say what time it is, once.
 
         Arguments:
             clock: gives seconds, never going back.
             notify: called when something other than the driver has given a connection something to do: a fault.
+            wall_time: what time it is for tokens to expire by, in seconds since the epoch (UTC); None: the beginning of
+                its market's first day.
 
         Raises:
             LocalProtocolError: it runs on a clock already.
@@ -128,6 +151,8 @@ class Exchange:
         self._clock = clock
         self._notify = notify
         self._opened_at = clock()
+        if wall_time is not None:
+            self._opened_wall = wall_time
 
     def connect(self) -> Peer:
         """A client has connected: return the server's end of its connection."""
@@ -168,7 +193,7 @@ class Exchange:
         It is taken in trading hours; wanting it done counts as wanting 00, which the market skips ahead for.
 
         Arguments:
-            key: the app key, which without `tokens` is the token itself.
+            key: the app key; of a client that logged in with a token that nobody issued, the token itself.
             item: what to trade: "005930", "005930_NX", "NVDA:ND".
             side: "buy" or "sell".
             quantity: shares.
@@ -220,6 +245,10 @@ class Exchange:
             victim._dismiss("R10001", "동일한 App key로 접속이 되었습니다")
         self._tell_driver()
 
+    def expire_tokens(self) -> None:
+        """End the life of every token that was issued: none logs in any more, and who asks gets another one."""
+        self._token_desk.expire_all()
+
     def _victims(self, peer: Peer | None) -> tuple[Peer, ...]:
         return tuple(self.peers) if peer is None else (peer,)
 
@@ -237,15 +266,22 @@ class Exchange:
         """Seconds since it was opened."""
         return self.now() - self._opened_at
 
+    def _wall_time(self) -> float:
+        """Seconds since the epoch (UTC), as far as it knows."""
+        return self._opened_wall + self._seconds()
+
     def _key_of(self, token: object) -> str | None:
         if not isinstance(token, str) or not token or token.startswith("Bearer "):
             return None
-        return token if self._tokens is None else self._tokens.get(token)
+        return self._token_desk.key_of(token)
+
+    def _answer_post(self, path: str, body: bytes) -> HttpAnswer:
+        return FAULTY_ANSWERS.get(self.faults.token_answer) or self._token_desk.answer(path, body)
 
     def _start_ticking(self) -> None:
         if not self._ticking:
             self._ticking = True
-            self._later(BATCH_INTERVAL, self._tick)
+            self._later(self._batch_interval, self._tick)
 
     def _tick(self, when: float) -> None:
         peers = [peer for peer in self.peers if peer.connection.state is READY and (peer.registered or peer.live)]
@@ -256,8 +292,8 @@ class Exchange:
         pairs_of = {peer: peer.pairs() | peer.live for peer in peers}
         wanted = dict.fromkeys(pair for pairs in pairs_of.values() for pair in pairs)
         until = when - self._opened_at
-        pushes = self._market.pushes(until - BATCH_INTERVAL, until, wanted)
+        pushes = self._market.pushes(until - self._batch_interval, until, wanted)
         for peer, pairs in pairs_of.items():
             peer._send_rows([push.row for push in pushes if push.pair in pairs and push.account in (None, peer.key)])
         self._action_count += 1
-        heapq.heappush(self._actions, (when + BATCH_INTERVAL, self._action_count, self._tick))
+        heapq.heappush(self._actions, (when + self._batch_interval, self._action_count, self._tick))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..conversation import CLOSED, CLOSING, LOGGING_IN, READY, ConnectionState
 from ..messages import Row
 from ..server import PingAnswered, RequestReceived, ServerConnection, ServerRequest
+from .tokens import HttpCall
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -29,6 +30,8 @@ UNSENT_LIMIT = 4 * 1024 * 1024
 """Bytes waiting for a client that does not read, above which it gets no rows."""
 BACKLOG_LIMIT = 4 * UNSENT_LIMIT
 """Bytes waiting for it, replies and all, above which it is cut off."""
+POST = b"POST "
+"""How a connection begins that wants no WebSocket."""
 CONDITION_REQUESTS = frozenset(f"{market}CNSR{what}" for market in ("", "G") for what in ("LST", "REQ", "CLR"))
 TOO_FAST = (105110, "요청 가능한 횟수를 초과하였습니다")
 
@@ -63,6 +66,8 @@ class Peer:
         self._request_times: deque[float] = deque(maxlen=REQUESTS_PER_SECOND)
         self._unsent = bytearray()
         self._unread = bytearray()
+        self._opening: bytearray | None = bytearray()  # until what came first has told what the client wants
+        self._http: HttpCall | None = None
 
     @property
     def state(self) -> ConnectionState:
@@ -80,7 +85,12 @@ class Peer:
         if self.stalled:
             self._unread += data
             data = b""
-        self.connection.receive_data(data)
+        if self._opening is not None:
+            data = self._tell_http(data)
+        if self._http is None:
+            self.connection.receive_data(data)
+        else:
+            self._call(self._http, data)
         for event in self.connection.events():
             if isinstance(event, RequestReceived):
                 self._answer(event.request)
@@ -118,15 +128,34 @@ class Peer:
         """Return bytes to write to the network, and forget them; empty: nothing. Call it until it is."""
         if self.stalled:
             return b""
+        source = self.connection if self._http is None else self._http
         if not self._exchange.faults.split and not self._unsent:
-            return self.connection.data_to_send()
-        self._unsent += self.connection.data_to_send()
+            return source.data_to_send()
+        self._unsent += source.data_to_send()
         size = 1 if self._exchange.faults.split else len(self._unsent)
         data = bytes(self._unsent[:size])
         del self._unsent[:size]
         return data
 
     # Requests.
+
+    def _tell_http(self, data: bytes | bytearray) -> bytes | bytearray:
+        """Look at what came first. Returns what can be read on, now that it is known by whom."""
+        assert self._opening is not None
+        self._opening += data
+        if len(self._opening) < len(POST) and POST.startswith(self._opening):
+            return b""
+        data, self._opening = self._opening, None
+        if data.startswith(POST):
+            self._http = HttpCall(self._exchange._answer_post)
+        return data
+
+    def _call(self, http: HttpCall, data: bytes | bytearray) -> None:
+        """Let a call to the token server read on; its connection is over once it has its answer."""
+        if self.connection.state is not CLOSED:
+            http.receive_data(data)
+            if http.finished:
+                self.connection.abort()
 
     def _answer(self, request: ServerRequest) -> None:
         connection = self.connection

@@ -1,0 +1,166 @@
+"""After-hours quotes (0E) over plain blocking sockets, one after the other: a session without loop, thread or adapter.
+
+A `Session` decides what is to be done; `follow` does it. It waits, gets a token, or carries bytes over a connection,
+for as long as the session needs just that.
+
+    KIWOOM_APPKEY=... KIWOOM_SECRETKEY=... \\
+    python examples/blocking_session.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
+
+With KIWOOM_TOKEN=..., an access token, in place of the keys it runs for as long as that is good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Iterator
+
+from kiwoom_proto import (
+    AfterHoursQuote,
+    AppKey,
+    Closed,
+    Disconnected,
+    Endpoint,
+    Event,
+    Gap,
+    KiwoomError,
+    LinkNeeded,
+    RequestRejected,
+    Session,
+    SessionState,
+    TokenCall,
+    TokenNeeded,
+)
+
+
+def follow(session: Session, key: AppKey | None) -> Iterator[Event]:
+    """Drive the session to its end, and yield what happens."""
+    while session.state is not SessionState.CLOSED:
+        match session.needs:
+            case LinkNeeded() as need:
+                yield from carry(session, need)
+            case TokenNeeded(refused=refused):
+                assert key is not None  # without, the session was given a token and told that there is no other
+                if refused is not None:
+                    key.forget(session.endpoint, refused)
+                get_token(session, key)
+            case None:
+                time.sleep(time_left(session))
+                session.handle_timeout()
+        yield from session.events()
+
+
+def carry(session: Session, need: LinkNeeded) -> Iterator[Event]:
+    """Dial, and carry bytes both ways until the session needs something else."""
+    endpoint = need.endpoint
+    try:
+        stream = dial(endpoint.host, endpoint.port, endpoint.secure, time_left(session))
+    except OSError as error:
+        session.receive_eof(f"could not connect to {endpoint}: {error}")
+        return
+    with stream:
+        while session.needs is need:
+            try:
+                stream.settimeout(10)
+                stream.sendall(session.data_to_send())
+            except OSError as error:
+                session.receive_eof(str(error))
+            yield from session.events()
+            if session.needs is not need:
+                break
+            stream.settimeout(time_left(session))
+            try:
+                data = stream.recv(65_536)
+            except TimeoutError:
+                session.handle_timeout()
+            except OSError as error:
+                session.receive_eof(str(error))
+            else:
+                if data:
+                    session.receive_data(data, time.time_ns())
+                else:
+                    session.receive_eof()
+        try:
+            stream.settimeout(1)
+            stream.sendall(session.data_to_send())  # the last words
+        except OSError:
+            pass  # it is over anyway
+
+
+def get_token(session: Session, key: AppKey) -> None:
+    """Take the token that there is, or ask the token server, which is one POST and its answer."""
+    kept = key.cached(session.endpoint, time.time())
+    if kept is not None:
+        session.receive_token(kept)
+        return
+    call = TokenCall(session.endpoint, key)
+    try:
+        with dial(call.host, call.port, call.secure, time_left(session)) as stream:
+            stream.sendall(call.data_to_send())
+            while not call.finished:
+                stream.settimeout(time_left(session))
+                data = stream.recv(65_536)
+                call.receive_data(data) if data else call.receive_eof()
+    except OSError as error:
+        call.receive_eof(str(error))
+    try:
+        token = call.result()
+        assert token is not None
+        key.store(session.endpoint, token, time.time())
+        session.receive_token(token.value)
+    except KiwoomError as error:
+        session.token_failed(error)
+
+
+def dial(host: str, port: int, secure: bool, timeout: float) -> socket.socket:
+    stream = socket.create_connection((host, port), timeout)
+    return ssl.create_default_context().wrap_socket(stream, server_hostname=host) if secure else stream
+
+
+def time_left(session: Session) -> float:
+    """Seconds until the session's deadline; at least a millisecond, as 0 would make a socket non-blocking."""
+    deadline = session.next_timeout()
+    assert deadline is not None  # before its end a session always has one
+    return max(0.001, deadline - time.monotonic())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser.add_argument("url", help="ws://... or wss://...")
+    parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
+    parser.add_argument("--count", type=int, help="end after this many quotes")
+    arguments = parser.parse_args()
+
+    token = os.environ.get("KIWOOM_TOKEN") or None
+    key = None if token else AppKey(os.environ["KIWOOM_APPKEY"], os.environ["KIWOOM_SECRETKEY"])
+    session = Session(Endpoint(arguments.url), clock=time.monotonic, random=random.random)
+    try:
+        session.connect(token)  # None: it will say that it needs one
+        session.subscribe(AfterHoursQuote, *arguments.item)  # for this connection and every further one
+    except KiwoomError as mistake:
+        sys.exit(str(mistake))
+    seen = 0
+    for event in follow(session, key):
+        match event:
+            case AfterHoursQuote() if seen != arguments.count:
+                print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+                seen += 1
+                if seen == arguments.count:
+                    session.close()
+            case Disconnected():
+                print(event, file=sys.stderr)
+            case Gap():
+                print(f"quotes of {event.seconds:.1f} s are missing", file=sys.stderr)
+            case RequestRejected(code=code, message=message):
+                sys.exit(f"refused with {code}: {message}")
+            case Closed(error=error) if error is not None:
+                sys.exit(str(event))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+"""Access tokens: the keys to ask with, what they got, and one call to the token server as bytes in and out.
+
+Issuing again inside the validity gives the same token, with as little left of it as there is: so what counts is the
+expiry that came with it, never 24 hours. Asking at every reconnect was measured to be refused (HTTP 429): so tokens
+are kept, in the `AppKey` that all connections share, until they are about to expire or one of them is refused.
+
+An answer is JSON in the best case. During maintenance it is an HTML page, and a refusal comes as HTTP 200 with a
+`return_code` other than 0 and the code that tells more inside its text: "인증에 실패했습니다[8001:App Key와 ...]".
+
+Sources: official pages au10001 and au10002; what the server does beyond them was measured and published by others.
+"""
+
+from __future__ import annotations
+
+import datetime
+import http
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import attrs
+import msgspec
+
+from .endpoint import Endpoint
+from .errors import KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError
+from .messages import check_token, encode
+from .record import KST
+from .values import UNREADABLE
+
+if TYPE_CHECKING:
+    import h11
+
+__all__ = ("AppKey", "Token", "TokenCall")
+
+RENEW_MARGIN = 600.0
+"""Seconds before its expiry from which a token is asked for again."""
+MAX_BODY = 1024 * 1024
+"""Bytes of an answer above which it is not read on."""
+MAX_SHOWN = 200
+"""Characters of a text of the server's that go into an error."""
+
+_any = msgspec.json.Decoder()
+_REASON = re.compile(r"(?:\[|CODE\s*=)\s*([0-9]+)\b")
+_TITLE = re.compile(rb"<title>\s*([^<\r\n]{1,100})", re.IGNORECASE)
+
+
+@attrs.frozen
+class Token:
+    """An access token.
+
+    Attributes:
+        value: what LOGIN wants, without "Bearer". Not shown in the repr.
+        expires_at: when it expires (KST); None where the server's answer did not tell.
+    """
+
+    value: str = attrs.field(repr=lambda _: "'***'")
+    expires_at: datetime.datetime | None
+
+
+class AppKey:
+    """App key and secret key of an account, and the tokens they got. Share one object between connections.
+
+    Arguments:
+        appkey: the app key (앱키).
+        secretkey: the secret key (시크릿키).
+
+    Raises:
+        LocalProtocolError: one of them is empty or not printable ASCII.
+    """
+
+    __slots__ = ("_tokens", "appkey", "secretkey")
+
+    def __init__(self, appkey: str, secretkey: str) -> None:
+        for name, value in (("appkey", appkey), ("secretkey", secretkey)):
+            if not isinstance(value, str) or not value.strip() or not (value.isascii() and value.isprintable()):
+                raise LocalProtocolError(f"{name}: must be printable ASCII and not empty")
+        self.appkey = appkey
+        self.secretkey = secretkey
+        # By token URL (production and mock know different tokens): the token, and until when it is good.
+        self._tokens: dict[str, tuple[str, float]] = {}
+
+    def cached(self, endpoint: Endpoint, now: float) -> str | None:
+        """Return the token to log in with, or None where one must be asked for.
+
+        Arguments:
+            endpoint: where to log in.
+            now: seconds since the epoch (UTC).
+        """
+        token, good_until = self._tokens.get(endpoint.token_url, (None, 0.0))
+        return token if now < good_until else None
+
+    def store(self, endpoint: Endpoint, token: Token, now: float) -> None:
+        """Keep a token that was issued. Arguments as `cached`."""
+        good_until = float("inf")  # of unknown expiry: until it is refused
+        if token.expires_at is not None:
+            expires_at = token.expires_at.timestamp()
+            # Asking again gives the same token until it has expired: where little is left of it, use that up.
+            good_until = expires_at - RENEW_MARGIN if now < expires_at - RENEW_MARGIN else expires_at
+        self._tokens[endpoint.token_url] = token.value, good_until
+
+    def forget(self, endpoint: Endpoint, token: str) -> None:
+        """Drop a token that was refused or revoked; one that was stored in its place meanwhile stays."""
+        if self._tokens.get(endpoint.token_url, ("", 0.0))[0] == token:
+            del self._tokens[endpoint.token_url]
+
+    def __repr__(self) -> str:
+        return "AppKey(appkey='***', secretkey='***')"
+
+
+class TokenCall:
+    """One call to the token server, without I/O: dial `host` and `port`, write, read until `finished`, hang up.
+
+    Arguments:
+        endpoint: whose token server.
+        key: the keys to ask with.
+        revoke: the token to revoke; None: issue one.
+
+    Attributes:
+        url: what is called.
+        host: the host to dial, and to verify the certificate against.
+        port: the TCP port to dial.
+        secure: whether TLS is used.
+
+    Raises:
+        LocalProtocolError: `revoke` cannot be a token.
+    """
+
+    def __init__(self, endpoint: Endpoint, key: AppKey, revoke: str | None = None) -> None:
+        import h11  # here, so that a program which has its token need not wait until this has loaded
+
+        body = {"appkey": key.appkey, "secretkey": key.secretkey}
+        if revoke is None:
+            body = {"grant_type": "client_credentials", **body}
+        else:
+            check_token(revoke)
+            body["token"] = revoke
+        self.url = endpoint.token_url if revoke is None else endpoint.revoke_url
+        parts = urlsplit(self.url)
+        self.host = endpoint.host
+        self.port = parts.port or (443 if endpoint.secure else 80)
+        self.secure = endpoint.secure
+        self._revokes = revoke is not None
+        self._secrets = [secret for secret in (key.appkey, key.secretkey, revoke) if secret]
+        self._outcome: Token | KiwoomError | None = None
+        self._finished = False
+        self._response: h11.Response | None = None
+        self._body = bytearray()
+        self._connection = h11.Connection(our_role=h11.CLIENT)
+        payload = encode(body)
+        request = h11.Request(
+            method="POST",
+            target=parts.path,
+            headers=[
+                ("Host", parts.netloc),
+                ("Content-Type", "application/json;charset=UTF-8"),
+                ("Accept", "application/json"),
+                ("Content-Length", str(len(payload))),
+                ("Connection", "close"),
+            ],
+        )
+        events = (request, h11.Data(payload), h11.EndOfMessage())
+        self._outgoing = b"".join(self._connection.send(event) or b"" for event in events)
+
+    @property
+    def finished(self) -> bool:
+        """Whether `result` is there and the connection can be closed."""
+        return self._finished
+
+    def data_to_send(self) -> bytes:
+        """Return the bytes to write to the network, and forget them; empty: nothing."""
+        data, self._outgoing = self._outgoing, b""
+        return data
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        """Take bytes from the network. Never raises for what they hold; after the end they are ignored."""
+        if data and not self._finished:
+            self._connection.receive_data(bytes(data))
+            self._read("the answer breaks the rules of HTTP", TokenError)
+
+    def receive_eof(self, error: str | None = None) -> None:
+        """Take the end of the stream; `error` says why where it is no orderly one. Repeating it does nothing."""
+        if self._finished:
+            return
+        cut = "the server ended the connection before its answer was complete"
+        if error is None:
+            self._connection.receive_data(b"")
+            self._read(cut, TransportError)  # an answer may end where the stream ends
+        if not self._finished:
+            self._end(TransportError(f"{self.url}: {error or cut}"))
+
+    def result(self) -> Token | None:
+        """Return the token issued; None where one was revoked.
+
+        Raises:
+            TokenRefused: the server said no, or what it said is not what it should say.
+            TokenError: its answer is not even HTTP, or far too long.
+            TransportError: the network failed.
+            LocalProtocolError: it is not finished yet.
+        """
+        if not self._finished:
+            raise LocalProtocolError("result: the answer has not come yet")
+        if isinstance(self._outcome, KiwoomError):
+            raise self._outcome
+        return self._outcome
+
+    def __repr__(self) -> str:
+        return f"<TokenCall {self.url}, {'finished' if self._finished else 'under way'}>"
+
+    # Inside.
+
+    def _read(self, complaint: str, kind: type[KiwoomError]) -> None:
+        import h11
+
+        while not self._finished:
+            try:
+                event = self._connection.next_event()
+            except h11.RemoteProtocolError:  # its text may quote what came, which may be a token
+                self._end(kind(f"{self.url}: {complaint}"))
+                return
+            if isinstance(event, h11.Response):
+                self._response = event
+            elif isinstance(event, h11.Data):
+                self._body += event.data
+                if len(self._body) > MAX_BODY:
+                    self._end(TokenError(f"{self.url}: the answer has more than {MAX_BODY} bytes"))
+            elif isinstance(event, h11.EndOfMessage):
+                assert self._response is not None  # it comes first
+                self._end(self._judge(self._response))
+            elif not isinstance(event, h11.InformationalResponse):
+                return  # all there is was read
+
+    def _end(self, outcome: Token | KiwoomError | None) -> None:
+        self._outcome = outcome
+        self._finished = True
+        self._body.clear()
+
+    def _judge(self, response: h11.Response) -> Token | KiwoomError | None:
+        status = response.status_code
+        good = status // 100 == 2
+        wrong = "" if good else _phrase(status)
+        if status // 100 == 3:
+            return TokenRefused("", f"{wrong}: the server redirects, which is not followed", status)
+        try:
+            members = _any.decode(self._body)
+        except UNREADABLE:
+            page = _describe_page(response, self._body)
+            return TokenRefused("", self._shown(page or wrong or "no JSON text"), status)
+        if not isinstance(members, dict):
+            return TokenRefused("", wrong or "a JSON text that is no object", status)
+        value = members.get("token")
+        if isinstance(value, str) and value:
+            self._secrets.append(value)
+        code, message = self._shown(members.get("return_code")), self._shown(members.get("return_msg"))
+        if not good or code not in ("", "0"):
+            found = _REASON.search(message)
+            return TokenRefused(code, message or wrong, status, found[1] if found else None)
+        if self._revokes:
+            return None if code else TokenRefused("", "the answer has no return_code", status)
+        try:
+            check_token(value)
+        except LocalProtocolError as error:
+            return TokenRefused("", f"the answer holds no token that can be used ({error})", status)
+        return Token(str(value), _read_expiry(members.get("expires_dt")))
+
+    def _shown(self, value: Any) -> str:
+        """A member of the answer as text that can go into an error; "" where it is neither text nor number."""
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            return ""
+        text = str(value)
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text[:MAX_SHOWN]
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "an unknown HTTP status"
+
+
+def _describe_page(response: h11.Response, body: bytearray) -> str:
+    """What an HTML page is and is called; "" where it is none."""
+    kinds = [value for name, value in response.headers if name == b"content-type"]
+    if not any(b"html" in kind.lower() for kind in kinds) and b"<html" not in body[:1000].lower():
+        return ""
+    title = _TITLE.search(body[:4000])
+    named = f": {title[1].decode(errors='replace').strip()}" if title else ""
+    return f"an HTML page where JSON belongs{named}"
+
+
+def _read_expiry(text: object) -> datetime.datetime | None:
+    """The moment that "yyyyMMddHHmmss" (KST) tells; None: it tells none."""
+    if not isinstance(text, str) or len(text) != 14 or not (text.isascii() and text.isdecimal()):
+        return None
+    try:
+        return datetime.datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=KST)
+    except ValueError:
+        return None

@@ -1,0 +1,416 @@
+"""Subscriptions: what is wanted against what the server has confirmed, and the difference as REG and REMOVE.
+
+Each (group, type, item) is one entry. Calls say what is wanted, and count: what two consumers asked for is kept until
+both have let go. Messages say what the server knows. `plan` turns the difference into the next message:
+
+* the most urgent first: registrations of the account (orders, balances), then what makes room, then market data;
+* as few messages as possible: types are free, so every type of an item goes with it, and items of the same types share
+  an element, at most `items_per_request` items in a message;
+* one message at a time: what is planned late needs no taking back.
+
+The quota is 200 item strings a connection [measured by several]: a code under three venues counts three, types and ""
+count nothing. It is checked when something is asked for: what would be too much is refused there, with the arithmetic.
+
+Registrations die with the connection, so `lost` makes everything wanted to be sent again, and forgets what is not.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import attrs
+
+from .errors import QuotaExceeded
+from .messages import Element, Reg, Remove
+from .record import Record
+
+__all__ = ("Key", "Subscription", "SubscriptionState", "Subscriptions", "keys_of")
+
+Key: TypeAlias = tuple[str, str, str]
+"""Group, type and item."""
+
+URGENT_TYPES = frozenset({"00", "04", "F4", "F5"})
+"""Orders and balances: what a trading program must not miss."""
+PUSHED_AS = {"MGD": "MGU"}
+"""Items whose rows come under another name: 0I registers MGD and pushes MGU [measured]."""
+NEVER = float("inf")
+
+
+class SubscriptionState(enum.Enum):
+    """How far a subscription has come on the present connection."""
+
+    WANTED = "wanted"
+    """Not sent yet: there is no connection, or its turn has not come."""
+    SENT = "sent"
+    """Sent and not acknowledged yet."""
+    CONFIRMED = "confirmed"
+    """Acknowledged. The server acknowledges nonsense too, so this says little until a row has come."""
+    RECEIVING = "receiving"
+    """A row has come."""
+    REFUSED = "refused"
+    """Refused by the server. It is asked for again on the next connection, not before."""
+    LEAVING = "leaving"
+    """No longer wanted, and not removed yet."""
+
+
+WANTED, SENT, CONFIRMED, RECEIVING, REFUSED, LEAVING = SubscriptionState
+
+
+@attrs.frozen
+class Subscription:
+    """Where one (type, item) stands.
+
+    Attributes:
+        type: the real-time type, "0E"; "02" (US: "S2") for a live condition search.
+        item: the item as registered; "" for account-wide types; the number of a condition.
+        state: how far it has come.
+        group: group number (grp_no); "" for a condition.
+        consumers: how many calls want it.
+        reason: why the server refused it; "" where it did not.
+        fresh_within: seconds within which a row is to come, or None.
+    """
+
+    type: str
+    item: str
+    state: SubscriptionState
+    group: str = "1"
+    consumers: int = 1
+    reason: str = ""
+    fresh_within: float | None = None
+
+
+@attrs.define(eq=False)
+class _Entry:
+    consumers: int = 0
+    state: SubscriptionState = WANTED
+    reason: str = ""
+    fresh_within: float | None = None
+    due: float | None = None  # when it will be stale
+    has_row: bool = False  # one may come before the acknowledgement [measured]
+
+
+def keys_of(messages: Iterable[Reg | Remove]) -> tuple[Key, ...]:
+    """Every (group, type, item) that these messages name, once each, in order."""
+    return tuple(
+        dict.fromkeys(
+            (message.grp_no, type, str(item))
+            for message in messages
+            for element in message.data
+            for item in element.item
+            for type in element.type
+        )
+    )
+
+
+class Subscriptions:
+    """What one session wants, and what its present connection has confirmed of it.
+
+    Arguments:
+        item_limit: most items wanted at once.
+        items_per_request: most items in one message.
+    """
+
+    def __init__(self, item_limit: int, items_per_request: int) -> None:
+        self._item_limit = item_limit
+        self._items_per_request = items_per_request
+        self._entries: dict[Key, _Entry] = {}
+        self._to_register: dict[Key, None] = {}  # in the order asked for
+        self._to_remove: dict[Key, None] = {}
+        self._in_flight: Reg | Remove | None = None
+        self._items: dict[str, int] = {}  # item -> how many wanted entries have it
+        self._watched: dict[str, dict[str, list[Key]]] = {}  # type -> item of its rows -> who wants to know of it
+        self._check_at: float | None = None  # not before then can anything be stale
+
+    # What is wanted.
+
+    def want(self, keys: Iterable[Key], fresh_within: float | None = None, *, instead_of: tuple[Key, ...] = ()) -> None:
+        """One more consumer wants these.
+
+        Arguments:
+            keys: what it wants.
+            fresh_within: seconds within which rows are to come; the shortest that any consumer asks for counts.
+            instead_of: what one consumer less wants.
+
+        Raises:
+            QuotaExceeded: they would be too many; nothing has changed.
+        """
+        keys = tuple(keys)
+        freed = Counter(item for _, _, item in set(instead_of) if item)
+        used = {item for item, count in self._items.items() if count > freed[item]}
+        new = {item for _, _, item in keys if item} - used
+        if len(used) + len(new) > self._item_limit:
+            raise QuotaExceeded(self._item_limit, len(used), len(new))
+        self.release(instead_of)
+        for key in keys:
+            entry = self._entries.setdefault(key, _Entry())
+            entry.consumers += 1
+            if entry.consumers == 1:
+                self._count(key, 1)
+                if entry.state is LEAVING and key in self._to_remove:
+                    del self._to_remove[key]  # in time: the server still has it
+                    self._confirm(key, entry)
+            if entry.state is REFUSED or (entry.state is WANTED and key not in self._to_register):
+                entry.state, entry.reason = WANTED, ""
+                self._to_register[key] = None
+            if fresh_within is not None:
+                entry.fresh_within = min(fresh_within, entry.fresh_within or fresh_within)
+                entry.due = None
+                if entry.state in (CONFIRMED, RECEIVING):
+                    self._watch(key)
+
+    def release(self, keys: Iterable[Key]) -> set[Key]:
+        """One consumer less wants these; what nobody wanted is left as it is. Returns what nobody wants any more."""
+        gone = set()
+        for key in keys:
+            entry = self._entries.get(key)
+            if entry is None or not entry.consumers:
+                continue
+            entry.consumers -= 1
+            if entry.consumers:
+                continue
+            gone.add(key)
+            self._count(key, -1)
+            self._unwatch(key)
+            entry.fresh_within = entry.due = None
+            if entry.state in (WANTED, REFUSED):
+                self._to_register.pop(key, None)
+                del self._entries[key]
+            elif entry.state in (CONFIRMED, RECEIVING):
+                entry.state = LEAVING
+                self._to_remove[key] = None
+            # What was sent is removed once it is acknowledged.
+        return gone
+
+    def others_of(self, keys: Iterable[Key]) -> tuple[Key, ...]:
+        """What else is wanted in the groups of these keys, once for each consumer."""
+        keys = set(keys)
+        groups = {group for group, _, _ in keys}
+        return tuple(
+            key
+            for key, entry in self._entries.items()
+            if key[0] in groups and key not in keys
+            for _ in range(entry.consumers)
+        )
+
+    # What the server is told, and says.
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether something of the account waits to be registered."""
+        return any(type in URGENT_TYPES for _, type, _ in self._to_register)
+
+    def plan(self) -> Reg | Remove | None:
+        """Return the next message to send; None: nothing is to be said, or the last one is not answered yet."""
+        if self._in_flight is not None:
+            return None
+        if self._to_remove and not self.is_urgent:
+            keys = self._choose(self._to_remove)
+            self._in_flight = Remove(keys[0][0], _elements(keys))
+            for key in keys:
+                del self._to_remove[key]
+        elif self._to_register:
+            # Past what makes room goes the account alone: market data with it could be too much, and refused with it.
+            keys = self._choose([key for key in self._to_register if not self._to_remove or key[1] in URGENT_TYPES])
+            self._in_flight = Reg(keys[0][0], "1", _elements(keys))
+            for key in keys:
+                del self._to_register[key]
+                self._entries[key].state = SENT
+                self._watch(key)  # rows may come before the acknowledgement [measured]
+        return self._in_flight
+
+    def accept(self) -> None:
+        """The message in flight was acknowledged."""
+        message = self._answered()
+        for key in keys_of((message,)):
+            entry = self._entries[key]
+            if isinstance(message, Remove):
+                self._removed(key, entry)
+            elif not entry.consumers:
+                entry.state = LEAVING
+                self._to_remove[key] = None
+            elif entry.state is SENT:
+                self._confirm(key, entry)
+
+    def refuse(self, reason: str) -> None:
+        """The message in flight was refused. It is not sent again over this connection."""
+        message = self._answered()
+        for key in keys_of((message,)):
+            entry = self._entries[key]
+            if isinstance(message, Remove):
+                self._removed(key, entry)
+            elif entry.consumers:
+                entry.state, entry.reason = REFUSED, reason
+                self._unwatch(key)
+            else:
+                del self._entries[key]
+
+    def lost(self) -> None:
+        """The connection is gone, and all registrations with it: everything wanted is to be sent again."""
+        self._in_flight = None
+        self._to_remove.clear()
+        self._watched.clear()
+        self._check_at = None
+        self._entries = {key: entry for key, entry in self._entries.items() if entry.consumers}
+        for entry in self._entries.values():
+            entry.state, entry.reason, entry.due, entry.has_row = WANTED, "", None, False
+        self._to_register = dict.fromkeys(self._entries)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the server knows all that it is to know."""
+        return self._in_flight is None and not self._to_register and not self._to_remove
+
+    def is_answered(self, key: Key) -> bool:
+        """Whether the server has said yes or no to a registration that is wanted."""
+        entry = self._entries.get(key)
+        return entry is None or entry.state in (CONFIRMED, RECEIVING, REFUSED)
+
+    def is_gone(self, key: Key) -> bool:
+        """Whether the server knows a (group, type, item) no longer, or somebody else still wants it."""
+        entry = self._entries.get(key)
+        return entry is None or entry.consumers > 0
+
+    def refusal(self, key: Key) -> str:
+        """Why the server refused this; "" where it did not."""
+        entry = self._entries.get(key)
+        return entry.reason if entry is not None else ""
+
+    # What comes of it.
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether `see` has anything to look for."""
+        return bool(self._watched)
+
+    def see(self, record: Record, now: float) -> None:
+        """Note that a row has come."""
+        watched = self._watched.get(record.type_code)
+        if watched is None:
+            return
+        keys = watched.get(record.item, ())
+        for key in (*keys, *watched.get("", ())) if record.item else tuple(keys):
+            entry = self._entries[key]
+            entry.has_row = True
+            if entry.state is CONFIRMED:
+                entry.state = RECEIVING
+            if entry.fresh_within is None:
+                self._unwatch(key)
+            else:
+                entry.due = now + entry.fresh_within
+                self._check_at = min(entry.due, self._check_at or entry.due)
+
+    def watch(self, now: float) -> None:
+        """From now on, what is confirmed has to stay fresh. Call it after every change."""
+        self._check_at = None
+        for entry in self._entries.values():
+            if entry.fresh_within is None or entry.state not in (CONFIRMED, RECEIVING):
+                continue
+            if entry.due is None:
+                entry.due = now + entry.fresh_within
+            if entry.due != NEVER:
+                self._check_at = min(entry.due, self._check_at or entry.due)
+
+    def next_timeout(self) -> float | None:
+        """When to ask `take_stale`; None: never. Rows that came meanwhile may have made it too early."""
+        return self._check_at
+
+    def take_stale(self, now: float) -> list[tuple[Key, float]]:
+        """Those that have become stale, with their limit, once each until the next row."""
+        if self._check_at is None or now < self._check_at:
+            return []
+        stale = []
+        for key, entry in self._entries.items():
+            if entry.due is not None and entry.due <= now and entry.fresh_within is not None:
+                stale.append((key, entry.fresh_within))
+                entry.due = NEVER
+        dues = [entry.due for entry in self._entries.values() if entry.due not in (None, NEVER)]
+        self._check_at = min(dues, default=None)
+        return stale
+
+    def snapshot(self) -> tuple[Subscription, ...]:
+        """Where each one stands, in the order asked for."""
+        return tuple(
+            Subscription(
+                type,
+                item,
+                entry.state if entry.consumers else LEAVING,
+                group,
+                entry.consumers,
+                entry.reason,
+                entry.fresh_within,
+            )
+            for (group, type, item), entry in self._entries.items()
+        )
+
+    # Inside.
+
+    def _answered(self) -> Reg | Remove:
+        """The message in flight, which is no longer."""
+        message, self._in_flight = self._in_flight, None
+        assert message is not None
+        return message
+
+    def _count(self, key: Key, by: int) -> None:
+        item = key[2]
+        if not item:
+            return
+        count = self._items.get(item, 0) + by
+        if count:
+            self._items[item] = count
+        else:
+            del self._items[item]
+
+    def _confirm(self, key: Key, entry: _Entry) -> None:
+        entry.state = RECEIVING if entry.has_row else CONFIRMED
+        if not entry.has_row or entry.fresh_within is not None:
+            self._watch(key)
+
+    def _removed(self, key: Key, entry: _Entry) -> None:
+        if entry.consumers:  # wanted again meanwhile
+            entry.state, entry.has_row = WANTED, False
+            self._to_register[key] = None
+        else:
+            del self._entries[key]
+
+    def _choose(self, pending: Iterable[Key]) -> list[Key]:
+        """What of this goes into one message."""
+        keys = sorted(pending, key=lambda key: key[1] not in URGENT_TYPES)  # stable, so else in the order asked for
+        keys = [key for key in keys if key[0] == keys[0][0]]
+        items = list(dict.fromkeys(item for _, _, item in keys if item))
+        chosen = {"", *items[: self._items_per_request]}
+        return [key for key in keys if key[2] in chosen]
+
+    def _watch(self, key: Key) -> None:
+        keys = self._watched.setdefault(key[1], {}).setdefault(_pushed_item(key[2]), [])
+        if key not in keys:
+            keys.append(key)
+
+    def _unwatch(self, key: Key) -> None:
+        items = self._watched.get(key[1], {})
+        keys = items.get(_pushed_item(key[2]), [])
+        if key in keys:
+            keys.remove(key)
+            if not keys:
+                del items[_pushed_item(key[2])]
+            if not items:
+                del self._watched[key[1]]
+
+
+def _pushed_item(item: str) -> str:
+    """Under which name the rows of an item come: "NVDA" for "NVDA:ND"."""
+    item = item.partition(":")[0]
+    return PUSHED_AS.get(item, item)
+
+
+def _elements(keys: list[Key]) -> tuple[Element, ...]:
+    """The same as a list of elements, as few as there are different sets of types."""
+    types_of: dict[str, list[str]] = {}
+    for _, type, item in keys:
+        types_of.setdefault(item, []).append(type)
+    items_of: dict[tuple[str, ...], list[str]] = {}
+    for item, types in types_of.items():
+        items_of.setdefault(tuple(sorted(types)), []).append(item)
+    return tuple(Element(tuple(items), types) for types, items in items_of.items())

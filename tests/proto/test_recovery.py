@@ -1,0 +1,385 @@
+"""Recovery: what is done about a connection that has ended, or could not be made."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kiwoom_proto import (
+    ClientConfig,
+    Closed,
+    ClosedByPeer,
+    DeadlineExceeded,
+    HandshakeError,
+    KiwoomError,
+    LocalProtocolError,
+    LoginRefused,
+    RemoteProtocolError,
+    SystemNotice,
+    TakenOver,
+    TokenError,
+    TokenRefused,
+    TransportError,
+)
+from kiwoom_proto.recovery import CALM, Recovery, Renew, Retry, Stop, Verdict
+
+NEARLY_ONE = 1 - 2**-53
+FAULTS = [
+    TransportError("connection reset by peer"),
+    ClosedByPeer("the server closed the connection"),
+    RemoteProtocolError("a REG reply that nobody had asked for"),
+    HandshakeError("the server answered 502", 502),
+    *(DeadlineExceeded(phase, 5) for phase in ("open", "login", "ack", "idle")),
+]
+KICKED = Closed(1000, "Bye", ClosedByPeer("the server closed the connection"), 1000, SystemNotice("R10001", "m"))
+
+
+def made(draw: float | Callable[[], float] = NEARLY_ONE, **config: Any) -> Recovery:
+    return Recovery(ClientConfig(**config), draw if callable(draw) else lambda: float(draw))
+
+
+def logged_in(recovery: Recovery, now: float = 0.0) -> Recovery:
+    recovery.attempting()
+    recovery.logged_in(now)
+    return recovery
+
+
+def lost(error: KiwoomError = FAULTS[0]) -> Closed:
+    return Closed(1006, "", error)
+
+
+def refused(reason: str | None, code: str = "805004") -> Closed:
+    return Closed(1000, "", LoginRefused(code, "m", reason))
+
+
+def delay(verdict: Verdict) -> float:
+    assert isinstance(verdict, Retry), verdict
+    return verdict.delay
+
+
+def reason(verdict: Verdict) -> KiwoomError:
+    assert isinstance(verdict, Stop), verdict
+    return verdict.error
+
+
+def fail(recovery: Recovery, now: float = 0.0, closed: Closed | None = None) -> Verdict:
+    """An attempt that fails."""
+    recovery.attempting()
+    return recovery.closed(lost() if closed is None else closed, now, True)
+
+
+# When to try again.
+
+
+def test_the_wait_doubles_up_to_its_limit() -> None:
+    recovery = logged_in(made())
+    assert [round(delay(fail(recovery))) for _ in range(9)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_the_wait_is_any_time_up_to_that() -> None:
+    """Full jitter: a thousand clients that lost the same server do not come back together."""
+    recovery = logged_in(made(0.0))
+    assert [delay(fail(recovery)) for _ in range(9)] == [0.0] * 9
+    recovery = logged_in(made(0.5))
+    assert [delay(fail(recovery)) for _ in range(3)] == [0.5, 1.0, 2.0]
+
+
+def test_the_limits_are_the_configured_ones() -> None:
+    recovery = logged_in(made(backoff_min=3, backoff_max=10))
+    assert [round(delay(fail(recovery))) for _ in range(4)] == [3, 6, 10, 10]
+
+
+@given(st.integers(), st.floats(0.01, 100), st.floats(1, 1000), st.integers(1, 100))
+def test_the_wait_keeps_within_its_bounds(seed: int, least: float, factor: float, failures: int) -> None:
+    recovery = logged_in(made(random.Random(seed).random, backoff_min=least, backoff_max=least * factor))
+    for failure in range(failures):
+        assert 0 <= delay(fail(recovery)) <= min(least * 2**failure, least * factor)
+
+
+def test_a_year_of_failures_does_not_overflow() -> None:
+    recovery = logged_in(made())
+    for _ in range(5000):
+        verdict = fail(recovery)
+    assert round(delay(verdict)) == 60
+
+
+def test_a_connection_that_did_not_hold_does_not_start_it_over() -> None:
+    """A server that takes the login and drops the connection at once must not be flooded."""
+    recovery = made()
+    waits = []
+    for number in range(8):
+        recovery.attempting()
+        recovery.logged_in(number * 100.0)
+        waits.append(round(delay(recovery.closed(lost(), number * 100.0 + 59.9, True))))
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_connection_that_held_starts_it_over() -> None:
+    recovery = logged_in(made())
+    for _ in range(8):
+        fail(recovery)
+    logged_in(recovery, 1000.0)
+    assert round(delay(recovery.closed(lost(), 1060.0, True))) == 1
+    assert round(delay(fail(recovery))) == 2
+
+
+def test_the_time_since_the_last_login_is_not_that_of_this_connection() -> None:
+    """An attempt that fails an hour after the last login has held for no time at all."""
+    recovery = logged_in(made())
+    assert round(delay(recovery.closed(lost(), 1.0, True))) == 1
+    assert round(delay(fail(recovery, 3600.0))) == 2
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=str)
+def test_every_fault_of_server_and_network_is_tried_again(error: KiwoomError) -> None:
+    recovery = logged_in(made())
+    assert isinstance(recovery.closed(lost(error), 0.0, False), Retry)
+
+
+def test_any_notice_of_the_server_but_a_takeover_is_tried_again() -> None:
+    closed = Closed(1000, "Bye", ClosedByPeer("the server closed the connection"), 1000, SystemNotice("R10002", "m"))
+    assert isinstance(logged_in(made()).closed(closed, 0.0, False), Retry)
+
+
+# How often.
+
+
+def test_the_first_login_is_tried_so_often() -> None:
+    recovery = made()
+    assert [isinstance(fail(recovery), Retry) for _ in range(2)] == [True, True]
+    assert reason(fail(recovery)) is FAULTS[0]
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 7])
+def test_how_often_is_configured(attempts: int) -> None:
+    recovery = made(connect_attempts=attempts)
+    verdicts = [fail(recovery) for _ in range(attempts)]
+    assert [isinstance(verdict, Stop) for verdict in verdicts] == [False] * (attempts - 1) + [True]
+
+
+def test_attempts_that_got_no_token_count() -> None:
+    recovery = made(connect_attempts=2)
+    recovery.attempting()
+    assert isinstance(recovery.no_token(TransportError("no such host")), Retry)
+    assert isinstance(fail(recovery), Stop)
+
+
+def test_after_the_first_login_it_does_not_give_up() -> None:
+    recovery = logged_in(made(connect_attempts=1))
+    assert {type(fail(recovery)) for _ in range(1000)} == {Retry}
+
+
+def test_attempts_are_counted_from_the_last_login() -> None:
+    recovery = made()
+    assert recovery.attempt == 0
+    fail(recovery)
+    fail(recovery)
+    assert recovery.attempt == 2
+    recovery.logged_in(0.0)
+    assert recovery.attempt == 0
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=str)
+def test_without_reconnecting_the_first_fault_is_the_end(error: KiwoomError) -> None:
+    assert reason(fail(made(reconnect=False), closed=lost(error))) is error
+    recovery = logged_in(made(reconnect=False))
+    assert reason(recovery.closed(lost(error), 9999.0, True)) is error
+
+
+def test_without_reconnecting_a_token_is_not_waited_for() -> None:
+    error = TokenError("no")
+    recovery = made(reconnect=False)
+    recovery.attempting()
+    assert reason(recovery.no_token(error)) is error
+
+
+# A LOGIN that was refused.
+
+
+@pytest.mark.parametrize(
+    ("code", "reason_", "expected"),
+    [
+        ("805004", "8005", Renew),
+        ("805004", "8003", Renew),
+        ("805004", "8010", Renew),
+        ("805004", "8103", Renew),
+        ("105100", None, Renew),
+        ("805004", None, Renew),
+        ("805004", "9999", Renew),
+        ("777", None, Renew),
+        ("805004", "8031", Stop),
+        ("805004", "8030", Stop),
+        ("805004", "8001", Stop),
+        ("805002", None, Stop),
+        ("805004", "8006", Retry),
+        ("100013", None, Retry),
+        ("105110", None, Retry),
+    ],
+)
+def test_what_is_done_about_a_refused_login(code: str, reason_: str | None, expected: type) -> None:
+    verdict = fail(made(), closed=refused(reason_, code))
+    assert type(verdict) is expected
+    if isinstance(verdict, Stop):
+        assert isinstance(verdict.error, LoginRefused)
+        assert verdict.error.reason == reason_
+
+
+def test_a_token_is_renewed_once() -> None:
+    recovery = made()
+    assert isinstance(fail(recovery, closed=refused("8005")), Renew)
+    assert isinstance(reason(fail(recovery, closed=refused("8005"))), LoginRefused)
+
+
+def test_a_token_is_renewed_once_however_many_faults_come_between() -> None:
+    recovery = logged_in(made())
+    assert isinstance(fail(recovery, closed=refused("8005")), Renew)
+    for _ in range(20):
+        fail(recovery)
+    assert isinstance(fail(recovery, closed=refused("8005")), Stop)
+
+
+def test_a_token_is_renewed_again_after_a_login() -> None:
+    """They last for a day, sessions for months."""
+    recovery = made()
+    for day in range(100):
+        assert isinstance(fail(recovery, closed=refused("8005")), Renew)
+        logged_in(recovery, day * 86_400.0)
+        assert isinstance(recovery.closed(lost(), day * 86_400.0 + 80_000, True), Retry)
+
+
+@pytest.mark.parametrize("reason_", ["8005", None, "9999"])
+def test_a_token_that_cannot_be_renewed_is_the_end(reason_: str | None) -> None:
+    recovery = made()
+    recovery.attempting()
+    closed = refused(reason_)
+    assert reason(recovery.closed(closed, 0.0, False)) is closed.error
+
+
+def test_a_wrong_environment_is_the_end_in_the_middle_of_a_session_too() -> None:
+    recovery = logged_in(made())
+    assert isinstance(fail(recovery, closed=refused("8031")), Stop)
+
+
+def test_a_refused_login_that_may_pass_is_tried_with_growing_waits() -> None:
+    recovery = logged_in(made())
+    assert [round(delay(fail(recovery, closed=refused("8006")))) for _ in range(4)] == [1, 2, 4, 8]
+
+
+# No token.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TokenRefused("", "Too Many Requests", 429),
+        TokenRefused("", "an HTML page where JSON belongs", 200),
+        TokenRefused("", "Service Unavailable", 503),
+        TokenRefused("3", "m", 200, "8006"),
+        TokenRefused("3", "m", 200, "4711"),
+        TokenError("the token callable raised OSError"),
+        TransportError("connection refused"),
+        DeadlineExceeded("token", 10),
+    ],
+    ids=str,
+)
+def test_a_token_that_could_not_be_had_is_asked_for_again_with_growing_waits(error: KiwoomError) -> None:
+    recovery = logged_in(made())
+    waits = []
+    for _ in range(4):
+        recovery.attempting()
+        waits.append(round(delay(recovery.no_token(error))))
+    assert waits == [1, 2, 4, 8]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TokenRefused("3", "m", 200, "8001"),
+        TokenRefused("3", "m", 200, "8030"),
+        TokenRefused("8050", "m", 200),
+        LocalProtocolError("token: must be a text that is not empty"),
+    ],
+    ids=str,
+)
+def test_a_token_that_cannot_be_had_is_the_end(error: KiwoomError) -> None:
+    for recovery in (made(), logged_in(made())):
+        recovery.attempting()
+        assert reason(recovery.no_token(error)) is error
+
+
+# The same app key elsewhere.
+
+
+def test_a_takeover_is_the_end_by_default() -> None:
+    error = reason(logged_in(made()).closed(KICKED, 1e6, True))
+    assert isinstance(error, TakenOver)
+    assert error.times == 1
+    assert "ClientConfig.takeover" in str(error)
+
+
+def test_a_takeover_can_be_waited_out() -> None:
+    recovery = logged_in(made(takeover="wait", takeover_wait=120))
+    assert recovery.closed(KICKED, 10.0, True) == Retry(120)
+
+
+def test_a_takeover_can_be_as_any_other_loss() -> None:
+    recovery = made(takeover="reconnect")
+    waits = []
+    for _ in range(3):
+        logged_in(recovery, 0.0)
+        waits.append(round(delay(recovery.closed(KICKED, 10.0, True))))
+    assert waits == [1, 2, 4]
+
+
+@pytest.mark.parametrize("policy", ["wait", "reconnect"])
+@pytest.mark.parametrize("limit", [1, 3])
+def test_takeovers_in_a_row_have_a_limit(policy: Any, limit: int) -> None:
+    recovery = made(takeover=policy, takeover_limit=limit, takeover_wait=10)
+    verdicts = []
+    for _ in range(limit + 1):
+        logged_in(recovery, 0.0)
+        verdicts.append(recovery.closed(KICKED, 100.0, True))
+    assert [type(verdict) for verdict in verdicts] == [Retry] * limit + [Stop]
+    error = reason(verdicts[-1])
+    assert isinstance(error, TakenOver)
+    assert error.times == limit + 1
+
+
+@pytest.mark.parametrize("policy", ["wait", "reconnect"])
+def test_takeovers_with_a_calm_time_between_are_not_in_a_row(policy: Any) -> None:
+    recovery = made(takeover=policy, takeover_limit=1)
+    for number in range(10):
+        logged_in(recovery, number * 1e5)
+        assert isinstance(recovery.closed(KICKED, number * 1e5 + CALM, True), Retry)
+
+
+@pytest.mark.parametrize("policy", ["wait", "reconnect"])
+def test_a_time_that_other_losses_interrupt_is_not_calm(policy: Any) -> None:
+    recovery = made(takeover=policy, takeover_limit=1)
+    logged_in(recovery, 0.0)
+    recovery.closed(KICKED, 1.0, True)
+    for number in range(1, 5):
+        logged_in(recovery, number * 1000.0)
+        recovery.closed(lost(), number * 1000.0 + 900, True)
+    logged_in(recovery, 5000.0)
+    assert isinstance(recovery.closed(KICKED, 5001.0, True), Stop)
+
+
+def test_calm_is_longer_than_the_wait() -> None:
+    """Else two programs that both wait for so long would throw each other out for ever."""
+    recovery = made(takeover="wait", takeover_limit=1, takeover_wait=3 * CALM)
+    for now in (0.0, 1e6):
+        logged_in(recovery, now)
+        verdict = recovery.closed(KICKED, now + 4 * CALM, True)
+    assert isinstance(verdict, Stop)
+
+
+@pytest.mark.parametrize("policy", ["stop", "wait", "reconnect"])
+def test_without_reconnecting_a_takeover_is_the_end(policy: Any) -> None:
+    recovery = logged_in(made(takeover=policy, reconnect=False))
+    assert isinstance(reason(recovery.closed(KICKED, 1e6, True)), TakenOver)
