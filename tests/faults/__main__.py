@@ -1,0 +1,78 @@
+"""Run the fault suite on virtual time, a month of random faults (`soak`), or minutes on sockets (`soak-sockets`).
+
+Exits 1 where anything is not as it must be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from typing import Literal
+
+from tests.faults import suite
+from tests.faults.catalogue import CATALOGUE
+from tests.faults.soak import soak
+from tests.faults.sockets import soak_sockets
+
+LOOPS = ("trio", "asyncio")
+
+
+def run_suite(tries: int, seed: int, only: str) -> bool:
+    results = [suite.run(fault, tries, seed) for fault in CATALOGUE if only in fault.name]
+    print(suite.table(results))
+    for result in results:
+        for problem in result.problems:
+            print(f"{result.fault.name}, {problem}")
+    return bool(results) and all(result.is_good for result in results)
+
+
+def run_soak(days: float, seed: int) -> bool:
+    begin = time.perf_counter()
+    result = soak(days, seed, lambda result: print(result, flush=True))
+    print(f"{result.days:.0f} days in {time.perf_counter() - begin:.0f} s: {'good' if result.is_good else 'NOT good'}")
+    for problem in result.problems:
+        print(problem)
+    return result.is_good
+
+
+def run_sockets(loop: Literal["trio", "asyncio"], duration: float, seed: int) -> bool:
+    watch = soak_sockets(loop, duration, seed, lambda watch: print(watch, flush=True))
+    print(f"{watch}: {'good' if watch.is_good else 'NOT good'}")
+    for problem in watch.problems:
+        print(problem)
+    return watch.is_good
+
+
+def run_sockets_apart(duration: float, seed: int) -> bool:
+    """Each loop in a process of its own, so that each has its own memory to look at."""
+    words = [sys.executable, "-m", "tests.faults", "soak-sockets", "--seed", str(seed), "--duration", str(duration / 2)]
+    statuses = [subprocess.run([*words, "--loop", loop], check=False).returncode for loop in LOOPS]
+    return not any(statuses)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", nargs="?", choices=("suite", "soak", "soak-sockets"), default="suite")
+    parser.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
+    parser.add_argument("--tries", type=int, default=10, help="suite: of each fault (default 10)")
+    parser.add_argument("--only", default="", help="suite: faults whose name holds this")
+    parser.add_argument("--days", type=float, default=30.0, help="soak: virtual days (default 30)")
+    parser.add_argument("--duration", type=float, default=180.0, help="soak-sockets: seconds in all (default 180)")
+    parser.add_argument("--loop", choices=LOOPS, help="soak-sockets: on this one alone")
+    arguments = parser.parse_args()
+    match arguments.what:
+        case "soak":
+            good = run_soak(arguments.days, arguments.seed)
+        case "soak-sockets" if arguments.loop is not None:
+            good = run_sockets(arguments.loop, arguments.duration, arguments.seed)
+        case "soak-sockets":
+            good = run_sockets_apart(arguments.duration, arguments.seed)
+        case _:
+            good = run_suite(arguments.tries, arguments.seed, arguments.only)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
