@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import attrs
 
@@ -151,7 +151,7 @@ class _Call:
 
     request: Request
     keys: tuple[Key, ...]
-    claims: set[Key]  # those that it counts as a consumer of
+    claims: dict[Key, None]  # those that it counts as a consumer of, in order
 
 
 class Session:
@@ -405,7 +405,9 @@ class Session:
         self._received_at = received_at
         rows_only = connection.rows_only
         events = connection.events()
-        if rows_only and not self._subscriptions.is_watching:
+        if rows_only:
+            if self._subscriptions.is_watching:
+                self._subscriptions.see(cast("list[Record]", events), self._clock())
             self._events += events
         elif events:
             self._take(events)
@@ -554,25 +556,19 @@ class Session:
     def _take(self, events: list[Event]) -> None:
         """Take what the connection reports."""
         self.rows_only = False
-        subscriptions = self._subscriptions
-        now = self._clock() if subscriptions.is_watching else 0.0
         closed = None
-        rows_only = True
         for event in events:
             if isinstance(event, Record):
-                if subscriptions.is_watching:
-                    subscriptions.see(event, now)
+                self._subscriptions.see((event,), self._clock())
                 self._events.append(event)
-                continue
-            rows_only = False
-            if isinstance(event, Closed):
+            elif isinstance(event, Closed):
                 closed = event
             else:
                 self._take_event(event)
         if closed is not None:
             self._flush()
             self._lost(closed)
-        if not rows_only:
+        if events:
             self._advance()
 
     def _take_event(self, event: Event) -> None:
@@ -611,17 +607,18 @@ class Session:
         if not keys:
             raise LocalProtocolError("data: names nothing to register")
         self._subscriptions.want(keys, fresh_within, instead_of=self._subscriptions.others_of(keys) if replace else ())
-        call = _Call(Request(messages), keys, set(keys))
+        call = _Call(Request(messages), keys, dict.fromkeys(keys))
         self._registering.append(call)
         self._advance()
         return call.request
 
     def _remove(self, messages: tuple[Remove, ...]) -> Request:
         self._check_open()
-        call = _Call(Request(messages), keys_of(messages), set())
+        call = _Call(Request(messages), keys_of(messages), {})
         gone = self._subscriptions.release(call.keys)
         for other in self._registering:
-            other.claims -= gone  # nobody wants these any more, so no call from before can
+            for key in gone:
+                other.claims.pop(key, None)  # nobody wants these any more, so no call from before can
         self._removing.append(call)
         self._advance()
         return call.request

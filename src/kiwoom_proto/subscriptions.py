@@ -285,13 +285,17 @@ class Subscriptions:
         """Whether `see` has anything to look for."""
         return bool(self._watched)
 
-    def see(self, record: Record, now: float) -> None:
-        """Note that a row has come."""
-        watched = self._watched.get(record.type_code)
-        if watched is None:
-            return
-        keys = watched.get(record.item, ())
-        for key in (*keys, *watched.get("", ())) if record.item else tuple(keys):
+    def see(self, rows: Iterable[Record], now: float) -> None:
+        """Note that rows have come."""
+        watched_of = self._watched.get
+        for row in rows:
+            watched = watched_of(row.type_code)
+            if watched is not None:
+                self._note(row, watched, now)
+
+    def _note(self, row: Record, watched: dict[str, list[Key]], now: float) -> None:
+        keys = watched.get(row.item, ())
+        for key in (*keys, *watched.get("", ())) if row.item else tuple(keys):
             entry = self._entries[key]
             entry.has_row = True
             if entry.state is CONFIRMED:

@@ -93,7 +93,7 @@ def test_a_subscription_is_wanted_sent_confirmed_receiving() -> None:
     assert state(subscriptions, X) is CONFIRMED
     assert subscriptions.is_answered(X)
     assert subscriptions.is_settled
-    subscriptions.see(row("0B", "005930"), 1.0)
+    subscriptions.see([row("0B", "005930")], 1.0)
     assert state(subscriptions, X) is RECEIVING
     assert subscriptions.is_answered(X)
 
@@ -112,7 +112,7 @@ def test_a_row_may_come_before_the_acknowledgement() -> None:
     subscriptions = made()
     subscriptions.want([X])
     plan(subscriptions)
-    subscriptions.see(row("0B", "005930"), 1.0)
+    subscriptions.see([row("0B", "005930")], 1.0)
     assert state(subscriptions, X) is SENT
     assert not subscriptions.is_answered(X)
     subscriptions.accept()
@@ -251,7 +251,7 @@ def test_let_go_after_a_row_that_came_before_the_acknowledgement(accepted: bool)
     subscriptions = made()
     subscriptions.want([X])
     plan(subscriptions)
-    subscriptions.see(row("0B", "005930"), 1.0)
+    subscriptions.see([row("0B", "005930")], 1.0)
     subscriptions.release([X])
     if accepted:
         subscriptions.accept()
@@ -271,7 +271,7 @@ def test_wanted_again_while_it_is_sent_it_stays() -> None:
     subscriptions.accept()
     assert state(subscriptions, X) is CONFIRMED
     assert subscriptions.plan() is None
-    subscriptions.see(row("0B", "005930"), 1.0)
+    subscriptions.see([row("0B", "005930")], 1.0)
     assert state(subscriptions, X) is RECEIVING
 
 
@@ -281,7 +281,7 @@ def test_wanted_again_before_the_removal_is_sent_it_stays_registered() -> None:
     subscriptions.want([X])
     assert state(subscriptions, X) is CONFIRMED
     assert subscriptions.plan() is None
-    subscriptions.see(row("0B", "005930"), 1.0)
+    subscriptions.see([row("0B", "005930")], 1.0)
     assert state(subscriptions, X) is RECEIVING
 
 
@@ -489,7 +489,7 @@ def test_whatever_happens_the_server_ends_up_with_what_is_wanted(steps: list[tup
             refused.update(keys_of((in_flight,)))
             answer(False)
         elif step == "row":
-            subscriptions.see(row(key[1], key[2]), 1.0)
+            subscriptions.see([row(key[1], key[2])], 1.0)
         elif step == "lost":
             in_flight = None
             server.clear()
@@ -619,7 +619,7 @@ def test_the_others_of_a_group_are_counted_once_for_each_consumer() -> None:
 
 def test_everything_wanted_is_sent_again_and_nothing_else() -> None:
     subscriptions = confirmed(X, Y, Z)
-    subscriptions.see(row("0B", "000660"), 1.0)
+    subscriptions.see([row("0B", "000660")], 1.0)
     subscriptions.release([X])
     subscriptions.want([ORDERS])
     subscriptions.lost()
@@ -691,7 +691,7 @@ def test_registrations_of_different_calls_come_back_in_as_few_messages_as_possib
 def test_a_row_is_credited_to_what_registered_it(registered: Key, type: str, item: str) -> None:
     subscriptions = confirmed(registered)
     assert subscriptions.is_watching
-    subscriptions.see(row(type, item), 1.0)
+    subscriptions.see([row(type, item)], 1.0)
     assert state(subscriptions, registered) is RECEIVING
     assert not subscriptions.is_watching, "there is nothing more to learn"
 
@@ -707,14 +707,14 @@ def test_a_row_is_credited_to_what_registered_it(registered: Key, type: str, ite
 )
 def test_a_row_is_not_credited_to_anything_else(registered: Key, type: str, item: str) -> None:
     subscriptions = confirmed(registered)
-    subscriptions.see(row(type, item), 1.0)
+    subscriptions.see([row(type, item)], 1.0)
     assert state(subscriptions, registered) is CONFIRMED
     assert subscriptions.is_watching
 
 
 def test_a_row_is_credited_to_every_group_that_registered_it() -> None:
     subscriptions = confirmed(X, ("2", "0B", "005930"))
-    subscriptions.see(row("0B", "005930"), 1.0)
+    subscriptions.see([row("0B", "005930")], 1.0)
     assert [one.state for one in subscriptions.snapshot()] == [RECEIVING, RECEIVING]
 
 
@@ -731,7 +731,7 @@ def test_a_row_of_what_is_not_registered_changes_nothing(how: str) -> None:
     else:
         subscriptions.lost()
     before = subscriptions.snapshot()
-    subscriptions.see(row("0B", "005930"), 1.0)
+    subscriptions.see([row("0B", "005930")], 1.0)
     assert subscriptions.snapshot() == before
     assert not subscriptions.is_watching
 
@@ -765,7 +765,7 @@ def test_silence_beyond_the_limit_is_stale_once() -> None:
 def test_it_can_be_stale_again_after_the_next_row() -> None:
     subscriptions = fresh(5)
     subscriptions.take_stale(105.0)
-    subscriptions.see(row("0B", "005930"), 200.0)
+    subscriptions.see([row("0B", "005930")], 200.0)
     assert subscriptions.next_timeout() == 205.0
     assert stale(subscriptions, 204.0) == []
     assert stale(subscriptions, 205.0) == [(X, 5)]
@@ -774,7 +774,7 @@ def test_it_can_be_stale_again_after_the_next_row() -> None:
 def test_each_row_puts_it_off() -> None:
     subscriptions = fresh(5)
     for now in range(100, 150):
-        subscriptions.see(row("0B", "005930"), float(now))
+        subscriptions.see([row("0B", "005930")], float(now))
         assert stale(subscriptions, now + 0.5) == []
     due = subscriptions.next_timeout()
     assert due is not None
@@ -787,7 +787,7 @@ def test_a_row_before_the_acknowledgement_starts_the_time() -> None:
     subscriptions = made()
     subscriptions.want([X], 5)
     plan(subscriptions)
-    subscriptions.see(row("0B", "005930"), 100.0)
+    subscriptions.see([row("0B", "005930")], 100.0)
     subscriptions.accept()
     subscriptions.watch(103.0)
     assert subscriptions.next_timeout() == 105.0
@@ -813,7 +813,7 @@ def test_the_shortest_limit_counts() -> None:
 
 def test_a_limit_that_a_later_consumer_sets_counts_from_then() -> None:
     subscriptions = confirmed(X)
-    subscriptions.see(row("0B", "005930"), 1.0)
+    subscriptions.see([row("0B", "005930")], 1.0)
     subscriptions.want([X], 5)
     subscriptions.watch(100.0)
     assert stale(subscriptions, 105.0) == [(X, 5)]
@@ -864,7 +864,7 @@ def test_several_are_stale_each_in_its_time() -> None:
     subscriptions.watch(100.0)
     assert stale(subscriptions, 105.0) == [(X, 5)]
     assert subscriptions.next_timeout() == 108.0
-    subscriptions.see(row("0B", "005930"), 106.0)
+    subscriptions.see([row("0B", "005930")], 106.0)
     assert stale(subscriptions, 108.0) == [(Y, 8)]
     assert subscriptions.next_timeout() == 111.0
 
