@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # Debian's Python comes without what makes environments; root can mend that.
 INSTALL_VENV := test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq -y python3-venv
 
-.PHONY: help demo test lint types unit coverage bench autobahn faults soak fuzz oldest format clean
+.PHONY: help demo test lint types unit coverage bench bench-peers bench-check autobahn faults soak fuzz oldest format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,8 +34,14 @@ coverage: $(VENV)/ready  ## the tests, with a report of the branches they do not
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report
 
-bench: $(VENV)/ready  ## how fast it is, on this machine
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/ready  ## how fast it is, on this machine; about a quarter of an hour
+	$(BIN)/python -m benchmarks run
+
+bench-peers: $(VENV)/ready  ## set up what `make bench` compares with, in benchmarks/.peers
+	$(BIN)/python -m benchmarks peers
+
+bench-check: $(VENV)/ready  ## has decoding become slower? half a minute
+	$(BIN)/python -m benchmarks check
 
 autobahn: $(VENV)/ready  ## the WebSocket conformance suite, both roles (needs Python 2.7; skipped without)
 	$(BIN)/python -m tests.autobahn
@@ -62,7 +68,7 @@ format: $(VENV)/ready  ## put the code in order
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) .venv-oldest .venv-fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage dist build
+	rm -rf $(VENV) .venv-oldest .venv-fuzz benchmarks/.peers .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage dist build
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

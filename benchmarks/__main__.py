@@ -1,162 +1,139 @@
-"""Run the benchmarks: `python -m benchmarks [--rounds N] [--json]`.
+"""How fast kiwoom-proto is, against its opponents and against the least that Python can do.
 
-Two layers, for messages shaped like 0E, 0B and 0D:
+commands:
+  run [LAYER ...]   measure; without a layer all of them, and keep the results and their chart
+  targets [FILE]    what was aimed at, what was measured, and whether it is met
+  chart [FILE]      draw the chart of kept results again
+  peers             set the opponents up, each in an environment of its own (benchmarks/.peers)
+  check             has decoding become slower? Under a minute; compares with expected.json
 
-  decode   one text payload -> one typed record, and some of its fields read (0E: all; 0B: six; 0D: twenty)
-  core     TCP bytes -> events, framing included, in reads of 64 KiB; nothing read of the rows
+layers:
+  decode     one text payload -> typed records, the usual fields read
+  core       TCP bytes -> events, framing included, in reads of 1 frame, 16 frames and 64 KiB
+  loopback   another process -> a real socket, plain and TLS -> `async for`; throughput, CPU, latency
+  memory     bytes per event that waits, growth over five million messages, objects
+  scale      cost per message against subscriptions, rows, size of messages, size of the catalogue
 
-Each is timed beside a reference, what a script written by hand does (`json.loads`, and looking the same FIDs up as
-texts), round by round in turn, because a noisy machine drifts: look at the ratios first. Every figure is a median of
-the rounds.
+Each subject runs in a process of its own, and those that are compared take turns, so look at the ratios first: figures
+on a busy machine drift, ratios much less. Medians and quartiles of the rounds.
+
+examples:
+  python -m benchmarks run decode core
+  python -m benchmarks run --quick
+  python -m benchmarks targets
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
-import json
-import platform
-import statistics
-import time
-from collections.abc import Callable, Iterable
+import pathlib
+import sys
+from collections.abc import Callable
 
-import msgspec
+from . import chart, check, core, decode, loopback, memory, opponents, report, scale
+from .results import Measurement, Results
+from .runner import Bench, Effort
 
-from kiwoom_proto import MOCK, ClientConnection, MessageDecoder, Record
-from kiwoom_proto.server import RequestReceived, ServerConnection
-from kiwoom_proto.testing import ManualClock
+__all__ = ("main",)
 
-from .data import SHAPES, messages, server_frame
-
-COUNT = 2_000
-READ_SIZE = 65_536
-
-FIELDS = {
-    "0E": ("time", "ask_quantity", "ask_quantity_change", "bid_quantity", "bid_quantity_change"),
-    "0B": ("time", "price", "quantity", "volume", "best_ask", "best_bid"),
-    "0D": tuple(
-        f"{what}_{level}"
-        for what in ("ask_price", "bid_price", "ask_quantity", "bid_quantity")
-        for level in range(1, 6)
-    ),
-}
-FIDS = {
-    "0E": ("21", "131", "132", "135", "136"),
-    "0B": ("20", "10", "15", "13", "27", "28"),
-    "0D": tuple(str(base + level) for base in (41, 51, 61, 71) for level in range(5)),
+PLACE = pathlib.Path(__file__).parent / "results"
+RESULTS = PLACE / "results.json"
+CHART = PLACE / "chart.svg"
+LAYERS: dict[str, Callable[[Bench], None]] = {
+    "decode": decode.measure,
+    "core": core.measure,
+    "loopback": loopback.measure,
+    "memory": memory.measure,
+    "scale": scale.measure,
 }
 
 
-def main() -> None:
-    """Run and print."""
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; returns the exit status."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    match chosen.command:
+        case "run":
+            return _run(chosen)
+        case "targets":
+            print(report.about(results := Results.load(chosen.file)))
+            print(report.targets(results))
+        case "chart":
+            CHART.write_text(chart.chart_of(Results.load(chosen.file)), encoding="utf-8")
+        case "peers":
+            return _peers()
+        case "check":
+            return check.check(update=chosen.update)
+        case _:
+            parser.print_help()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks",
+        usage="python -m benchmarks COMMAND ...",
+        description=__doc__,
+        formatter_class=formatter,
     )
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of each measurement (15)")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    args = parser.parse_args()
-    results = [measure(layer, shape, args.rounds) for layer in ("decode", "core") for shape in SHAPES]
-    if args.json:
-        print(json.dumps(results, indent=2))
-        return
-    print(f"CPython {platform.python_version()}, msgspec {msgspec.__version__}, {platform.machine()}")
-    print(f"{'layer':8}{'shape':8}{'bytes':>7}{'µs':>9}{'reference µs':>15}{'ratio':>8}   spread of the ratio")
-    for row in results:
-        print(
-            f"{row['layer']:8}{row['shape']:8}{row['bytes']:7}{row['us']:9.2f}{row['reference_us']:15.2f}"
-            f"{row['ratio']:8.2f}   {row['ratio_min']:.2f} to {row['ratio_max']:.2f}"
-        )
+    commands = parser.add_subparsers(dest="command", help=argparse.SUPPRESS, metavar="COMMAND")
+    run = commands.add_parser("run", help="measure")
+    run.add_argument(
+        "layers", nargs="*", metavar="LAYER", help=f"{', '.join(LAYERS)}; all of them unless said otherwise"
+    )
+    run.add_argument("--rounds", type=int, default=9, help="rounds of each comparison (9)")
+    run.add_argument(
+        "--quick", action="store_true", help="a twentieth of the messages in 3 rounds: does it work at all?"
+    )
+    run.add_argument("--json", type=pathlib.Path, metavar="FILE", help="where to keep the results")
+    run.add_argument("--chart", type=pathlib.Path, metavar="FILE", help="where to draw the chart")
+    run.add_argument("--verbose", action="store_true", help="show what subjects print to standard error")
+    for name, what in (("targets", "compare with what was aimed at"), ("chart", "draw the chart")):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("file", nargs="?", type=pathlib.Path, default=RESULTS, help="kept results")
+    commands.add_parser("peers", help="set the opponents up")
+    guard = commands.add_parser("check", help="has it become slower?")
+    guard.add_argument("--update", action="store_true", help="keep what is measured as what is expected")
+    return parser
 
 
-def measure(layer: str, shape: str, rounds: int) -> dict[str, str | int | float]:
-    """Time one layer and its reference in turn; per message."""
-    payloads = messages(shape, COUNT)
-    ours = decode(shape, payloads) if layer == "decode" else core(payloads)
-    reference = by_hand(shape, payloads)
-    ours()
-    reference()
-    ours_times, reference_times = [], []
-    gc.collect()
-    for _ in range(rounds):
-        ours_times.append(_seconds(ours))
-        reference_times.append(_seconds(reference))
-    ratios = [reference / ours for ours, reference in zip(ours_times, reference_times, strict=True)]
-    return {
-        "layer": layer,
-        "shape": shape,
-        "bytes": len(payloads[0]),
-        "us": statistics.median(ours_times) / COUNT * 1e6,
-        "reference_us": statistics.median(reference_times) / COUNT * 1e6,
-        "ratio": statistics.median(ratios),
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
-    }
+def _run(chosen: argparse.Namespace) -> int:
+    unknown = [layer for layer in chosen.layers if layer not in LAYERS]
+    if unknown:
+        print(f"no such layer: {', '.join(unknown)}; there are {', '.join(LAYERS)}", file=sys.stderr)
+        return 2
+    effort = Effort(3, 0.05) if chosen.quick else Effort(chosen.rounds)
+    bench = Bench(effort, show=_show, verbose=chosen.verbose)
+    results = bench.results
+    print(report.about(results), end="\n\n", flush=True)
+    for name, measure in LAYERS.items():
+        if not chosen.layers or name in chosen.layers:
+            measure(bench)
+    PLACE.mkdir(exist_ok=True)
+    # A part of the measurements, or poor ones, do not take the place of those that are kept.
+    whole = not chosen.layers and not chosen.quick
+    print(report.notes(results))
+    print(report.targets(results, everything=whole))
+    if (kept := chosen.json or (RESULTS if whole else None)) is not None:
+        kept.write_text(results.to_json(), encoding="utf-8")
+    if (drawing := chosen.chart or (CHART if whole else None)) is not None:
+        drawing.write_text(chart.chart_of(results), encoding="utf-8")
+    return 0
 
 
-def _seconds(run: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
+def _show(measurement: Measurement) -> None:
+    print(report.table(measurement), flush=True)
 
 
-def decode(shape: str, payloads: Iterable[bytes]) -> Callable[[], None]:
-    """Payload -> record, and its usual fields."""
-    decoder = MessageDecoder()
-    names = FIELDS[shape]
-
-    def run() -> None:
-        for payload in payloads:
-            (record,) = decoder.decode(payload)
-            for name in names:
-                getattr(record, name)
-
-    return run
-
-
-def core(payloads: list[bytes]) -> Callable[[], None]:
-    """Bytes -> events, on a connection that is logged in."""
-    wire = b"".join(map(server_frame, payloads))
-    reads = [wire[at : at + READ_SIZE] for at in range(0, len(wire), READ_SIZE)]
-    connection = _logged_in()
-
-    def run() -> None:
-        count = 0
-        for data in reads:
-            connection.receive_data(data, 1)
-            count += sum(isinstance(event, Record) for event in connection.events())
-        assert count == len(payloads)
-
-    return run
-
-
-def by_hand(shape: str, payloads: Iterable[bytes]) -> Callable[[], None]:
-    """What a script does: json.loads, and the same FIDs looked up, left as texts."""
-    fids = FIDS[shape]
-
-    def run() -> None:
-        for payload in payloads:
-            for row in json.loads(payload)["data"]:
-                values = row["values"]
-                for fid in fids:
-                    values[fid]
-
-    return run
-
-
-def _logged_in() -> ClientConnection:
-    clock = ManualClock()
-    client, server = ClientConnection(MOCK, clock=clock), ServerConnection(clock=clock)
-    client.connect("token")
-    server.receive_data(client.data_to_send())
-    client.receive_data(server.data_to_send())
-    server.receive_data(client.data_to_send())
-    for event in server.events():
-        if isinstance(event, RequestReceived):
-            server.accept(event.request)
-    client.receive_data(server.data_to_send())
-    client.events()
-    return client
+def _peers() -> int:
+    for opponent, status in opponents.set_up():
+        print(f"{opponent.name:<18}{' '.join(opponent.requirements):<36}{status.error or 'ready'}", flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
