@@ -49,8 +49,8 @@ class Record(msgspec.Struct, **_OPTIONS):
         item: the registered item that this row answers (실시간 등록 요소), "005930"; "" for account-wide types.
         name: the label of the type (실시간 항목명), never of the stock. Its spelling varies.
         received_at: when it was received, nanoseconds since the epoch (UTC), as told by the caller; 0: not told.
-        values: the row's FIDs as JSON, exactly as received.
         venue_code: US rows only: the exchange (`stexTp`), "ND"; else "".
+        values: the row's FIDs as JSON, exactly as received.
         epoch: which connection of its session it came over, the first being 1; 0: over none.
         sequence: its place among all events of its session. Neither number counts in comparisons.
         extra: members of the row or its message that the documentation does not know; None where there are none.
@@ -91,13 +91,24 @@ class Record(msgspec.Struct, **_OPTIONS):
         force_setattr(self, "_decoded", decoded)
         return decoded
 
+    def _decode_all(self, fid: str) -> str | None:
+        layout = type(self)._layout
+        assert layout is not None
+        decoded = layout.decode_all(self.values)
+        force_setattr(self, "_decoded", decoded)
+        text: str | None = getattr(decoded, f"f{fid}")
+        return text
+
     def fid(self, fid: str) -> str | None:
         """Return the exact text of a FID, or None where it was not received. Any FID, declared or not."""
         decoded = self._decoded
         if decoded is None:
             decoded = self._decode()
         if fid in self._by_fid:
-            found: str | None = getattr(decoded, f"f{fid}")
+            try:
+                found: str | None = getattr(decoded, f"f{fid}")
+            except AttributeError:
+                found = self._decode_all(fid)
             return found
         fids: dict[str, str] = decoded if self._layout is None else self.fids()
         return fids.get(fid)
@@ -260,17 +271,21 @@ def _make_getter(field: Field[Any]) -> Callable[[Record], Any]:
     It is compiled once, here, and each field gets it with another attribute's name in it: compiling one for each of the
     catalogue's 616 fields would take 24 ms of every program's start.
     """
-    convert = field.kind.convert
+    fid = field.fid
+    known = field.kind.known
 
     def getter(record: Record) -> Any:
         values = record._decoded
         if values is None:
             values = record._decode()
-        text = values.f
+        try:
+            text = values.f
+        except AttributeError:  # not among those that the program had read of this type until now
+            text = record._decode_all(fid)
         if text is None:
             return None
         try:
-            return convert(text)
+            return known[text]
         except (ValueError, ArithmeticError):
             if text.strip():
                 raise FieldError(record.type_code, field.fid, field.name, text, masked=field.kind.masked) from None

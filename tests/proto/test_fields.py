@@ -19,7 +19,7 @@ import pytest
 
 from kiwoom_proto import Field, FieldError, MessageDecoder, Record
 from kiwoom_proto import fields as kinds
-from kiwoom_proto.fields import Kind
+from kiwoom_proto.fields import MOST_KNOWN, Kind
 
 
 def digits_only(text: str) -> str:
@@ -402,3 +402,18 @@ def test_a_very_long_bad_text_is_refused_in_no_time(name: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=8, check=True)
 
     assert done.stdout == "refused\n"
+
+
+def test_known_values_are_bounded_and_keep_no_text_that_is_no_value() -> None:
+    convert = Kind("number", int).known
+    assert [convert[f"{number}"] for number in range(MOST_KNOWN + 10)] == list(range(MOST_KNOWN + 10))
+    assert len(convert) <= MOST_KNOWN
+    for _ in range(2):
+        with pytest.raises(ValueError, match="nonsense"):
+            convert["nonsense"]
+    assert "nonsense" not in convert
+
+
+def test_kinds_that_read_texts_the_same_way_share_what_they_know() -> None:
+    assert kinds.quantity.known is kinds.change.known
+    assert kinds.quantity.known is not kinds.price.known

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kiwoom_proto.values import CHECK_EVERY, MAX_ORDERS, Layout, decode_fids
+from kiwoom_proto.values import LONGEST_INTERVAL, MAX_DECODERS, Layout, decode_fids
 
 FIDS = ("21", "131", "132", "135", "136")
 
@@ -18,8 +18,23 @@ def raw(values: object) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(values).encode())
 
 
-def texts(decoded: Any) -> dict[str, str | None]:
-    return {fid: getattr(decoded, f"f{fid}") for fid in FIDS}
+def read(layout: Layout, encoded: msgspec.Raw, fids: tuple[str, ...] = FIDS) -> dict[str, str | None]:
+    """Read these FIDs of a row, as a record does."""
+    decoded = layout.decode(encoded)
+    found: dict[str, str | None] = {}
+    for fid in fids:
+        try:
+            found[fid] = getattr(decoded, f"f{fid}")
+        except AttributeError:
+            decoded = layout.decode_all(encoded)
+            found[fid] = getattr(decoded, f"f{fid}")
+    return found
+
+
+def wanted(layout: Layout, encoded: msgspec.Raw) -> tuple[str, ...] | None:
+    """The FIDs that a row is decoded into, in order; None: all, and it is watched which are read."""
+    fields: tuple[str, ...] | None = getattr(type(layout.decode(encoded)), "__struct_fields__", None)
+    return None if fields is None else tuple(name.removeprefix("f") for name in fields)
 
 
 def row(order: list[str], number: int = 0) -> tuple[msgspec.Raw, dict[str, str]]:
@@ -32,62 +47,90 @@ ORDERS: dict[str, Any] = {
     "sorted": lambda number: sorted(FIDS),
     "reversed": lambda number: list(reversed(FIDS)),
     "another with every row": lambda number: random.Random(number).sample(FIDS, len(FIDS)),
-    "another after some time": lambda number: sorted(FIDS) if number < CHECK_EVERY + 3 else list(reversed(FIDS)),
+    "another after some time": lambda number: sorted(FIDS) if number < 1000 else list(reversed(FIDS)),
     "rows with holes": lambda number: random.Random(number).sample(FIDS, number % (len(FIDS) + 1)),
     "strangers in between": lambda number: ["9", *sorted(FIDS)[:2], "10", *sorted(FIDS)[2:], "11"],
 }
 
 
+READS: dict[str, Any] = {
+    "all": lambda number: FIDS,
+    "one": lambda number: ("132",),
+    "two, out of order": lambda number: ("136", "21"),
+    "another with every row": lambda number: tuple(random.Random(number).sample(FIDS, 2)),
+    "one more at times": lambda number: ("131", "21") if number % 50 == 7 else ("131",),
+    "others after some time": lambda number: ("131",) if number < 1000 else ("135", "136"),
+    "none at times": lambda number: () if number % 3 else ("21",),
+}
+
+
+@pytest.mark.parametrize("reads", READS)
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_layout_reads_the_same_texts_in_any_order(order: str) -> None:
-    """Long enough to look at the order three times."""
+def test_a_layout_reads_the_same_texts_in_any_order_whatever_is_read(order: str, reads: str) -> None:
     layout = Layout(FIDS)
 
-    for number in range(2 * CHECK_EVERY + 2):
+    for number in range(2500):
         encoded, values = row(ORDERS[order](number), number)
-        assert texts(layout.decode(encoded)) == {fid: values.get(fid) for fid in FIDS}
-
-
-def test_a_layout_stays_right_after_more_orders_than_it_remembers() -> None:
-    layout = Layout(FIDS)
-    order = list(FIDS)
-    shuffle = random.Random(1).shuffle
-
-    for _ in range(MAX_ORDERS + 4):
-        shuffle(order)
-        for number in range(CHECK_EVERY):
-            encoded, values = row(order, number)
-            assert texts(layout.decode(encoded)) == values
+        fids = READS[reads](number)
+        assert read(layout, encoded, fids) == {fid: values.get(fid) for fid in fids}
 
 
 @pytest.mark.parametrize("order", [sorted(FIDS), list(reversed(FIDS)), ["131", "21", "136", "135", "132"]])
-def test_a_layout_takes_on_the_order_of_the_first_row(order: list[str]) -> None:
-    """The fields of what it decodes into stand in the order of the wire: that is what makes it fast."""
+def test_what_is_read_is_decoded_in_the_order_of_the_wire(order: list[str]) -> None:
+    """That is what makes it fast: what is not read is not decoded, and what is stands where it is looked for."""
     layout = Layout(FIDS)
+    encoded = row(order)[0]
 
-    decoded = layout.decode(row(order)[0])
+    for _ in range(3):
+        read(layout, encoded, ("131", "21", "136"))
 
-    assert list(decoded.__struct_fields__) == [f"f{fid}" for fid in order]
+    assert wanted(layout, encoded) == tuple(fid for fid in order if fid in ("131", "21", "136"))
     assert layout.fids == FIDS
+
+
+def test_what_is_read_besides_is_wanted_of_the_next_row() -> None:
+    layout = Layout(FIDS)
+    encoded, _ = row(list(FIDS))
+    for _ in range(3):
+        read(layout, encoded, ("131",))
+    assert wanted(layout, encoded) == ("131",)
+
+    read(layout, encoded, ("131", "135"))
+    read(layout, encoded, ("131", "135"))
+
+    assert wanted(layout, encoded) == ("131", "135")
+
+
+def test_what_is_read_no_more_is_not_wanted_for_ever() -> None:
+    layout = Layout(FIDS)
+    encoded, _ = row(list(FIDS))
+    for _ in range(3):
+        read(layout, encoded)
+    for _ in range(3 * LONGEST_INTERVAL):
+        read(layout, encoded, ("21",))
+
+    assert wanted(layout, encoded) == ("21",)
 
 
 def test_a_layout_notices_another_order_when_it_looks_again() -> None:
     layout = Layout(FIDS)
     later = list(reversed(FIDS))
-    layout.decode(row(list(FIDS))[0])
+    for _ in range(3):
+        read(layout, row(list(FIDS))[0])
+    assert wanted(layout, row(later)[0]) == FIDS
 
-    seen = [layout.decode(row(later)[0]).__struct_fields__ for _ in range(CHECK_EVERY)]
+    for _ in range(2 * LONGEST_INTERVAL):
+        read(layout, row(later)[0])
 
-    assert seen[0] == tuple(f"f{fid}" for fid in FIDS)
-    assert seen[-1] == tuple(f"f{fid}" for fid in later)
+    assert wanted(layout, row(later)[0]) == tuple(later)
 
 
 def test_a_row_with_holes_costs_no_fid_of_the_next_one() -> None:
     layout = Layout(FIDS)
-    assert texts(layout.decode(raw({"136": "x"})))["136"] == "x"
+    assert read(layout, raw({"136": "x"}))["136"] == "x"
 
     encoded, values = row(list(FIDS))
-    assert texts(layout.decode(encoded)) == values
+    assert read(layout, encoded) == values
 
 
 TOLERATED: list[tuple[bytes, dict[str, str]]] = [
@@ -132,10 +175,10 @@ def test_every_shape_gives_the_fids_that_are_in_it(encoded: bytes, fids: dict[st
 @pytest.mark.parametrize("warmed_up", [False, True])
 def test_a_layout_reads_every_shape_the_same_way(encoded: bytes, fids: dict[str, str], warmed_up: bool) -> None:
     layout = Layout(FIDS)
-    if warmed_up:
-        layout.decode(row(sorted(FIDS))[0])
+    for _ in range(3 if warmed_up else 0):
+        read(layout, row(sorted(FIDS))[0])
 
-    assert texts(layout.decode(msgspec.Raw(encoded))) == {fid: fids.get(fid) for fid in FIDS}
+    assert read(layout, msgspec.Raw(encoded)) == {fid: fids.get(fid) for fid in FIDS}
 
 
 def test_a_value_that_is_no_utf_8_leaves_the_good_ones_alone() -> None:
@@ -153,14 +196,14 @@ def test_a_key_that_is_no_utf_8_leaves_the_good_ones_alone() -> None:
 
     assert (found.get("21"), found.get("131")) == ("165208", "5")
     assert len(found) == 3
-    assert texts(Layout(FIDS).decode(msgspec.Raw(encoded))) == {fid: found.get(fid) for fid in FIDS}
+    assert read(Layout(FIDS), msgspec.Raw(encoded)) == {fid: found.get(fid) for fid in FIDS}
 
 
 def test_a_value_nested_too_deeply_is_an_error_of_its_own_only() -> None:
     deep = b"[" * 100_000 + b"]" * 100_000
 
     assert decode_fids(deep) == {}
-    assert texts(Layout(FIDS).decode(msgspec.Raw(b'{"21":' + deep + b"}"))) == dict.fromkeys(FIDS)
+    assert read(Layout(FIDS), msgspec.Raw(b'{"21":' + deep + b"}")) == dict.fromkeys(FIDS)
 
 
 def test_the_order_received_is_kept() -> None:
@@ -169,33 +212,31 @@ def test_the_order_received_is_kept() -> None:
     assert list(decode_fids(raw({str(fid): "0" for fid in order}))) == [str(fid) for fid in order]
 
 
-def test_a_layout_of_no_fids_reads_nothing() -> None:
-    assert Layout(()).decode(raw({"21": "x"})).__struct_fields__ == ()
+def test_a_fid_that_is_not_declared_is_no_attribute() -> None:
+    with pytest.raises(AttributeError):
+        _ = Layout(()).decode(raw({"21": "x"})).f21
 
 
 def test_rows_with_fids_missing_keep_the_order_that_was_learned() -> None:
     """A row of 139 of 163 FIDs is in the same order: learning another one would only unlearn it."""
     layout = Layout(FIDS)
-    full, _ = row(list(FIDS))
-    first = layout.decode(full)
-    part, values = row(["131", "136"])
-    for _ in range(CHECK_EVERY * 3):
-        decoded = layout.decode(part)
-    assert texts(decoded) == {fid: values.get(fid) for fid in FIDS}
-    assert type(decoded) is type(first)
+    full, _ = row(list(reversed(FIDS)))
+    for _ in range(3):
+        read(layout, full)
+    part, values = row(["136", "131"])
+    for _ in range(3 * LONGEST_INTERVAL):
+        found = read(layout, part)
+    assert found == {fid: values.get(fid) for fid in FIDS}
+    assert wanted(layout, full) == tuple(reversed(FIDS))
 
 
-def test_a_new_order_is_learned_however_many_there_were_before() -> None:
-    fids = [str(number) for number in range(1, 41)]
+def test_orders_that_were_met_before_are_remembered_but_not_all() -> None:
+    fids = tuple(str(number) for number in range(1, 21))
     layout = Layout(fids)
     source = random.Random(1)
-    types = set()
-    for _ in range(MAX_ORDERS * 3):
-        order = source.sample(fids, len(fids))
-        message, values = row(order)
-        for _ in range(CHECK_EVERY):
-            decoded = layout.decode(message)
-        assert {fid: getattr(decoded, f"f{fid}") for fid in fids} == values
-        assert list(decoded.__struct_fields__) == [f"f{fid}" for fid in order]
-        types.add(type(decoded))
-    assert len(types) == MAX_ORDERS * 3
+    for _ in range(MAX_DECODERS * 3):
+        encoded, values = row(source.sample(fids, len(fids)))
+        for _ in range(3):
+            layout.decode_all(encoded)  # so that it looks at the next
+            assert read(layout, encoded, fids) == values
+    assert len(layout._decoders) == MAX_DECODERS
