@@ -468,7 +468,10 @@ def _exit_codes() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except BaseExceptionGroup as group:
-        _fail(group.exceptions[0])
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        _fail(error)
     except (KiwoomError, OSError) as error:
         _fail(error)
 

@@ -169,7 +169,7 @@ class Conversation:
         self._decode = decoder.decode
         self._events: list[Event] = []
         self.rows_only = True
-        """Whether `events` will return rows and nothing else."""
+        """Whether nothing but rows has come, and happened, since `events` was called."""
         self._error: KiwoomError | None = None
         self._close_asked = False
         self._conditions_listed = False
@@ -353,16 +353,15 @@ class Conversation:
             self._deadline = now + self.config.idle_timeout
 
     def _take_message(self, message: Message, payload: bytes, received_at: int, now: float) -> None:
+        self.rows_only = False
         match message:
             case Record() | UnknownMessage():
-                self.rows_only = False
                 self._events.append(message)
             case Ping():
                 if self._state in (LOGGING_IN, READY):
                     self._send(message.payload)  # the very bytes: some clients were cut off for re-serialising them
             case SystemNotice():
                 self._system = message
-                self.rows_only = False
                 self._events.append(message)
             case Reply():
                 if self._state not in LEGAL.get(message.trnm, ()):

@@ -109,8 +109,12 @@ class Feed:
         self._close_asked = True
         self.session.close()
 
-    def collect(self) -> None:
-        """Take what the session has to say and to send. Call it after every entry into the session."""
+    def collect(self) -> bool:
+        """Take what the session has to say and to send. Call it after every entry into the session.
+
+        Returns:
+            Whether the session's `needs` or deadline may have changed by what it took. Rows alone only put it off.
+        """
         session = self.session
         rows_only = session.rows_only
         wanted = session.events()
@@ -132,10 +136,12 @@ class Feed:
             self._epoch = session.epoch
             self.outgoing = bytearray()
         if data:
+            rows_only = False
             self.outgoing += data
             if len(self.outgoing) > UNSENT_LIMIT and isinstance(session.needs, LinkNeeded):
                 session.receive_eof("the server does not read what it is sent")
                 self.collect()
+        return not rows_only or session.watches_freshness
 
     def expect(self, request: Request) -> None:
         """A call waits for the reply to this request: it is kept for `reply`."""

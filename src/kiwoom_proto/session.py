@@ -181,7 +181,7 @@ class Session:
         self.needs: Need | None = None
         """What the driver is to do beside waiting."""
         self.rows_only = True
-        """Whether `events` will return rows and nothing else."""
+        """Whether nothing but rows has come, and happened, since `events` was called."""
         self._clock = clock
         self._random_bytes = random_bytes
         self._recovery = Recovery(self.config, random)
@@ -231,6 +231,11 @@ class Session:
     def is_settled(self) -> bool:
         """Whether the server knows all that it is to know."""
         return self._state is READY and self._subscriptions.is_settled and self._searches.is_settled
+
+    @property
+    def watches_freshness(self) -> bool:
+        """Whether a row can bring the deadline nearer: by its being the last for too long (`fresh_within`)."""
+        return self._subscriptions.next_timeout() is not None
 
     def connect(
         self, token: str | None = None, header: RequestHeader | None = None, *, renewable: bool = False
@@ -409,7 +414,7 @@ class Session:
             if self._subscriptions.is_watching:
                 self._subscriptions.see(cast("list[Record]", events), self._clock())
             self._events += events
-        elif events:
+        else:
             self._take(events)
 
     def receive_eof(self, error: str | None = None) -> None:

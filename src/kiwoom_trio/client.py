@@ -130,6 +130,7 @@ class Client:
         self._feed = Feed(session)
         self._batch: list[Event] = []  # newest first, so that the oldest is cheap to take
         self._changed = trio.Event()  # something happened that a waiting call may be waiting for
+        self._is_awaited = False
         self._has_outgoing = trio.Event()
         self._deadline_moved = trio.Event()
         self._armed = math.inf
@@ -255,7 +256,7 @@ class Client:
         self._feed.close()
         self._pump()
         while self._feed.closed is None:
-            await self._changed.wait()
+            await self._change()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -280,7 +281,7 @@ class Client:
             self._batch = events
             self._wake()  # whoever else is iterating
         elif self._feed.closed is None:
-            await self._changed.wait()
+            await self._change()
         else:
             error = self._feed.end()
             if error is not None:
@@ -290,7 +291,7 @@ class Client:
     async def _open(self) -> None:
         """Wait for the end where it has begun, to say why."""
         while self._feed.closed is None and self.state is SessionState.CLOSING:
-            await self._changed.wait()
+            await self._change()
         self._feed.check_open()
 
     async def _replied(self, request: Request, wait: bool = True) -> Request:
@@ -316,21 +317,32 @@ class Client:
     async def _reply(self, request: Request) -> None:
         self._pump()
         while not self._feed.reply(request):
-            await self._changed.wait()
+            await self._change()
 
     async def _logged_in(self) -> None:
         while not self._feed.check_login():
-            await self._changed.wait()
+            await self._change()
 
     # The pump and its tasks.
 
+    async def _change(self) -> None:
+        """Wait until something happens."""
+        self._is_awaited = True
+        await self._changed.wait()
+
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+        if self._is_awaited:  # else an event a read would be made for nobody
+            self._is_awaited = False
+            self._changed.set()
+            self._changed = trio.Event()
 
     def _pump(self) -> None:
         self._feed.collect()
+        self._follow()
         self._wake()
+
+    def _follow(self) -> None:
+        """Do what the session needs by now: write, hang up, wake the timer."""
         if self._feed.outgoing:
             self._has_outgoing.set()
         if self._need is not self._session.needs and self._attending.deadline == math.inf:
@@ -359,7 +371,7 @@ class Client:
             case TokenNeeded():
                 await self._get_token(need)
             case None if self._feed.closed is None:
-                await self._changed.wait()
+                await self._change()
 
     async def _get_token(self, need: TokenNeeded) -> None:
         try:
@@ -417,7 +429,9 @@ class Client:
                 session.receive_data(data, time.time_ns())
             else:
                 session.receive_eof(error)
-            self._pump()
+            if self._feed.collect():  # as in _pump, but for what rows alone do not change
+                self._follow()
+            self._wake()
 
     async def _write(self, stream: trio.abc.Stream, need: LinkNeeded, outgoing: bytearray) -> None:
         while True:
@@ -430,7 +444,7 @@ class Client:
                 except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                     # What the server said before may still wait to be read: the reader finds the end, and why.
                     while need is self._session.needs:
-                        await self._changed.wait()
+                        await self._change()
                     return
             elif need is not self._session.needs:
                 return

@@ -115,3 +115,11 @@ async def test_a_search_left_live_by_an_earlier_connection_is_taken_over(loop: L
                 with anyio.fail_after(5):
                     result = await client.search_condition("0", realtime=True)
                 assert result.symbols
+
+
+async def test_a_reply_that_is_no_event_of_its_own_lets_the_next_paced_request_out(loop: Loop) -> None:
+    """The list that a first search asks for is answered without an event; the search itself is due a little later."""
+    config = ClientConfig(request_interval=0.1)
+    async with loop.serve(Exchange(seed=1)) as server, loop.connect(server.endpoint, config=config) as client:
+        with anyio.fail_after(5):
+            assert (await client.search_condition("0")).rows

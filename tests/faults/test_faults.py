@@ -60,12 +60,12 @@ def test_it_notices_gaps_that_begin_too_late(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_it_notices_rows_that_come_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    take = Session._take
+    events = Session.events
 
-    def take_twice(self: Session, events: list[Event]) -> None:
-        take(self, [event for event in events for _ in range(1 + isinstance(event, Record))])
+    def twice(self: Session) -> list[Event]:
+        return [event for event in events(self) for _ in range(1 + isinstance(event, Record))]
 
-    monkeypatch.setattr(Session, "_take", take_twice)
+    monkeypatch.setattr(Session, "events", twice)
     assert run(fault_named("reset"), 1, seed=1).unwanted > 0
 
 
