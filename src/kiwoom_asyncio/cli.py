@@ -63,6 +63,7 @@ __all__ = ("main",)
 
 PRINTED_WIDTH = 200  # where it is no terminal that sets one
 TOKEN_VARIABLE = "KIWOOM_TOKEN"
+SECRETS = frozenset({"token", "appkey", "secretkey", "authorization"})
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 
 if TYPE_CHECKING:
@@ -203,6 +204,8 @@ def stream(
 @click.option("--mock", is_flag=True, help="Behave as mock trading (모의투자) does: KRX only.")
 def serve_command(host: str, port: int, seed: int, start: str, rate: float, mock: bool) -> None:
     """Run a simulated exchange on a port, until interrupted. Any token may log in, and any keys get one.
+
+    All its clients share one market day: while somebody wants types of the day, those of the evening wait.
 
     \b
     Example, in two terminals:
@@ -399,9 +402,15 @@ def _members_of(message: Record | Ping | Reply | SystemNotice) -> Mapping[str, A
         case Reply():
             members = {"trnm": message.trnm, "return_code": message.code, "return_msg": message.message}
             rows = read_rows(message.trnm, message.members.get("data"), 0) if message.trnm.endswith("REQ") else ()
-            return members | message.members | ({"data": [_masked(row) for row in rows]} if rows else {})
+            others = _without_secrets(message.members)
+            return members | others | ({"data": [_masked(row) for row in rows]} if rows else {})
         case SystemNotice():
             return {"trnm": "SYSTEM", "code": message.code, "message": message.message, **message.members}
+
+
+def _without_secrets(members: Mapping[str, Any]) -> dict[str, Any]:
+    """A recording may hold what the client said, too."""
+    return {name: "***" if name.lower() in SECRETS else value for name, value in members.items()}
 
 
 def _print_rows(as_table: bool, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:

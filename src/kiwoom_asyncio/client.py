@@ -27,6 +27,7 @@ from kiwoom_proto import (
     ConditionResult,
     ConditionRow,
     DeadlineExceeded,
+    Disconnected,
     Endpoint,
     Event,
     KiwoomError,
@@ -49,6 +50,7 @@ from kiwoom_proto import (
     UsConditionRow,
 )
 from kiwoom_proto.feed import Feed
+from kiwoom_proto.messages import check_token
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, describe, dial
@@ -92,9 +94,9 @@ async def connect(
     session = Session(endpoint, config, clock=anyio.current_time, random=random.random)
     first = None
     if not isinstance(token, AppKey):
-        with anyio.move_on_after(session.config.token_timeout):
+        with anyio.move_on_after(session.config.token_timeout) as scope:
             first = await _called(token)
-        if first is None:
+        if scope.cancelled_caught:
             raise DeadlineExceeded("token", session.config.token_timeout)
     session.connect(first, header, renewable=not isinstance(token, str))
     client = Client(session, token, ssl_context)
@@ -158,9 +160,14 @@ class Client:
         """Everything wanted, live conditions last, and how far each has come on the present connection."""
         return self._session.subscriptions
 
+    @property
+    def disconnected(self) -> Disconnected | None:
+        """The last loss, or failed attempt, while there is no login; None while there is one."""
+        return self._session.disconnected
+
     def stats(self) -> Stats:
         """Return what became of the events so far, and where the session stands."""
-        return self._feed.stats(time.time_ns(), self._batch[::-1])
+        return self._feed.stats(time.time_ns())
 
     async def subscribe(
         self,
@@ -473,4 +480,6 @@ async def _called(token: str | Callable[[], Awaitable[str]]) -> str:
     answer = token() if callable(token) else None
     if not isinstance(answer, Awaitable):
         raise LocalProtocolError("token: must be a text, an AppKey, or an async callable that returns a text")
-    return await answer
+    text = await answer
+    check_token(text)
+    return text

@@ -148,7 +148,7 @@ async def show(view: View, following: Follow) -> None:
                 await following(emit, view.watch)
             finally:
                 tasks.cancel_scope.cancel()
-        live.update(view.render(anyio.current_time() - started), refresh=True)
+                live.update(view.render(anyio.current_time() - started), refresh=True)
 
 
 async def _clear(client: Client, seq: str) -> None:

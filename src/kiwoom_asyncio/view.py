@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
+from rich.styled import Styled
 from rich.table import Table
 from rich.text import Text
 
@@ -108,10 +109,14 @@ class View:
             (f" · {self._source}", "dim"),
         )
         status = Text(f"{plural(self.rows, 'row')} · {rate:.1f} a second · {seconds:.0f} s", style="dim")
+        away = None
         if self._client is not None:
             status.append(f" · {standing_of(self._client)}")
+            away = self._client.disconnected
         body = self._body() if self._newest else Text("waiting for rows …", style="dim")
-        return Group(title, status, Text(), body)
+        if away is None:
+            return Group(title, status, Text(), body)
+        return Group(title, status, Text(str(away), style="bold yellow"), Styled(body, "dim"))
 
     def _body(self) -> RenderableType:
         raise NotImplementedError

@@ -41,7 +41,7 @@ MAX_SHOWN = 200
 
 _any = msgspec.json.Decoder()
 _REASON = re.compile(r"(?:\[|CODE\s*=)\s*([0-9]+)\b")
-_TITLE = re.compile(rb"<title>\s*([^<\r\n]{1,100})", re.IGNORECASE)
+_TITLE = re.compile(rb"<title>\s*([^<\r\n]{1,1000})", re.IGNORECASE)
 
 
 @attrs.frozen

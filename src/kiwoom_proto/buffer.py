@@ -58,6 +58,7 @@ class EventBuffer:
         self._events: deque[Event] = deque()
         self._shares: deque[float] = deque()  # of each in _events, the bytes that it keeps in memory
         self._bytes = 0.0
+        self._held = 0
         self._received = 0
         self._delivered = 0
         self._dropped = 0
@@ -79,12 +80,13 @@ class EventBuffer:
                     return event.received_at
         return 0
 
-    def put(self, events: Sequence[Event], size: int = 0) -> None:
+    def put(self, events: Sequence[Event], size: int = 0, held: int = 0) -> None:
         """Add events.
 
         Arguments:
             events: what to add.
             size: bytes of the messages that they came in.
+            held: how many that were taken are still waiting; they need room too.
 
         Raises:
             BufferOverflow: there are too many, and the policy, or what they are, forbids dropping any. Those that
@@ -93,7 +95,8 @@ class EventBuffer:
         if not events:
             return
         share = size / len(events)
-        if len(self) + len(events) <= self._size and self._bytes + size <= self._size_in_bytes:
+        self._held = held
+        if len(self) + held + len(events) <= self._size and self._bytes + size <= self._size_in_bytes:
             self._events += events
             self._shares += [share] * len(events)
             self._bytes += size
@@ -117,10 +120,12 @@ class EventBuffer:
                         "policy"
                     )
 
-    def take(self) -> list[Event]:
-        """Remove and return everything, oldest first."""
+    def take(self, most: int | None = None) -> list[Event]:
+        """Remove and return the oldest, oldest first: `most` of them, or everything."""
         if not self:
             return []
+        if most is not None and most < len(self):
+            return self._take_some(most)
         events = [*self._kept, *self._events]
         self._kept.clear()
         self._events.clear()
@@ -129,12 +134,21 @@ class EventBuffer:
         self._delivered += len(events)
         return events
 
+    def _take_some(self, most: int) -> list[Event]:
+        events = self._kept[:most]
+        del self._kept[:most]
+        while len(events) < most:
+            events.append(self._events.popleft())
+            self._bytes -= self._shares.popleft()
+        self._delivered += most
+        return events
+
     def stats(self) -> BufferStats:
         """Return what became of the events so far."""
         return BufferStats(self._received, self._delivered, self._dropped, self._conflated, len(self))
 
     def _is_too_full(self) -> bool:
-        return len(self) > self._size or self._bytes > self._size_in_bytes
+        return len(self) + self._held > self._size or self._bytes > self._size_in_bytes
 
     def _let_go(self) -> None:
         if self._overflow == "drop_oldest":

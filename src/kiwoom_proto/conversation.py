@@ -35,6 +35,7 @@ from .config import ClientConfig
 from .decoder import REPLIES, Message, MessageDecoder
 from .endpoint import Endpoint
 from .errors import (
+    TAKEN_OVER,
     ClosedByPeer,
     DeadlineExceeded,
     KiwoomError,
@@ -361,7 +362,8 @@ class Conversation:
                 if self._state in (LOGGING_IN, READY):
                     self._send(message.payload)  # the very bytes: some clients were cut off for re-serialising them
             case SystemNotice():
-                self._system = message
+                if self._system is None or self._system.code != TAKEN_OVER:  # nothing said later explains more
+                    self._system = message
                 self._events.append(message)
             case Reply():
                 if self._state not in LEGAL.get(message.trnm, ()):

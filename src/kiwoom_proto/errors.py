@@ -215,6 +215,8 @@ class RequestRefused(KiwoomError):
         self.message = message
 
     def __str__(self) -> str:
+        if not self.code:  # the session's own word, not the server's
+            return f"{self.request}: {self.message}"
         text = f"{self.request} refused with code {explain_code(self.code)}"
         if self.message:
             text += f": {self.message}"
@@ -392,6 +394,7 @@ RETURN_CODES: dict[str, ReturnCode] = {
 }
 
 
+TAKEN_OVER = "R10001"
 Remedy = Literal["renew", "retry", "stop"]
 
 

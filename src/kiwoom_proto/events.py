@@ -124,8 +124,8 @@ class RequestRejected(_Numbered):
     """A request was refused.
 
     Attributes:
-        request: the request; what it had confirmed before the refusal is in `request.confirmed`.
-        code: `return_code`, as text.
+        request: the request; what a connection had confirmed of it before the refusal is in `request.confirmed`.
+        code: `return_code`, as text; "" where a session says no by itself: another call replaced it meanwhile.
         message: `return_msg`, as received.
     """
 
@@ -244,7 +244,7 @@ class Disconnected(_Numbered):
         what = str(self.cause if self.closed is None else self.closed)
         if self.attempt:
             what = f"attempt {self.attempt} failed: {what.removeprefix('connection lost: ')}"
-        return f"{what}; trying again in {self.delay:.1f} s"
+        return f"{what}; trying again " + (f"in {self.delay:.1f} s" if self.delay else "at once")
 
 
 @attrs.frozen

@@ -6,8 +6,6 @@ adapters are this plus a socket, and so is any driver that offers `await subscri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import attrs
 
 from .buffer import EventBuffer
@@ -48,7 +46,7 @@ class Stats:
         conflated: rows replaced by a newer one of the same type and item ("conflate").
         undecodable: messages, or rows of one, that could not be understood.
         waiting: events that wait for the consumer now.
-        waiting_bytes: bytes of the messages that they came in.
+        waiting_bytes: bytes of the messages that they came in, of those that the consumer has not begun to read.
         lag: seconds that the oldest of the rows that wait has been waiting; 0.0 where none does.
         bytes_received: bytes received from the network.
         connections: attempts to connect; 1 where it never had to be made again.
@@ -94,6 +92,8 @@ class Feed:
         self._gaps = 0
         self._overflow: BufferOverflow | None = None
         self._last: list[Event] = []  # Closed, which always has room
+        self._held: list[Event] = []  # what was taken last; the driver removes what it has given on
+        self._most = max(1, config.buffer_size // 2)  # to be taken at once, so that there is room for what comes
         self._close_asked = False
         self._awaited: set[Request] = set()
         self._replies: dict[Request, RequestAccepted | RequestRejected] = {}
@@ -124,7 +124,7 @@ class Feed:
             # What comes after an overflow is not delivered, as if there were no hole before it.
             if self._overflow is None:
                 try:
-                    self._buffer.put(wanted, session.bytes_received - self._bytes_seen)
+                    self._buffer.put(wanted, session.bytes_received - self._bytes_seen, len(self._held))
                 except BufferOverflow as overflow:
                     self._overflow = overflow
                     session.close()
@@ -200,12 +200,15 @@ class Feed:
         return False
 
     def take(self) -> list[Event]:
-        """Remove and return the events that wait, oldest first; empty: none do."""
-        events = self._buffer.take()
-        if self._last:
-            events += self._last
+        """Remove and return events that wait, oldest first; empty: none do.
+
+        The list is the driver's to turn round and to empty: what is left in it counts as waiting.
+        """
+        self._held = self._buffer.take(self._most)
+        if self._last and not self._buffer:
+            self._held += self._last
             self._last.clear()
-        return events
+        return self._held
 
     def end(self) -> KiwoomError | None:
         """Why there are no more events, for the consumer; None: the end was asked for. Ask once `closed` is set."""
@@ -217,16 +220,16 @@ class Feed:
         error.__cause__ = self.closed.error
         return error
 
-    def stats(self, now: int, held: Sequence[Event] = ()) -> Stats:
+    def stats(self, now: int) -> Stats:
         """Return what became of the events so far.
 
         Arguments:
             now: nanoseconds since the epoch, as the driver tells the session with what it receives.
-            held: what was taken and not given to the consumer yet, oldest first.
         """
         buffer = self._buffer.stats()
-        oldest = next((event.received_at for event in held if isinstance(event, Record)), 0)
-        oldest = oldest or self._buffer.oldest_received_at()
+        held = self._held
+        rows = [event.received_at for event in (*held[:1], *held[-1:]) if isinstance(event, Record)]
+        oldest = min(rows, default=0) or self._buffer.oldest_received_at()
         return Stats(
             received=buffer.received,
             delivered=buffer.delivered - len(held),

@@ -18,12 +18,11 @@ from typing import TypeAlias
 import attrs
 
 from .config import ClientConfig
-from .errors import KiwoomError, LocalProtocolError, LoginRefused, TakenOver, TokenRefused
+from .errors import TAKEN_OVER, KiwoomError, LocalProtocolError, LoginRefused, TakenOver, TokenRefused
 from .events import Closed
 
 __all__ = ("Recovery", "Renew", "Retry", "Stop", "Verdict")
 
-TAKEN_OVER = "R10001"
 CALM = 3600.0
 """Seconds without one after which takeovers no longer count as in a row."""
 

@@ -52,8 +52,7 @@ class Searches:
             live.consumers -= 1
             if live.consumers:
                 return request, True  # somebody else wants it
-            del self._live[request.seq]
-            self._claims = {other for other in self._claims if other.seq != request.seq}
+            self._drop(request.seq)
             if live.state is SubscriptionState.WANTED and not self._waits_for(request.seq):
                 return request, True  # it was lost with the connection
         self._waiting.append(request)
@@ -131,8 +130,13 @@ class Searches:
         live = self._live[request.seq]
         live.consumers -= 1
         if not live.consumers:
-            del self._live[request.seq]
+            self._drop(request.seq)
         return not live.consumers
+
+    def _drop(self, seq: str) -> None:
+        """Nobody wants this search live any more, so no call from before can."""
+        del self._live[seq]
+        self._claims = {other for other in self._claims if other.seq != seq}
 
     def _finish(self, found: Request | str, answer: RequestAccepted | RequestRejected) -> None:
         refused = isinstance(answer, RequestRejected)

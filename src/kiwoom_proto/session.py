@@ -22,7 +22,7 @@ be registered in subscriptions.py, pacing in requests.py, what happens on one co
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias, cast
 
 import attrs
@@ -114,6 +114,10 @@ TRANSITIONS: dict[SessionState, dict[Trigger, SessionState]] = {
 }
 
 
+OVER_QUOTA = frozenset({"105115", "105118"})
+REPLACED = "replaced by another call before it was registered"
+
+
 @attrs.frozen(eq=False)
 class LinkNeeded:
     """A stream to `endpoint` is needed, and bytes carried over it, until `Session.needs` is something else.
@@ -180,6 +184,8 @@ class Session:
         """Bytes received from the network so far, over all connections."""
         self.needs: Need | None = None
         """What the driver is to do beside waiting."""
+        self.disconnected: Disconnected | None = None
+        """The last loss, or failed attempt, while there is no login; None while there is one."""
         self.rows_only = True
         """Whether nothing but rows has come, and happened, since `events` was called."""
         self._clock = clock
@@ -346,7 +352,7 @@ class Session:
         for call in self._registering:
             if call.request is request:
                 self._registering.remove(call)
-                self._subscriptions.release(call.claims)
+                self._disclaim(self._subscriptions.release(call.claims))
                 break
         self._removing = [call for call in self._removing if call.request is not request]
         self._searches.withdraw(request, self._ready_connection())
@@ -533,7 +539,8 @@ class Session:
         self._move(Trigger.LOST)
         self.needs = None
         self._deadline = now + delay
-        self._report(Disconnected(cause, self._deadline, delay, self._recovery.attempt, closed))
+        self.disconnected = Disconnected(cause, self._deadline, delay, self._recovery.attempt, closed)
+        self._report(self.disconnected)
 
     def _end(self, closed: Closed | None, error: KiwoomError | None) -> None:
         """The one way to CLOSED."""
@@ -583,6 +590,8 @@ class Session:
                 self._subscriptions.accept()
             case RequestRejected(request=request) if request is self._batch:
                 self._batch = None
+                if event.code not in OVER_QUOTA and self._subscriptions.split():
+                    return  # one bad item must not take the others along: see which it is
                 self._subscriptions.refuse(f"{event.code}: {event.message}" if event.message else event.code)
                 self._refuse_calls(event)
             case RequestAccepted() | RequestRejected() | ConditionList() | ConditionResult():
@@ -594,6 +603,7 @@ class Session:
                 self._events.append(event)
             case LoggedIn():
                 self._move(Trigger.LOGGED_IN)
+                self.disconnected = None
                 self._recovery.logged_in(self._clock())
                 self._refused = None
                 self._events.append(event)
@@ -611,7 +621,13 @@ class Session:
         keys = keys_of(messages)
         if not keys:
             raise LocalProtocolError("data: names nothing to register")
-        self._subscriptions.want(keys, fresh_within, instead_of=self._subscriptions.others_of(keys) if replace else ())
+        others = self._subscriptions.others_of(keys) if replace else ()
+        gone = self._subscriptions.want(keys, fresh_within, instead_of=others)
+        self._disclaim(gone)
+        for waiting in [call for call in self._registering if not gone.isdisjoint(call.keys)]:
+            self._registering.remove(waiting)
+            self._disclaim(self._subscriptions.release(waiting.claims))
+            self._later.append(RequestRejected(waiting.request, "", REPLACED))
         call = _Call(Request(messages), keys, dict.fromkeys(keys))
         self._registering.append(call)
         self._advance()
@@ -620,13 +636,16 @@ class Session:
     def _remove(self, messages: tuple[Remove, ...]) -> Request:
         self._check_open()
         call = _Call(Request(messages), keys_of(messages), {})
-        gone = self._subscriptions.release(call.keys)
-        for other in self._registering:
-            for key in gone:
-                other.claims.pop(key, None)  # nobody wants these any more, so no call from before can
+        self._disclaim(self._subscriptions.release(call.keys))
         self._removing.append(call)
         self._advance()
         return call.request
+
+    def _disclaim(self, gone: Iterable[Key]) -> None:
+        """Nobody wants these any more, so no call from before can: what a later one wants is not theirs to undo."""
+        for call in self._registering:
+            for key in gone:
+                call.claims.pop(key, None)
 
     def _ask(self, message: ConditionRequest) -> Request:
         self._check_open()
@@ -668,10 +687,11 @@ class Session:
             (self._removing, self._subscriptions.is_gone),
         ):
             for call in tuple(calls):
-                if all(is_done(key) for key in call.keys):
-                    calls.remove(call)
-                    call.request.confirmed = len(call.request.messages)
-                    self._later.append(RequestAccepted(call.request))
+                if not all(is_done(key) for key in call.keys):
+                    continue
+                calls.remove(call)
+                call.request.confirmed = len(call.request.messages)
+                self._later.append(RequestAccepted(call.request))
 
     def _refuse_calls(self, event: RequestRejected) -> None:
         """The server refused a message: tell the calls that it belonged to, and nobody wants theirs any more."""
@@ -682,7 +702,7 @@ class Session:
         for call in concerned:
             calls.remove(call)
             if registers:
-                self._subscriptions.release(call.claims)
+                self._disclaim(self._subscriptions.release(call.claims))
             self._later.append(RequestRejected(call.request, event.code, event.message))
         # Some of it may have been registered before, on an earlier connection.
         if any(self._subscriptions.refusal(key) for key in keys) if registers else not concerned:

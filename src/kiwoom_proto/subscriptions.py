@@ -120,14 +120,17 @@ class Subscriptions:
         self._to_register: dict[Key, None] = {}  # in the order asked for
         self._to_remove: dict[Key, None] = {}
         self._in_flight: Reg | Remove | None = None
+        self._parts: list[tuple[Key, ...]] = []  # of messages that were refused as a whole; their entries are SENT
         self._items: dict[str, int] = {}  # item -> how many wanted entries have it
         self._watched: dict[str, dict[str, list[Key]]] = {}  # type -> item of its rows -> who wants to know of it
         self._check_at: float | None = None  # not before then can anything be stale
 
     # What is wanted.
 
-    def want(self, keys: Iterable[Key], fresh_within: float | None = None, *, instead_of: tuple[Key, ...] = ()) -> None:
-        """One more consumer wants these.
+    def want(
+        self, keys: Iterable[Key], fresh_within: float | None = None, *, instead_of: tuple[Key, ...] = ()
+    ) -> set[Key]:
+        """One more consumer wants these. Returns what nobody wants any more.
 
         Arguments:
             keys: what it wants.
@@ -143,7 +146,7 @@ class Subscriptions:
         new = {item for _, _, item in keys if item} - used
         if len(used) + len(new) > self._item_limit:
             raise QuotaExceeded(self._item_limit, len(used), len(new))
-        self.release(instead_of)
+        gone = self.release(instead_of)
         for key in keys:
             entry = self._entries.setdefault(key, _Entry())
             entry.consumers += 1
@@ -160,6 +163,7 @@ class Subscriptions:
                 entry.due = None
                 if entry.state in (CONFIRMED, RECEIVING):
                     self._watch(key)
+        return gone
 
     def release(self, keys: Iterable[Key]) -> set[Key]:
         """One consumer less wants these; what nobody wanted is left as it is. Returns what nobody wants any more."""
@@ -206,6 +210,11 @@ class Subscriptions:
         """Return the next message to send; None: nothing is to be said, or the last one is not answered yet."""
         if self._in_flight is not None:
             return None
+        while self._parts:
+            keys = self._still_wanted(self._parts.pop(0))
+            if keys:
+                self._in_flight = Reg(keys[0][0], "1", _elements(keys))
+                return self._in_flight
         if self._to_remove and not self.is_urgent:
             keys = self._choose(self._to_remove)
             self._in_flight = Remove(keys[0][0], _elements(keys))
@@ -234,6 +243,22 @@ class Subscriptions:
             elif entry.state is SENT:
                 self._confirm(key, entry)
 
+    def split(self) -> bool:
+        """The message in flight was refused: send its two halves instead. False: it names one thing only.
+
+        What is wrong with one item, or one type, is found in few messages, and the others are registered.
+        """
+        message = self._in_flight
+        if not isinstance(message, Reg):
+            return False
+        keys = keys_of((message,))
+        if len(keys) < 2:
+            return False
+        self._in_flight = None
+        middle = len(keys) // 2
+        self._parts[:0] = [keys[:middle], keys[middle:]]
+        return True
+
     def refuse(self, reason: str) -> None:
         """The message in flight was refused. It is not sent again over this connection."""
         message = self._answered()
@@ -250,6 +275,7 @@ class Subscriptions:
     def lost(self) -> None:
         """The connection is gone, and all registrations with it: everything wanted is to be sent again."""
         self._in_flight = None
+        self._parts.clear()
         self._to_remove.clear()
         self._watched.clear()
         self._check_at = None
@@ -261,7 +287,7 @@ class Subscriptions:
     @property
     def is_settled(self) -> bool:
         """Whether the server knows all that it is to know."""
-        return self._in_flight is None and not self._to_register and not self._to_remove
+        return self._in_flight is None and not (self._parts or self._to_register or self._to_remove)
 
     def is_answered(self, key: Key) -> bool:
         """Whether the server has said yes or no to a registration that is wanted."""
@@ -378,6 +404,13 @@ class Subscriptions:
             self._to_register[key] = None
         else:
             del self._entries[key]
+
+    def _still_wanted(self, keys: tuple[Key, ...]) -> list[Key]:
+        """Those of a refused message that somebody still wants; the server does not know of any."""
+        wanted = [key for key in keys if self._entries[key].consumers]
+        for key in set(keys).difference(wanted):
+            del self._entries[key]
+        return wanted
 
     def _choose(self, pending: Iterable[Key]) -> list[Key]:
         """What of this goes into one message."""

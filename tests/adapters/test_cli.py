@@ -296,6 +296,15 @@ def test_decode_turns_recorded_payloads_into_json_lines(tmp_path: pathlib.Path) 
     assert reply["return_code"] == "105110"
 
 
+def test_decode_shows_no_token_that_was_recorded() -> None:
+    recorded = f'{{"trnm":"LOGIN","token":"{TOKEN}","return_code":0}}'
+
+    done = subprocess.run([*COMMAND, "decode", "-"], input=recorded, capture_output=True, encoding="utf-8", timeout=30)
+
+    assert json.loads(done.stdout)["token"] == "***"
+    assert TOKEN not in done.stdout + done.stderr
+
+
 def test_decode_names_the_lines_it_cannot_understand_after_writing_the_others() -> None:
     done = subprocess.run(
         [*COMMAND, "decode", "-"],

@@ -24,6 +24,7 @@ from kiwoom_proto import (
     Endpoint,
     Gap,
     KiwoomError,
+    LocalProtocolError,
     Token,
     TokenError,
     TokenRefused,
@@ -245,3 +246,16 @@ async def test_a_token_near_its_end_is_asked_for_again_at_the_next_connection(lo
         await again()
         assert key.cached(server.endpoint, time.time()) not in (None, held)
         assert client.stats().connections == 3
+
+
+@pytest.mark.parametrize("answer", [None, 5, "", "Bearer abc"])
+async def test_a_callable_that_returns_no_token_is_told_so(loop: Loop, answer: object) -> None:
+    async def token() -> str:
+        return answer  # type: ignore[return-value]  # that is the mistake
+
+    exchange = Exchange()
+    async with loop.serve(exchange) as server:
+        with pytest.raises(LocalProtocolError, match="token"):
+            async with loop.connect(server.endpoint, token=token):
+                raise AssertionError("the block must not be entered")
+        assert exchange.peers == []

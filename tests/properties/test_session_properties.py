@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 from unittest import mock
 
@@ -60,7 +61,8 @@ class Call:
 
     keys: tuple[Key, ...] = ()  # that it wants
     seq: str | None = None  # that it wants live
-    undone: bool = False  # since then nobody wanted some of it, this call included
+    claims: set[Key] = attrs.field(factory=set)  # those that it counts as a consumer of
+    claims_live: bool = False
 
 
 class SessionMachine(RuleBasedStateMachine):
@@ -79,7 +81,8 @@ class SessionMachine(RuleBasedStateMachine):
         self.wanted: Counter[Key] = Counter()
         self.live: Counter[str] = Counter()
         self.open: dict[Request, Call] = {}
-        self.over: set[Request] = set()  # answered, or withdrawn
+        self.over: set[Request] = set()
+        self.replaced: set[Request] = set()  # by another call: told no  # answered, or withdrawn
         self.seen = 0  # events looked at
         self.sequence = 0
         self.logged_in = False
@@ -125,25 +128,26 @@ class SessionMachine(RuleBasedStateMachine):
         self.network.settle()
 
     def asked(self, request: Request, call: Call) -> None:
+        call.claims = {key for key in call.keys if self.wanted[key]}
+        call.claims_live = call.seq is not None
         self.open[request] = call
         self.network.settle()
         self.look()
 
-    def release(self, keys: tuple[Key, ...]) -> None:
+    def release(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self.wanted[key] = max(0, self.wanted[key] - 1)
-        self.note_undone()
+        self.disclaim()
 
     def release_live(self, seq: str) -> None:
         self.live[seq] = max(0, self.live[seq] - 1)
-        self.note_undone()
+        self.disclaim()
 
-    def note_undone(self) -> None:
-        """Calls that wait and whose wish somebody else has undone. To withdraw one of them as well takes away what
-        another call has asked for since: see the tests marked `UNDONE` in test_session.py."""
+    def disclaim(self) -> None:
+        """What nobody wants, no call that waits can claim: withdrawn, it takes nothing away from later ones."""
         for call in self.open.values():
-            call.undone |= any(not self.wanted[key] for key in call.keys)
-            call.undone |= call.seq is not None and not self.live[call.seq]
+            call.claims = {key for key in call.claims if self.wanted[key]}
+            call.claims_live = call.claims_live and call.seq is not None and self.live[call.seq] > 0
 
     def keys_of(self, type: str, items: list[str], group: str) -> tuple[Key, ...]:
         return tuple((group, type, item) for item in items)
@@ -164,8 +168,14 @@ class SessionMachine(RuleBasedStateMachine):
             assert too_many
             return
         assert not too_many
+        gone = {key for key, count in self.wanted.items() if count and not wanted[key]}
         self.wanted = wanted
-        self.note_undone()
+        self.disclaim()
+        for waiting, call in list(self.open.items()):
+            if gone.intersection(call.keys):
+                del self.open[waiting]
+                self.replaced.add(waiting)
+                self.release(call.claims)
         self.asked(request, Call(keys=keys))
 
     @rule(group=_GROUPS)
@@ -205,14 +215,14 @@ class SessionMachine(RuleBasedStateMachine):
     def list_conditions(self) -> None:
         self.asked(self.session.list_conditions(), Call())
 
-    @precondition(lambda self: not all(call.undone for call in self.open.values()))
+    @precondition(lambda self: self.open)
     @rule(data=st.data())
     def withdraw(self, data: st.DataObject) -> None:
-        request = data.draw(st.sampled_from([request for request, call in self.open.items() if not call.undone]))
+        request = data.draw(st.sampled_from(list(self.open)))
         call = self.open.pop(request)
         self.over.add(request)
-        self.release(call.keys)
-        if call.seq is not None:
+        self.release(call.claims)
+        if call.claims_live and call.seq is not None:
             self.release_live(call.seq)
         self.session.withdraw(request)
         self.network.settle()
@@ -355,8 +365,10 @@ class SessionMachine(RuleBasedStateMachine):
                     assert request not in self.over, "one answer at most, and none after it was withdrawn"
                     del self.open[request]
                     self.over.add(request)
-                case RequestRejected():
-                    raise AssertionError(f"nothing here can be refused: {event}")
+                case RequestRejected(request=request):
+                    assert request in self.replaced, f"nothing else here can be refused: {event}"
+                    self.replaced.remove(request)
+                    self.over.add(request)
                 case LoggedIn():
                     self.logged_in = True
                     self.epoch = event.epoch

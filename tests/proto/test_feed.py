@@ -21,6 +21,7 @@ from kiwoom_proto import (
     ConnectionLost,
     ConnectionState,
     Disconnected,
+    Event,
     Gap,
     LinkNeeded,
     LoggedIn,
@@ -50,6 +51,15 @@ ITEM = "005930"
 LASTING = ClientConfig(request_interval=0)
 ONCE = attrs.evolve(LASTING, reconnect=False)
 """For what becomes of the end of a connection: it is the end of the session, too."""
+
+
+def take_all(feed: Feed) -> list[Event]:
+    """Everything that waits, as a consumer that keeps up takes it."""
+    events: list[Event] = []
+    while taken := feed.take():
+        events += taken
+        taken.clear()
+    return events
 
 
 class Link:
@@ -454,7 +464,7 @@ def test_a_consumer_too_slow_for_raise_ends_the_connection_and_gets_what_fitted(
     flood(link)
     assert link.feed.closed is not None
     assert link.feed.state is SessionState.CLOSED
-    rows = [event for event in link.feed.take() if isinstance(event, AfterHoursQuote)]
+    rows = [event for event in take_all(link.feed) if isinstance(event, AfterHoursQuote)]
     assert len(rows) == 5
     assert isinstance(link.feed.end(), BufferOverflow)
 
@@ -463,7 +473,7 @@ def test_closed_is_the_last_event_after_an_overflow_too() -> None:
     """`Closed` is always the last event, and no policy drops it."""
     link = Link(SMALL_RAISE, rate=50).login()
     flood(link)
-    assert link.feed.take()[-1] is link.feed.closed
+    assert take_all(link.feed)[-1] is link.feed.closed
 
 
 def test_after_an_overflow_nothing_is_delivered_as_if_there_were_no_gap() -> None:
@@ -473,9 +483,9 @@ def test_after_an_overflow_nothing_is_delivered_as_if_there_were_no_gap() -> Non
     link.advance(0.01)
     link.writes = False  # the closing takes its time, and rows keep coming
     link.until(lambda: link.session.state is SessionState.CLOSING)
-    first = [event for event in link.feed.take() if isinstance(event, Record)]
+    first = [event for event in take_all(link.feed) if isinstance(event, Record)]
     link.advance(1)
-    later = [event for event in link.feed.take() if isinstance(event, Record)]
+    later = [event for event in take_all(link.feed) if isinstance(event, Record)]
     assert (len(first), later) == (5, [])
     assert isinstance(link.feed.end(), BufferOverflow)
 
@@ -498,7 +508,7 @@ def test_stats_tell_what_became_of_the_events() -> None:
     flood(link)
     waiting = link.feed.stats(link.now).waiting
     assert waiting > 0
-    taken = link.feed.take()
+    taken = take_all(link.feed)
     assert len(taken) == waiting
     stats = link.feed.stats(link.now)
     assert (stats.delivered, stats.waiting, stats.dropped, stats.conflated) == (waiting, 0, 0, 0)
@@ -527,14 +537,30 @@ def test_lag_is_how_long_the_oldest_row_has_been_waiting() -> None:
     events = link.feed.take()
     rows = [event for event in events if isinstance(event, Record)]
     now = rows[0].received_at + 3_000_000_000
+    events.clear()
+    events += rows
+    assert link.feed.stats(now).lag == 3.0, "taken, but not given to the consumer yet"
+    events.reverse()
+    assert link.feed.stats(now).lag == 3.0, "as an adapter turns it, to take the oldest from the end"
+    stats = link.feed.stats(now)
+    assert (stats.waiting, stats.delivered) == (len(rows), stats.received - len(rows))
+    events.clear()
     assert link.feed.stats(now).lag == 0.0
-    assert link.feed.stats(now, rows).lag == 3.0, "taken, but not given to the consumer yet"
     link.advance(1.0)
-    waiting = link.feed.stats(now).waiting
     assert 1.0 < link.feed.stats(now).lag < 3.0
-    stats = link.feed.stats(now, rows)
-    assert (stats.waiting, stats.delivered) == (waiting + len(rows), len(events) - len(rows))
     assert link.feed.stats(0).lag == 0.0, "a clock that went back"
+
+
+@pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
+def test_what_was_taken_and_not_given_to_the_consumer_needs_room_too(policy: Overflow) -> None:
+    link = Link(ClientConfig(request_interval=0, buffer_size=20, overflow=policy, reconnect=False), rate=50).login()
+    flood(link, 5.0)
+    taken = link.feed.take()
+    assert 0 < len(taken) <= 10, "not all at once, so that there is room for what comes"
+    flood(link, 5.0)
+    stats = link.feed.stats(link.now)
+    assert len(taken) < stats.waiting <= 20
+    assert stats.received == stats.delivered + stats.dropped + stats.conflated + stats.waiting
 
 
 def test_stats_are_a_snapshot() -> None:

@@ -45,6 +45,7 @@ from kiwoom_proto import (
     Request,
     RequestAccepted,
     RequestHeader,
+    RequestRefused,
     RequestRejected,
     Session,
     SessionState,
@@ -388,7 +389,7 @@ def test_header_elements_are_sent_on_every_connection() -> None:
     assert b"api-id: 0E\r\n" in line.session.data_to_send()
 
 
-# What other clients get wrong (PITFALLS, "Session"): each line a test.
+# What other clients get wrong, each a test.
 
 
 def test_pitfall_hangs_for_ever_when_login_is_unanswered() -> None:
@@ -1271,6 +1272,67 @@ def test_a_live_search_that_was_undone_takes_nothing_away_when_it_is_withdrawn()
     line.connect().login()
     line.acknowledge()
     assert line.states() == {("02", "4"): CONFIRMED}
+
+
+def test_a_call_whose_item_was_replaced_away_is_told_no_and_takes_nothing_away() -> None:
+    line = Line().ready()
+    first = line.session.subscribe("0E", "005930")
+    line.session.subscribe("0E", "000660", replace=True)
+    third = line.session.subscribe("0E", "005930")
+    line.session.withdraw(first)
+    line.acknowledge()
+    assert third.confirmed == 1
+    assert set(line.states()) == {("0E", "000660"), ("0E", "005930")}
+    refused = only(RequestRejected, line.events())
+    assert (refused.request, refused.code) == (first, "")
+    assert str(RequestRefused(first, refused.code, refused.message)) == (
+        "REG 0E for 005930: replaced by another call before it was registered"
+    )
+
+
+def test_live_searches_that_were_cleared_and_withdrawn_as_well_leave_nothing() -> None:
+    line = Line()
+    first, second = (line.session.search_condition("4", realtime=True) for _ in range(2))
+    line.session.clear_condition("4")
+    line.session.withdraw(first)
+    line.session.withdraw(second)
+    line.session.search_condition("4", realtime=True)
+    line.session.withdraw(second)
+    line.connect().login()
+    line.acknowledge()
+    assert line.states() == {("02", "4"): CONFIRMED}
+
+
+def test_one_bad_item_does_not_take_the_others_along() -> None:
+    """Found in few messages: the halves, and the halves of those that are refused."""
+    line = Line().ready()
+    line.session.subscribe("0E", "0")
+    calls = {item: line.session.subscribe("0E", item) for item in "1234567B"}
+    line.send(REG_OK)
+    said = line.said()
+    assert said == ["REG 0E 0", "REG 0E 1,2,3,4,5,6,7,B"]
+    messages = 1
+    while True:
+        line.send(reply("REG", 105111, "no such item") if "B" in said[-1] else REG_OK)
+        said = line.said()
+        if not said:
+            break
+        messages += 1
+    events = line.events()
+    assert {event.request for event in events if isinstance(event, RequestRejected)} == {calls["B"]}
+    assert line.states() == {("0E", item): CONFIRMED for item in "01234567"}
+    assert messages == 7
+    assert line.session.is_settled
+
+
+def test_a_refusal_for_the_quota_is_not_looked_into() -> None:
+    line = Line().ready()
+    line.session.subscribe("0E", "1", "2")
+    line.send(reply("REG", 105115))
+    line.said()
+    assert only(RequestRejected, line.events()).code == "105115"
+    assert line.said() == []
+    assert line.states() == {}
 
 
 # Gaps.
