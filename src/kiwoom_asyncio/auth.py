@@ -1,22 +1,19 @@
-"""Access tokens on asyncio (by way of anyio): one call to the token server each. What is said is `TokenCall`'s.
+"""Access tokens on asyncio: one call to the token server each. What is said is `TokenCall`'s.
 
 Nothing here waits for a limited time: put a call into `anyio.fail_after` where that matters.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
-
-import anyio
 
 from kiwoom_proto import AppKey, Endpoint, Token, TokenCall
 
 from .dial import NETWORK_ERRORS, describe, dial
 
 __all__ = ("fresh_token", "issue_token", "revoke_token")
-
-READ_SIZE = 65_536
 
 
 async def issue_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLContext | None = None) -> Token:
@@ -63,16 +60,25 @@ async def fresh_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLCo
 
 async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None) -> None:
     """Dial, and carry bytes until the call is finished; whatever goes wrong is part of its result."""
-    stream = None
+    finished = asyncio.Event()
+
+    def receive(data: bytes, error: str | None) -> None:
+        if data:
+            call.receive_data(data)
+        else:
+            call.receive_eof(error)
+        if call.finished:
+            finished.set()
+
     try:
-        stream = await dial(call.host, call.port, call.secure, ssl_context)
-        await stream.send(call.data_to_send())
-        while not call.finished:
-            call.receive_data(await stream.receive(READ_SIZE))
-    except anyio.EndOfStream:
-        call.receive_eof()
+        link = await dial(call.host, call.port, call.secure, ssl_context, receive)
     except NETWORK_ERRORS as error:
         call.receive_eof(describe(error))
+        return
+    try:
+        await link.send(call.data_to_send())
+        await finished.wait()
+    except OSError as error:
+        call.receive_eof(describe(error))
     finally:
-        if stream is not None:
-            await anyio.aclose_forcefully(stream)
+        link.abort()

@@ -1,4 +1,4 @@
-"""connect and Client on asyncio (by way of anyio): sockets, small tasks, and no decision of the protocol's.
+"""connect and Client on asyncio: a socket, small tasks (by way of anyio), and no decision of the protocol's.
 
 Whatever happened (bytes, a deadline, a call), `_pump` does the same: take what the session has to say and to send,
 wake whoever waits for it, and wake the timer if its deadline moved nearer. Reading never waits for the consumer or for
@@ -8,6 +8,7 @@ one thing after the other; what it no longer needs is dropped.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 import ssl
@@ -16,7 +17,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
-import anyio.abc
 from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import (
@@ -53,12 +53,11 @@ from kiwoom_proto.feed import Feed
 from kiwoom_proto.messages import check_token
 
 from .auth import fresh_token
-from .dial import NETWORK_ERRORS, describe, dial
+from .dial import NETWORK_ERRORS, Link, describe, dial
 from .tasks import background_tasks
 
 __all__ = ("Client", "connect")
 
-READ_SIZE = 65_536
 FLUSH_TIME = 0.5
 """Seconds for the last words to a connection that is over."""
 
@@ -91,7 +90,7 @@ async def connect(
         ConnectionLost: no connection could be made in `connect_attempts`; its `closed` tells why.
         LocalProtocolError: an argument cannot be right.
     """
-    session = Session(endpoint, config, clock=anyio.current_time, random=random.random)
+    session = Session(endpoint, config, clock=asyncio.get_running_loop().time, random=random.random)
     first = None
     if not isinstance(token, AppKey):
         with anyio.move_on_after(session.config.token_timeout) as scope:
@@ -132,10 +131,10 @@ class Client:
         self._ssl_context = ssl_context
         self._feed = Feed(session)
         self._batch: list[Event] = []  # newest first, so that the oldest is cheap to take
-        self._changed = anyio.Event()  # something happened that a waiting call may be waiting for
+        self._changed = asyncio.Event()  # something happened that a waiting call may be waiting for
         self._is_awaited = False
-        self._has_outgoing = anyio.Event()
-        self._deadline_moved = anyio.Event()
+        self._has_outgoing = asyncio.Event()
+        self._deadline_moved = asyncio.Event()
         self._armed = math.inf
         self._need: Need | None = None
         self._attending = anyio.CancelScope()
@@ -280,7 +279,10 @@ class Client:
     # Waiting.
 
     async def _refill(self) -> None:
-        await checkpoint()  # once a batch, so that a busy feed cannot starve the rest of the program
+        if self._feed.is_ready:
+            await checkpoint()  # once a batch, so that a busy feed cannot starve the rest of the program
+        else:
+            await self._change()
         if self._batch:
             return  # another task is iterating too, and was faster
         events = self._feed.take()
@@ -288,9 +290,7 @@ class Client:
             events.reverse()
             self._batch = events
             self._wake()  # whoever else is iterating
-        elif self._feed.closed is None:
-            await self._change()
-        else:
+        elif self._feed.closed is not None:
             error = self._feed.end()
             if error is not None:
                 raise error
@@ -342,7 +342,7 @@ class Client:
         if self._is_awaited:  # else an event a read would be made for nobody
             self._is_awaited = False
             self._changed.set()
-            self._changed = anyio.Event()
+            self._changed = asyncio.Event()
 
     def _pump(self) -> None:
         self._feed.collect()
@@ -404,69 +404,61 @@ class Client:
             self._session.token_failed(error)
 
     async def _link(self, need: LinkNeeded) -> None:
-        """Dial, then read and write for as long as the session needs it."""
+        """Dial, then carry bytes for as long as the session needs it."""
         outgoing = self._feed.outgoing
         endpoint = need.endpoint
+
+        def receive(data: bytes, error: str | None) -> None:
+            self._received(need, data, error)
+
         try:
-            stream = await dial(endpoint.host, endpoint.port, endpoint.secure, self._ssl_context)
+            link = await dial(endpoint.host, endpoint.port, endpoint.secure, self._ssl_context, receive)
         except NETWORK_ERRORS as error:
             if need is self._session.needs:
                 self._session.receive_eof(f"could not connect to {endpoint}: {describe(error)}")
                 self._pump()
             return
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._read, stream, need)
-                await self._write(stream, need, outgoing)
-                tasks.cancel_scope.cancel()
+            await self._write(link, need, outgoing)
         finally:
-            await anyio.aclose_forcefully(stream)
+            link.abort()
 
-    async def _read(self, stream: anyio.abc.ByteStream, need: LinkNeeded) -> None:
+    def _received(self, need: LinkNeeded, data: bytes, error: str | None) -> None:
         session = self._session
-        while True:
-            data = b""
-            error: str | None = None
-            try:
-                data = await stream.receive(READ_SIZE)
-            except anyio.EndOfStream:
-                pass
-            except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as failure:
-                error = describe(failure)
-            if need is not session.needs:
-                return  # it is another connection's turn
-            if data:
-                session.receive_data(data, time.time_ns())
-            else:
-                session.receive_eof(error)
-            if self._feed.collect():  # as in _pump, but for what rows alone do not change
-                self._follow()
-            self._wake()
+        if need is not session.needs:
+            return  # it is another connection's turn
+        if data:
+            session.receive_data(data, time.time_ns())
+        else:
+            session.receive_eof(error)
+        if self._feed.collect():  # as in _pump, but for what rows alone do not change
+            self._follow()
+        self._wake()
 
-    async def _write(self, stream: anyio.abc.ByteStream, need: LinkNeeded, outgoing: bytearray) -> None:
+    async def _write(self, link: Link, need: LinkNeeded, outgoing: bytearray) -> None:
         while True:
             if outgoing:
                 await checkpoint()  # a write that fails would lose what has arrived: let it be read first
                 data = bytes(outgoing)
                 outgoing.clear()
                 try:
-                    await stream.send(data)
-                except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                    # What the server said before may still wait to be read: the reader finds the end, and why.
+                    await link.send(data)
+                except OSError:
+                    # What the server said before may still wait to be read: the link tells of the end, and why.
                     while need is self._session.needs:
                         await self._change()
                     return
             elif need is not self._session.needs:
                 return
             else:
-                self._has_outgoing = anyio.Event()
+                self._has_outgoing = asyncio.Event()
                 await self._has_outgoing.wait()
 
     async def _watch_clock(self) -> None:
         while self._feed.closed is None:
             timeout = self._session.next_timeout()
             self._armed = math.inf if timeout is None else timeout
-            self._deadline_moved = anyio.Event()
+            self._deadline_moved = asyncio.Event()
             with anyio.CancelScope(deadline=self._armed):
                 await self._deadline_moved.wait()
                 continue

@@ -309,7 +309,7 @@ def _cell(record: Record, name: str) -> Text:
     try:
         value: Any = getattr(record, name)
     except FieldError as error:
-        return Text(error.text, style="reverse")
+        return Text(error.text or "unreadable", style="reverse")
     if value is None:
         return Text("-", style="dim")
     if isinstance(value, datetime.time):

@@ -99,7 +99,7 @@ def read_rows(trnm: str, data: object, received_at: int) -> tuple[ConditionRow |
             "",
             "",
             received_at,
-            msgspec.Raw(msgspec.json.encode({key: value for key, value in row.items() if key != "stex_tp"})),
+            msgspec.json.encode({key: value for key, value in row.items() if key != "stex_tp"}),
             str(row.get("stex_tp") or ""),
         )
         for row in _rows(data)

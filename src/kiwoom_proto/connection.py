@@ -78,11 +78,15 @@ class ClientConnection(Conversation):
         now = self._clock()
         self.bytes_received += len(data)
         websocket = self._websocket
-        payloads = websocket.receive_data(data)
-        if self._state is CONNECTING and not self._has_opened(now):
-            return
-        self._take(payloads, received_at, now)
-        self._send_requests(now)
+        if self._state is CONNECTING:
+            payloads = websocket.receive_data(data)  # all of it: a server that closes at once needs no LOGIN
+            if not self._has_opened(now):
+                return
+            self._take(payloads, received_at, now)
+        else:
+            for run in websocket.receive_runs(data):
+                self._take(run, received_at, now)
+        self._heard(now)
         if not websocket.is_open and self._state is not CLOSING:
             # Either the server has begun to close, or it broke RFC 6455 and the WebSocket has.
             if websocket.error is not None:
@@ -128,6 +132,9 @@ class ClientConnection(Conversation):
         if self._error is not None:
             self._end()
         return False
+
+    def _is_text(self, payload: bytes) -> bool:
+        return self._websocket.check_text(payload)
 
     def _send(self, payload: bytes) -> None:
         # After a close frame nothing may follow: what is still to be said is too late.
@@ -203,7 +210,7 @@ class MessageConnection(Conversation):
         now = self._clock()
         data = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
         self._take((data,), received_at, now)
-        self._send_requests(now)
+        self._heard(now)
 
     def receive_close(self, code: int | None = None, reason: str = "") -> None:
         """The WebSocket is closed. `code` None: it was cut without a close frame."""

@@ -166,8 +166,8 @@ class Conversation:
         self._requests = RequestQueue(self.config.request_interval, self.config.ack_timeout)
         self._numbering = Numbering() if numbering is None else numbering
         decoder = MessageDecoder(numbering=self._numbering)
-        self._decode_rows = decoder.decode_rows
-        self._decode = decoder.decode
+        self._take_rows = decoder.take_rows
+        self._decode_other = decoder.decode_other
         self._events: list[Event] = []
         self.rows_only = True
         """Whether nothing but rows has come, and happened, since `events` was called."""
@@ -335,6 +335,10 @@ class Conversation:
         """Send one message, where it still can be sent."""
         raise NotImplementedError
 
+    def _is_text(self, payload: bytes) -> bool:
+        """Whether a message may be looked at; it is the last otherwise."""
+        return True
+
     # Messages.
 
     def _report(self, event: Reported) -> None:
@@ -342,21 +346,27 @@ class Conversation:
         self._events.append(self._numbering.stamp(event))
 
     def _take(self, payloads: Iterable[bytes], received_at: int, now: float) -> None:
-        """Take whole messages. The hot path is the two lines at the top."""
-        for payload in payloads:
-            records = self._decode_rows(payload, received_at)
-            if records is not None:
-                self._events += records
-                continue
-            for message in self._decode(payload, received_at):
+        """Take whole messages. The hot path is `take_rows`."""
+        rest = iter(payloads)
+        while (payload := self._take_rows(rest, received_at, self._events)) is not None:
+            if not self._is_text(payload):
+                break
+            for message in self._decode_other(payload, received_at):
                 self._take_message(message, payload, received_at, now)
+
+    def _heard(self, now: float) -> None:
+        """Something came, and was taken: the server is alive."""
         if self._state is READY:
             self._deadline = now + self.config.idle_timeout
+        self._send_requests(now)
 
     def _take_message(self, message: Message, payload: bytes, received_at: int, now: float) -> None:
+        if isinstance(message, Record):
+            self._events.append(message)
+            return
         self.rows_only = False
         match message:
-            case Record() | UnknownMessage():
+            case UnknownMessage():
                 self._events.append(message)
             case Ping():
                 if self._state in (LOGGING_IN, READY):

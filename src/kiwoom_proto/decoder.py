@@ -1,18 +1,23 @@
 """MessageDecoder: one text payload -> what it says. The hot path.
 
-A REAL message is decoded in one pass into its rows, each keeping its `values` encoded (see `record`); then each row
-becomes an object of its type's class. That is two Structs per row and nothing else.
+Nearly every message is one row, and all that it says beside the row's `values` (which type, which item) it said before:
 
-Everything that is not a well-formed REAL message takes the other way, which is slow and takes anything: a bad row is
-reported beside its good neighbours, in order, with its exact bytes, and so is a whole message that says nothing
-intelligible. No input raises.
+    {"data":[{"values":{"20":"165208","10":"-20800", ...},"type":"0B","name":"주식체결","item":"005930"}],"trnm":"REAL"}
+    '------ opening -----'                                '------------------------- tail -------------------------'
+
+So `take_rows` cuts a message at its first brace that closes, and looks up in a dictionary what opening and tail mean.
+Only those met for the first time are parsed, with nothing between the braces. `values` stay encoded; see `record`.
+
+Everything else takes the other ways. Well-formed REAL messages of several rows, or with other texts than ASCII in them,
+are parsed whole. What is no such message is taken apart by hand: a bad row is reported beside its good neighbours, in
+order, with its exact bytes, and so is a whole message that says nothing intelligible. No input raises.
 """
 
 from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -26,6 +31,10 @@ from .values import UNREADABLE
 __all__ = ("Message", "MessageDecoder")
 
 Message: TypeAlias = Record | Ping | Reply | SystemNotice | UnknownMessage
+_Envelope: TypeAlias = tuple[bytes, int, type[Record], str, str, str, str]
+
+MAX_ENVELOPES = 32_768
+"""Openings and tails that are remembered, of 0.4 kB each: as many as items are registered, times types."""
 
 MAX_BAD_ROWS = 16
 """Bad rows reported one by one; in a message with more of them, those after are reported as one, with the message."""
@@ -70,6 +79,8 @@ class MessageDecoder:
         self._class_of = dict(types).get
         self._numbering = Numbering(0) if numbering is None else numbering
         self._real = msgspec.json.Decoder(_Real).decode
+        # What identifies an envelope -> the opening with its brace, where that brace stands, and what a record needs.
+        self._envelopes: dict[bytes, _Envelope] = {}
 
     def decode(self, payload: bytes | str, received_at: int = 0) -> list[Message]:
         """Return what a payload says, in its order: a record per row, or the one message that it is.
@@ -80,12 +91,66 @@ class MessageDecoder:
         """
         if isinstance(payload, str):
             payload = payload.encode(errors="surrogatepass")
-        records: list[Message] | None = self.decode_rows(payload, received_at)  # type: ignore[assignment]  # list is invariant
+        messages: list[Message] = []
+        if self.take_rows((payload,), received_at, messages) is not None:
+            messages = self.decode_other(payload, received_at)
+        return messages
+
+    def take_rows(self, payloads: Iterable[bytes], received_at: int, messages: list[Any]) -> bytes | None:
+        """Append the records of messages of one row each, up to the first message that is none; return that one, which
+        is for `decode_other`, or None at the end. Messages taken are valid UTF-8.
+        """
+        envelopes = self._envelopes
+        numbering = self._numbering
+        epoch, sequence = numbering.epoch, numbering.sequence
+        for payload in payloads:
+            start, _, tail = payload.partition(b"}")
+            envelope = envelopes.get(tail) or self._envelope(start, tail)
+            if envelope is None:
+                break
+            opening, brace, cls, type_code, item, name, venue_code = envelope
+            if not (start.startswith(opening) and start.isascii()):
+                break
+            sequence += 1
+            values = start[brace:] + b"}"
+            messages.append(cls(type_code, item, name, received_at, values, venue_code, epoch, sequence))
+        else:
+            payload = None
+        numbering.sequence = sequence
+        return payload
+
+    def _envelope(self, start: bytes, tail: bytes) -> _Envelope | None:
+        """What this is that the tail alone does not tell; None: not a row in its message."""
+        if b"{" in tail:
+            return None  # another row follows
+        brace = start.rfind(b"{")
+        opening = start[: brace + 1]
+        envelope = self._envelopes.get(opening + tail)
+        if envelope is not None:
+            return envelope
+        try:
+            real = self._real(opening + b"}" + tail)
+        except UNREADABLE:
+            return None
+        if real.trnm != "REAL" or len(real.data) != 1 or bytes(real.data[0].values) != b"{}":
+            return None
+        row = real.data[0]
+        cls = self._class_of(row.type, Record)
+        envelope = opening, brace, cls, row.type, row.item, row.name, row.stexTp
+        if len(self._envelopes) >= MAX_ENVELOPES:
+            self._envelopes.clear()
+        # The opening may be the longer part: documented is the other order, with the values last.
+        self._envelopes[tail if len(tail) > len(opening) else opening + tail] = envelope
+        return envelope
+
+    def decode_other(self, payload: bytes, received_at: int) -> list[Message]:
+        """Decode what `take_rows` has returned."""
+        records: list[Message] | None = self._decode_rows(payload, received_at)  # type: ignore[assignment]  # list is invariant
         if records is not None:
             return records
-        return [self._numbered(message) for message in self._decode_other(payload, received_at)]
+        return [self._numbered(message) for message in self._take_apart(payload, received_at)]
 
-    def decode_rows(self, payload: bytes, received_at: int) -> list[Record] | None:
+    def _decode_rows(self, payload: bytes, received_at: int) -> list[Record] | None:
         """Return the records of a well-formed REAL message; None for everything else."""
         try:
             real = self._real(payload)
@@ -96,14 +161,15 @@ class MessageDecoder:
         numbering = self._numbering
         epoch, sequence = numbering.epoch, numbering.sequence
         records: list[Record] = []
-        for row in real.data:  # no comprehension: most messages have one row, and it would cost a call
+        for row in real.data:
             sequence += 1
             cls = self._class_of(row.type, Record)
-            records.append(cls(row.type, row.item, row.name, received_at, row.values, row.stexTp, epoch, sequence))
+            values = bytes(row.values)
+            records.append(cls(row.type, row.item, row.name, received_at, values, row.stexTp, epoch, sequence))
         numbering.sequence = sequence
         return records
 
-    def _decode_other(self, payload: bytes, received_at: int) -> list[Message]:
+    def _take_apart(self, payload: bytes, received_at: int) -> list[Message]:
         rows: list[bytes] | None = None
         try:
             members = _members.decode(payload)
@@ -169,7 +235,7 @@ class MessageDecoder:
             members = _members.decode(raw)
         except UNREADABLE:
             return UnknownMessage(raw, f"REAL: data[{index}] is no object that can be read")
-        values = msgspec.Raw(bytes(members.pop("values", b"{}")))
+        values = bytes(members.pop("values", b"{}"))
         texts: dict[str, str] = {}
         own: dict[str, Any] = {}
         for key, value in members.items():

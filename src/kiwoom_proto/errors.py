@@ -117,20 +117,26 @@ class FieldError(KiwoomError, ValueError):
         type_code: the real-time type, "0E".
         fid: the field's number, "131".
         name: the field's English name, "ask_quantity".
-        text: the exact text received. Not shown in the message where it may be an account number.
+        text: the exact text received. Not shown in the message where it may be an account number. None where the
+            row cannot be read, so that nobody knows it.
+        reason: what is wrong with the row then; else "".
     """
 
-    def __init__(self, type_code: str, fid: str, name: str, text: str, *, masked: bool = False) -> None:
-        super().__init__(type_code, fid, name, "***" if masked else text)
+    def __init__(
+        self, type_code: str, fid: str, name: str, text: str | None, reason: str = "", *, masked: bool = False
+    ) -> None:
+        super().__init__(type_code, fid, name, "***" if masked else text, reason)
         self.type_code = type_code
         self.fid = fid
         self.name = name
         self.text = text
+        self.reason = reason
         self._masked = masked
 
     def __str__(self) -> str:
         text = "a text not shown" if self._masked else repr(self.text)
-        return f"type {self.type_code}, FID {self.fid} ({self.name}): {text} is not a value of this field"
+        field = f"type {self.type_code}, FID {self.fid}" + (f" ({self.name})" if self.name else "")
+        return f"{field}: {self.reason or f'{text} is not a value of this field'}"
 
 
 class LoginRefused(KiwoomError):

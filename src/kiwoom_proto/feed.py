@@ -199,6 +199,11 @@ class Feed:
         self.check_open()
         return False
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the consumer need not wait: there are events, or no more will come."""
+        return self.closed is not None or bool(self._buffer)
+
     def take(self) -> list[Event]:
         """Remove and return events that wait, oldest first; empty: none do.
 

@@ -132,14 +132,14 @@ class Kind(Generic[T]):
 _DECIMAL = re.compile(r"\s*[+-]?(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++)\s*").fullmatch
 
 
-def _integer(text: str) -> int:
+def to_whole_number(text: str) -> int:
     value = int(text)
     if "_" in text or not text.isascii():
         raise ValueError(text)
     return value
 
 
-def _magnitude(text: str) -> int:
+def to_magnitude(text: str) -> int:
     value = int(text)
     if "_" in text or not text.isascii():
         raise ValueError(text)
@@ -217,23 +217,23 @@ def coded(name: str, codes: type[C]) -> Kind[C]:
     return Kind(name, convert, python_type=codes)
 
 
-quantity = Kind("quantity", _integer, python_type=int)
+quantity = Kind("quantity", to_whole_number, python_type=int)
 """Shares or contracts, or a count: `int`."""
-signed_quantity = Kind("signed quantity", _integer, python_type=int)
+signed_quantity = Kind("signed quantity", to_whole_number, python_type=int)
 """Shares by which something changed, or a net amount of shares: `int` with a real sign."""
-trade_quantity = Kind("trade quantity", _integer, python_type=int)
+trade_quantity = Kind("trade quantity", to_whole_number, python_type=int)
 """Shares of one trade: `int`, + where the buyer was the aggressor, - where the seller was."""
-price = Kind("price", _magnitude, directional=True, python_type=int)
+price = Kind("price", to_magnitude, directional=True, python_type=int)
 """Won: `int` without sign. The sign on the wire is the `direction()` against the reference price; "-0" is 0."""
 decimal_price = Kind("price", _decimal_magnitude, directional=True, python_type=Decimal)
 """A price or level with decimals: `Decimal` without sign, which is the `direction()`."""
-change = Kind("change", _integer, python_type=int)
+change = Kind("change", to_whole_number, python_type=int)
 """Won by which something changed: `int` with a real sign."""
 decimal_change = Kind("change", _decimal, python_type=Decimal)
 """A change with decimals: `Decimal` with a real sign."""
-amount = Kind("amount", _integer, python_type=int)
+amount = Kind("amount", to_whole_number, python_type=int)
 """Money in the field's unit (won, thousand won, million won): `int`."""
-signed_amount = Kind("signed amount", _integer, python_type=int)
+signed_amount = Kind("signed amount", to_whole_number, python_type=int)
 """Money with a real sign: `int`."""
 decimal_amount = Kind("amount", _decimal, python_type=Decimal)
 """Money with decimals, with a real sign where it can be negative: `Decimal`."""

@@ -2,11 +2,11 @@
 
 A row arrives as `{"values": {FID: text, ...}, "type": "0E", "name": ..., "item": "005930"}`. The record keeps `values`
 as the bytes they came in; the first field that is read decodes the FIDs once, and each field converts its own text
-whenever it is read. So a program pays for what it looks at: a row of 163 FIDs that is only counted costs as much as
-one of five.
+whenever it is read. So a program pays for what it looks at: a row of 163 FIDs that is only counted costs hardly more
+than one of five.
 
 A subclass is nothing but declarations (see `realtime/`). Each `Field` of it becomes a property, once, when the class is
-made; see `_make_getter` for what reading one does.
+made; see `_make_getter` for what reading one does, and `Record._read` for whatever is not plain.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from .errors import FieldError, LocalProtocolError
-from .fields import Direction, Field
+from .fields import Direction, Field, to_magnitude, to_whole_number
 from .symbol import Symbol, parse_item, parse_stock_code
-from .values import Layout, decode_fids
+from .values import Layout, Texts, read_fids
 
 __all__ = ("KST", "Record")
 
@@ -50,7 +50,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         name: the label of the type (실시간 항목명), never of the stock. Its spelling varies.
         received_at: when it was received, nanoseconds since the epoch (UTC), as told by the caller; 0: not told.
         venue_code: US rows only: the exchange (`stexTp`), "ND"; else "".
-        values: the row's FIDs as JSON, exactly as received.
+        values: the row's FIDs as JSON, exactly as received. What is wrong with them is told when they are read.
         epoch: which connection of its session it came over, the first being 1; 0: over none.
         sequence: its place among all events of its session. Neither number counts in comparisons.
         extra: members of the row or its message that the documentation does not know; None where there are none.
@@ -60,7 +60,7 @@ class Record(msgspec.Struct, **_OPTIONS):
     item: str
     name: str = ""
     received_at: int = 0
-    values: msgspec.Raw = msgspec.Raw(b"{}")
+    values: bytes = b"{}"
     venue_code: str = ""
     epoch: int = 0
     sequence: int = 0
@@ -86,36 +86,60 @@ class Record(msgspec.Struct, **_OPTIONS):
             setattr(cls, name, property(_make_getter(field), doc=field.label or None))
 
     def _decode(self) -> Any:
-        layout = type(self)._layout
-        decoded = decode_fids(self.values) if layout is None else layout.decode(self.values)
+        layout = self._layout
+        decoded = Texts(self.values) if layout is None else layout.decode(self.values)
         force_setattr(self, "_decoded", decoded)
         return decoded
 
-    def _decode_all(self, fid: str) -> str | None:
-        layout = type(self)._layout
-        assert layout is not None
-        decoded = layout.decode_all(self.values)
-        force_setattr(self, "_decoded", decoded)
-        text: str | None = getattr(decoded, f"f{fid}")
-        return text
-
-    def fid(self, fid: str) -> str | None:
-        """Return the exact text of a FID, or None where it was not received. Any FID, declared or not."""
+    def _text(self, fid: str, name: str) -> str | None:
+        """The text of any FID, by whatever way there is."""
         decoded = self._decoded
         if decoded is None:
             decoded = self._decode()
-        if fid in self._by_fid:
+        if not isinstance(decoded, Texts):
             try:
-                found: str | None = getattr(decoded, f"f{fid}")
-            except AttributeError:
-                found = self._decode_all(fid)
-            return found
-        fids: dict[str, str] = decoded if self._layout is None else self.fids()
-        return fids.get(fid)
+                text: str | None = getattr(decoded, f"f{fid}")
+            except AttributeError:  # not among those that the program had read of this type until now
+                assert self._layout is not None
+                decoded = self._layout.decode_all(self.values)
+                force_setattr(self, "_decoded", decoded)
+            else:
+                return text
+        text = decoded.text(fid)
+        if text is None and decoded.wrong:
+            raise FieldError(self.type_code, fid, name, None, f"the row's values are no JSON: {decoded.wrong}")
+        return text
+
+    def _read(self, field: Field[Any]) -> Any:
+        """The value of a field, where the fast way in `_make_getter` does not give it."""
+        text = self._text(field.fid, field.name)
+        if text is None:
+            return None
+        kind = field.kind
+        try:
+            return kind.convert(text)
+        except (ValueError, ArithmeticError):
+            if text.strip():
+                raise FieldError(self.type_code, field.fid, field.name, text, masked=kind.masked) from None
+            return None
+
+    def fid(self, fid: str) -> str | None:
+        """Return the exact text of a FID, or None where it was not received. Any FID, declared or not.
+
+        Raises:
+            FieldError: `values` are no JSON, and it is not among those that stand there whole.
+        """
+        field = self._by_fid.get(fid)
+        if field is not None or self._layout is None:
+            return self._text(fid, "" if field is None else field.name)
+        texts = Texts(self.values)
+        if texts.wrong and fid not in texts.fids:
+            raise FieldError(self.type_code, fid, "", None, f"the row's values are no JSON: {texts.wrong}")
+        return texts.fids.get(fid)
 
     def fids(self) -> dict[str, str]:
         """Return every FID received with its exact text, in the order received, unknown ones too."""
-        return decode_fids(self.values)
+        return read_fids(self.values)[0]
 
     @property
     def symbol(self) -> Symbol | None:
@@ -205,7 +229,7 @@ class Record(msgspec.Struct, **_OPTIONS):
             members["item"],
             members.get("name", ""),
             members.get("received_at", 0),
-            msgspec.Raw(msgspec.json.encode(members["fids"])),
+            msgspec.json.encode(members["fids"]),
             members.get("venue_code", ""),
             extra=members.get("extra"),
         )
@@ -217,7 +241,11 @@ class Record(msgspec.Struct, **_OPTIONS):
             # Its FIDs are unknown, so one of them may be an account number.
             parts.append(f"fids=<{len(self.fids())}>")
         for name, field in self.fields.items():
-            text = self.fid(field.fid)
+            try:
+                text = self.fid(field.fid)
+            except FieldError:
+                parts.append(f"{name}=<unknown>")
+                continue
             if text is None:
                 continue
             if field.kind.masked:
@@ -242,7 +270,7 @@ class Record(msgspec.Struct, **_OPTIONS):
             and self.received_at == other.received_at
             and self.venue_code == other.venue_code
             and self.extra == other.extra
-            and (bytes(self.values) == bytes(other.values) or self.fids() == other.fids())
+            and (self.values == other.values or self.fids() == other.fids())
         )
 
     def __ne__(self, other: object) -> bool:
@@ -253,9 +281,8 @@ class Record(msgspec.Struct, **_OPTIONS):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The decoded values are a cache, of a class made at run time that pickle could not find.
-        values = msgspec.Raw(bytes(self.values))
         numbers = (self.epoch, self.sequence)
-        state = (self.name, self.received_at, values, self.venue_code, *numbers, self.extra)
+        state = (self.name, self.received_at, self.values, self.venue_code, *numbers, self.extra)
         return type(self), (self.type_code, self.item, *state)
 
 
@@ -270,27 +297,44 @@ def _make_getter(field: Field[Any]) -> Callable[[Record], Any]:
 
     It is compiled once, here, and each field gets it with another attribute's name in it: compiling one for each of the
     catalogue's 616 fields would take 24 ms of every program's start.
+
+    `values.f` fails for a FID that the program had not read of this type until now, and for `Texts`, which is what
+    there is of rows that are not plain ASCII without underscores. So `int` takes no more than it should.
     """
-    fid = field.fid
     known = field.kind.known
 
-    def getter(record: Record) -> Any:
+    def whole_number(record: Record) -> Any:
         values = record._decoded
         if values is None:
             values = record._decode()
         try:
             text = values.f
-        except AttributeError:  # not among those that the program had read of this type until now
-            text = record._decode_all(fid)
-        if text is None:
-            return None
-        try:
-            return known[text]
-        except (ValueError, ArithmeticError):
-            if text.strip():
-                raise FieldError(record.type_code, field.fid, field.name, text, masked=field.kind.masked) from None
-            return None
+            return None if text is None else int(text)
+        except (AttributeError, ValueError):
+            return record._read(field)
 
+    def magnitude(record: Record) -> Any:
+        values = record._decoded
+        if values is None:
+            values = record._decode()
+        try:
+            text = values.f
+            return None if text is None else abs(int(text))
+        except (AttributeError, ValueError):
+            return record._read(field)
+
+    def other(record: Record) -> Any:
+        values = record._decoded
+        if values is None:
+            values = record._decode()
+        try:
+            text = values.f
+            return None if text is None else known[text]
+        except (AttributeError, ValueError, ArithmeticError):
+            return record._read(field)
+
+    getters: dict[object, Callable[[Record], Any]] = {to_whole_number: whole_number, to_magnitude: magnitude}
+    getter = getters.get(field.kind.convert, other)
     code = getter.__code__
     names = tuple(f"f{field.fid}" if name == "f" else name for name in code.co_names)
     getter.__code__ = code.replace(co_name=field.name, co_names=names)

@@ -10,7 +10,7 @@ to the package byte by byte as it comes, to the end of the frame and not one byt
 
 Size limit and UTF-8 validity (RFC 6455, 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that
 the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_") hold on
-both ways.
+both ways. A caller that knows of most messages what they are can leave out the check of those: see `receive_runs`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import base64
 import codecs
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from websockets.client import ClientProtocol
@@ -120,15 +120,28 @@ class _WebSocket:
 
     def receive_data(self, data: bytes | bytearray) -> list[bytes]:
         """Take bytes from the network; return the whole messages they complete, in order. Never raises for them."""
+        messages: list[bytes] = []
+        for run in self.receive_runs(data):
+            for message in run:
+                if not self.check_text(message):
+                    break
+                messages.append(message)
+        return messages
+
+    def receive_runs(self, data: bytes | bytearray) -> Iterator[list[bytes]]:
+        """The same in runs of messages with no other frame between them, which are not checked to be UTF-8 yet.
+
+        Whoever takes them must `check_text` those that it does not know to be, leave the rest of the run where one is
+        not, and take all runs.
+        """
         if self._held:
             if len(self._held) + len(data) < self._needed:
                 self._held += data
-                return []
+                return
             data = bytes(self._held) + data
             self._held.clear()
         elif type(data) is not bytes:
             data = bytes(data)
-        messages = self._messages = []
         position = 0
         protocol = self._protocol
         while 0 <= position < len(data):
@@ -139,8 +152,25 @@ class _WebSocket:
             else:
                 if protocol.state is OPEN and protocol.current_size is None and not self._masked:
                     position = self._slice_text_frames(data, position)
+                    if self._messages:
+                        yield self._take_messages()
                 if 0 <= position < len(data):
                     position = self._begin_passing(data, position)
+            if self._messages:
+                yield self._take_messages()
+
+    def check_text(self, message: bytes) -> bool:
+        """Whether a message of a run is what it must be, valid UTF-8; else the connection has failed (1007)."""
+        if not isinstance(message, BinaryMessage):
+            try:
+                message.decode()
+            except UnicodeDecodeError as error:
+                self._fail_utf8(error)
+                return False
+        return True
+
+    def _take_messages(self) -> list[bytes]:
+        messages, self._messages = self._messages, []
         return messages
 
     def _slice_text_frames(self, data: bytes, position: int) -> int:
@@ -149,31 +179,29 @@ class _WebSocket:
         end = len(data)
         messages = self._messages
         max_size = self._max_size
-        while position < end:
-            if data[position] != _TEXT_FRAME or end - position < 2:
-                return position
-            length = data[position + 1]
-            start = position + 2
-            if length >= 126:
-                if length > 127:
-                    return position  # masked, which a server must not do
-                start += 2 if length == 126 else 8
-                if start > end:
-                    return position
-                length = int.from_bytes(data[position + 2 : start], "big")
-            if length > max_size:
-                return position
-            stop = start + length
-            if stop > end:
-                return self._hold(data, position, stop - position)
-            message = data[start:stop]
-            try:
-                message.decode()
-            except UnicodeDecodeError as error:
-                self._fail_utf8(error)
-                return stop
-            messages.append(message)
-            position = stop
+        try:
+            while position < end and data[position] == _TEXT_FRAME:
+                length = data[position + 1]
+                start = position + 2
+                if length == 126:
+                    start += 2
+                    length = data[position + 2] << 8 | data[position + 3]
+                elif length > 126:
+                    if length > 127:
+                        break  # masked, which a server must not do
+                    start += 8
+                    if start > end:
+                        break
+                    length = int.from_bytes(data[position + 2 : start], "big")
+                stop = start + length
+                if length > max_size:
+                    break
+                if stop > end:
+                    return self._hold(data, position, stop - position)
+                messages.append(data[start:stop])
+                position = stop
+        except IndexError:
+            pass  # the header is not whole
         return position
 
     def receive_eof(self) -> None:

@@ -57,7 +57,7 @@ from .tasks import background_tasks
 
 __all__ = ("Client", "connect")
 
-READ_SIZE = 65_536
+READ_SIZE = 262_144
 FLUSH_TIME = 0.5
 """Seconds for the last words to a connection that is over."""
 
@@ -279,7 +279,10 @@ class Client:
     # Waiting.
 
     async def _refill(self) -> None:
-        await checkpoint()  # once a batch, so that a busy feed cannot starve the rest of the program
+        if self._feed.is_ready:
+            await checkpoint()  # once a batch, so that a busy feed cannot starve the rest of the program
+        else:
+            await self._change()
         if self._batch:
             return  # another task is iterating too, and was faster
         events = self._feed.take()
@@ -287,9 +290,7 @@ class Client:
             events.reverse()
             self._batch = events
             self._wake()  # whoever else is iterating
-        elif self._feed.closed is None:
-            await self._change()
-        else:
+        elif self._feed.closed is not None:
             error = self._feed.end()
             if error is not None:
                 raise error
