@@ -354,7 +354,8 @@ class Client:
         if self._feed.outgoing:
             self._has_outgoing.set()
         if self._need is not self._session.needs and self._attending.deadline == math.inf:
-            self._attending.deadline = anyio.current_time() + FLUSH_TIME
+            # Not anyio's: what comes is handed over outside any task.
+            self._attending.deadline = asyncio.get_running_loop().time() + FLUSH_TIME
             self._has_outgoing.set()
         timeout = self._session.next_timeout()
         if timeout is not None and timeout < self._armed:

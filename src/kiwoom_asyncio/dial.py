@@ -100,7 +100,6 @@ async def dial(
         port,
         ssl=context,
         server_hostname=host if secure else None,
-        happy_eyeballs_delay=0.25,
     )
     return link
 

@@ -79,8 +79,9 @@ class MessageDecoder:
         self._class_of = dict(types).get
         self._numbering = Numbering(0) if numbering is None else numbering
         self._real = msgspec.json.Decoder(_Real).decode
-        # What identifies an envelope -> the opening with its brace, where that brace stands, and what a record needs.
+        # The tail, or opening and tail -> the opening with its brace, where that stands, and what a record needs.
         self._envelopes: dict[bytes, _Envelope] = {}
+        self._envelopes_by_both: dict[bytes, _Envelope] = {}
 
     def decode(self, payload: bytes | str, received_at: int = 0) -> list[Message]:
         """Return what a payload says, in its order: a record per row, or the one message that it is.
@@ -89,8 +90,8 @@ class MessageDecoder:
             payload: one whole text message, UTF-8.
             received_at: when it was received, nanoseconds since the epoch; 0: unknown.
         """
-        if isinstance(payload, str):
-            payload = payload.encode(errors="surrogatepass")
+        if type(payload) is not bytes:
+            payload = payload.encode(errors="surrogatepass") if isinstance(payload, str) else bytes(payload)
         messages: list[Message] = []
         if self.take_rows((payload,), received_at, messages) is not None:
             messages = self.decode_other(payload, received_at)
@@ -112,7 +113,7 @@ class MessageDecoder:
             if not (start.startswith(opening) and start.isascii()):
                 break
             sequence += 1
-            values = start[brace:] + b"}"
+            values = payload[brace : len(start) + 1]
             messages.append(cls(type_code, item, name, received_at, values, venue_code, epoch, sequence))
         else:
             payload = None
@@ -123,9 +124,9 @@ class MessageDecoder:
         """What this is that the tail alone does not tell; None: not a row in its message."""
         if b"{" in tail:
             return None  # another row follows
-        brace = start.rfind(b"{")
+        brace = start.find(b"{", start.find(b'"values"'))
         opening = start[: brace + 1]
-        envelope = self._envelopes.get(opening + tail)
+        envelope = self._envelopes_by_both.get(opening + tail)
         if envelope is not None:
             return envelope
         try:
@@ -137,10 +138,13 @@ class MessageDecoder:
         row = real.data[0]
         cls = self._class_of(row.type, Record)
         envelope = opening, brace, cls, row.type, row.item, row.name, row.stexTp
-        if len(self._envelopes) >= MAX_ENVELOPES:
+        if len(self._envelopes) + len(self._envelopes_by_both) >= MAX_ENVELOPES:
             self._envelopes.clear()
-        # The opening may be the longer part: documented is the other order, with the values last.
-        self._envelopes[tail if len(tail) > len(opening) else opening + tail] = envelope
+            self._envelopes_by_both.clear()
+        if len(tail) > len(opening):
+            self._envelopes[tail] = envelope
+        else:  # documented is the other order, with the values last, and all tails are the same
+            self._envelopes_by_both[opening + tail] = envelope
         return envelope
 
     def decode_other(self, payload: bytes, received_at: int) -> list[Message]:

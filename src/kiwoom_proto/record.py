@@ -91,8 +91,8 @@ class Record(msgspec.Struct, **_OPTIONS):
         force_setattr(self, "_decoded", decoded)
         return decoded
 
-    def _text(self, fid: str, name: str) -> str | None:
-        """The text of any FID, by whatever way there is."""
+    def _text(self, fid: str) -> str | None:
+        """The text of a declared FID, by whatever way there is."""
         decoded = self._decoded
         if decoded is None:
             decoded = self._decode()
@@ -105,15 +105,15 @@ class Record(msgspec.Struct, **_OPTIONS):
                 force_setattr(self, "_decoded", decoded)
             else:
                 return text
-        text = decoded.text(fid)
-        if text is None and decoded.wrong:
-            raise FieldError(self.type_code, fid, name, None, f"the row's values are no JSON: {decoded.wrong}")
-        return text
+        return decoded.text(fid)
 
     def _read(self, field: Field[Any]) -> Any:
         """The value of a field, where the fast way in `_make_getter` does not give it."""
-        text = self._text(field.fid, field.name)
+        text = self._text(field.fid)
         if text is None:
+            if isinstance(self._decoded, Texts) and self._decoded.wrong:
+                reason = f"the row's values are no JSON: {self._decoded.wrong}"
+                raise FieldError(self.type_code, field.fid, field.name, None, reason)
             return None
         kind = field.kind
         try:
@@ -124,21 +124,16 @@ class Record(msgspec.Struct, **_OPTIONS):
             return None
 
     def fid(self, fid: str) -> str | None:
-        """Return the exact text of a FID, or None where it was not received. Any FID, declared or not.
-
-        Raises:
-            FieldError: `values` are no JSON, and it is not among those that stand there whole.
-        """
-        field = self._by_fid.get(fid)
-        if field is not None or self._layout is None:
-            return self._text(fid, "" if field is None else field.name)
-        texts = Texts(self.values)
-        if texts.wrong and fid not in texts.fids:
-            raise FieldError(self.type_code, fid, "", None, f"the row's values are no JSON: {texts.wrong}")
-        return texts.fids.get(fid)
+        """Return the exact text of a FID, or None where `fids` has none. Any FID, declared or not."""
+        if self._layout is None or fid in self._by_fid:
+            return self._text(fid)
+        return self.fids().get(fid)
 
     def fids(self) -> dict[str, str]:
-        """Return every FID received with its exact text, in the order received, unknown ones too."""
+        """Return every FID received with its exact text, in the order received, unknown ones too.
+
+        Of values that are no JSON, those that stand there whole.
+        """
         return read_fids(self.values)[0]
 
     @property
@@ -241,11 +236,7 @@ class Record(msgspec.Struct, **_OPTIONS):
             # Its FIDs are unknown, so one of them may be an account number.
             parts.append(f"fids=<{len(self.fids())}>")
         for name, field in self.fields.items():
-            try:
-                text = self.fid(field.fid)
-            except FieldError:
-                parts.append(f"{name}=<unknown>")
-                continue
+            text = self.fid(field.fid)
             if text is None:
                 continue
             if field.kind.masked:
@@ -257,6 +248,8 @@ class Record(msgspec.Struct, **_OPTIONS):
                 parts.append(f"{name}=<bad text {text!r}>")
                 continue
             parts.append(f"{name}={value}" if isinstance(value, datetime.time) else f"{name}={value!r}")
+        if isinstance(self._decoded, Texts) and self._decoded.wrong:
+            parts.append("values=<no JSON>")
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __eq__(self, other: object) -> bool:

@@ -146,7 +146,7 @@ class Layout:
         self._read: set[str] = set()  # what was read of those rows that were watched, since the last look
         self._missed = False  # something was read that was not wanted
         # Made when first needed: a Struct of 163 fields costs a millisecond, and most programs meet few of the types.
-        self._decoders: dict[tuple[tuple[str, ...], frozenset[str]], msgspec.json.Decoder[Any]] = {}
+        self._decoders: dict[tuple[tuple[str, ...], bool], msgspec.json.Decoder[Any]] = {}
         self._decode: Any = None
         self._next_key: bytes | None = None  # what comes behind the last FID that is wanted; None: take the whole row
         self._next_key_from = 0  # where it is to be looked for; it never stood before
@@ -214,10 +214,10 @@ class Layout:
             if self._keys[: last + 2] == head + behind:  # else the order may be another with every row
                 self._cut(values, *behind)
                 decoded = self._known if len(self._wanted) >= MANY else self._wanted
-                required = self._wanted if self._next_key is not None else frozenset[str]()
-                self._decode = self._decoder_of(tuple(fid for fid in head if fid in decoded), required)
+                within = tuple(fid for fid in head if fid in decoded)
+                self._decode = self._decoder_of(within, self._next_key is not None)
                 return
-        self._decode = self._decoder_of(tuple(fid for fid in self._order if fid in self._wanted), frozenset())
+        self._decode = self._decoder_of(tuple(fid for fid in self._order if fid in self._wanted), False)
 
     def _cut(self, values: bytes, next_key: str = "") -> None:
         key = f',"{next_key}":'.encode()
@@ -226,25 +226,21 @@ class Layout:
             self._next_key = key
             self._next_key_from = position
 
-    def _decoder_of(self, order: tuple[str, ...], required: frozenset[str]) -> Any:
-        decoder = self._decoders.pop((order, required), None)
+    def _decoder_of(self, order: tuple[str, ...], is_cut: bool) -> Any:
+        decoder = self._decoders.pop((order, is_cut), None)
         if decoder is None:
-            decoder = _make_decoder(order, required)
+            decoder = _make_decoder(order, is_cut)
             if len(self._decoders) >= MAX_DECODERS:
                 del self._decoders[next(iter(self._decoders))]
-        self._decoders[order, required] = decoder  # the last is the latest
+        self._decoders[order, is_cut] = decoder  # the last is the latest
         return decoder.decode
 
 
-def _make_decoder(order: Iterable[str], required: frozenset[str]) -> msgspec.json.Decoder[Any]:
-    """`required`: a row without one of these is refused, for it may be in what was cut off."""
-    fields: list[tuple[str, Any, Any]] = [
-        (f"f{fid}", str, msgspec.field(name=fid))
-        if fid in required
-        else (f"f{fid}", str | None, msgspec.field(name=fid, default=None))
-        for fid in order
-    ]
-    return msgspec.json.Decoder(msgspec.defstruct("Values", fields, frozen=True, gc=False, kw_only=True))
+def _make_decoder(order: Iterable[str], is_cut: bool) -> msgspec.json.Decoder[Any]:
+    """`is_cut`: a row without one of these FIDs is refused, for it may be in what was cut off."""
+    kind, default = (str, msgspec.NODEFAULT) if is_cut else (str | None, None)
+    fields = [(f"f{fid}", kind, msgspec.field(name=fid, default=default)) for fid in order]
+    return msgspec.json.Decoder(msgspec.defstruct("Values", fields, frozen=True, gc=False))
 
 
 def _is_subsequence(part: Sequence[str], whole: Sequence[str]) -> bool:

@@ -36,6 +36,8 @@ from .errors import HandshakeError, LocalProtocolError
 __all__ = ("BinaryMessage", "WebSocketClient", "WebSocketServer")
 
 _TEXT_FRAME = 0x81  # FIN, no reserved bit, opcode 1
+_TEXT_FRAME_16 = 0x817E  # the same, and the next two bytes are the length: nearly all are
+_read_head = struct.Struct(">HH").unpack_from
 _CLOSE = 0x8
 _END_OF_HEAD = b"\r\n\r\n"
 
@@ -180,19 +182,21 @@ class _WebSocket:
         messages = self._messages
         max_size = self._max_size
         try:
-            while position < end and data[position] == _TEXT_FRAME:
-                length = data[position + 1]
-                start = position + 2
-                if length == 126:
-                    start += 2
-                    length = data[position + 2] << 8 | data[position + 3]
-                elif length > 126:
+            while position < end:
+                head, length = _read_head(data, position)
+                start = position + 4
+                if head != _TEXT_FRAME_16:
+                    if head >> 8 != _TEXT_FRAME:
+                        break
+                    length = head & 0xFF
+                    start = position + 2
                     if length > 127:
                         break  # masked, which a server must not do
-                    start += 8
-                    if start > end:
-                        break
-                    length = int.from_bytes(data[position + 2 : start], "big")
+                    if length == 127:
+                        start += 8
+                        if start > end:
+                            break
+                        length = int.from_bytes(data[position + 2 : start], "big")
                 stop = start + length
                 if length > max_size:
                     break
@@ -200,8 +204,8 @@ class _WebSocket:
                     return self._hold(data, position, stop - position)
                 messages.append(data[start:stop])
                 position = stop
-        except IndexError:
-            pass  # the header is not whole
+        except struct.error:
+            pass  # fewer than four bytes are left
         return position
 
     def receive_eof(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import Phase, example, given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from kiwoom_proto import FieldError, MessageDecoder, Record, Row, UnknownMessage
 from kiwoom_proto.messages import encode_rows
+from kiwoom_proto.values import read_fids
 
 # Without the phase that explains failures: it takes longer than a test may.
 few = settings(max_examples=120, deadline=None, phases=[phase for phase in Phase if phase is not Phase.explain])
@@ -89,14 +91,18 @@ def messages(draw: st.DrawFn) -> tuple[bytes, list[Any]]:
 def read_everything(record: Record) -> None:
     """Everything that can be asked of a record answers, or says which field is bad."""
     fids = record.fids()
+    wrong = read_fids(record.values)[1]
     assert all(isinstance(text, str) for text in fids.values())
     for fid in (*fids, "131", "9999"):
         assert record.fid(fid) == fids.get(fid)
-    for name in record.fields:
+    for name, field in record.fields.items():
         try:
-            getattr(record, name)
+            value = getattr(record, name)
         except FieldError as error:
-            assert (error.name, error.text) == (name, fids[error.fid])
+            assert (error.name, error.fid, error.text) == (name, field.fid, fids.get(field.fid))
+            assert error.text is not None or (wrong and wrong in str(error))
+        else:
+            assert field.fid in fids or (value is None and not wrong)
     assert record.symbol is None or record.symbol.item
     assert isinstance(repr(record), str)
     assert record == record
@@ -208,3 +214,107 @@ def test_rows_that_were_written_are_read_back(rows: list[Row]) -> None:
     assert [
         (record.fids(), record.type_code, record.name, record.item) for record in records if isinstance(record, Record)
     ] == [(row.values, row.type, row.name, row.item) for row in rows]
+
+
+# Envelopes: what stands around the values is known after the first message.
+
+nasty = (
+    st.sampled_from(["", "5", "a}b", "{", "}", '"', "\\", '\\"', "},{", '"}],"trnm":"REAL"}', "주식", "\n", "a_b"])
+    | texts
+)
+styles = st.tuples(st.booleans(), st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : ")]))
+
+
+@st.composite
+def enveloped(draw: st.DrawFn) -> Callable[[dict[str, Any]], bytes]:
+    """One envelope, as a function that puts values into it."""
+    type_code, item = draw(st.sampled_from(["0E", "0B", "??"]) | nasty), draw(st.sampled_from(["005930", ""]) | nasty)
+    members = {"values": None, "type": type_code, "item": item}
+    for optional in ("name", "stexTp"):
+        if draw(st.booleans()):
+            members[optional] = draw(st.sampled_from(["주식체결", "name"]) | nasty)
+    if draw(st.integers(0, 5)) == 0:
+        members["x-" + draw(nasty)] = draw(nasty)
+    members = draw(shuffled_object(members))
+    data_first = draw(st.booleans())
+    ascii_only, separators = draw(styles)
+
+    def put(found: dict[str, Any]) -> bytes:
+        row = {key: found if key == "values" else value for key, value in members.items()}
+        message = {"data": [row], "trnm": "REAL"} if data_first else {"trnm": "REAL", "data": [row]}
+        return json.dumps(message, ensure_ascii=ascii_only, separators=separators).encode()
+
+    return put
+
+
+row_values = st.dictionaries(fids | nasty, nasty, max_size=6)
+strange_values = st.dictionaries(fids, nasty | st.none() | st.dictionaries(nasty, nasty, max_size=2), max_size=4)
+
+
+def said(messages: list[Any]) -> list[object]:
+    """What was decoded, without the numbers."""
+    return [
+        (type(one), one.type_code, one.item, one.name, one.venue_code, one.extra, one.values, one.fids())
+        if isinstance(one, Record)
+        else (type(one), repr(one), getattr(one, "payload", b""))
+        for one in messages
+    ]
+
+
+@few
+@given(
+    st.lists(st.tuples(enveloped(), st.lists(row_values | strange_values, min_size=1, max_size=4)), max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_a_row_is_the_same_whether_its_envelope_was_met_before_or_not(found: list[Any], order: Any) -> None:
+    payloads = [put(values) for put, several in found for values in ({}, *several)] * 2
+    order.shuffle(payloads)
+    seasoned = MessageDecoder()
+
+    for payload in payloads:
+        [fresh] = MessageDecoder().decode(payload, 7)
+        [met] = seasoned.decode(payload, 7)
+
+        assert isinstance(fresh, Record) and isinstance(met, Record)
+        assert met == fresh
+        assert said([met]) == said([fresh])
+        [row] = json.loads(payload)["data"]
+        assert (met.type_code, met.item) == (row["type"], row["item"])
+        assert (met.name, met.venue_code) == (row.get("name", ""), row.get("stexTp", ""))
+        assert json.loads(met.values) == row["values"]
+        assert (met.extra or {}) == {key: value for key, value in row.items() if key.startswith("x-")}
+
+
+OPENING, TAIL = b'{"data":[{"values":{', b'},"type":"0E","name":"n","item":"005930"}],"trnm":"REAL"}'
+LAST_OPENING = b'{"trnm":"REAL","data":[{"type":"0E","item":"005930","values":{'
+DAMAGE = (b'"', b'"131":"5"', b",", b":", b"\\", b"{", b"}", b"[", b"]", b"\xff", b"\x00", b"x", "주".encode(), b" ")
+
+
+@few
+@given(
+    st.sampled_from([(OPENING, TAIL), (LAST_OPENING, b"}}]}")]),
+    st.lists(st.sampled_from((*DAMAGE, OPENING, TAIL, LAST_OPENING)), max_size=8).map(b"".join),
+)
+@example((OPENING, TAIL), b'"131":{"a":"1"')
+@example((OPENING, TAIL), b'"302":"a{b","131":"x"y"')
+@example((LAST_OPENING, b"}}]}"), b'"131":"5"')
+def test_what_is_no_row_is_the_same_whether_the_envelope_was_met_before_or_not(
+    envelope: tuple[bytes, bytes], values: bytes
+) -> None:
+    opening, tail = envelope
+    seasoned = MessageDecoder()
+    for _ in range(2):
+        [record] = seasoned.decode(opening + b'"131":"5"' + tail)
+        assert isinstance(record, Record)
+
+    for payload in (
+        opening + values + tail,
+        opening + b'"131":"5",' + values + tail,
+        opening + values,
+        opening + values + b"}" + opening + tail[1:],
+    ):
+        fresh = MessageDecoder().decode(payload)
+        assert said(seasoned.decode(payload)) == said(fresh)
+        for message in fresh:
+            if isinstance(message, Record):
+                read_everything(message)

@@ -337,6 +337,96 @@ def test_messages_are_plain_bytes_whatever_the_buffer_was() -> None:
                 assert type(message) is bytes
 
 
+# Runs: messages with no other frame between them, not checked yet.
+
+
+def runs_of(client: WebSocketClient, *data: bytes) -> list[list[bytes]]:
+    return [list(run) for piece in data for run in client.receive_runs(piece)]
+
+
+@pytest.mark.parametrize(
+    ("between", "added"),
+    [
+        (frame(PING, b"p"), []),
+        (frame(PONG), []),
+        (frame(BINARY, b"\xff"), [[BinaryMessage(b"\xff")]]),
+        (frame(TEXT, b"c", fin=False) + frame(CONT, b"d"), [[b"cd"]]),
+    ],
+    ids=["ping", "pong", "binary", "fragments"],
+)
+def test_a_run_ends_where_another_frame_begins(between: bytes, added: list[list[bytes]]) -> None:
+    client = open_client()
+
+    found = runs_of(
+        client, text(b"text a") + text(b"text b") + between + text(b"text e") + text(b"text f") + text(b"text g")
+    )
+
+    assert found == [[b"text a", b"text b"], *added, [b"text e", b"text f", b"text g"]]
+    assert all(isinstance(message, BinaryMessage) == (message == b"\xff") for run in found for message in run)
+
+
+def test_a_frame_is_not_answered_before_the_run_ahead_of_it_was_taken() -> None:
+    """What a run makes its taker send goes out first, as if the messages had come one by one."""
+    client = open_client()
+    sent = []
+
+    for run in client.receive_runs(text(b"text a") + frame(PING, b"p") + text(b"text b")):
+        sent.append([found.opcode for found in parse_frames(client.data_to_send())])
+        assert len(run) == 1
+
+    assert sent == [[], [PONG]]
+
+
+def test_messages_of_several_reads_are_runs_of_their_own() -> None:
+    client = open_client()
+    data = text(b"text a") + text(b"text b") + text(b"text c")
+
+    assert runs_of(client, data[:12], data[12:]) == [[b"text a"], [b"text b", b"text c"]]
+    assert runs_of(client, data, data) == [[b"text a", b"text b", b"text c"]] * 2
+    assert runs_of(client, *one_by_one(data)) == [[b"text a"], [b"text b"], [b"text c"]]
+    assert runs_of(client, b"") == []
+
+
+@pytest.mark.parametrize("payload", BAD_UTF8.values(), ids=list(BAD_UTF8))
+def test_a_message_of_a_run_that_is_no_utf_8_is_handed_over_and_fails_where_it_is_checked(payload: bytes) -> None:
+    client = open_client()
+    runs = client.receive_runs(text(b"a") + text(payload) + text(b"b") + frame(PING, b"p") + text(b"c"))
+
+    run = next(runs)
+    assert run == [b"a", payload, b"b"]
+    assert client.is_open
+    assert client.check_text(run[0])
+    assert client.is_open and not client.data_to_send()
+    assert not client.check_text(run[1])
+
+    assert not client.is_open
+    assert isinstance(client.error, UnicodeDecodeError)
+    assert list(runs) == [], "nothing comes behind it"
+    [sent] = parse_frames(client.data_to_send())
+    assert (sent.opcode, sent.payload[:2]) == (CLOSE, (1007).to_bytes(2, "big"))
+
+
+def test_binary_is_not_checked() -> None:
+    client = open_client()
+
+    [[message]] = runs_of(client, frame(BINARY, b"\xff\xfe"))
+
+    assert client.check_text(message)
+    assert client.is_open
+    assert not client.check_text(bytes(message))
+
+
+@pytest.mark.parametrize("at", range(1, 5))
+def test_fragments_that_are_no_utf_8_are_never_handed_over(at: int) -> None:
+    client = open_client()
+
+    assert runs_of(client, text(b"a") + frame(TEXT, b"ok\xff"[:at], fin=False) + frame(CONT, b"ok\xff"[at:])) == [
+        [b"a"]
+    ]
+    assert client.close_sent is not None
+    assert client.close_sent.code == 1007
+
+
 def test_size_limit_counts_the_message_and_not_the_frames() -> None:
     """A message of many small fragments may not grow past the limit either; one just within it may pass."""
     parts = [frame(TEXT, b"x" * 10, fin=False), *[frame(CONT, b"x" * 10, fin=False)] * 8]

@@ -1,0 +1,153 @@
+"""The asyncio adapter's link: what it hands over, when it stops, and what it calls an error."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+from typing import Any
+
+import pytest
+from tests.adapters.kit import QUICK, TOKEN, until
+
+import kiwoom_asyncio
+from kiwoom_asyncio.dial import Link, describe, dial
+from kiwoom_proto import AfterHoursQuote, Closed, Event, KiwoomError, SessionState
+from kiwoom_proto.simulator import Exchange
+
+posix = pytest.mark.skipif(os.name != "posix", reason="the system's words are asked for where there are errno's")
+
+
+@posix
+def test_several_addresses_that_all_failed_are_one_cause_in_the_system_s_words() -> None:
+    several = OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1, 0, 0), [Errno 111] Connect ...")
+
+    assert describe(several) == os.strerror(111)
+    assert describe(OSError("Multiple exceptions: nothing told")) == "Multiple exceptions: nothing told"
+
+
+@posix
+@pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ETIMEDOUT])
+def test_an_error_is_told_in_the_system_s_words(number: int) -> None:
+    assert describe(OSError(number, "whatever the loop says")) == os.strerror(number)
+    outer = RuntimeError("outer")
+    outer.__cause__ = OSError(number, "inner")
+    assert describe(outer) == os.strerror(number)
+
+
+def test_an_error_without_words_is_told_by_its_name() -> None:
+    assert describe(EOFError()) == "EOFError"
+    assert describe(UnicodeError("label too long")) == "label too long"
+    assert "Name or service" in describe(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
+
+
+def run(scenario: Any) -> list[dict[str, Any]]:
+    """Run it as a program does, on plain asyncio; return what the loop complained of."""
+    complaints: list[dict[str, Any]] = []
+
+    async def watched() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+        await asyncio.wait_for(scenario(), 10)
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    asyncio.run(watched())
+    return complaints
+
+
+def test_a_link_that_was_aborted_hands_over_nothing_more() -> None:
+    async def scenario() -> None:
+        heard: list[tuple[bytes, str | None]] = []
+
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"hello")
+            with contextlib.suppress(OSError):
+                await reader.read(1)
+            writer.close()
+
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            link = await dial("127.0.0.1", port, False, None, lambda data, error: heard.append((data, error)))
+            await until(lambda: heard)
+            link.abort()
+            link.abort()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert heard == [(b"hello", None)], "not even the end"
+            with pytest.raises(OSError):
+                await link.send(b"x")
+
+    run(scenario)
+
+
+def test_a_link_that_was_never_made_can_be_aborted() -> None:
+    heard: list[bytes] = []
+    link = Link(lambda data, error: heard.append(data))
+
+    link.abort()
+    link.connection_lost(None)
+
+    assert not heard
+
+
+@pytest.mark.parametrize("how", ["left", "raised", "cancelled"])
+def test_nothing_changes_in_a_client_after_its_block(how: str) -> None:
+    """The loop tells of the end of the connection later; by then it is nobody's."""
+    exchange = Exchange(rate=500)
+    kept: list[kiwoom_asyncio.Client] = []
+
+    async def live(endpoint: Any) -> None:
+        async with kiwoom_asyncio.connect(endpoint, token=TOKEN, config=QUICK) as client:
+            await client.subscribe("0E", "005930")
+            await anext(client)
+            kept.append(client)
+            if how == "raised":
+                raise RuntimeError("mine")
+            if how == "cancelled":
+                await asyncio.sleep(60)
+
+    async def scenario() -> None:
+        async with kiwoom_asyncio.serve(exchange) as server:
+            task = asyncio.create_task(live(server.endpoint))
+            await until(lambda: kept)
+            if how == "cancelled":
+                task.cancel()
+            await asyncio.wait([task])
+            [client] = kept
+            state, stats, disconnected = client.state, client.stats(), client.disconnected
+            for _ in range(20):
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
+            assert (client.state, client.disconnected) == (state, disconnected)
+            assert client.stats().received == stats.received
+            if how != "cancelled":
+                assert state is SessionState.CLOSED
+            assert task.cancelled() == (how == "cancelled")
+            if how != "cancelled":
+                assert str(task.exception() or "") == ("mine" if how == "raised" else "")
+
+    assert run(scenario) == []
+
+
+@pytest.mark.parametrize("fault", ["drop", "kick", "refused login"])
+def test_an_end_that_the_server_makes_is_followed_on_plain_asyncio(fault: str) -> None:
+    """What comes is handed over outside of any task, where only the loop itself can be asked."""
+    exchange = Exchange(rate=500, tokens={} if fault == "refused login" else None)
+    events: list[Event] = []
+
+    async def scenario() -> None:
+        async with kiwoom_asyncio.serve(exchange) as server:
+            with pytest.raises(KiwoomError):
+                async with kiwoom_asyncio.connect(server.endpoint, token=TOKEN, config=QUICK) as client:
+                    await client.subscribe("0E", "005930")
+                    getattr(exchange, fault)()
+                    async for event in client:
+                        events.append(event)  # noqa: PERF401  # it ends in an exception
+
+    assert run(scenario) == []
+    if fault != "refused login":
+        assert isinstance(events[-1], Closed)
+        assert all(isinstance(event, AfterHoursQuote) for event in events[:-2])
