@@ -13,6 +13,7 @@ layers:
   loopback   another process -> a real socket, plain and TLS -> `async for`; throughput, CPU, latency
   memory     bytes per event that waits, growth over five million messages, objects
   scale      cost per message against subscriptions, rows, size of messages, size of the catalogue
+  steps      where the time of the core goes, step by step
 
 Each subject runs in a process of its own, and those that are compared take turns, so look at the ratios first: figures
 on a busy machine drift, ratios much less. Medians and quartiles of the rounds.
@@ -30,7 +31,7 @@ import pathlib
 import sys
 from collections.abc import Callable
 
-from . import chart, check, core, decode, loopback, memory, opponents, report, scale
+from . import chart, check, core, decode, loopback, memory, opponents, report, scale, steps
 from .results import Measurement, Results
 from .runner import Bench, Effort
 
@@ -45,6 +46,7 @@ LAYERS: dict[str, Callable[[Bench], None]] = {
     "loopback": loopback.measure,
     "memory": memory.measure,
     "scale": scale.measure,
+    "steps": steps.measure,
 }
 
 

@@ -113,7 +113,7 @@ def messages(
         for type_code in source.choices(types, weights, k=rows):
             example = _example(type_code)
             values = {
-                fid: value if fid in TIMES else _vary(value, source)
+                fid: value if fid in TIMES else _vary(value, source, 2 if fid in _prices(type_code) else len(value))
                 for fid, value in list(example["values"].items())[:fids]
             }
             # Every item comes once before one comes again, as far as there are enough rows.
@@ -135,11 +135,20 @@ def _ordered(values: dict[str, str], order: str, source: random.Random) -> dict[
     return {key: values[key] for key in keys}
 
 
-def _vary(value: str, source: random.Random) -> str:
-    """Other digits, same length and sign, so that no two messages are the same and every size is real."""
+@functools.cache
+def _prices(type_code: str) -> frozenset[str]:
+    return frozenset(field.fid for field in REALTIME[type_code].fields.values() if field.kind.name == "price")
+
+
+def _vary(value: str, source: random.Random, most: int) -> str:
+    """Other digits, same length and sign, so that no two messages are the same and every size is real.
+
+    A price moves in its last digits, `most` of them; quantities and amounts are any.
+    """
     if len(value) < 3 or not value.lstrip("+-").isdigit() or value.startswith("0"):
         return value
-    return value[:-2] + f"{source.randrange(100):02d}"
+    varied = min(most, len(value.lstrip("+-")) - 1)
+    return value[:-varied] + f"{source.randrange(10**varied):0{varied}d}"
 
 
 def server_frame(payload: bytes) -> bytes:

@@ -6,7 +6,7 @@ The file is one object:
     made          when, ISO 8601, UTC
     machine       python, implementation, msgspec, system, arch, cores: what "ours" ran on
     measurements  a list of objects:
-        layer     "decode", "core", "loopback", "memory" or "scale"
+        layer     "decode", "core", "loopback", "memory", "scale" or "steps"
         case      what was done: "0B, usual fields read"
         unit      of the figures: "ns of CPU per message"
         subjects  name -> {"figures": one a round, "error": why there are none, "about": versions}
