@@ -92,6 +92,16 @@ class MessageDecoder:
         """
         if type(payload) is not bytes:
             payload = payload.encode(errors="surrogatepass") if isinstance(payload, str) else bytes(payload)
+        # What `take_rows` does, for one: without a loop and a second call it takes a quarter less.
+        start, _, tail = payload.partition(b"}")
+        envelope = self._envelopes.get(tail)
+        if envelope is not None:
+            opening, brace, cls, type_code, item, name, venue_code = envelope
+            if start.startswith(opening) and start.isascii():
+                values = payload[brace : len(start) + 1]
+                numbering = self._numbering
+                numbering.sequence = sequence = numbering.sequence + 1
+                return [cls(type_code, item, name, received_at, values, venue_code, numbering.epoch, sequence)]
         messages: list[Message] = []
         if self.take_rows((payload,), received_at, messages) is not None:
             messages = self.decode_other(payload, received_at)
