@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -93,6 +93,9 @@ def _text(value: bytes) -> str | None:
         return value.decode(errors="replace")
 
 
+_Way: TypeAlias = tuple[bytes, int, Any]
+
+
 class Texts:
     """All FIDs of a row, which note what is read of them.
 
@@ -122,18 +125,16 @@ class Layout:
     """
 
     __slots__ = (
-        "_decode",
         "_decoders",
         "_interval",
         "_keys",
         "_known",
         "_missed",
-        "_next_key",
-        "_next_key_from",
         "_order",
         "_read",
         "_rows_left",
         "_wanted",
+        "_way",
         "fids",
     )
 
@@ -147,9 +148,9 @@ class Layout:
         self._missed = False  # something was read that was not wanted
         # Made when first needed: a Struct of 163 fields costs a millisecond, and most programs meet few of the types.
         self._decoders: dict[tuple[tuple[str, ...], bool], msgspec.json.Decoder[Any]] = {}
-        self._decode: Any = None
-        self._next_key: bytes | None = None  # what comes behind the last FID that is wanted; None: take the whole row
-        self._next_key_from = 0  # where it is to be looked for; it never stood before
+        # What comes behind the last FID that is wanted (b"": take the whole row), where it is to be looked for (it
+        # never stood before), and what decodes the rest. One object: another thread may be changing it.
+        self._way: _Way = b"", 0, None
         self._interval = 8
         self._rows_left = 0
 
@@ -162,19 +163,21 @@ class Layout:
         self._rows_left -= 1
         if self._rows_left < 0:
             return self._look(values)
+        next_key, start, decode = self._way
         wanted = values
-        if self._next_key is not None:
+        if next_key:
             # Nothing but a key can look like this: within a text a quote has a backslash before it.
-            end = values.find(self._next_key, self._next_key_from)
+            end = values.find(next_key, start)
             if end < 0:
-                end = self._next_key_from = max(values.find(self._next_key), 0)
-                if end == 0:
+                end = values.find(next_key)
+                if end < 0:
                     return self._look(values)
+                self._way = next_key, end, decode
             wanted = values[:end] + b"}"
         if UNDERSCORE in wanted or BACKSLASH in wanted or not wanted.isascii():
             return Texts(values, self._read)
         try:
-            return self._decode(wanted)
+            return decode(wanted)
         except UNREADABLE:
             return self._look(values)
 
@@ -193,38 +196,30 @@ class Layout:
             self._read.clear()
             self._interval = min(self._interval * 2, LONGEST_INTERVAL)
         self._missed = False
-        self._rows_left = self._interval if self._wanted else 0
         texts = Texts(values, self._read)
         keys = tuple(texts.fids)
         if self._wanted:
             self._plan(values, keys)
         self._keys = keys
+        self._rows_left = self._interval if self._wanted else 0  # last: from here on `_way` is taken
         return texts
 
     def _plan(self, values: bytes, keys: tuple[str, ...]) -> None:
         """Choose how the next rows are decoded, going by the keys of this one and of the one looked at before."""
-        self._next_key = None
         seen = [key for key in keys if key in self._known]
         if not _is_subsequence(seen, self._order) and keys == self._keys:  # FIDs may be missing from a row
             known = frozenset(seen)
             self._order = (*seen, *(fid for fid in self._order if fid not in known))
         if self._wanted.issubset(keys):
             last = max(map(keys.index, self._wanted))
-            head, behind = keys[: last + 1], keys[last + 1 :][:1]
+            head, behind = keys[: last + 1], keys[last + 1 : last + 2]
             if self._keys[: last + 2] == head + behind:  # else the order may be another with every row
-                self._cut(values, *behind)
+                next_key, start = _find(behind, values)
                 decoded = self._known if len(self._wanted) >= MANY else self._wanted
-                within = tuple(fid for fid in head if fid in decoded)
-                self._decode = self._decoder_of(within, self._next_key is not None)
+                order = tuple(fid for fid in head if fid in decoded)
+                self._way = next_key, start, self._decoder_of(order, bool(next_key))
                 return
-        self._decode = self._decoder_of(tuple(fid for fid in self._order if fid in self._wanted), False)
-
-    def _cut(self, values: bytes, next_key: str = "") -> None:
-        key = f',"{next_key}":'.encode()
-        position = values.find(key)
-        if next_key.isdigit() and position > 0:
-            self._next_key = key
-            self._next_key_from = position
+        self._way = b"", 0, self._decoder_of(tuple(fid for fid in self._order if fid in self._wanted), False)
 
     def _decoder_of(self, order: tuple[str, ...], is_cut: bool) -> Any:
         decoder = self._decoders.pop((order, is_cut), None)
@@ -241,6 +236,16 @@ def _make_decoder(order: Iterable[str], is_cut: bool) -> msgspec.json.Decoder[An
     kind, default = (str, msgspec.NODEFAULT) if is_cut else (str | None, None)
     fields = [(f"f{fid}", kind, msgspec.field(name=fid, default=default)) for fid in order]
     return msgspec.json.Decoder(msgspec.defstruct("Values", fields, frozen=True, gc=False))
+
+
+def _find(behind: tuple[str, ...], values: bytes) -> tuple[bytes, int]:
+    """How the next key looks in a row, and where it stands; nothing where the row is not to be cut."""
+    for key in behind:
+        next_key = f',"{key}":'.encode()
+        start = values.find(next_key)
+        if key.isdigit() and start > 0:
+            return next_key, start
+    return b"", 0
 
 
 def _is_subsequence(part: Sequence[str], whole: Sequence[str]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import sys
+import threading
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -525,3 +527,33 @@ def test_of_what_is_no_json_those_fids_are_read_that_stand_there_whole(encoded: 
     for warm in (False, True):
         layout = warmed_up(FIDS, FIDS, ("131", "132")) if warm else Layout(FIDS)
         assert read(layout, encoded, ("131", "132")) == {"131": fids.get("131"), "132": fids.get("132")}
+
+
+def test_threads_that_share_a_layout_read_what_is_there() -> None:
+    """Two sessions in two threads share a type's layout, and one may change it while the other decodes."""
+    layout = Layout(FIDS)
+    wrong: list[object] = []
+
+    def use(seed: int) -> None:
+        source = random.Random(seed)
+        order = source.sample(FIDS, len(FIDS))
+        for number in range(3_000):
+            if number % 100 == 0:
+                order = source.sample(FIDS, len(FIDS))
+                fids = tuple(source.sample(FIDS, source.randint(1, 3)))
+            encoded, values = row(order, number)
+            found = read(layout, encoded, fids)
+            if found != {fid: values[fid] for fid in fids}:
+                wrong.append((order, fids, found))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=use, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong, wrong[0]
