@@ -17,6 +17,7 @@ over.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -129,6 +130,7 @@ class Layout:
         "_interval",
         "_keys",
         "_known",
+        "_lock",
         "_missed",
         "_order",
         "_read",
@@ -153,6 +155,7 @@ class Layout:
         self._way: _Way = b"", 0, None
         self._interval = 8
         self._rows_left = 0
+        self._lock = threading.Lock()  # of looking; a type's layout is one for all sessions and threads
 
     def decode(self, values: bytes) -> Any:
         """Return an object that holds the text of FID 131 as `f131`, and so on; None where it is absent from the row.
@@ -189,19 +192,20 @@ class Layout:
 
     def _look(self, values: bytes) -> Texts:
         """Look at the order of a row's keys, at what was read since the last look, and at what is read of this row."""
-        if self._missed:
-            self._wanted |= self._read
-        else:
-            self._wanted = frozenset(self._read)
-            self._read.clear()
-            self._interval = min(self._interval * 2, LONGEST_INTERVAL)
-        self._missed = False
-        texts = Texts(values, self._read)
-        keys = tuple(texts.fids)
-        if self._wanted:
-            self._plan(values, keys)
-        self._keys = keys
-        self._rows_left = self._interval if self._wanted else 0  # last: from here on `_way` is taken
+        with self._lock:
+            if self._missed:
+                self._wanted |= self._read
+            else:
+                self._wanted = frozenset(self._read)
+                self._read.clear()
+                self._interval = min(self._interval * 2, LONGEST_INTERVAL)
+            self._missed = False
+            texts = Texts(values, self._read)
+            keys = tuple(texts.fids)
+            if self._wanted:
+                self._plan(values, keys)
+            self._keys = keys
+            self._rows_left = self._interval if self._wanted else 0  # last: from here on `_way` is taken
         return texts
 
     def _plan(self, values: bytes, keys: tuple[str, ...]) -> None:
