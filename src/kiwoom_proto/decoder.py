@@ -31,7 +31,8 @@ from .values import UNREADABLE
 __all__ = ("Message", "MessageDecoder")
 
 Message: TypeAlias = Record | Ping | Reply | SystemNotice | UnknownMessage
-_Envelope: TypeAlias = tuple[bytes, int, type[Record], str, str, str, str]
+_Kind: TypeAlias = tuple[bytes, int, type[Record], str, str, str]
+_Envelope: TypeAlias = tuple[_Kind, str]
 
 MAX_ENVELOPES = 32_768
 """Openings and tails that are remembered, of 0.4 kB each: as many as items are registered, times types."""
@@ -79,9 +80,11 @@ class MessageDecoder:
         self._class_of = dict(types).get
         self._numbering = Numbering(0) if numbering is None else numbering
         self._real = msgspec.json.Decoder(_Real).decode
-        # The tail, or opening and tail -> the opening with its brace, where that stands, and what a record needs.
+        # The tail, or opening and tail -> what a record needs: the item, and what it has in common with all other items
+        # (the opening with its brace, where that stands, class, type, name, venue), which is then in the CPU's cache.
         self._envelopes: dict[bytes, _Envelope] = {}
         self._envelopes_by_both: dict[bytes, _Envelope] = {}
+        self._kinds: dict[_Kind, _Kind] = {}
 
     def decode(self, payload: bytes | str, received_at: int = 0) -> list[Message]:
         """Return what a payload says, in its order: a record per row, or the one message that it is.
@@ -96,7 +99,7 @@ class MessageDecoder:
         start, _, tail = payload.partition(b"}")
         envelope = self._envelopes.get(tail)
         if envelope is not None:
-            opening, brace, cls, type_code, item, name, venue_code = envelope
+            (opening, brace, cls, type_code, name, venue_code), item = envelope
             if start.startswith(opening) and start.isascii():
                 values = payload[brace : len(start) + 1]
                 numbering = self._numbering
@@ -119,7 +122,7 @@ class MessageDecoder:
             envelope = envelopes.get(tail) or self._envelope(start, tail)
             if envelope is None:
                 break
-            opening, brace, cls, type_code, item, name, venue_code = envelope
+            (opening, brace, cls, type_code, name, venue_code), item = envelope
             if not (start.startswith(opening) and start.isascii()):
                 break
             sequence += 1
@@ -147,10 +150,12 @@ class MessageDecoder:
             return None
         row = real.data[0]
         cls = self._class_of(row.type, Record)
-        envelope = opening, brace, cls, row.type, row.item, row.name, row.stexTp
+        kind = opening, brace, cls, row.type, row.name, row.stexTp
+        envelope = self._kinds.setdefault(kind, kind), row.item
         if len(self._envelopes) + len(self._envelopes_by_both) >= MAX_ENVELOPES:
             self._envelopes.clear()
             self._envelopes_by_both.clear()
+            self._kinds.clear()
         if len(tail) > len(opening):
             self._envelopes[tail] = envelope
         else:  # documented is the other order, with the values last, and all tails are the same

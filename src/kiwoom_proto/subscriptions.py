@@ -316,7 +316,7 @@ class Subscriptions:
         watched_of = self._watched.get
         for row in rows:
             watched = watched_of(row.type_code)
-            if watched is not None:
+            if watched is not None and (row.item in watched or "" in watched):
                 self._note(row, watched, now)
 
     def _note(self, row: Record, watched: dict[str, list[Key]], now: float) -> None:
