@@ -167,6 +167,7 @@ class Conversation:
         self._numbering = Numbering() if numbering is None else numbering
         decoder = MessageDecoder(numbering=self._numbering)
         self._take_rows = decoder.take_rows
+        self._decode_rows = decoder.decode_rows
         self._decode_other = decoder.decode_other
         self._events: list[Event] = []
         self.rows_only = True
@@ -351,6 +352,10 @@ class Conversation:
         while (payload := self._take_rows(rest, received_at, self._events)) is not None:
             if not self._is_text(payload):
                 break
+            rows = self._decode_rows(payload, received_at)
+            if rows is not None:
+                self._events += rows
+                continue
             for message in self._decode_other(payload, received_at):
                 self._take_message(message, payload, received_at, now)
 

@@ -37,6 +37,9 @@ _Envelope: TypeAlias = tuple[_Kind, str]
 MAX_ENVELOPES = 32_768
 """Openings and tails that are remembered, of 0.4 kB each: as many as items are registered, times types."""
 
+LONGEST_TAIL = 256
+"""Longer ones hold more than the end of a row and of its message, and take long to look up."""
+
 MAX_BAD_ROWS = 16
 """Bad rows reported one by one; in a message with more of them, those after are reported as one, with the message."""
 
@@ -106,19 +109,22 @@ class MessageDecoder:
                 numbering.sequence = sequence = numbering.sequence + 1
                 return [cls(type_code, item, name, received_at, values, venue_code, numbering.epoch, sequence)]
         messages: list[Message] = []
-        if self.take_rows((payload,), received_at, messages) is not None:
-            messages = self.decode_other(payload, received_at)
-        return messages
+        if self.take_rows((payload,), received_at, messages) is None:
+            return messages
+        rows: list[Message] | None = self.decode_rows(payload, received_at)  # type: ignore[assignment]  # list is invariant
+        return self.decode_other(payload, received_at) if rows is None else rows
 
     def take_rows(self, payloads: Iterable[bytes], received_at: int, messages: list[Any]) -> bytes | None:
         """Append the records of messages of one row each, up to the first message that is none; return that one, which
-        is for `decode_other`, or None at the end. Messages taken are valid UTF-8.
+        is for the next two, or None at the end. Messages taken are valid UTF-8.
         """
         envelopes = self._envelopes
         numbering = self._numbering
         epoch, sequence = numbering.epoch, numbering.sequence
         for payload in payloads:
             start, _, tail = payload.partition(b"}")
+            if len(tail) > LONGEST_TAIL:
+                break
             envelope = envelopes.get(tail) or self._envelope(start, tail)
             if envelope is None:
                 break
@@ -136,7 +142,7 @@ class MessageDecoder:
     def _envelope(self, start: bytes, tail: bytes) -> _Envelope | None:
         """What this is that the tail alone does not tell; None: not a row in its message."""
         if b"{" in tail:
-            return None  # another row follows
+            return None  # another row follows, a very short one
         brace = start.find(b"{", start.find(b'"values"'))
         opening = start[: brace + 1]
         envelope = self._envelopes_by_both.get(opening + tail)
@@ -162,15 +168,8 @@ class MessageDecoder:
             self._envelopes_by_both[opening + tail] = envelope
         return envelope
 
-    def decode_other(self, payload: bytes, received_at: int) -> list[Message]:
-        """Decode what `take_rows` has returned."""
-        records: list[Message] | None = self._decode_rows(payload, received_at)  # type: ignore[assignment]  # list is invariant
-        if records is not None:
-            return records
-        return [self._numbered(message) for message in self._take_apart(payload, received_at)]
-
-    def _decode_rows(self, payload: bytes, received_at: int) -> list[Record] | None:
-        """Return the records of a well-formed REAL message; None for everything else."""
+    def decode_rows(self, payload: bytes, received_at: int) -> list[Record] | None:
+        """Return the records of a well-formed REAL message of any number of rows; None for everything else."""
         try:
             real = self._real(payload)
         except UNREADABLE:
@@ -187,6 +186,10 @@ class MessageDecoder:
             records.append(cls(row.type, row.item, row.name, received_at, values, row.stexTp, epoch, sequence))
         numbering.sequence = sequence
         return records
+
+    def decode_other(self, payload: bytes, received_at: int) -> list[Message]:
+        """Return what any other payload says; never raises."""
+        return [self._numbered(message) for message in self._take_apart(payload, received_at)]
 
     def _take_apart(self, payload: bytes, received_at: int) -> list[Message]:
         rows: list[bytes] | None = None

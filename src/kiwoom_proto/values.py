@@ -17,7 +17,6 @@ over.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -130,7 +129,6 @@ class Layout:
         "_interval",
         "_keys",
         "_known",
-        "_lock",
         "_missed",
         "_order",
         "_read",
@@ -155,7 +153,6 @@ class Layout:
         self._way: _Way = b"", 0, None
         self._interval = 8
         self._rows_left = 0
-        self._lock = threading.Lock()  # of looking; a type's layout is one for all sessions and threads
 
     def decode(self, values: bytes) -> Any:
         """Return an object that holds the text of FID 131 as `f131`, and so on; None where it is absent from the row.
@@ -191,46 +188,51 @@ class Layout:
         return Texts(values, self._read)
 
     def _look(self, values: bytes) -> Texts:
-        """Look at the order of a row's keys, at what was read since the last look, and at what is read of this row."""
-        with self._lock:
-            if self._missed:
-                self._wanted |= self._read
-            else:
-                self._wanted = frozenset(self._read)
-                self._read.clear()
-                self._interval = min(self._interval * 2, LONGEST_INTERVAL)
-            self._missed = False
-            texts = Texts(values, self._read)
-            keys = tuple(texts.fids)
-            if self._wanted:
-                self._plan(values, keys)
-            self._keys = keys
-            self._rows_left = self._interval if self._wanted else 0  # last: from here on `_way` is taken
+        """Look at the order of a row's keys, at what was read since the last look, and at what is read of this row.
+
+        Sessions in several threads share a type's layout, and may look at the same time. Each goes by what it saw, and
+        what they leave is always a way that fits together.
+        """
+        if self._missed:
+            wanted = self._wanted | self._read
+        else:
+            wanted = frozenset(self._read)
+            self._read.clear()
+            self._interval = min(self._interval * 2, LONGEST_INTERVAL)
+        self._missed = False
+        self._wanted = wanted
+        texts = Texts(values, self._read)
+        keys, before = tuple(texts.fids), self._keys
+        self._keys = keys
+        if wanted:
+            self._plan(values, wanted, keys, before)
+        self._rows_left = self._interval if wanted else 0  # last: from here on `_way` is taken
         return texts
 
-    def _plan(self, values: bytes, keys: tuple[str, ...]) -> None:
+    def _plan(self, values: bytes, wanted: frozenset[str], keys: tuple[str, ...], before: tuple[str, ...]) -> None:
         """Choose how the next rows are decoded, going by the keys of this one and of the one looked at before."""
+        order = self._order
         seen = [key for key in keys if key in self._known]
-        if not _is_subsequence(seen, self._order) and keys == self._keys:  # FIDs may be missing from a row
+        if not _is_subsequence(seen, order) and keys == before:  # FIDs may be missing from a row
             known = frozenset(seen)
-            self._order = (*seen, *(fid for fid in self._order if fid not in known))
-        if self._wanted.issubset(keys):
-            last = max(map(keys.index, self._wanted))
+            order = self._order = (*seen, *(fid for fid in order if fid not in known))
+        if wanted.issubset(keys):
+            last = max(map(keys.index, wanted))
             head, behind = keys[: last + 1], keys[last + 1 : last + 2]
-            if self._keys[: last + 2] == head + behind:  # else the order may be another with every row
+            if before[: last + 2] == head + behind:  # else the order may be another with every row
                 next_key, start = _find(behind, values)
-                decoded = self._known if len(self._wanted) >= MANY else self._wanted
-                order = tuple(fid for fid in head if fid in decoded)
-                self._way = next_key, start, self._decoder_of(order, bool(next_key))
+                decoded = self._known if len(wanted) >= MANY else wanted
+                within = tuple(fid for fid in head if fid in decoded)
+                self._way = next_key, start, self._decoder_of(within, bool(next_key))
                 return
-        self._way = b"", 0, self._decoder_of(tuple(fid for fid in self._order if fid in self._wanted), False)
+        self._way = b"", 0, self._decoder_of(tuple(fid for fid in order if fid in wanted), False)
 
     def _decoder_of(self, order: tuple[str, ...], is_cut: bool) -> Any:
         decoder = self._decoders.pop((order, is_cut), None)
         if decoder is None:
             decoder = _make_decoder(order, is_cut)
             if len(self._decoders) >= MAX_DECODERS:
-                del self._decoders[next(iter(self._decoders))]
+                self._decoders.pop(next(iter(tuple(self._decoders))), None)
         self._decoders[order, is_cut] = decoder  # the last is the latest
         return decoder.decode
 
