@@ -118,6 +118,8 @@ class Client:
     the connection is lost it yields `Disconnected`, and `Gap` once everything wanted is registered anew. The iteration
     ends after `aclose`; it raises ConnectionLost when the session gave up and BufferOverflow when the consumer was too
     slow for its policy, both after everything received before was delivered, `Closed` last.
+
+    Several tasks may iterate it: each event goes to one of them, but not in equal shares.
     """
 
     def __init__(

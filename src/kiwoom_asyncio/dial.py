@@ -7,6 +7,7 @@ which is a third of what a message takes from the socket to the program.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import ssl
@@ -38,10 +39,10 @@ class Link(asyncio.BufferedProtocol):
         self._written.set()
 
     async def send(self, data: bytes) -> None:
-        """Write, and wait until the system has taken it.
+        """Write, and wait until the system has taken it, or the connection is lost.
 
         Raises:
-            OSError: the connection is over.
+            OSError: the connection was lost before.
         """
         assert self._transport is not None
         if self._transport.is_closing():
@@ -114,4 +115,6 @@ def describe(error: BaseException) -> str:
         number = error.errno or (int(found[1]) if found else 0)
         if number:
             return os.strerror(number) if number > 0 else str(error)  # the loops have texts of their own
+        if isinstance(error, ConnectionResetError) and not str(error):  # asyncio's own, where TLS has not begun
+            return os.strerror(errno.ECONNRESET)
     return str(error) or type(error).__name__

@@ -35,10 +35,10 @@ _Kind: TypeAlias = tuple[bytes, int, type[Record], str, str, str]
 _Envelope: TypeAlias = tuple[_Kind, str]
 
 MAX_ENVELOPES = 32_768
-"""Openings and tails that are remembered, of 0.4 kB each: as many as items are registered, times types."""
+"""Openings and tails that are remembered, of 0.3 kB each: as many as items are registered, times types."""
 
-LONGEST_TAIL = 256
-"""Longer ones hold more than the end of a row and of its message, and take long to look up."""
+LONGEST = 256
+"""Bytes of an opening or a tail; longer ones hold more than the ends of a row and of its message."""
 
 MAX_BAD_ROWS = 16
 """Bad rows reported one by one; in a message with more of them, those after are reported as one, with the message."""
@@ -101,13 +101,12 @@ class MessageDecoder:
         # What `take_rows` does, for one: without a loop and a second call it takes a quarter less.
         start, _, tail = payload.partition(b"}")
         envelope = self._envelopes.get(tail)
-        if envelope is not None:
-            (opening, brace, cls, type_code, name, venue_code), item = envelope
-            if start.startswith(opening) and start.isascii():
-                values = payload[brace : len(start) + 1]
-                numbering = self._numbering
-                numbering.sequence = sequence = numbering.sequence + 1
-                return [cls(type_code, item, name, received_at, values, venue_code, numbering.epoch, sequence)]
+        if envelope is not None and start.startswith(envelope[0][0]) and start.isascii():
+            (_, brace, cls, type_code, name, venue_code), item = envelope
+            values = payload[brace : len(start) + 1]
+            numbering = self._numbering
+            numbering.sequence = sequence = numbering.sequence + 1
+            return [cls(type_code, item, name, received_at, values, venue_code, numbering.epoch, sequence)]
         messages: list[Message] = []
         if self.take_rows((payload,), received_at, messages) is None:
             return messages
@@ -123,14 +122,16 @@ class MessageDecoder:
         epoch, sequence = numbering.epoch, numbering.sequence
         for payload in payloads:
             start, _, tail = payload.partition(b"}")
-            if len(tail) > LONGEST_TAIL:
+            if len(tail) > LONGEST:
                 break
-            envelope = envelopes.get(tail) or self._envelope(start, tail)
-            if envelope is None:
+            envelope = envelopes.get(tail)
+            if envelope is None or not start.startswith(envelope[0][0]):
+                envelope = self._envelope(start, tail)
+                if envelope is None:
+                    break
+            if not start.isascii():
                 break
-            (opening, brace, cls, type_code, name, venue_code), item = envelope
-            if not (start.startswith(opening) and start.isascii()):
-                break
+            (_, brace, cls, type_code, name, venue_code), item = envelope
             sequence += 1
             values = payload[brace : len(start) + 1]
             messages.append(cls(type_code, item, name, received_at, values, venue_code, epoch, sequence))
@@ -144,6 +145,8 @@ class MessageDecoder:
         if b"{" in tail:
             return None  # another row follows, a very short one
         brace = start.find(b"{", start.find(b'"values"'))
+        if brace >= LONGEST:
+            return None
         opening = start[: brace + 1]
         envelope = self._envelopes_by_both.get(opening + tail)
         if envelope is not None:
@@ -162,7 +165,7 @@ class MessageDecoder:
             self._envelopes.clear()
             self._envelopes_by_both.clear()
             self._kinds.clear()
-        if len(tail) > len(opening):
+        if len(tail) > len(opening) and tail not in self._envelopes:
             self._envelopes[tail] = envelope
         else:  # documented is the other order, with the values last, and all tails are the same
             self._envelopes_by_both[opening + tail] = envelope

@@ -113,7 +113,8 @@ class Feed:
         """Take what the session has to say and to send. Call it after every entry into the session.
 
         Returns:
-            Whether the session's `needs` or deadline may have changed by what it took. Rows alone only put it off.
+            Whether the session's `needs` or deadline may have changed by what it took. Rows alone only put it off,
+            unless they are too many.
         """
         session = self.session
         rows_only = session.rows_only
@@ -128,6 +129,7 @@ class Feed:
                 except BufferOverflow as overflow:
                     self._overflow = overflow
                     session.close()
+                    rows_only = False
                     self.collect()
             # Not before: reads that complete no message belong to the one that they begin.
             self._bytes_seen = session.bytes_received

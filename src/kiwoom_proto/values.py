@@ -8,6 +8,8 @@ documented, hardly ever changes. So a `Layout` learns both from what comes and w
 * what stands behind the last FID that is read is not even looked at: the row is cut there;
 * the Struct has its fields in the order of the wire, because msgspec looks for a key from the last match on.
 
+Which of them counts where a FID comes twice in a row is not promised.
+
 It looks at both again after some rows, ever more seldom, and at any row that is not as expected.
 
 Values that are not what they should be (a list, numbers, null) never lose the good ones beside them: `read_fids` takes

@@ -134,7 +134,7 @@ class _WebSocket:
         """The same in runs of messages with no other frame between them, which are not checked to be UTF-8 yet.
 
         Whoever takes them must `check_text` those that it does not know to be, leave the rest of the run where one is
-        not, and take all runs.
+        not, and take all runs: what a loop that ends early has not taken is lost.
         """
         if self._held:
             if len(self._held) + len(data) < self._needed:

@@ -442,3 +442,34 @@ def test_good_utf_8_does_not(name: str, value: str) -> None:
     events = wire.events()
     assert [event.fid("302") for event in events if isinstance(event, Record)] == [json.loads(f'"{value}"')] * 3
     assert wire.client.state.value == "ready"
+
+
+def test_another_opening_before_a_known_tail_changes_nothing() -> None:
+    """Spaces in it, say: what is read of a row must not depend on what came before."""
+    tail = b'},"type":"0E","name":"n","item":"005930"}],"trnm":"REAL"}'
+    openings = (b'{"data":[{"values":{', b'{ "data":[{"values":{', b'{"data": [{"values":{')
+    decoder = MessageDecoder()
+
+    for values in (b"", b'"131":"5"', b"[", b'"131":"5","21":x'):
+        for opening in openings:
+            [expected] = MessageDecoder().decode(opening + values + tail)
+            [record] = decoder.decode(opening + values + tail)
+            assert type(record) is type(expected) is AfterHoursQuote
+            assert (record.values, record.fids()) == (expected.values, expected.fids())
+            taken: list[Any] = []
+            assert decoder.take_rows((opening + values + tail,), 0, taken) is None, "it is known by now"
+
+
+@pytest.mark.parametrize("order", ["values first", "values last"])
+def test_long_envelopes_are_not_remembered(order: str) -> None:
+    """The limit on how many there are would be none on their size."""
+    name = b"n" * 10_000
+    parts = [b'"values":{"131":"5"}', b'"type":"0E","name":"' + name + b'","item":"005930"']
+    row = b",".join(parts if order == "values first" else parts[::-1])
+    decoder = MessageDecoder()
+
+    [record] = decoder.decode(b'{"data":[{' + row + b'}],"trnm":"REAL"}')
+
+    assert isinstance(record, AfterHoursQuote)
+    assert (record.name, record.ask_quantity) == (name.decode(), 5)
+    assert not decoder._envelopes and not decoder._envelopes_by_both

@@ -32,6 +32,7 @@ from kiwoom_proto import (
     RequestAccepted,
     RequestRefused,
     RequestRejected,
+    Row,
     Session,
     SessionState,
     Stats,
@@ -44,6 +45,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.config import Overflow
 from kiwoom_proto.feed import UNSENT_LIMIT, Feed
+from kiwoom_proto.messages import encode_rows
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
 
@@ -656,3 +658,18 @@ def test_a_large_message_that_comes_in_many_reads_counts_whole() -> None:
             link.receive_data(wire[at : at + 65_536])
     assert link.feed.stats(link.now).waiting == 1
     assert isinstance(link.feed.end(), BufferOverflow)
+
+
+def test_an_overflow_by_rows_alone_makes_the_driver_look_again() -> None:
+    """It has a close frame to write, and its timer to set for `close_timeout`."""
+    link = Link(SMALL_RAISE).login()
+    link.session.subscribe(AfterHoursQuote, ITEM)
+    link.settle()
+    take_all(link.feed)
+    row = encode_rows([Row({"131": "5"}, "0E", "", ITEM)])
+
+    link.session.receive_data((b"\x81" + bytes([len(row)]) + row) * 20, link.now)
+
+    assert link.feed.collect(), "more may have changed than that rows came"
+    assert link.feed.outgoing, "the close frame"
+    assert link.session.state is SessionState.CLOSING
