@@ -292,7 +292,8 @@ def _make_getter(field: Field[Any]) -> Callable[[Record], Any]:
     catalogue's 616 fields would take 24 ms of every program's start.
 
     `values.f` fails for a FID that the program had not read of this type until now, and for `Texts`, which is what
-    there is of rows that are not plain ASCII without underscores. So `int` takes no more than it should.
+    there is of rows in which Python might take a text for a number that is none. So `int` takes no more than it should.
+    There are three, since a call that converts would cost as much as the conversion.
     """
     known = field.kind.known
 

@@ -36,6 +36,8 @@ MANY = 14
 
 UNDERSCORE, BACKSLASH = b"_\\"  # numbers: looking for a byte is five times as fast as for bytes
 
+_foreign = re.compile(r"[^\D0-9]|[^\S\x00-\x7f]")  # digits and spaces that are not ASCII
+
 _strict = msgspec.json.Decoder(dict[str, str])
 _tolerant = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
@@ -159,8 +161,8 @@ class Layout:
     def decode(self, values: bytes) -> Any:
         """Return an object that holds the text of FID 131 as `f131`, and so on; None where it is absent from the row.
 
-        It may lack the attribute of a FID that programs did not read of late: `decode_all` has it. The texts in it are
-        plain ASCII without underscores. Or `Texts`, where there may be others, and of rows that are looked at.
+        It may lack the attribute of a FID that programs did not read of late: `decode_all` has it. There is no text in
+        it that Python takes for a number and Kiwoom does not. Or `Texts`, where there may be, and of rows looked at.
         """
         self._rows_left -= 1
         if self._rows_left < 0:
@@ -176,7 +178,7 @@ class Layout:
                     return self._look(values)
                 self._way = next_key, end, decode
             wanted = values[:end] + b"}"
-        if UNDERSCORE in wanted or BACKSLASH in wanted or not wanted.isascii():
+        if UNDERSCORE in wanted or BACKSLASH in wanted or not (wanted.isascii() or _is_plain(wanted)):
             return Texts(values, self._read)
         try:
             return decode(wanted)
@@ -244,6 +246,14 @@ def _make_decoder(order: Iterable[str], is_cut: bool) -> msgspec.json.Decoder[An
     kind, default = (str, msgspec.NODEFAULT) if is_cut else (str | None, None)
     fields = [(f"f{fid}", kind, msgspec.field(name=fid, default=default)) for fid in order]
     return msgspec.json.Decoder(msgspec.defstruct("Values", fields, frozen=True, gc=False))
+
+
+def _is_plain(wanted: bytes) -> bool:
+    """Whether texts that are not ASCII, names, have nothing in them that Python takes for a digit or a space."""
+    try:
+        return _foreign.search(wanted.decode()) is None
+    except UnicodeDecodeError:
+        return False
 
 
 def _find(behind: tuple[str, ...], values: bytes) -> tuple[bytes, int]:

@@ -286,7 +286,7 @@ def test_what_stands_behind_the_last_fid_that_is_read_is_not_looked_at(behind: s
 def test_the_whole_row_is_looked_at_where_the_last_fid_is_read() -> None:
     layout = warmed_up(FIDS, FIDS, ("136",))
 
-    assert wanted(layout, '{"21":"가","136":"1"}'.encode()) is None
+    assert wanted(layout, '{"21":"１","136":"1"}'.encode()) is None
     assert wanted(layout, b'{"21":"a","136":"1"}') == ("136",)
 
 
@@ -557,3 +557,16 @@ def test_threads_that_share_a_layout_read_what_is_there() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert not wrong, wrong[0]
+
+
+def test_a_name_in_korean_does_not_cost_the_row_its_struct() -> None:
+    """Nothing in it can be taken for a number; digits and spaces of other scripts could be."""
+    layout = Layout(FIDS)
+    for _ in range(40):
+        read(layout, raw({"21": "165208", "131": "삼성전자", "132": "5"}), ("131", "132"))
+
+    for name, plain in (("삼성전자", True), ("카카오 뱅크", True), ("１２", False), ("٣", False), ("5\u3000", False)):
+        encoded = json.dumps({"21": "165208", "131": name, "132": "5"}, ensure_ascii=False).encode()
+        found = layout.decode(encoded)
+        assert isinstance(found, Texts) is not plain, name
+        assert read(layout, encoded, ("131", "132")) == {"131": name, "132": "5"}
