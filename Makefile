@@ -5,12 +5,13 @@ PYTHON ?= python3
 DURATION ?= 180
 VENV := .venv
 SECONDS := 60
+ROUNDS := 10
 TARGETS :=
 BIN := $(VENV)/bin
 # Debian's Python comes without what makes environments; root can mend that.
 INSTALL_VENV := test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq -y python3-venv
 
-.PHONY: help demo test lint types unit coverage bench bench-peers bench-check autobahn faults soak fuzz oldest format clean
+.PHONY: help demo test lint types unit properties coverage bench bench-peers bench-check autobahn faults soak fuzz oldest format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +30,12 @@ types: $(VENV)/ready  ## static types
 
 unit: $(VENV)/ready  ## the tests
 	$(BIN)/pytest -q -n auto
+
+properties: $(VENV)/ready  ## search further with the property tests, new examples every time; ROUNDS=50 for longer
+	@for round in $$(seq $(ROUNDS)); do \
+		echo "Round $$round of $(ROUNDS)"; \
+		HYPOTHESIS_PROFILE=search $(BIN)/pytest -q -n auto -m hypothesis || exit 1; \
+	done
 
 coverage: $(VENV)/ready  ## the tests, with a report of the branches they do not reach
 	$(BIN)/coverage run -m pytest -q

@@ -24,8 +24,8 @@ Client: TypeAlias = kiwoom_trio.Client | kiwoom_asyncio.Client
 Server: TypeAlias = kiwoom_trio.Server | kiwoom_asyncio.Server
 Token: TypeAlias = str | AppKey | Callable[[], Awaitable[str]]
 
-LIMIT = 10.0
-"""Seconds that a scenario may take."""
+LIMIT = 100.0
+"""Seconds after which a scenario counts as hung; a busy machine may need many more than an idle one."""
 TOKEN = "the-token-that-nobody-may-see"
 QUICK = ClientConfig(request_interval=0, reconnect=False)
 ITEM = "005930"

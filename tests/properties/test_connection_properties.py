@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -174,7 +174,7 @@ def comparable(event: Event) -> object:
     return event
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(conversations(), st.data())
 def test_any_split_of_any_conversation_gives_the_same_events(conversation: Conversation, data: st.DataObject) -> None:
     """Nothing depends on how TCP cut the bytes: the events and the states; and, as long as the connection lasts, what
@@ -504,9 +504,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         assert (self.client.next_timeout() is None) is (self.state is CLOSED)
 
 
-ConnectionMachine.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+ConnectionMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=50)
 
 
 class TestConnectionMachine(ConnectionMachine.TestCase):  # type: ignore[misc,valid-type]  # made at run time

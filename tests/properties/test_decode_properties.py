@@ -14,7 +14,7 @@ from kiwoom_proto.messages import encode_rows
 from kiwoom_proto.values import read_fids
 
 # Without the phase that explains failures: it takes longer than a test may.
-few = settings(max_examples=120, deadline=None, phases=[phase for phase in Phase if phase is not Phase.explain])
+few = settings(max_examples=120, phases=[phase for phase in Phase if phase is not Phase.explain])
 DECODER = MessageDecoder()
 
 # Texts and names.

@@ -205,7 +205,7 @@ def test_the_market_skips_the_hours_without_after_hours_trading(start: str, seco
     assert moment_at(market, seconds).text == as_text(datetime.time.fromisoformat(expected))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.times(), st.floats(0, 1e5), st.sampled_from(sorted(SESSIONS)))
 def test_the_time_of_day_is_always_inside_a_session(start: datetime.time, seconds: float, type: str) -> None:
     item = "" if type in ("0s", "1h", "00", "04", "F4", "F5") else ITEM
@@ -214,7 +214,7 @@ def test_the_time_of_day_is_always_inside_a_session(start: datetime.time, second
         assert any(begin <= second < end for begin, end in SESSIONS[type])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.times(), st.lists(st.floats(0, 1e5), min_size=2, max_size=10))
 def test_the_market_never_goes_back(start: datetime.time, moments: list[float]) -> None:
     market = Market(start=start, rate=0.001)

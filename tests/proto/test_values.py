@@ -385,7 +385,7 @@ def test_where_many_fids_are_read_one_in_between_is_right_wherever_it_stands(abs
 # Any rows, any reads.
 
 # Without the phase that explains failures: it takes longer than a test may.
-some = settings(max_examples=150, deadline=None, phases=[phase for phase in Phase if phase is not Phase.explain])
+some = settings(max_examples=150, phases=[phase for phase in Phase if phase is not Phase.explain])
 declared = tuple(str(number) for number in range(10, 19))
 texts = st.sampled_from(
     ["", " 5", "-20800", "1_0", "１２", "가", '"', "\\", '","12":"', '\\",\\"12\\":\\"', "}", "a{b"]
