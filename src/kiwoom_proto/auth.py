@@ -41,6 +41,8 @@ MAX_SHOWN = 200
 
 _any = msgspec.json.Decoder()
 _REASON = re.compile(r"(?:\[|CODE\s*=)\s*([0-9]+)\b")
+# Longer than any word: a token or key that the server quotes, perhaps one that this call never saw.
+_OPAQUE = re.compile(r"[A-Za-z0-9_\-]{20,}")
 _TITLE = re.compile(rb"<title>\s*([^<\r\n]{1,1000})", re.IGNORECASE)
 
 
@@ -269,7 +271,7 @@ class TokenCall:
         text = str(value)
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        return text[:MAX_SHOWN]
+        return _OPAQUE.sub("***", text)[:MAX_SHOWN]
 
 
 def _phrase(status: int) -> str:

@@ -300,7 +300,7 @@ def test_what_an_answer_repeats_of_the_keys_is_not_shown() -> None:
 
 
 def test_a_long_text_is_cut() -> None:
-    assert len(refusal(http({"return_code": 1, "return_msg": "x" * 100_000})).message) == 200
+    assert len(refusal(http({"return_code": 1, "return_msg": "긴 말 " * 30_000})).message) == 200
 
 
 @pytest.mark.parametrize(
@@ -355,6 +355,20 @@ def test_what_the_network_says_is_told() -> None:
     error = failure(call)
     assert type(error) is TransportError
     assert str(error) == "https://api.kiwoom.com/oauth2/token: Connection reset by peer"
+
+
+@pytest.mark.parametrize("where", ["return_code", "return_msg"])
+def test_a_token_that_a_refusal_quotes_is_not_shown(where: str) -> None:
+    """It was never seen before, as the answer holds no token that can be used."""
+    unseen = "unseen-" + TOKEN
+    call = make_call()
+    call.receive_data(http({"return_code": 3, "return_msg": "인증에 실패했습니다", where: unseen}))
+
+    error = failure(call)
+    assert type(error) is TokenRefused
+    check_secrets(error, call)
+    assert unseen not in str(error)
+    assert "***" in str(error)
 
 
 JSON = st.recursive(
