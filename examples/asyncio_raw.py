@@ -1,4 +1,4 @@
-"""After-hours quotes (0E) on asyncio, without `kiwoom_asyncio` or anyio: the core driven directly, in one task.
+"""Trades (0B) on asyncio, without `kiwoom_asyncio` or anyio: the core driven directly, in one task.
 
 The connection lives on the event loop's clock, so its deadline is one of asyncio's: `asyncio.timeout_at`.
 
@@ -13,21 +13,21 @@ import os
 import sys
 import time
 
-from kiwoom_proto import AfterHoursQuote, ClientConnection, Closed, ConnectionState, Endpoint, RequestRejected
+from kiwoom_proto import ClientConnection, Closed, ConnectionState, Endpoint, RequestRejected, Trade
 
 
 async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
     connection = ClientConnection(endpoint, clock=asyncio.get_running_loop().time)
     connection.connect(token)
-    connection.subscribe(AfterHoursQuote, *items)  # it waits in there for the login
+    connection.subscribe(Trade, *items)  # it waits in there for the login
     reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port, ssl=endpoint.secure or None)
     try:
         seen = 0
         while True:
             for event in connection.events():
                 match event:
-                    case AfterHoursQuote() if seen != count:
-                        print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+                    case Trade() if seen != count:
+                        print(event.time, event.symbol, event.price, event.quantity, flush=True)
                         seen += 1
                         if seen == count:
                             connection.close()
@@ -55,12 +55,15 @@ async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser = argparse.ArgumentParser(description="Print trades (0B).")
     parser.add_argument("url", help="ws://... or wss://...")
     parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
-    parser.add_argument("--count", type=int, help="end after this many quotes")
+    parser.add_argument("--count", type=int, help="end after this many trades")
     arguments = parser.parse_args()
-    asyncio.run(follow(Endpoint(arguments.url), os.environ["KIWOOM_TOKEN"], arguments.item, arguments.count))
+    token = os.environ.get("KIWOOM_TOKEN")
+    if not token:
+        parser.error("set the environment variable KIWOOM_TOKEN to an access token")
+    asyncio.run(follow(Endpoint(arguments.url), token, arguments.item, arguments.count))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""After-hours quotes (0E) over plain blocking sockets, one after the other: a session without loop, thread or adapter.
+"""Trades (0B) over plain blocking sockets, one after the other: a session without loop, thread or adapter.
 
 A `Session` decides what is to be done; `follow` does it. It waits, gets a token, or carries bytes over a connection,
 for as long as the session needs just that.
@@ -21,7 +21,6 @@ import time
 from collections.abc import Iterator
 
 from kiwoom_proto import (
-    AfterHoursQuote,
     AppKey,
     Closed,
     Disconnected,
@@ -35,6 +34,7 @@ from kiwoom_proto import (
     SessionState,
     TokenCall,
     TokenNeeded,
+    Trade,
 )
 
 
@@ -130,32 +130,32 @@ def time_left(session: Session) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser = argparse.ArgumentParser(description="Print trades (0B).")
     parser.add_argument("url", help="ws://... or wss://...")
     parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
-    parser.add_argument("--count", type=int, help="end after this many quotes")
+    parser.add_argument("--count", type=int, help="end after this many trades")
     arguments = parser.parse_args()
 
     token = os.environ.get("KIWOOM_TOKEN") or None
-    key = None if token else AppKey(os.environ["KIWOOM_APPKEY"], os.environ["KIWOOM_SECRETKEY"])
-    session = Session(Endpoint(arguments.url), clock=time.monotonic, random=random.random)
     try:
+        key = None if token else AppKey.from_env()
+        session = Session(Endpoint(arguments.url), clock=time.monotonic, random=random.random)
         session.connect(token)  # None: it will say that it needs one
-        session.subscribe(AfterHoursQuote, *arguments.item)  # for this connection and every further one
+        session.subscribe(Trade, *arguments.item)  # for this connection and every further one
     except KiwoomError as mistake:
         sys.exit(str(mistake))
     seen = 0
     for event in follow(session, key):
         match event:
-            case AfterHoursQuote() if seen != arguments.count:
-                print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+            case Trade() if seen != arguments.count:
+                print(event.time, event.symbol, event.price, event.quantity, flush=True)
                 seen += 1
                 if seen == arguments.count:
                     session.close()
             case Disconnected():
                 print(event, file=sys.stderr)
             case Gap():
-                print(f"quotes of {event.seconds:.1f} s are missing", file=sys.stderr)
+                print(f"trades of {event.seconds:.1f} s are missing", file=sys.stderr)
             case RequestRejected(code=code, message=message):
                 sys.exit(f"refused with {code}: {message}")
             case Closed(error=error) if error is not None:

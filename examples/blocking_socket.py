@@ -1,4 +1,4 @@
-"""After-hours quotes (0E) over one plain blocking socket: no event loop, no thread, no adapter.
+"""Trades (0B) over one plain blocking socket: no event loop, no thread, no adapter.
 
 The whole of bring-your-own-I/O is the loop in `follow`: write what the connection has to send, look at what happened,
 wait for bytes until its deadline, and tell it what came.
@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from kiwoom_proto import AfterHoursQuote, ClientConnection, Closed, ConnectionState, Endpoint, Event, RequestRejected
+from kiwoom_proto import ClientConnection, Closed, ConnectionState, Endpoint, Event, RequestRejected, Trade
 
 
 def follow(connection: ClientConnection) -> Iterator[Event]:
@@ -51,20 +51,23 @@ def follow(connection: ClientConnection) -> Iterator[Event]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser = argparse.ArgumentParser(description="Print trades (0B).")
     parser.add_argument("url", help="ws://... or wss://...")
     parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
-    parser.add_argument("--count", type=int, help="end after this many quotes")
+    parser.add_argument("--count", type=int, help="end after this many trades")
     arguments = parser.parse_args()
+    token = os.environ.get("KIWOOM_TOKEN")
+    if not token:
+        parser.error("set the environment variable KIWOOM_TOKEN to an access token")
 
     connection = ClientConnection(Endpoint(arguments.url), clock=time.monotonic)
-    connection.connect(os.environ["KIWOOM_TOKEN"])
-    connection.subscribe(AfterHoursQuote, *arguments.item)  # it waits in there for the login
+    connection.connect(token)
+    connection.subscribe(Trade, *arguments.item)  # it waits in there for the login
     seen = 0
     for event in follow(connection):
         match event:
-            case AfterHoursQuote() if seen != arguments.count:
-                print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+            case Trade() if seen != arguments.count:
+                print(event.time, event.symbol, event.price, event.quantity, flush=True)
                 seen += 1
                 if seen == arguments.count:
                     connection.close()

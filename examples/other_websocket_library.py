@@ -1,4 +1,4 @@
-"""After-hours quotes (0E) over a WebSocket that is not ours: `MessageConnection` over the `websockets` package.
+"""Trades (0B) over a WebSocket that is not ours: `MessageConnection` over the `websockets` package.
 
 The other library dials, shakes hands and cuts the stream into messages; the core does the rest: LOGIN, heartbeat,
 requests and their acknowledgements, deadlines, rows. Any library that hands over whole messages will do.
@@ -17,13 +17,13 @@ import time
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from kiwoom_proto import AfterHoursQuote, Closed, ConnectionState, Endpoint, MessageConnection, RequestRejected
+from kiwoom_proto import Closed, ConnectionState, Endpoint, MessageConnection, RequestRejected, Trade
 
 
 async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
     connection = MessageConnection(endpoint, clock=asyncio.get_running_loop().time)
     connection.connect(token)
-    connection.subscribe(AfterHoursQuote, *items)  # it waits in there for the login
+    connection.subscribe(Trade, *items)  # it waits in there for the login
     # No pings of the library's own: Kiwoom has its own heartbeat, and a pong that fails to come means nothing.
     async with connect(endpoint.url, ping_interval=None) as websocket:
         connection.receive_opened()
@@ -31,8 +31,8 @@ async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | 
         while True:
             for event in connection.events():
                 match event:
-                    case AfterHoursQuote() if seen != count:
-                        print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+                    case Trade() if seen != count:
+                        print(event.time, event.symbol, event.price, event.quantity, flush=True)
                         seen += 1
                         if seen == count:
                             connection.close()
@@ -59,12 +59,15 @@ async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser = argparse.ArgumentParser(description="Print trades (0B).")
     parser.add_argument("url", help="ws://... or wss://...")
     parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
-    parser.add_argument("--count", type=int, help="end after this many quotes")
+    parser.add_argument("--count", type=int, help="end after this many trades")
     arguments = parser.parse_args()
-    asyncio.run(follow(Endpoint(arguments.url), os.environ["KIWOOM_TOKEN"], arguments.item, arguments.count))
+    token = os.environ.get("KIWOOM_TOKEN")
+    if not token:
+        parser.error("set the environment variable KIWOOM_TOKEN to an access token")
+    asyncio.run(follow(Endpoint(arguments.url), token, arguments.item, arguments.count))
 
 
 if __name__ == "__main__":

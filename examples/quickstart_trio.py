@@ -1,4 +1,4 @@
-"""After-hours quotes (0E) with the trio adapter: connect, subscribe, iterate.
+"""Trades (0B) with the trio adapter: connect, subscribe, iterate.
 
 A connection that is lost is made again by itself, with everything subscribed to. `Gap` says how long rows were missing:
 there a program that keeps state takes a new snapshot.
@@ -18,37 +18,37 @@ import sys
 import trio
 
 import kiwoom_trio
-from kiwoom_proto import AfterHoursQuote, AppKey, Disconnected, Endpoint, Gap, KiwoomError
+from kiwoom_proto import AppKey, Disconnected, Endpoint, Gap, KiwoomError, Trade
 
 
 async def follow(endpoint: Endpoint, token: str | AppKey, items: list[str], count: int | None) -> None:
     async with kiwoom_trio.connect(endpoint, token=token) as client:
-        await client.subscribe(AfterHoursQuote, *items)
+        await client.subscribe(Trade, *items)
         seen = 0
         async for event in client:
             match event:
-                case AfterHoursQuote():
-                    print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+                case Trade():
+                    print(event.time, event.symbol, event.price, event.quantity, flush=True)
                     seen += 1
                     if seen == count:
                         break
                 case Disconnected():
                     print(event, file=sys.stderr)
                 case Gap():
-                    print(f"quotes of {event.seconds:.1f} s are missing", file=sys.stderr)
+                    print(f"trades of {event.seconds:.1f} s are missing", file=sys.stderr)
 
 
 def access() -> str | AppKey:
     """What to log in with: the token of the environment, or else the keys to get one with."""
     token = os.environ.get("KIWOOM_TOKEN")
-    return token or AppKey(os.environ["KIWOOM_APPKEY"], os.environ["KIWOOM_SECRETKEY"])
+    return token or AppKey.from_env()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser = argparse.ArgumentParser(description="Print trades (0B).")
     parser.add_argument("url", help="ws://... or wss://...")
     parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
-    parser.add_argument("--count", type=int, help="end after this many quotes")
+    parser.add_argument("--count", type=int, help="end after this many trades")
     arguments = parser.parse_args()
     try:
         trio.run(follow, Endpoint(arguments.url), access(), arguments.item, arguments.count)

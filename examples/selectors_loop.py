@@ -17,7 +17,7 @@ import ssl
 import sys
 import time
 
-from kiwoom_proto import AfterHoursQuote, ClientConnection, Closed, ConnectionState, Endpoint, RequestRejected
+from kiwoom_proto import ClientConnection, Closed, ConnectionState, Endpoint, RequestRejected, Trade
 
 
 class Line:
@@ -26,7 +26,7 @@ class Line:
     def __init__(self, endpoint: Endpoint, token: str, items: list[str]) -> None:
         self.connection = ClientConnection(endpoint, clock=time.monotonic)
         self.connection.connect(token)
-        self.connection.subscribe(AfterHoursQuote, *items)
+        self.connection.subscribe(Trade, *items)
         self.stream = socket.create_connection((endpoint.host, endpoint.port), timeout=10)
         if endpoint.secure:
             self.stream = ssl.create_default_context().wrap_socket(self.stream, server_hostname=endpoint.host)
@@ -65,13 +65,16 @@ class Line:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser = argparse.ArgumentParser(description="Print trades (0B).")
     parser.add_argument("url", help="ws://... or wss://...")
     parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
-    parser.add_argument("--count", type=int, help="end after this many quotes")
+    parser.add_argument("--count", type=int, help="end after this many trades")
     arguments = parser.parse_args()
+    token = os.environ.get("KIWOOM_TOKEN")
+    if not token:
+        parser.error("set the environment variable KIWOOM_TOKEN to an access token")
 
-    tokens = os.environ["KIWOOM_TOKEN"].split(",")[: len(arguments.item)]
+    tokens = token.split(",")[: len(arguments.item)]
     endpoint = Endpoint(arguments.url)
     lines = [Line(endpoint, token, arguments.item[at :: len(tokens)]) for at, token in enumerate(tokens)]
     selector = selectors.DefaultSelector()
@@ -82,8 +85,8 @@ def main() -> None:
         for line in list(lines):
             for event in line.connection.events():
                 match event:
-                    case AfterHoursQuote() if seen != arguments.count:
-                        print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+                    case Trade() if seen != arguments.count:
+                        print(event.time, event.symbol, event.price, event.quantity, flush=True)
                         seen += 1
                         if seen == arguments.count:
                             for each in lines:

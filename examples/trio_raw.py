@@ -1,4 +1,4 @@
-"""After-hours quotes (0E) on trio, without `kiwoom_trio`: the core driven directly, in one task.
+"""Trades (0B) on trio, without `kiwoom_trio`: the core driven directly, in one task.
 
 The connection lives on trio's clock, so its deadline is a deadline of trio's: `trio.move_on_at`.
 
@@ -15,7 +15,7 @@ import time
 
 import trio
 
-from kiwoom_proto import AfterHoursQuote, ClientConnection, Closed, ConnectionState, Endpoint, RequestRejected
+from kiwoom_proto import ClientConnection, Closed, ConnectionState, Endpoint, RequestRejected, Trade
 
 
 async def dial(endpoint: Endpoint) -> trio.abc.Stream:
@@ -27,14 +27,14 @@ async def dial(endpoint: Endpoint) -> trio.abc.Stream:
 async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
     connection = ClientConnection(endpoint, clock=trio.current_time)
     connection.connect(token)
-    connection.subscribe(AfterHoursQuote, *items)  # it waits in there for the login
+    connection.subscribe(Trade, *items)  # it waits in there for the login
     seen = 0
     async with await dial(endpoint) as stream:
         while True:
             for event in connection.events():
                 match event:
-                    case AfterHoursQuote() if seen != count:
-                        print(event.time, event.symbol, event.ask_quantity, event.bid_quantity, flush=True)
+                    case Trade() if seen != count:
+                        print(event.time, event.symbol, event.price, event.quantity, flush=True)
                         seen += 1
                         if seen == count:
                             connection.close()
@@ -59,12 +59,15 @@ async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Print after-hours quotes (0E).")
+    parser = argparse.ArgumentParser(description="Print trades (0B).")
     parser.add_argument("url", help="ws://... or wss://...")
     parser.add_argument("item", nargs="+", help="005930, 005930_NX or 005930_AL")
-    parser.add_argument("--count", type=int, help="end after this many quotes")
+    parser.add_argument("--count", type=int, help="end after this many trades")
     arguments = parser.parse_args()
-    trio.run(follow, Endpoint(arguments.url), os.environ["KIWOOM_TOKEN"], arguments.item, arguments.count)
+    token = os.environ.get("KIWOOM_TOKEN")
+    if not token:
+        parser.error("set the environment variable KIWOOM_TOKEN to an access token")
+    trio.run(follow, Endpoint(arguments.url), token, arguments.item, arguments.count)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import pathlib
 import re
 import runpy
+import subprocess
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from typing import Any
 
 import attrs
 import pytest
+from tests import environments
 
 import kiwoom_asyncio
 import kiwoom_proto
@@ -23,6 +27,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("ben
 BLOCKS = [
     pytest.param(block, id=f"{path.name}-{index}")
     for path in DOCUMENTS
+    if not path.name.startswith("README")
     for index, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL))
 ]
 
@@ -72,12 +77,64 @@ def test_python_blocks_run_and_print(
     assert any("005930" in line for line in printed)
 
 
-def test_there_are_blocks_in_both_readmes() -> None:
-    counts = [len(re.findall("```python", (ROOT / name).read_text(encoding="utf-8"))) for name in READMES]
-    assert counts == [3, 3]
-
-
 READMES = ("README.md", "README.ko.md")
+INSTALL = re.compile(r'pip install "[^"\n]*?(?:\[(\w+)\])?"$|```python\n(.*?)```', re.MULTILINE | re.DOTALL)
+
+
+def programs(name: str) -> list[tuple[str, str]]:
+    """Every program of a README, with the extra that the last install line above it names."""
+    found, extra = [], None
+    for line in INSTALL.finditer((ROOT / name).read_text(encoding="utf-8")):
+        if line[2] is None:
+            extra = line[1] or ""
+        else:
+            assert extra is not None, "a program without an install line above it"
+            found.append((extra, line[2]))
+    return found
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_programs_need_what_they_say(name: str) -> None:
+    assert [extra for extra, _ in programs(name)] == ["asyncio", "asyncio", ""]
+
+
+RUN = """
+import sys
+import kiwoom_proto
+
+kiwoom_proto.PRODUCTION = kiwoom_proto.Endpoint(sys.argv[1])
+exec(compile(sys.stdin.read(), "README", "exec"), {"__name__": "__main__"})
+"""
+
+
+@pytest.mark.parametrize(
+    "extra, program",
+    [pytest.param(*program, id=f"{name}-{index}") for name in READMES for index, program in enumerate(programs(name))],
+)
+def test_a_program_of_a_readme_runs_with_what_was_installed(
+    extra: str, program: str, endpoint: kiwoom_proto.Endpoint
+) -> None:
+    keys = {name: name.lower() for name in ("KIWOOM_TOKEN", "KIWOOM_APPKEY", "KIWOOM_SECRETKEY")}
+    process = subprocess.Popen(
+        [environments.python(extra), "-u", "-c", RUN, endpoint.url],
+        env=os.environ | keys | {"PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(program)
+        process.stdin.close()
+        # Most programs go on for ever.
+        lines = list(itertools.islice(process.stdout, 40))
+        process.kill()
+    watchdog.cancel()
+    assert any("005930" in line for line in lines)
 
 
 def test_both_readmes_show_the_same_commands() -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 import trustme
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from tests import environments
 
 import kiwoom_asyncio
 from kiwoom_proto.simulator import Exchange
@@ -26,10 +26,12 @@ WITHOUT_ADAPTER = ("asyncio_raw", "blocking_socket", "other_websocket_library", 
 SESSION_ALONE = ("blocking_session",)
 WITH_ADAPTER = ("quickstart_asyncio", "quickstart_trio")
 SESSIONS = SESSION_ALONE + WITH_ADAPTER
+EXTRA = {"quickstart_asyncio": "asyncio", "quickstart_trio": "trio", "trio_raw": "trio"}
+"""What each needs beside the core; it runs in an environment with nothing else."""
 
 TOKENS = {"S3CRET-one": "one key", "S3CRET-two": "another key"}
 ITEMS = ("005930", "000660")
-QUOTE = re.compile(r"\d\d:\d\d:\d\d (005930|000660) \d+ \d+")
+TRADE = re.compile(r"\d\d:\d\d:\d\d (005930|000660) \d+ -?\d+")
 
 KEYS = {"KIWOOM_APPKEY": "S3CRET-app", "KIWOOM_SECRETKEY": "S3CRET-secret"}
 NO_TOKEN = {"KIWOOM_TOKEN": ""}
@@ -54,8 +56,9 @@ def start(example: str, *words: str, tokens: str = ",".join(TOKENS), **environme
     Not in development mode: asyncio then writes to stderr what took long, which tells how busy the machine is.
     """
     token = tokens if example == "selectors_loop" else tokens.split(",")[0]
+    python = environments.python(EXTRA.get(example, ""))
     return subprocess.Popen(
-        [sys.executable, "-X", "faulthandler", "-W", "error", str(EXAMPLES[example]), *words],
+        [python, "-X", "faulthandler", "-W", "error", str(EXAMPLES[example]), *words],
         env=os.environ | {"KIWOOM_TOKEN": token, "PYTHONIOENCODING": "utf-8"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -83,13 +86,13 @@ def test_these_are_the_examples() -> None:
 
 
 @every_example
-def test_it_prints_quotes_and_closes_in_order(example: str) -> None:
+def test_it_prints_trades_and_closes_in_order(example: str) -> None:
     exchange = Exchange(tokens=TOKENS, rate=50)
     with served(exchange) as (url, _):
         code, lines, complaint = finish(start(example, url, *ITEMS, "--count", "30"))
         assert (code, complaint) == (0, "")
         assert len(lines) == 30
-        found = [QUOTE.fullmatch(line) for line in lines]
+        found = [TRADE.fullmatch(line) for line in lines]
         assert {match and match[1] for match in found} == set(ITEMS)
         limit = time.monotonic() + 60
         while exchange.peers and time.monotonic() < limit:
@@ -133,11 +136,11 @@ def test_it_says_why_the_connection_was_lost(example: str) -> None:
     with served(exchange) as (url, portal):
         process = start(example, url, *ITEMS)
         assert process.stdout is not None
-        assert QUOTE.fullmatch(process.stdout.readline().strip())
+        assert TRADE.fullmatch(process.stdout.readline().strip())
         portal.call(exchange.kick)
         code, lines, complaint = finish(process)
         assert code == 1
-        assert all(QUOTE.fullmatch(line) for line in lines)
+        assert all(TRADE.fullmatch(line) for line in lines)
         assert "R10001" in complaint
 
 
@@ -163,9 +166,9 @@ def test_it_goes_on_after_a_loss(example: str) -> None:
         code, lines, complaint = finish(process)
         assert code == 0
         assert len(lines) == 29
-        assert all(QUOTE.fullmatch(line) for line in [first, *lines])
+        assert all(TRADE.fullmatch(line) for line in [first, *lines])
         assert "trying again in" in complaint
-        assert re.search(r"quotes of \d+\.\d s are missing", complaint)
+        assert re.search(r"trades of \d+\.\d s are missing", complaint)
 
 
 @every_session
@@ -181,6 +184,15 @@ def test_it_says_that_the_keys_are_wrong(example: str) -> None:
         code, lines, complaint = finish(start(example, url, *ITEMS, **KEYS, **NO_TOKEN))
         assert (code, lines) == (1, [])
         assert "8001" in complaint
+
+
+@every_example
+def test_it_says_what_to_set(example: str) -> None:
+    with served(Exchange()) as (url, _):
+        nothing = dict.fromkeys((*KEYS, *NO_TOKEN), "")
+        code, lines, complaint = finish(start(example, url, *ITEMS, **nothing))
+        assert (code, lines) == (2 if example in WITHOUT_ADAPTER else 1, [])
+        assert ("KIWOOM_TOKEN" if example in WITHOUT_ADAPTER else "KIWOOM_APPKEY") in complaint
 
 
 @pytest.mark.parametrize("example", WITHOUT_ADAPTER + SESSION_ALONE)

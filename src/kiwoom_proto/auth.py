@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import datetime
 import http
+import os
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -36,6 +38,8 @@ RENEW_MARGIN = 600.0
 """Seconds before its expiry from which a token is asked for again."""
 MAX_BODY = 1024 * 1024
 """Bytes of an answer above which it is not read on."""
+KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
+"""The environment variables of an app key and its secret key."""
 MAX_SHOWN = 200
 """Characters of a text of the server's that go into an error."""
 
@@ -80,6 +84,27 @@ class AppKey:
         self.secretkey = secretkey
         # By token URL (production and mock know different tokens): the token, and until when it is good.
         self._tokens: dict[str, tuple[str, float]] = {}
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> AppKey:
+        """Return the keys in the environment variables KIWOOM_APPKEY and KIWOOM_SECRETKEY.
+
+        Arguments:
+            environ: where to look; None: `os.environ`.
+
+        Raises:
+            LocalProtocolError: one of them is not set; says which, and where keys come from.
+        """
+        environ = os.environ if environ is None else environ
+        missing = [name for name in KEY_VARIABLES if not environ.get(name, "").strip()]
+        if missing:
+            raise LocalProtocolError(
+                f"{' and '.join(missing)}: not set in the environment. Set {' and '.join(KEY_VARIABLES)} to the app "
+                "key (앱키) and secret key (시크릿키) of your account. Kiwoom issues them at "
+                "https://openapi.kiwoom.com, where the IP address that your program connects from must be "
+                "registered too"
+            )
+        return cls(*(environ[name].strip() for name in KEY_VARIABLES))
 
     def cached(self, endpoint: Endpoint, now: float) -> str | None:
         """Return the token to log in with, or None where one must be asked for.

@@ -403,6 +403,33 @@ def test_no_bytes_make_a_call_raise_or_tell_a_secret(chunks: list[bytes], revoke
         assert TOKEN not in repr(token)
 
 
+# Keys of the environment.
+
+
+def test_keys_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIWOOM_APPKEY", f" {APPKEY}\n")
+    monkeypatch.setenv("KIWOOM_SECRETKEY", SECRETKEY)
+
+    for key in (AppKey.from_env(), AppKey.from_env({"KIWOOM_APPKEY": APPKEY, "KIWOOM_SECRETKEY": SECRETKEY})):
+        assert (key.appkey, key.secretkey) == (APPKEY, SECRETKEY)
+
+
+@pytest.mark.parametrize(
+    "environ, says",
+    [
+        ({}, "KIWOOM_APPKEY and KIWOOM_SECRETKEY: not set"),
+        ({"KIWOOM_APPKEY": " ", "KIWOOM_SECRETKEY": SECRETKEY}, "KIWOOM_APPKEY: not set"),
+        ({"KIWOOM_APPKEY": APPKEY}, "KIWOOM_SECRETKEY: not set"),
+    ],
+)
+def test_keys_that_are_missing_are_named(environ: dict[str, str], says: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        AppKey.from_env(environ)
+    assert str(caught.value).startswith(says)
+    assert "openapi.kiwoom.com" in str(caught.value)
+    assert not [secret for secret in SECRETS if secret in str(caught.value)]
+
+
 # Secrets.
 
 
