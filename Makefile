@@ -62,7 +62,7 @@ fuzz:  ## coverage-guided fuzzing, a minute for each target; SECONDS=600 for mor
 faults: $(VENV)/ready  ## every fault many times on virtual time: a table of what became of each
 	$(BIN)/python -m tests.faults --tries 20
 
-soak: $(VENV)/ready  ## random faults on real sockets, both loops, three minutes in all; DURATION=600 for longer
+soak: $(VENV)/ready  ## random faults on real sockets, every loop, three minutes in all; DURATION=600 for longer
 	$(BIN)/python -m tests.faults soak-sockets --duration $(DURATION)
 
 oldest:  ## the tests with the oldest dependencies that are allowed

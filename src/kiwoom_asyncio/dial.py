@@ -1,22 +1,34 @@
 """Dialling on asyncio: a TCP connection, with TLS or without, and what went wrong in words.
 
-What comes is handed over where asyncio receives it. A task that reads would learn of it one turn of the loop later,
-which is a third of what a message takes from the socket to the program.
+It stands on what every asyncio loop has, and on nothing that one of them has of its own: uvloop's transports, for one,
+are no subclasses of asyncio's, and its `create_connection` knows no `happy_eyeballs_delay`.
+
+Received bytes are handed over where asyncio receives them. A task that reads would learn of them one turn of the loop
+later, which is a third of the time that a message takes from the socket to the program.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
-import re
+import socket
 import ssl
+import threading
 from collections.abc import Callable
+from typing import Any, cast
+
+import anyio
+
+from .tasks import background_tasks
 
 __all__ = ("NETWORK_ERRORS", "Link", "describe", "dial")
 
 READ_SIZE = 131_072
 """Most bytes taken at once."""
+NEXT_ADDRESS_AFTER = 0.25
+"""Seconds after which the next address is tried beside one that does not answer, as trio and RFC 8305 have it."""
 NETWORK_ERRORS = (
     OSError,
     UnicodeError,  # no host name at all
@@ -25,18 +37,44 @@ NETWORK_ERRORS = (
 
 
 class Link(asyncio.BufferedProtocol):
-    """A connection.
+    """A connection. What comes is kept until `start` says where it goes."""
 
-    Arguments:
-        receive: called with what comes; at the end with nothing, and what went wrong, or None.
-    """
-
-    def __init__(self, receive: Callable[[bytes, str | None], None]) -> None:
-        self._receive = receive
+    def __init__(self) -> None:
+        self._kept: list[tuple[bytes, str | None]] = []
+        self._receive: Callable[[bytes, str | None], None] = lambda data, error: self._kept.append((data, error))
         self._transport: asyncio.Transport | None = None
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._written = asyncio.Event()
         self._written.set()
+
+    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Begin TLS, and verify the server against `host`.
+
+        Raises:
+            OSError: it could not be done.
+        """
+        for data, error in self._kept:
+            # Nothing that came before TLS may pass for something that came through it.
+            raise ssl.SSLError("the server does not speak TLS") if data else ConnectionResetError(error or "")
+        transport = await asyncio.get_running_loop().start_tls(
+            self._open_transport(), self, context, server_hostname=host
+        )
+        if transport is None:
+            raise ConnectionResetError  # CPython says so where the connection was lost in that very turn
+        self._transport = transport
+
+    def start(self, receive: Callable[[bytes, str | None], None]) -> None:
+        """Hand over what has come, and what comes.
+
+        Arguments:
+            receive: called with what comes; at the end with nothing, and what went wrong, or None.
+        """
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.set_write_buffer_limits(0)
+        self._receive = receive
+        for data, error in self._kept:
+            receive(data, error)
+        self._kept.clear()
 
     async def send(self, data: bytes) -> None:
         """Write, and wait until the system has taken it, or the connection is lost.
@@ -44,10 +82,7 @@ class Link(asyncio.BufferedProtocol):
         Raises:
             OSError: the connection was lost before.
         """
-        assert self._transport is not None
-        if self._transport.is_closing():
-            raise ConnectionResetError
-        self._transport.write(data)
+        self._open_transport().write(data)
         await self._written.wait()
 
     def abort(self) -> None:
@@ -56,12 +91,15 @@ class Link(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # What asyncio calls.
+    def _open_transport(self) -> asyncio.Transport:
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError
+        return self._transport
+
+    # What the loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(0)
+        self._transport = cast("asyncio.Transport", transport)  # what it does counts, not what it is
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
@@ -89,32 +127,109 @@ async def dial(
 ) -> Link:
     """Connect, with TLS where `secure`; a context of None verifies against the system's trust store.
 
+    Of several addresses those that do not answer are passed over.
+
     Raises:
         OSError, UnicodeError: it could not be done; see `describe`.
     """
-    context = None
-    if secure:
-        context = ssl.create_default_context() if ssl_context is None else ssl_context
-    _, link = await asyncio.get_running_loop().create_connection(
-        lambda: Link(receive),
-        host,
-        port,
-        ssl=context,
-        server_hostname=host if secure else None,
-    )
+    link = await _connect(await _resolve(host, port), port)
+    try:
+        if secure:
+            await link.start_tls(ssl.create_default_context() if ssl_context is None else ssl_context, host)
+        link.start(receive)
+    except BaseException:
+        link.abort()
+        raise
     return link
+
+
+async def _connect(addresses: list[str], port: int) -> Link:
+    """Connect to the first that answers. Each is tried once the one before it failed or has taken too long."""
+    first: Link | None = None
+    failures: list[OSError] = []
+    settled = asyncio.Event()
+
+    async def attempt(address: str) -> None:
+        nonlocal first
+        try:
+            _, link = await asyncio.get_running_loop().create_connection(Link, address, port)
+        except OSError as error:
+            failures.append(error)
+        else:
+            if first is None:
+                first = link
+            else:
+                link.abort()
+        settled.set()
+
+    try:
+        async with background_tasks() as tasks:
+            for address in addresses:
+                settled.clear()
+                tasks.start_soon(attempt, address)
+                with anyio.move_on_after(NEXT_ADDRESS_AFTER):
+                    await settled.wait()
+                if first is not None:
+                    return first
+            while len(failures) < len(addresses):
+                settled.clear()
+                await settled.wait()
+                if first is not None:
+                    return first
+    except BaseException:
+        if first is not None:
+            first.abort()
+        raise
+    raise OSError("no address answers") from ExceptionGroup("", failures)
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, in the order in which to try them.
+
+    In a thread of its own: the end of the loop, and of the program, would wait for the loop's own threads, however long
+    the resolver takes.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[Any]] = loop.create_future()
+
+    def settle(answer: list[Any] | Exception) -> None:
+        if found.done():
+            return
+        if isinstance(answer, Exception):
+            found.set_exception(answer)
+        else:
+            found.set_result(answer)
+
+    def look_up() -> None:
+        answer: list[Any] | Exception
+        try:
+            answer = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except Exception as error:
+            answer = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, answer)
+
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (socket.gaierror, UnicodeError):  # a name
+        threading.Thread(target=look_up, name="kiwoom_asyncio resolver", daemon=True).start()
+        answers = await found
+    for position, answer in enumerate(answers):
+        if answer[0] != answers[0][0]:
+            answers.insert(1, answers.pop(position))  # where one family leads nowhere, the other comes second
+            break
+    return [str(answer[4][0]) for answer in answers]
 
 
 def describe(error: BaseException) -> str:
     """The cause that tells something, in the system's words."""
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, ExceptionGroup):  # one for each address
+        return "; ".join(dict.fromkeys(describe(each) for each in error.exceptions))
     if os.name == "posix" and isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
-        # Where there are several addresses, asyncio puts the errors of all into one text.
-        found = re.search(r"\[Errno (\d+)\]", str(error))
-        number = error.errno or (int(found[1]) if found else 0)
-        if number:
-            return os.strerror(number) if number > 0 else str(error)  # the loops have texts of their own
+        if error.errno:
+            return os.strerror(error.errno) if error.errno > 0 else str(error)  # the loops have texts of their own
         if isinstance(error, ConnectionResetError) and not str(error):  # asyncio's own, where TLS has not begun
             return os.strerror(errno.ECONNRESET)
     return str(error) or type(error).__name__

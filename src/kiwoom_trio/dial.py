@@ -41,7 +41,7 @@ def describe(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, ExceptionGroup):
-        return describe(error.exceptions[0])
+        return "; ".join(dict.fromkeys(describe(each) for each in error.exceptions))  # one for each address
     if os.name == "posix" and isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
         return os.strerror(error.errno) if error.errno > 0 else str(error)  # the loops have texts of their own
     return str(error) or type(error).__name__

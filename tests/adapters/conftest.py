@@ -1,4 +1,4 @@
-"""Every scenario is an async function with a `loop`, and runs once on trio and once on asyncio."""
+"""Every scenario is an async function with a `loop`, and runs on trio, on asyncio, and on uvloop where there is one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 import trustme
-from tests.adapters.kit import Loop
+from tests.adapters.kit import HAS_UVLOOP, Loop
+
+needs_uvloop = pytest.mark.skipif(not HAS_UVLOOP, reason="uvloop is not installed: it has no wheels for this platform")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -23,7 +25,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-@pytest.fixture(params=["trio", "asyncio"])
+@pytest.fixture(params=["trio", "asyncio", pytest.param("uvloop", marks=needs_uvloop)])
 def loop(request: pytest.FixtureRequest) -> Loop:
     """The event loop, and the adapter that belongs to it."""
     return Loop(request.param)

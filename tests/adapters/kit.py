@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.util
 import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,6 +25,11 @@ Client: TypeAlias = kiwoom_trio.Client | kiwoom_asyncio.Client
 Server: TypeAlias = kiwoom_trio.Server | kiwoom_asyncio.Server
 Token: TypeAlias = str | AppKey | Callable[[], Awaitable[str]]
 
+LoopName: TypeAlias = Literal["trio", "asyncio", "uvloop"]
+HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
+LOOPS: tuple[LoopName, ...] = ("trio", "asyncio", "uvloop") if HAS_UVLOOP else ("trio", "asyncio")
+"""The loops there are: uvloop has no wheels for every platform."""
+
 LIMIT = 100.0
 """Seconds after which a scenario counts as hung; a busy machine may need many more than an idle one."""
 TOKEN = "the-token-that-nobody-may-see"
@@ -34,9 +40,12 @@ PATH = "/api/dostk/websocket"
 
 @dataclass(frozen=True)
 class Loop:
-    """One event loop and its adapter. Both adapters have the same names, so a scenario is written once."""
+    """One event loop and its adapter. Both adapters have the same names, so a scenario is written once.
 
-    name: Literal["trio", "asyncio"]
+    asyncio's adapter runs on loops of different make: "uvloop" is the same adapter on another loop.
+    """
+
+    name: LoopName
 
     def connect(
         self,
@@ -61,14 +70,19 @@ class Loop:
     def run(self, scenario: Callable[[], Awaitable[None]]) -> None:
         """Run a scenario within its limit, and see that it leaves no task, no socket and no warning behind."""
         sockets = open_sockets()
-        options: dict[str, Any] = {"debug": True} if self.name == "asyncio" else {}
         gc.freeze()  # what is older need not be looked at, which makes the collection below a quick one
         try:
-            anyio.run(self._watched, scenario, backend=self.name, backend_options=options)
+            anyio.run(self._watched, scenario, **self.backend(debug=True))
             gc.collect()  # what was not closed says so now, and warnings are errors
         finally:
             gc.unfreeze()
         assert open_sockets() <= sockets
+
+    def backend(self, *, debug: bool = False) -> dict[str, Any]:
+        """The arguments of `anyio.run` for this loop."""
+        if self.name == "trio":
+            return {"backend": "trio"}
+        return {"backend": "asyncio", "backend_options": {"debug": debug, "use_uvloop": self.name == "uvloop"}}
 
     async def _watched(self, scenario: Callable[[], Awaitable[None]]) -> None:
         tasks, sockets = self._tasks(), open_sockets()

@@ -1,4 +1,4 @@
-"""Losing connections that are real sockets, on both loops: the session comes back, with what is wanted and no more."""
+"""Losing connections that are real sockets, on every loop: the session comes back, with what is wanted and no more."""
 
 from __future__ import annotations
 

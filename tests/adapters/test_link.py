@@ -7,12 +7,14 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.adapters.kit import QUICK, TOKEN, until
 
-import kiwoom_asyncio
+import kiwoom_asyncio.dial
+import kiwoom_trio.dial
 from kiwoom_asyncio.dial import Link, describe, dial
 from kiwoom_proto import AfterHoursQuote, Closed, Event, KiwoomError, SessionState
 from kiwoom_proto.simulator import Exchange
@@ -21,11 +23,13 @@ posix = pytest.mark.skipif(os.name != "posix", reason="the system's words are as
 
 
 @posix
-def test_several_addresses_that_all_failed_are_one_cause_in_the_system_s_words() -> None:
-    several = OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1, 0, 0), [Errno 111] Connect ...")
+@pytest.mark.parametrize("describe", [kiwoom_asyncio.dial.describe, kiwoom_trio.dial.describe])
+def test_several_addresses_that_all_failed_are_told_each_reason_once(describe: Callable[[BaseException], str]) -> None:
+    numbers = errno.ENETUNREACH, errno.ECONNREFUSED, errno.ECONNREFUSED
+    several = OSError("no address answers")
+    several.__cause__ = ExceptionGroup("", [OSError(number, "whatever the loop says") for number in numbers])
 
-    assert describe(several) == os.strerror(111)
-    assert describe(OSError("Multiple exceptions: nothing told")) == "Multiple exceptions: nothing told"
+    assert describe(several) == f"{os.strerror(errno.ENETUNREACH)}; {os.strerror(errno.ECONNREFUSED)}"
 
 
 @posix
@@ -85,7 +89,8 @@ def test_a_link_that_was_aborted_hands_over_nothing_more() -> None:
 
 def test_a_link_that_was_never_made_can_be_aborted() -> None:
     heard: list[bytes] = []
-    link = Link(lambda data, error: heard.append(data))
+    link = Link()
+    link.start(lambda data, error: heard.append(data))
 
     link.abort()
     link.connection_lost(None)

@@ -1,4 +1,4 @@
-"""What can go wrong below the protocol, on both loops: every fault is a ConnectionLost that says what it was."""
+"""What can go wrong below the protocol, on every loop: every fault is a ConnectionLost that says what it was."""
 
 from __future__ import annotations
 

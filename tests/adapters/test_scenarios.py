@@ -1,4 +1,4 @@
-"""What a program can rely on, the same on trio and on asyncio: from connecting to the end, against the exchange."""
+"""What a program can rely on, the same on every loop: from connecting to the end, against the exchange."""
 
 from __future__ import annotations
 

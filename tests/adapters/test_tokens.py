@@ -1,4 +1,4 @@
-"""Access tokens over a real network, on both loops: issued, kept, revoked, refused, and none to be had."""
+"""Access tokens over a real network, on every loop: issued, kept, revoked, refused, and none to be had."""
 
 from __future__ import annotations
 

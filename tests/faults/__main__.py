@@ -9,14 +9,12 @@ import argparse
 import subprocess
 import sys
 import time
-from typing import Literal
 
+from tests.adapters.kit import LOOPS, LoopName
 from tests.faults import suite
 from tests.faults.catalogue import CATALOGUE
 from tests.faults.soak import soak
 from tests.faults.sockets import soak_sockets
-
-LOOPS = ("trio", "asyncio")
 
 
 def run_suite(tries: int, seed: int, only: str) -> bool:
@@ -37,7 +35,7 @@ def run_soak(days: float, seed: int) -> bool:
     return result.is_good
 
 
-def run_sockets(loop: Literal["trio", "asyncio"], duration: float, seed: int) -> bool:
+def run_sockets(loop: LoopName, duration: float, seed: int) -> bool:
     watch = soak_sockets(loop, duration, seed, lambda watch: print(watch, flush=True))
     print(f"{watch}: {'good' if watch.is_good else 'NOT good'}")
     for problem in watch.problems:
@@ -47,7 +45,16 @@ def run_sockets(loop: Literal["trio", "asyncio"], duration: float, seed: int) ->
 
 def run_sockets_apart(duration: float, seed: int) -> bool:
     """Each loop in a process of its own, so that each has its own memory to look at."""
-    words = [sys.executable, "-m", "tests.faults", "soak-sockets", "--seed", str(seed), "--duration", str(duration / 2)]
+    words = [
+        sys.executable,
+        "-m",
+        "tests.faults",
+        "soak-sockets",
+        "--seed",
+        str(seed),
+        "--duration",
+        str(duration / len(LOOPS)),
+    ]
     statuses = [subprocess.run([*words, "--loop", loop], check=False).returncode for loop in LOOPS]
     return not any(statuses)
 

@@ -13,11 +13,10 @@ import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Literal
 
 import anyio
 import attrs
-from tests.adapters.kit import Client, Loop, until
+from tests.adapters.kit import Client, Loop, LoopName, until
 from tests.adapters.proxy import Proxy, proxy_to
 
 from kiwoom_proto import AfterHoursQuote, ClientConfig, Connecting, Disconnected, Gap, Record
@@ -66,7 +65,7 @@ class Watch:
         problems: what was wrong.
     """
 
-    loop: Literal["trio", "asyncio"]
+    loop: LoopName
     seconds: float = 0.0
     faults: int = 0
     losses: int = 0
@@ -199,9 +198,7 @@ FAULTS: tuple[Callable[[Proxy, Exchange, random.Random], Awaitable[None]], ...] 
 )
 
 
-def soak_sockets(
-    name: Literal["trio", "asyncio"], duration: float, seed: int, report: Callable[[Watch], None]
-) -> Watch:
+def soak_sockets(name: LoopName, duration: float, seed: int, report: Callable[[Watch], None]) -> Watch:
     """Run it on one event loop.
 
     Arguments:
@@ -211,7 +208,7 @@ def soak_sockets(
         report: called every ten seconds.
     """
     watch = Watch(name)
-    anyio.run(_soak, watch, duration, seed, report, backend=name)
+    anyio.run(_soak, watch, duration, seed, report, **Loop(name).backend())
     return watch
 
 
