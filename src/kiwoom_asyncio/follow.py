@@ -35,8 +35,8 @@ __all__ = ("CONFIG", "Emit", "Follow", "Token", "Watch", "complain", "follow", "
 FRAMES_PER_SECOND = 8
 CLEAR_TIMEOUT = 2.0
 
-CONFIG = ClientConfig(connect_attempts=1)
-"""Somebody waits for the first login: say at once why it fails."""
+CONFIG = ClientConfig(connect_timeout=3)
+"""Somebody waits for the first login: long enough for what passes by itself (HTTP 429), then say why it fails."""
 
 Token: TypeAlias = str | AppKey
 Emit: TypeAlias = Callable[[Record], Awaitable[None]]

@@ -25,6 +25,7 @@ import msgspec
 
 from .endpoint import Endpoint
 from .errors import KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError
+from .headers import read_retry_after
 from .messages import check_token, encode
 from .record import KST
 from .values import UNREADABLE
@@ -252,7 +253,13 @@ class TokenCall:
                     self._end(TokenError(f"{self.url}: the answer has more than {MAX_BODY} bytes"))
             elif isinstance(event, h11.EndOfMessage):
                 assert self._response is not None  # it comes first
-                self._end(self._judge(self._response))
+                outcome = self._judge(self._response)
+                if isinstance(outcome, TokenRefused):
+                    headers = self._response.headers
+                    outcome.retry_after = read_retry_after(
+                        (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers
+                    )
+                self._end(outcome)
             elif not isinstance(event, h11.InformationalResponse):
                 return  # all there is was read
 

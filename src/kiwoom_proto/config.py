@@ -83,12 +83,13 @@ class ClientConfig:
             and item. Order, balance and condition rows, replies and notices are never dropped.
         token_timeout: seconds for getting an access token (sessions).
         reconnect: whether a session makes a connection that was lost again.
-        connect_attempts: how many attempts in a row a session's first login may take. After it the session does not
-            give up: somebody is there to see the first fail, and nobody at four in the morning.
+        connect_timeout: seconds for a session's first login, from `connect` on, over as many attempts as they take.
+            After it the session does not give up: somebody is there to see the first fail, and nobody at four in the
+            morning. With `reconnect` False there is one attempt.
         backoff_min: a lost connection is made again after a random time: at most so many seconds at first,
             twice as many after each failure ("full jitter").
-        backoff_max: never more than so many. A connection that held for so long counts as stable: the next loss
-            begins at `backoff_min` again.
+        backoff_max: never more than so many, whatever the server asks for (Retry-After). A connection that held for so
+            long counts as stable: the next loss begins at `backoff_min` again.
         takeover: what to do when the same app key logs in elsewhere (R10001): "stop" ends the session with `TakenOver`,
             "wait" tries again after `takeover_wait`, "reconnect" at once, as after any other loss.
         takeover_wait: seconds.
@@ -109,7 +110,7 @@ class ClientConfig:
     overflow: Overflow = attrs.field(default="raise", validator=_one_of(Overflow))
     token_timeout: float = attrs.field(default=10.0, validator=_positive)
     reconnect: bool = attrs.field(default=True, validator=_flag)
-    connect_attempts: int = attrs.field(default=3, validator=_count)
+    connect_timeout: float = attrs.field(default=30.0, validator=_positive)
     backoff_min: float = attrs.field(default=1.0, validator=_positive)
     backoff_max: float = attrs.field(default=60.0, validator=_not_below_backoff_min)
     takeover: Takeover = attrs.field(default="stop", validator=_one_of(Takeover))

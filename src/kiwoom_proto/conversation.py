@@ -283,6 +283,12 @@ class Conversation:
         else:
             self._start_closing(code, reason, self._clock())
 
+    def abort(self, error: KiwoomError) -> None:
+        """End at once, without a closing handshake. `Closed` says why: `error`, or what had gone wrong before."""
+        if self._error is None:
+            self._error = error
+        self._end()
+
     # What the driver does.
 
     def next_timeout(self) -> float | None:

@@ -102,12 +102,16 @@ class HandshakeError(RemoteProtocolError):
     Attributes:
         status: HTTP status code of the answer, or None when there was none.
         body: the answer's body, exact bytes (at most 1 MiB).
+        retry_after: seconds for which the server asks to wait (Retry-After), or None.
     """
 
-    def __init__(self, message: str, status: int | None = None, body: bytes = b"") -> None:
+    def __init__(
+        self, message: str, status: int | None = None, body: bytes = b"", retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.body = body
+        self.retry_after = retry_after
 
 
 class FieldError(KiwoomError, ValueError):
@@ -180,14 +184,18 @@ class TokenRefused(TokenError):
         message: `return_msg`, as received, or what is wrong with the answer.
         status: HTTP status code.
         reason: the code inside the text ("8001"), or None. It tells more than `code`.
+        retry_after: seconds for which the server asks to wait (Retry-After), or None.
     """
 
-    def __init__(self, code: str, message: str, status: int, reason: str | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, status: int, reason: str | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(code, message, status, reason)
         self.code = code
         self.message = message
         self.status = status
         self.reason = reason
+        self.retry_after = retry_after
 
     @property
     def remedy(self) -> Remedy | None:
@@ -252,6 +260,7 @@ class TakenOver(KiwoomError):
 
 
 _PHASES = {
+    "connect": "no login could be made",
     "token": "no access token came",
     "open": "the opening handshake did not finish",
     "login": "the LOGIN was not answered",
@@ -265,17 +274,21 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
     """A phase of the connection took too long.
 
     Attributes:
-        phase: "token", "open", "login", "ack", "idle" or "close".
+        phase: "connect", "token", "open", "login", "ack", "idle" or "close".
         seconds: the limit, as configured.
+        last: why the last attempt failed, where the phase is "connect" and there was one; else None.
     """
 
-    def __init__(self, phase: str, seconds: float) -> None:
+    def __init__(self, phase: str, seconds: float, last: KiwoomError | None = None) -> None:
         super().__init__(phase, seconds)
         self.phase = phase
         self.seconds = seconds
+        self.last = last
+        self.__cause__ = last
 
     def __str__(self) -> str:
-        return f"{_PHASES[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
+        text = f"{_PHASES[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
+        return text if self.last is None else f"{text}; the last attempt failed: {self.last}"
 
 
 class TransportError(KiwoomError):

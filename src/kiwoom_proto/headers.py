@@ -3,17 +3,20 @@
 Source: official page 0E, "Request / Header" and "Response / Header": api-id (10), authorization (1000), cont-yn (1),
 next-key (50). On the WebSocket they were measured to make no difference, since only LOGIN logs in; so they are sent
 when asked for, and the server's answer is handed over as it came.
+
+And one of HTTP's own, with which a server says how long to stay away: Retry-After (RFC 9110, 10.2.3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
 
 import attrs
 
 from .errors import LocalProtocolError
 
-__all__ = ("RequestHeader", "ResponseHeader")
+__all__ = ("RequestHeader", "ResponseHeader", "read_retry_after")
 
 LIMITS = {"api-id": 10, "authorization": 1000, "cont-yn": 1, "next-key": 50}
 """Longest value of each element, in characters."""
@@ -107,3 +110,19 @@ class ResponseHeader:
         """Pick the elements out of the HTTP headers of the answer to the opening handshake."""
         found = {name.lower(): value for name, value in headers}
         return cls(api_id=found.get("api-id"), cont_yn=found.get("cont-yn"), next_key=found.get("next-key"))
+
+
+def read_retry_after(headers: Iterable[tuple[str, str]]) -> float | None:
+    """How many seconds the server asks to wait; None: it does not say, or not so that it can be read.
+
+    A point in time is told by the server's own clock, which its Date header shows.
+    """
+    values = {name.lower(): value.strip() for name, value in headers}
+    text = values.get("retry-after", "")
+    if text.isascii() and text.isdecimal():
+        return float(text)
+    try:
+        wait = parsedate_to_datetime(text) - parsedate_to_datetime(values.get("date", ""))
+    except (ValueError, TypeError):  # no date, or one of the two without a zone
+        return None
+    return max(0.0, wait.total_seconds())

@@ -267,7 +267,9 @@ class Session:
         self._token = token
         self._driver_keeps_token = token is None
         self._renewable = renewable or token is None
-        self._attempt(self._clock())
+        now = self._clock()
+        self._recovery.begin(now)
+        self._attempt(now)
 
     def subscribe(
         self,
@@ -394,7 +396,7 @@ class Session:
         if self._state is not AUTHORIZING:
             return
         now = self._clock()
-        verdict = self._recovery.no_token(error)
+        verdict = self._recovery.no_token(error, now)
         if isinstance(verdict, Stop):
             self._end(None, verdict.error)
         else:
@@ -441,10 +443,10 @@ class Session:
         if self._deadline is not None or self._connection is None:
             return self._deadline
         timeout = self._connection.next_timeout()
-        stale = self._subscriptions.next_timeout()
-        if timeout is None or stale is None:
-            return timeout if stale is None else stale
-        return min(timeout, stale)
+        other = self._recovery.give_up_at if self._state is CONNECTING else self._subscriptions.next_timeout()
+        if timeout is None or other is None:
+            return timeout if other is None else other
+        return min(timeout, other)
 
     def handle_timeout(self) -> None:
         """Do what is due by the clock. Harmless when nothing is."""
@@ -453,7 +455,8 @@ class Session:
             if now < self._deadline:
                 return
             if self._state is AUTHORIZING:
-                self.token_failed(DeadlineExceeded("token", self.config.token_timeout))
+                late = self._recovery.out_of_time(now)
+                self.token_failed(DeadlineExceeded("token", self.config.token_timeout) if late is None else late)
             else:
                 self._attempt(now)
             return
@@ -461,6 +464,9 @@ class Session:
             self._report(Stale(type, item, seconds))
         if self._connection is not None:
             self._connection.handle_timeout()
+            late = self._recovery.out_of_time(now) if self._state is CONNECTING else None
+            if late is not None:
+                self._connection.abort(late)
             self._take(self._connection.events())
 
     def data_to_send(self) -> bytes:
@@ -492,6 +498,8 @@ class Session:
     def _ask_token(self, now: float) -> None:
         self._move(Trigger.TOKEN_NEEDED)
         self._deadline = now + self.config.token_timeout
+        if self._recovery.give_up_at is not None:
+            self._deadline = min(self._deadline, self._recovery.give_up_at)
         self.needs = TokenNeeded(self._refused)
 
     def _dial(self, now: float) -> None:

@@ -32,6 +32,7 @@ from websockets.uri import parse_uri
 from websockets.utils import apply_mask
 
 from .errors import HandshakeError, LocalProtocolError
+from .headers import read_retry_after
 
 __all__ = ("BinaryMessage", "WebSocketClient", "WebSocketServer")
 
@@ -360,7 +361,8 @@ class WebSocketClient(_WebSocket):
             response = error.response
             phrase = f" {response.reason_phrase}" if response.reason_phrase else ""
             text = f"the opening handshake was answered HTTP {response.status_code}{phrase} instead of 101"
-            return HandshakeError(text, response.status_code, bytes(response.body or b""))
+            retry_after = read_retry_after(response.headers.raw_items())
+            return HandshakeError(text, response.status_code, bytes(response.body or b""), retry_after)
         if isinstance(error.__cause__, EOFError) and self._protocol.reader.eof:
             return HandshakeError("the server closed the connection during the opening handshake")
         cause = f": {error.__cause__}" if error.__cause__ is not None else ""

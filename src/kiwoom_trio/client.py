@@ -87,7 +87,7 @@ async def connect(
         LoginRefused: the server refused the token.
         TokenError: no token could be had. What the callable raises at first is raised as it is.
         DeadlineExceeded: the callable took longer than `token_timeout`.
-        ConnectionLost: no connection could be made in `connect_attempts`; its `closed` tells why.
+        ConnectionLost: no connection could be made within `connect_timeout`; its text tells what went wrong last.
         LocalProtocolError: an argument cannot be right.
     """
     session = Session(endpoint, config, clock=trio.current_time, random=random.random)

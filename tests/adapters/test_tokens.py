@@ -20,6 +20,7 @@ import kiwoom_trio.auth
 from kiwoom_proto import (
     AppKey,
     ClientConfig,
+    ConnectionLost,
     DeadlineExceeded,
     Endpoint,
     Gap,
@@ -31,7 +32,7 @@ from kiwoom_proto import (
     TransportError,
 )
 from kiwoom_proto.auth import RENEW_MARGIN
-from kiwoom_proto.simulator import Exchange
+from kiwoom_proto.simulator import Exchange, Peer
 
 KEYS = {"the-app-key": "the-secret-key"}
 
@@ -220,6 +221,42 @@ async def test_a_callable_that_does_not_return_is_given_up_in_time(loop: Loop) -
             async with loop.connect(server.endpoint, token=never, config=ClientConfig(token_timeout=0.05)):
                 raise AssertionError("the block must not be entered")
         assert exchange.peers == []
+
+
+class Rising(Exchange):
+    """An exchange that comes up by and by. Of the connections to it, the first two get 429 for a token, the next the
+    token, the next two 503 in place of an opening handshake; then all is well."""
+
+    def __init__(self) -> None:
+        super().__init__(app_keys=KEYS)
+        self.count = 0
+
+    def connect(self) -> Peer:
+        self.count += 1
+        self.faults.token_answer = "too_many" if self.count <= 2 else "ok"
+        self.faults.http_status = 503 if self.count in (4, 5) else 101
+        return super().connect()
+
+
+async def test_a_server_that_comes_up_by_and_by_is_waited_for(loop: Loop) -> None:
+    exchange = Rising()
+    config = ClientConfig(backoff_min=0.01, backoff_max=0.02)
+    async with loop.serve(exchange) as server, loop.connect(server.endpoint, token=make_key(), config=config) as client:
+        assert exchange.count == 6
+        assert client.stats().connections == 3
+
+
+async def test_a_token_server_that_stays_busy_is_given_up_in_time_with_both_reasons(loop: Loop) -> None:
+    exchange = Exchange(app_keys=KEYS)
+    exchange.faults.token_answer = "too_many"
+    config = ClientConfig(backoff_min=0.01, backoff_max=0.02, connect_timeout=0.2)
+    async with loop.serve(exchange) as server:
+        with pytest.raises(ConnectionLost, match=r"0\.2 s \(connect_timeout\).*HTTP 429") as caught:
+            async with loop.connect(server.endpoint, token=make_key(), config=config):
+                raise AssertionError("the block must not be entered")
+        error = caught.value.closed.error
+        assert isinstance(error, DeadlineExceeded)
+        assert isinstance(error.last, TokenRefused)
 
 
 async def test_a_token_near_its_end_is_asked_for_again_at_the_next_connection(loop: Loop) -> None:

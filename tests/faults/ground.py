@@ -29,7 +29,7 @@ from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
 
 __all__ = ("CONFIG", "Canned", "Ground", "Service", "most_attempts")
 
-CONFIG = ClientConfig(idle_timeout=25, connect_attempts=1_000_000, takeover_limit=1_000)
+CONFIG = ClientConfig(idle_timeout=25, connect_timeout=math.inf, takeover_limit=1_000)
 """The defaults, but for an idle_timeout that costs less time, and for giving up, which would end the test."""
 KEY = "key"
 OPENS = datetime.time(9, 0)

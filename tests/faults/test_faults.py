@@ -84,8 +84,8 @@ def test_it_notices_what_is_not_registered_again(monkeypatch: pytest.MonkeyPatch
 def test_it_notices_storms(monkeypatch: pytest.MonkeyPatch) -> None:
     retry = Recovery._retry
 
-    def hurry(self: Recovery, error: KiwoomError) -> Verdict:
-        verdict = retry(self, error)
+    def hurry(self: Recovery, error: KiwoomError, now: float) -> Verdict:
+        verdict = retry(self, error, now)
         return Retry(verdict.delay / 2) if isinstance(verdict, Retry) else verdict
 
     monkeypatch.setattr(Recovery, "_retry", hurry)

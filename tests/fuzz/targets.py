@@ -476,7 +476,7 @@ class Life:
             request_interval=(0.35, 0.0)[source.take(2)],
             items_per_request=3,
             item_limit=4,
-            connect_attempts=100,
+            connect_timeout=1000,
             backoff_min=0.5,
             backoff_max=4,
             takeover=("reconnect", "wait")[source.take(2)],

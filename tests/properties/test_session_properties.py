@@ -42,7 +42,7 @@ LIMIT = 5
 """Items, for the session and for the server: so that what goes out in the wrong order is refused."""
 CONFIG = ClientConfig(
     open_timeout=3, login_timeout=3, ack_timeout=3, idle_timeout=25, close_timeout=2, token_timeout=4,
-    item_limit=LIMIT, items_per_request=2, connect_attempts=FOREVER, backoff_max=20, takeover="reconnect",
+    item_limit=LIMIT, items_per_request=2, connect_timeout=FOREVER, backoff_max=20, takeover="reconnect",
     takeover_limit=FOREVER,
 )  # fmt: skip
 ATTEMPTS_PER_HOUR = 700

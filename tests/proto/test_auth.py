@@ -285,6 +285,21 @@ def test_an_answer_that_is_not_what_it_should_be_is_a_refusal_too(data: bytes, t
     assert error.remedy is None
 
 
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        (b"", None),
+        (b"Retry-After: 3\r\n", 3),
+        (b"Date: Tue, 14 Jan 2025 09:00:00 GMT\r\nRetry-After: Tue, 14 Jan 2025 09:00:07 GMT\r\n", 7),
+        (b"Retry-After: \xff\r\n", None),
+    ],
+)
+def test_a_refusal_carries_how_long_the_server_asks_to_wait(lines: bytes, seconds: float | None) -> None:
+    data = http("", "429 Slow down").replace(b"Content-Length", lines + b"Content-Length")
+
+    assert refusal(data).retry_after == seconds
+
+
 @pytest.mark.parametrize("answer", [{}, {"return_code": None}, {"return_code": True}, {"return_code": []}])
 def test_a_token_is_revoked_only_where_the_answer_says_so(answer: object) -> None:
     assert "no return_code" in str(refusal(http(answer), TOKEN))

@@ -25,7 +25,7 @@ DEFAULTS = {
     "overflow": "raise",
     "token_timeout": 10,
     "reconnect": True,
-    "connect_attempts": 3,
+    "connect_timeout": 30,
     "backoff_min": 1,
     "backoff_max": 60,
     "takeover": "stop",
@@ -39,7 +39,6 @@ COUNTS = (
     "item_limit",
     "buffer_size",
     "buffer_bytes",
-    "connect_attempts",
     "takeover_limit",
 )
 

@@ -20,6 +20,7 @@ from kiwoom_proto import (
     Connecting,
     ConnectionLost,
     ConnectionState,
+    DeadlineExceeded,
     Disconnected,
     Event,
     Gap,
@@ -620,13 +621,14 @@ def test_a_token_that_cannot_be_had_is_raised_as_itself() -> None:
 
 
 def test_a_network_that_cannot_be_had_is_raised_as_lost() -> None:
-    link = Link(attrs.evolve(LASTING, connect_attempts=2))
-    link.drop()
-    link.advance(0.5)
-    link.drop()
-    with pytest.raises(ConnectionLost) as caught:
+    link = Link(attrs.evolve(LASTING, connect_timeout=0.5))
+    while link.feed.closed is None:
+        link.drop()
+        link.advance(0.05)
+    with pytest.raises(ConnectionLost, match=r"connect_timeout.*the connection was cut") as caught:
         link.feed.check_login()
-    assert isinstance(caught.value.__cause__, ClosedByPeer)
+    assert isinstance(caught.value.__cause__, DeadlineExceeded)
+    assert isinstance(caught.value.__cause__.last, ClosedByPeer)
 
 
 def test_close_while_waiting_for_the_next_attempt_is_no_error() -> None:

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from kiwoom_proto import LocalProtocolError, RequestHeader, ResponseHeader
+from kiwoom_proto.headers import read_retry_after
 
 TOKEN = "WQJCwyqInphKnR3bSRtB9NE1lv"
 
@@ -107,3 +108,30 @@ def test_the_answer_s_elements_are_handed_over_as_they_came() -> None:
 
     assert ResponseHeader.from_http(answer) == ResponseHeader(api_id="0E", cont_yn="Y", next_key="x" * 200)
     assert ResponseHeader.from_http([]) == ResponseHeader(api_id=None, cont_yn=None, next_key=None)
+
+
+DATE = ("Date", "Tue, 14 Jan 2025 09:00:00 GMT")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([("Retry-After", "120")], 120),
+        ([("retry-after", " 0 ")], 0),
+        ([DATE, ("Retry-After", "Tue, 14 Jan 2025 09:00:07 GMT")], 7),
+        ([DATE, ("RETRY-AFTER", "Tue, 14 Jan 2025 08:59:00 GMT")], 0),
+        ([("Retry-After", "Tue, 14 Jan 2025 09:00:07 GMT")], None),
+        ([("Date", "Tue, 14 Jan 2025 09:00:00 -0000"), ("Retry-After", "Tue, 14 Jan 2025 09:00:07 GMT")], None),
+        ([DATE, ("Retry-After", "Tue, 99 Jan 2025 09:00:07 GMT")], None),
+        ([DATE, ("Retry-After", "")], None),
+        ([DATE, ("Retry-After", "-5")], None),
+        ([DATE, ("Retry-After", "1.5")], None),
+        ([DATE, ("Retry-After", "soon")], None),
+        ([DATE, ("Retry-After", "\u0663")], None),
+        ([("Retry-After", "9" * 1000)], float("inf")),
+        ([DATE], None),
+        ([], None),
+    ],
+)
+def test_how_long_a_server_asks_to_wait(headers: list[tuple[str, str]], seconds: float | None) -> None:
+    assert read_retry_after(headers) == seconds

@@ -146,32 +146,138 @@ def test_any_notice_of_the_server_but_a_takeover_is_tried_again() -> None:
     assert isinstance(logged_in(made()).closed(closed, 0.0, False), Retry)
 
 
-# How often.
+# For how long.
 
 
-def test_the_first_login_is_tried_so_often() -> None:
-    recovery = made()
-    assert [isinstance(fail(recovery), Retry) for _ in range(2)] == [True, True]
-    assert reason(fail(recovery)) is FAULTS[0]
+def begun(draw: float | Callable[[], float] = NEARLY_ONE, **config: Any) -> Recovery:
+    recovery = made(draw, **config)
+    recovery.begin(0.0)
+    return recovery
 
 
-@pytest.mark.parametrize("attempts", [1, 2, 7])
-def test_how_often_is_configured(attempts: int) -> None:
-    recovery = made(connect_attempts=attempts)
-    verdicts = [fail(recovery) for _ in range(attempts)]
-    assert [isinstance(verdict, Stop) for verdict in verdicts] == [False] * (attempts - 1) + [True]
+def give_up(recovery: Recovery, error: KiwoomError = FAULTS[0]) -> tuple[float, KiwoomError]:
+    """Let every attempt fail at once; returns when it gave up, and why."""
+    now = 0.0
+    while isinstance(verdict := fail(recovery, now, lost(error)), Retry):
+        now += verdict.delay
+    return now, reason(verdict)
 
 
-def test_attempts_that_got_no_token_count() -> None:
-    recovery = made(connect_attempts=2)
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seconds", [0.5, 30, 600])
+def test_the_first_login_is_tried_for_so_long(seed: int, seconds: float) -> None:
+    """To the end of it but for the wait that would not have ended in time."""
+    now, error = give_up(begun(random.Random(seed).random, connect_timeout=seconds))
+    assert seconds * 5 / 6 <= now < seconds
+    assert isinstance(error, DeadlineExceeded)
+    assert (error.phase, error.seconds, error.last, error.__cause__) == ("connect", seconds, FAULTS[0], FAULTS[0])
+
+
+def test_giving_up_says_what_went_wrong_last_and_which_limit_it_was() -> None:
+    _, error = give_up(begun(), TransportError("connection refused"))
+    assert str(error) == (
+        "no login could be made within 30 s (connect_timeout); the last attempt failed: connection refused"
+    )
+
+
+def test_waits_that_happen_to_be_short_do_not_use_the_time_up() -> None:
+    recovery = begun(0.0)
+    assert {type(fail(recovery, 29.9)) for _ in range(100)} == {Retry}
+
+
+def test_no_wait_for_the_first_login_takes_more_than_a_sixth_of_the_time_at_random() -> None:
+    recovery = begun(connect_timeout=12)
+    assert [round(delay(fail(recovery))) for _ in range(5)] == [1, 2, 2, 2, 2]
+
+
+def test_attempts_that_got_no_token_take_time_too() -> None:
+    recovery = begun()
     recovery.attempting()
-    assert isinstance(recovery.no_token(TransportError("no such host")), Retry)
-    assert isinstance(fail(recovery), Stop)
+    error = TransportError("no such host")
+    assert isinstance(recovery.no_token(error, 3.0), Retry)
+    assert isinstance(why := reason(recovery.no_token(error, 29.5)), DeadlineExceeded)
+    assert why.last is error
+
+
+def test_an_attempt_that_is_under_way_when_time_is_up_ends_with_the_reason_of_the_one_before() -> None:
+    recovery = begun()
+    assert isinstance(fail(recovery, 1.0), Retry)
+    assert recovery.out_of_time(29.9) is None
+    error = recovery.out_of_time(30.0)
+    assert error is not None
+    assert error.last is FAULTS[0]
+    assert reason(recovery.closed(lost(error), 30.0, True)) is error
+
+
+def test_an_attempt_that_is_the_first_has_none_before_it() -> None:
+    error = begun().out_of_time(30.0)
+    assert str(error) == "no login could be made within 30 s (connect_timeout)"
+
+
+def test_a_token_that_was_renewed_is_what_went_wrong_last() -> None:
+    recovery = begun()
+    closed = refused("8005")
+    assert isinstance(fail(recovery, closed=closed), Renew)
+    error = recovery.out_of_time(30.0)
+    assert error is not None
+    assert error.last is closed.error
+
+
+def test_what_stops_at_once_does_not_wait_for_the_time_to_pass() -> None:
+    assert isinstance(fail(begun(), closed=refused("8031")), Stop)
+    assert isinstance(begun().no_token(TokenRefused("3", "m", 200, "8001"), 0.0), Stop)
+
+
+def test_without_reconnecting_the_first_login_has_one_attempt() -> None:
+    assert reason(fail(begun(reconnect=False))) is FAULTS[0]
 
 
 def test_after_the_first_login_it_does_not_give_up() -> None:
-    recovery = logged_in(made(connect_attempts=1))
-    assert {type(fail(recovery)) for _ in range(1000)} == {Retry}
+    recovery = logged_in(begun(connect_timeout=1))
+    assert {type(fail(recovery, 1e6)) for _ in range(1000)} == {Retry}
+    assert recovery.out_of_time(1e6) is None
+
+
+# What the server asks for.
+
+
+@pytest.mark.parametrize(
+    ("error", "least"),
+    [
+        (TokenRefused("", "Too Many Requests", 429), 1),
+        (TokenRefused("", "Too Many Requests", 429, retry_after=7), 7),
+        (TokenRefused("", "Too Many Requests", 429, retry_after=0), 1),
+        (TokenRefused("", "Service Unavailable", 503, retry_after=20), 20),
+        (TokenRefused("", "Service Unavailable", 503), 0),
+        (HandshakeError("m", 429), 1),
+        (HandshakeError("m", 503, b"", 9), 9),
+        (HandshakeError("m", 502), 0),
+    ],
+    ids=repr,
+)
+def test_the_wait_is_as_long_as_the_server_asks_for_and_a_random_time_on_top(error: KiwoomError, least: float) -> None:
+    """On top: a thousand clients that were told the same time do not come back together either."""
+    for draw in (0.0, 0.5):
+        for recovery in (logged_in(made(draw)), begun(draw)):
+            recovery.attempting()
+            verdict = (
+                recovery.no_token(error, 0.0)
+                if isinstance(error, TokenRefused)
+                else recovery.closed(lost(error), 0.0, True)
+            )
+            assert delay(verdict) == least + draw
+
+
+@pytest.mark.parametrize("seconds", [3600, 1e300, float("inf")])
+def test_no_server_sends_a_session_away_for_longer_than_the_longest_wait(seconds: float) -> None:
+    recovery = logged_in(made(0.5, backoff_max=20))
+    assert delay(recovery.no_token(TokenRefused("", "m", 429, retry_after=seconds), 0.0)) == 20
+
+
+def test_a_first_login_that_the_server_puts_off_beyond_its_time_is_given_up_at_once() -> None:
+    error = TokenRefused("", "Too Many Requests", 429, retry_after=45)
+    assert isinstance(why := reason(begun().no_token(error, 0.0)), DeadlineExceeded)
+    assert why.last is error
 
 
 def test_attempts_are_counted_from_the_last_login() -> None:
@@ -195,7 +301,7 @@ def test_without_reconnecting_a_token_is_not_waited_for() -> None:
     error = TokenError("no")
     recovery = made(reconnect=False)
     recovery.attempting()
-    assert reason(recovery.no_token(error)) is error
+    assert reason(recovery.no_token(error, 0.0)) is error
 
 
 # A LOGIN that was refused.
@@ -292,8 +398,8 @@ def test_a_token_that_could_not_be_had_is_asked_for_again_with_growing_waits(err
     waits = []
     for _ in range(4):
         recovery.attempting()
-        waits.append(round(delay(recovery.no_token(error))))
-    assert waits == [1, 2, 4, 8]
+        waits.append(round(delay(recovery.no_token(error, 0.0))))
+    assert waits == ([2, 3, 5, 9] if "429" in str(error) else [1, 2, 4, 8])
 
 
 @pytest.mark.parametrize(
@@ -309,7 +415,7 @@ def test_a_token_that_could_not_be_had_is_asked_for_again_with_growing_waits(err
 def test_a_token_that_cannot_be_had_is_the_end(error: KiwoomError) -> None:
     for recovery in (made(), logged_in(made())):
         recovery.attempting()
-        assert reason(recovery.no_token(error)) is error
+        assert reason(recovery.no_token(error, 0.0)) is error
 
 
 # The same app key elsewhere.

@@ -1588,16 +1588,119 @@ def test_each_attempt_counts_from_the_last_login() -> None:
     assert [event.attempt for event in line.events() if isinstance(event, Connecting)] == [1, 2, 3, 4, 1]
 
 
-def test_the_first_login_is_given_up_after_some_attempts() -> None:
+def test_the_first_login_is_given_up_after_some_time() -> None:
     net = Net()
     net.network.unreachable = "no such host"
     net.session.connect("key")
-    net.advance(3600)
-    assert len(net.found(Connecting)) == 3
+    net.advance(25)
+    assert len(net.found(Connecting)) > 3
+    assert net.session.state is WAITING
+    net.advance(5)
     end = only(Closed, net.events)
-    assert isinstance(end.error, TransportError)
-    assert str(end.error) == "no such host"
+    assert isinstance(end.error, DeadlineExceeded)
+    assert str(end.error) == (
+        "no login could be made within 30 s (connect_timeout); the last attempt failed: no such host"
+    )
     assert net.events[-1] is end
+
+
+SEEDS = range(1000)
+
+
+def test_a_server_that_comes_up_two_seconds_later_is_always_found() -> None:
+    for seed in SEEDS:
+        net = Net(seed=seed)
+        net.network.unreachable = "connection refused"
+        net.session.connect("key")
+        net.advance(2)
+        net.network.unreachable = None
+        net.advance(28)
+        assert net.session.state is READY, seed
+
+
+def busy_until(clock: ManualClock, time: float) -> Callable[[bool], str | KiwoomError]:
+    return lambda refused: TokenRefused("", "Too Many Requests", 429) if clock.now < time else "key"
+
+
+def test_a_token_server_that_is_busy_for_a_second_is_always_waited_for() -> None:
+    """And left alone for that second."""
+    for seed in SEEDS:
+        clock = ManualClock()
+        net = Net(seed=seed, clock=clock, token=busy_until(clock, 1))
+        net.session.connect()
+        net.advance(30)
+        assert net.session.state is READY, seed
+        assert net.network.attempts[0] == 0
+        assert 1 <= net.network.attempts[1] < 2
+
+
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_a_server_that_refuses_opening_handshakes_for_two_seconds_is_always_waited_for(status: int) -> None:
+    for seed in range(100):
+        net = Net(seed=seed)
+        net.exchange.faults.http_status = status
+        net.session.connect("key")
+        net.advance(2)
+        net.exchange.faults.http_status = 101
+        net.advance(28)
+        assert net.session.state is READY, seed
+
+
+def test_an_opening_handshake_that_is_put_off_is_tried_again_no_sooner() -> None:
+    line = Line(draw=0.0).connect()
+    line.session.data_to_send()
+    line.receive(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 12\r\nContent-Length: 0\r\n\r\n")
+    disconnected = only(Disconnected, line.events())
+    assert isinstance(disconnected.cause, HandshakeError)
+    assert (disconnected.cause.retry_after, disconnected.delay) == (12, 12)
+
+
+def test_time_that_is_up_in_the_middle_of_an_attempt_ends_it_and_says_why_the_one_before_failed() -> None:
+    line = Line(attrs.evolve(CONFIG, connect_timeout=4, login_timeout=30)).connect()
+    line.drop("connection refused")
+    line.attempt().open()
+    line.wait(4)
+    end = only(Closed, line.events())
+    assert str(end.error) == (
+        "no login could be made within 4 s (connect_timeout); the last attempt failed: connection refused"
+    )
+    assert (line.session.state, line.session.needs, line.session.next_timeout()) == (CLOSED, None, None)
+
+
+@pytest.mark.parametrize("reconnect", [True, False])
+def test_time_that_is_up_in_the_middle_of_the_first_attempt_ends_it(reconnect: bool) -> None:
+    line = Line(attrs.evolve(CONFIG, connect_timeout=1, reconnect=reconnect)).connect()
+    line.wait(1)
+    end = only(Closed, line.events())
+    assert str(end.error) == "no login could be made within 1 s (connect_timeout)"
+
+
+def test_time_that_is_up_while_a_token_is_asked_for_ends_that() -> None:
+    line = Line(attrs.evolve(CONFIG, connect_timeout=4, token_timeout=30)).connect(None)
+    line.session.token_failed(TransportError("no such host"))
+    line.attempt()
+    assert line.session.state is AUTHORIZING
+    line.wait(4)
+    assert "the last attempt failed: no such host" in str(only(Closed, line.events()))
+    line.session.receive_token(TOKEN)
+    assert line.session.state is CLOSED
+
+
+def test_a_refusal_that_is_being_closed_when_time_is_up_is_what_is_told() -> None:
+    line = Line(attrs.evolve(CONFIG, connect_timeout=1, close_timeout=30)).connect().open()
+    line.send(WRONG_SERVER)
+    line.wait(1)
+    assert isinstance(only(Closed, line.events()).error, LoginRefused)
+
+
+def test_the_time_for_the_first_login_means_nothing_after_it() -> None:
+    net = Net(ClientConfig(connect_timeout=1)).ready()
+    net.network.unreachable = "no such host"
+    net.network.reset()
+    net.advance(600)
+    net.network.unreachable = None
+    net.settle()
+    assert net.session.state is READY
 
 
 def test_later_ones_are_not() -> None:
@@ -1774,9 +1877,10 @@ def test_a_token_that_could_not_be_had_is_asked_for_again(error: KiwoomError) ->
     line = Line().connect(None)
     line.session.token_failed(error)
     disconnected = only(Disconnected, line.events())
-    assert (disconnected.cause, disconnected.closed, disconnected.delay) == (error, None, 0.5)
+    least = 1 if "429" in str(error) else 0
+    assert (disconnected.cause, disconnected.closed, disconnected.delay) == (error, None, least + 0.5)
     assert line.session.state is WAITING
-    line.wait(0.5)
+    line.wait(least + 0.5)
     assert line.session.state is AUTHORIZING
 
 
