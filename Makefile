@@ -6,15 +6,20 @@ DURATION ?= 180
 VENV := .venv
 SECONDS := 60
 ROUNDS := 10
+# With LOCKED=1 the environment is made of exactly what the lock file names, checked by hash.
+LOCK := .ci/requirements.txt
+PIP := install --quiet --disable-pip-version-check
 TARGETS :=
 BIN := $(VENV)/bin
 # Debian's Python comes without what makes environments; root can mend that.
 INSTALL_VENV := test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq -y python3-venv
 
-.PHONY: help demo test lint types unit properties coverage bench bench-peers bench-check autobahn faults soak fuzz oldest format clean
+.PHONY: help environment lock audit demo test lint types unit properties coverage bench bench-peers bench-check autobahn faults soak fuzz oldest format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+environment: $(VENV)/ready  ## set up .venv, as every other target does first; LOCKED=1 for the versions of the lock file
 
 demo: $(VENV)/ready  ## a simulated exchange, live, about ten seconds; TYPE=0D for another type
 	@$(BIN)/kiwoom-proto demo $(TYPE)
@@ -70,12 +75,23 @@ oldest:  ## the tests with the oldest dependencies that are allowed
 	@.venv-oldest/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]' -r tests/oldest.txt
 	.venv-oldest/bin/pytest -q -n auto
 
+lock:  ## choose the newest versions allowed for the lock file that CI installs from
+	@$(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/pip $(PIP) uv
+	@.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --extra dev \
+		--no-annotate --custom-compile-command "make lock" --output-file $(LOCK) pyproject.toml .ci/build.in
+
+audit:  ## known vulnerabilities in what the lock file names (asks the advisory database; needs the network)
+	@$(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/pip $(PIP) pip-audit
+	@.venv-lock/bin/pip-audit --strict --disable-pip --require-hashes --requirement $(LOCK)
+
 format: $(VENV)/ready  ## put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) .venv-oldest .venv-fuzz benchmarks/.peers .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage dist build
+	rm -rf $(VENV) .venv-oldest .venv-fuzz .venv-lock benchmarks/.peers .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage dist build
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -83,5 +99,10 @@ $(VENV)/ready: pyproject.toml
 	@echo "Setting up $(VENV) (once) ..."
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(INSTALL_VENV) && $(PYTHON) -m venv $(VENV); } || \
 		{ rm -rf $(VENV); echo "This Python cannot make environments. On Debian: apt install python3-venv"; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+ifdef LOCKED
+	@$(BIN)/pip $(PIP) --require-hashes --requirement $(LOCK)
+	@$(BIN)/pip $(PIP) --no-deps --no-build-isolation --editable .
+else
+	@$(BIN)/pip $(PIP) --editable '.[dev]'
+endif
 	@touch $@
