@@ -1,6 +1,7 @@
 """The `kiwoom-proto` command.
 
-Exit codes: 0 the end that was asked for, 1 refused or lost for good, 2 wrong usage, 130 interrupted.
+Exit codes: 0 the end that was asked for, or the reader of the output left; 1 refused, lost for good, or the output
+cannot be written; 2 wrong usage; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import anyio
@@ -56,7 +57,7 @@ from kiwoom_proto.simulator import Exchange
 from . import connect, serve
 from .demo import run_demo
 from .follow import CONFIG, Follow, Token, complain, follow, follow_condition, show
-from .output import Output
+from .output import Output, OutputError, ReaderLeft, guard_standard_output
 from .view import label_of, plural, summary_of, view_of
 
 __all__ = ("main",)
@@ -99,7 +100,15 @@ _endpoint_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """The commands, all with the same exit codes."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _exit_codes():
+            return super().invoke(ctx)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="kiwoom-proto", prog_name="kiwoom-proto")
 def cli() -> None:
     """The Kiwoom Securities (키움증권) real-time feed.
@@ -167,8 +176,8 @@ def stream(
 
     \b
     Exit codes:
-      0    --count or --duration was reached
-      1    refused, or lost for good
+      0    --count or --duration was reached, or the reader of the output left
+      1    refused, lost for good, or the output cannot be written
       2    wrong usage
       130  interrupted with Ctrl-C
     """
@@ -220,13 +229,14 @@ def serve_command(host: str, port: int, seed: int, start: str, rate: float, mock
 
     async def run() -> None:
         exchange = Exchange(seed=seed, start=start_time, rate=rate, mock=mock)
-        try:
-            async with serve(exchange, host=host, port=port) as server:
-                click.echo(f"Simulated exchange at {server.endpoint}")
-                click.echo("Any token may log in, and any keys get one. Ctrl-C ends it.")
-                await anyio.sleep_forever()
-        except OSError as error:
-            raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        async with AsyncExitStack() as stack:
+            try:
+                server = await stack.enter_async_context(serve(exchange, host=host, port=port))
+            except OSError as error:
+                raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+            click.echo(f"Simulated exchange at {server.endpoint}")
+            click.echo("Any token may log in, and any keys get one. Ctrl-C ends it.")
+            await anyio.sleep_forever()
 
     _run(run)
 
@@ -326,16 +336,24 @@ def decode(file: IO[bytes]) -> None:
       kiwoom-proto decode payloads.txt
       kiwoom-proto decode - < payloads.txt | head -3
     """
-    with _exit_codes():
-        _decode(file)
+    _decode(file)
 
 
 def main() -> NoReturn:
     """Run the command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a console of another encoding shows what it can
-    cli()
+    guard_standard_output()
+    # None: closed by whoever started this.
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="replace")  # a console of another encoding shows what it can
+    with _exit_codes():
+        try:
+            cli()
+        finally:
+            sys.stdout.flush()  # while there is somebody to say that it could not be written
     raise AssertionError("click exits by itself")
 
 
@@ -349,9 +367,9 @@ async def _print_json(following: Follow) -> None:
     try:
         await following(emit, lambda client: None)
     except KiwoomError:
-        output.finish()  # what came before the end is not lost with it
+        await output.finish()  # what came before the end is not lost with it
         raise
-    output.finish()
+    await output.finish()
 
 
 async def _list_conditions(endpoint: Endpoint, token: Token, table: bool, duration: float | None) -> None:
@@ -379,7 +397,7 @@ async def _search_condition(endpoint: Endpoint, token: Token, seq: str, table: b
 def _decode(file: IO[bytes]) -> None:
     decoder = MessageDecoder()
     bad = 0
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(_lines_of(file), 1):
         payload = line.strip().removeprefix(codecs.BOM_UTF8)
         if not payload:
             continue
@@ -391,6 +409,13 @@ def _decode(file: IO[bytes]) -> None:
                 _write(_members_of(message))
     if bad:
         raise KiwoomError(f"{plural(bad, 'message')} could not be understood")
+
+
+def _lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    try:
+        yield from file
+    except OSError as error:
+        raise OSError(f"cannot read {file.name}: {error.strerror or error}") from None
 
 
 def _members_of(message: Record | Ping | Reply | SystemNotice) -> Mapping[str, Any]:
@@ -460,35 +485,30 @@ def _usage_errors() -> Iterator[None]:
 
 
 def _run(run: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run to the end and leave with the right exit code where that is not a success."""
-    with _exit_codes():
-        return anyio.run(run)
+    return anyio.run(run)
 
 
 @contextmanager
 def _exit_codes() -> Iterator[None]:
+    """Leave with the right exit code where it is not a success."""
     try:
         yield
-    except KeyboardInterrupt:
-        complain("interrupted")
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read the rows has had enough. Python would complain about it once more while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except BaseExceptionGroup as group:
-        error: BaseException = group
+    except (KeyboardInterrupt, BaseExceptionGroup, Exception) as caught:
+        error: BaseException = caught
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        _fail(error)
-    except (KiwoomError, OSError) as error:
         _fail(error)
 
 
 def _fail(error: BaseException) -> NoReturn:
+    if isinstance(error, ReaderLeft):
+        sys.exit(0)  # who read the rows has had enough
+    if isinstance(error, KeyboardInterrupt):
+        complain("interrupted")
+        sys.exit(130)
     if isinstance(error, LocalProtocolError):
         raise click.UsageError(str(error)) from None
-    if isinstance(error, KiwoomError | OSError):
+    if isinstance(error, KiwoomError | OSError | OutputError):
         complain(str(error))
         sys.exit(1)
     raise error

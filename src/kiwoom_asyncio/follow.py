@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import anyio
@@ -174,4 +175,5 @@ def _complain_of(event: Event, client: Client) -> None:
 
 def complain(text: str) -> None:
     """Say something on standard error, fit for a terminal whoever wrote it."""
-    sys.stderr.write(f"kiwoom-proto: {printable(text)}\n")  # which a live view puts above itself
+    with suppress(OSError):  # nobody is left to say that to
+        sys.stderr.write(f"kiwoom-proto: {printable(text)}\n")  # which a live view puts above itself

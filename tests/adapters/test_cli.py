@@ -201,6 +201,108 @@ def test_a_reader_that_has_had_enough_ends_it_quietly(url: str) -> None:
         assert process.stderr.read() == ""
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["types"],
+        ["types", "--help"],
+        ["decode", "-"],
+        ["demo", "--duration", "0.3"],
+        ["serve", "--port", "0"],
+        ["stream", "0E", "005930", "--endpoint", "URL"],
+        ["conditions", "--endpoint", "URL"],
+        ["conditions", "0", "--endpoint", "URL"],
+        ["conditions", "0", "--live", "--endpoint", "URL"],
+    ],
+)
+def test_a_full_disk_is_exit_code_1_and_says_so(url: str, words: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*COMMAND, *(word.replace("URL", url) for word in words)],
+            env=environment(TOKEN),
+            input='{"trnm":"PING"}\n',
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=30,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "kiwoom-proto: cannot write the output: No space left on device; its last line may be incomplete"
+    )
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other errors for a pipe that was closed")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["types"],
+        ["types", "--help"],
+        ["decode", "-"],
+        ["demo", "--duration", "0.3"],
+        ["serve", "--port", "0"],
+        ["stream", "0E", "005930", "--endpoint", "URL"],
+        ["conditions", "--endpoint", "URL"],
+        ["conditions", "0", "--live", "--endpoint", "URL"],
+    ],
+)
+def test_a_reader_that_left_before_the_first_line_ends_it_quietly(url: str, words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as pipe:
+        done = subprocess.run(
+            [*COMMAND, *(word.replace("URL", url) for word in words)],
+            env=environment(TOKEN),
+            input='{"trnm":"PING"}\n',
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=30,
+        )
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if "meet condition 0 now" not in line] == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell that closes streams")
+@pytest.mark.parametrize(
+    ("command", "code", "complaint"),
+    [
+        ("types >&-", 1, "cannot write the output: Bad file descriptor"),
+        ("types zz 2>&-", 2, ""),
+        ("decode - <&-", 0, ""),
+    ],
+)
+def test_streams_that_whoever_started_it_has_closed(command: str, code: int, complaint: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m kiwoom_asyncio.cli {command}', sys.executable],
+        env=environment(None),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=30,
+    )
+    assert done.returncode == code
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that opens and cannot be read")
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    done = run("decode", "/proc/self/mem")
+    assert done.returncode == 1
+    assert done.stderr == "kiwoom-proto: cannot read /proc/self/mem: Input/output error\n"
+
+
+def test_a_directory_is_no_file_to_decode(tmp_path: pathlib.Path) -> None:
+    done = run("decode", str(tmp_path))
+    assert done.returncode == 2 if os.name != "nt" else done.returncode in (1, 2)
+    assert tmp_path.name in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "token", "complaint"),
     [
