@@ -53,7 +53,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     # Members in the order that was measured; see values.py for why that matters.
     values: msgspec.Raw
     type: str
-    item: str
+    item: str = ""  # no element of a response is required, says the official page
     name: str = ""
     stexTp: str = ""
 
@@ -67,6 +67,7 @@ _any = msgspec.json.Decoder()
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _rows = msgspec.json.Decoder(list[msgspec.Raw])
 _text = msgspec.json.Decoder(str)
+_only_text = msgspec.json.Decoder(tuple[str])
 
 _ROW_TEXTS = ("type", "item", "name", "stexTp")
 
@@ -260,24 +261,30 @@ class MessageDecoder:
             members = _members.decode(raw)
         except UNREADABLE:
             return UnknownMessage(raw, f"REAL: data[{index}] is no object that can be read")
-        values = bytes(members.pop("values", b"{}"))
+        values = bytes(members.pop("values", b""))
         texts: dict[str, str] = {}
-        own: dict[str, Any] = {}
+        own: dict[str, Any] = {}  # what is no text as well where it is read as one: nothing is lost
         for key, value in members.items():
             if key in _ROW_TEXTS and (text := _string(value)) is not None:
                 texts[key] = text
-            else:
-                own[key] = _value(value)
-        for key in ("type", "item"):
-            if key not in texts:
-                return UnknownMessage(raw, f"REAL: data[{index}] has no {key}")
+                continue
+            own[key] = _value(value)
+            if key == "item" and not _is_utf8(value):
+                return UnknownMessage(raw, f"REAL: data[{index}] has an item that is not UTF-8")
+            if key in ("type", "item", "name") and (text := _string_of_list(value)) is not None:
+                texts[key] = text
+        # Neither item nor name is required [official page], and an order names its stock in FID 9001 too.
+        if "type" not in texts:
+            return UnknownMessage(raw, f"REAL: data[{index}] has no type")
+        if not values and "item" not in texts:
+            return UnknownMessage(raw, f"REAL: data[{index}] has neither values nor an item")
         self._numbering.sequence += 1
         return self._class_of(texts["type"], Record)(
             texts["type"],
-            texts["item"],
+            texts.get("item", ""),
             texts.get("name", ""),
             received_at,
-            values,
+            values or b"{}",
             texts.get("stexTp", ""),
             self._numbering.epoch,
             self._numbering.sequence,
@@ -357,6 +364,22 @@ def _string(raw: msgspec.Raw) -> str | None:
         return _text.decode(raw)
     except UNREADABLE:
         return None
+
+
+def _string_of_list(raw: msgspec.Raw) -> str | None:
+    """The text that stands alone in a list, as items and types do where they are registered."""
+    try:
+        return _only_text.decode(raw)[0]
+    except UNREADABLE:
+        return None
+
+
+def _is_utf8(raw: msgspec.Raw) -> bool:
+    try:
+        bytes(raw).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _describe(error: Exception) -> str:

@@ -46,7 +46,8 @@ class Record(msgspec.Struct, **_OPTIONS):
 
     Attributes:
         type_code: the real-time type (TR 명), "0E". Upper and lower case differ: "0G" is not "0g".
-        item: the registered item that this row answers (실시간 등록 요소), "005930"; "" for account-wide types.
+        item: the registered item that this row answers (실시간 등록 요소), "005930"; of orders and balances the stock;
+            "" where the row names none.
         name: the label of the type (실시간 항목명), never of the stock. Its spelling varies.
         received_at: when it was received, nanoseconds since the epoch (UTC), as told by the caller; 0: not told.
         venue_code: US rows only: the exchange (`stexTp`), "ND"; else "".

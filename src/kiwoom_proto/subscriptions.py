@@ -421,23 +421,26 @@ class Subscriptions:
         return [key for key in keys if key[2] in chosen]
 
     def _watch(self, key: Key) -> None:
-        keys = self._watched.setdefault(key[1], {}).setdefault(_pushed_item(key[2]), [])
+        keys = self._watched.setdefault(key[1], {}).setdefault(_pushed_item(key), [])
         if key not in keys:
             keys.append(key)
 
     def _unwatch(self, key: Key) -> None:
         items = self._watched.get(key[1], {})
-        keys = items.get(_pushed_item(key[2]), [])
+        keys = items.get(_pushed_item(key), [])
         if key in keys:
             keys.remove(key)
             if not keys:
-                del items[_pushed_item(key[2])]
+                del items[_pushed_item(key)]
             if not items:
                 del self._watched[key[1]]
 
 
-def _pushed_item(item: str) -> str:
-    """Under which name the rows of an item come: "NVDA" for "NVDA:ND"."""
+def _pushed_item(key: Key) -> str:
+    """Under which name the rows of a registration come: "NVDA" for "NVDA:ND"; "" for any."""
+    _, type, item = key
+    if type in URGENT_TYPES:
+        return ""  # those of the account come whatever item was registered [official pages]
     item = item.partition(":")[0]
     return PUSHED_AS.get(item, item)
 

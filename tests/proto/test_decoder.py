@@ -16,8 +16,10 @@ import pytest
 from kiwoom_proto import (
     KST,
     AfterHoursQuote,
+    Balance,
     Element,
     MessageDecoder,
+    OrderExecution,
     Record,
     Reg,
     Row,
@@ -350,13 +352,14 @@ BAD_ROWS: list[tuple[bytes, str]] = [
     (b"{}", "has no type"),
     (b'{"values":{"131":"1"}}', "has no type"),
     (b'{"values":{"131":"1"},"item":"005930"}', "has no type"),
-    (b'{"values":{"131":"1"},"type":"0E"}', "has no item"),
     (b'{"values":{"131":"1"},"type":null,"item":"005930"}', "has no type"),
     (b'{"values":{"131":"1"},"type":5,"item":"005930"}', "has no type"),
-    (b'{"values":{"131":"1"},"type":["0E"],"item":"005930"}', "has no type"),
-    (b'{"values":{"131":"1"},"type":"0E","item":null}', "has no item"),
-    (b'{"values":{"131":"1"},"type":"0E","item":5930}', "has no item"),
-    (b'{ "type" : "0E" ,  "x" : [ 1 , 2 ] }', "has no item"),
+    (b'{"values":{"131":"1"},"type":[],"item":"005930"}', "has no type"),
+    (b'{"values":{"131":"1"},"type":["0E","0D"],"item":"005930"}', "has no type"),
+    (b'{"values":{"131":"1"},"type":[5],"item":"005930"}', "has no type"),
+    (b'{"values":{"131":"1"},"type":"0E","item":"\xff"}', "has an item that is not UTF-8"),
+    (b'{ "type" : "0E" ,  "x" : [ 1 , 2 ] }', "has neither values nor an item"),
+    (b'{ "type" : "0E" ,  "item" : null }', "has neither values nor an item"),
 ]
 
 
@@ -554,6 +557,57 @@ def test_a_member_of_an_unexpected_type_is_kept_too(member: str, value: object) 
     assert type(quote) is AfterHoursQuote
     assert (quote.ask_quantity, quote.name, quote.venue_code) == (5, "", "")
     assert quote.extra == {member: value}
+
+
+# What a row cannot do without is its type and its values: the official page requires no element of a response.
+
+ODD_ROWS: list[tuple[dict[str, object], str, dict[str, object]]] = [
+    ({"type": "0E"}, "", {}),
+    ({"type": "0E", "name": "n"}, "", {}),
+    ({"type": "0E", "item": None}, "", {"item": None}),
+    ({"type": "0E", "item": None, "name": None}, "", {"item": None, "name": None}),
+    ({"type": "0E", "item": []}, "", {"item": []}),
+    ({"type": "0E", "item": ["005930"]}, "005930", {"item": ["005930"]}),
+    (
+        {"type": ["0E"], "item": ["005930"], "name": ["n"]},
+        "005930",
+        {"type": ["0E"], "item": ["005930"], "name": ["n"]},
+    ),
+    ({"type": ["0E"]}, "", {"type": ["0E"]}),
+    ({"type": "0E", "item": ["005930", "000660"]}, "", {"item": ["005930", "000660"]}),
+    ({"type": "0E", "item": 5930}, "", {"item": 5930}),
+    ({"type": "0E", "item": {"jmcode": "NVDA"}}, "", {"item": {"jmcode": "NVDA"}}),
+]
+
+
+@pytest.mark.parametrize(("members", "item", "extra"), ODD_ROWS)
+@pytest.mark.parametrize("values_first", [True, False])
+@pytest.mark.parametrize("neighbours", [[], [GOOD], [b"null"]], ids=["alone", "with a good row", "with a bad row"])
+def test_a_row_is_its_type_and_its_values(
+    members: dict[str, object], item: str, extra: dict[str, object], values_first: bool, neighbours: list[bytes]
+) -> None:
+    values = {"values": {"135": "156"}}
+    row = json.dumps(values | members if values_first else members | values, separators=(",", ":")).encode()
+    decoder = MessageDecoder()
+    whole = real(row)
+    decoder.decode(whole)  # whatever was learned of it
+
+    for record in (decode(real(row, *neighbours))[0], decoder.decode(whole)[0]):
+        assert type(record) is AfterHoursQuote
+        assert (record.type_code, record.item, record.bid_quantity) == ("0E", item, 156)
+        assert extra.items() <= (record.extra or {}).items()
+
+
+@pytest.mark.parametrize("members", [{}, {"item": None}, {"item": ""}, {"item": 5930}, {"name": ["주문체결"]}])
+@pytest.mark.parametrize("type_code", ["00", "04"])
+def test_an_order_row_without_an_item_has_its_symbol_from_fid_9001(type_code: str, members: dict[str, object]) -> None:
+    row: dict[str, object] = {"values": {"9001": "A005930", "911": "10"}, "type": type_code, **members}
+
+    record = only(json.dumps({"data": [row], "trnm": "REAL"}))
+
+    assert isinstance(record, OrderExecution | Balance)
+    assert (record.item, record.symbol) == ("", Symbol("005930"))
+    assert record.stock_code == "A005930"
 
 
 def test_a_message_of_four_mebibytes_is_decoded_row_by_row() -> None:
