@@ -146,19 +146,25 @@ class Feed:
         return not rows_only or session.watches_freshness
 
     def expect(self, request: Request) -> None:
-        """A call waits for the reply to this request: it is kept for `reply`."""
+        """A call waits for the reply to this request: it is kept for `reply`, until `told` or `withdraw`."""
         self._awaited.add(request)
 
-    def forget(self, request: Request) -> None:
-        """The call waits no more. What it asked for and was not told of is taken back."""
-        self._awaited.discard(request)
-        self._answers.pop(request, None)
-        if self._replies.pop(request, None) is None:
-            self.session.withdraw(request)
+    def told(self, request: Request) -> ConditionList | ConditionResult | None:
+        """The call returns now: what it asked for is its own. Returns what a request for conditions was answered."""
+        return self._forget(request)
 
-    def answer(self, request: Request) -> ConditionList | ConditionResult:
-        """What an accepted request for conditions was answered."""
-        return self._answers[request]
+    def withdraw(self, request: Request) -> None:
+        """The call does not return: what it asked for is taken back, even where it was accepted by now.
+
+        Collect after it: there may be something to send.
+        """
+        self._forget(request)
+        self.session.withdraw(request)
+
+    def _forget(self, request: Request) -> ConditionList | ConditionResult | None:
+        self._awaited.discard(request)
+        self._replies.pop(request, None)
+        return self._answers.pop(request, None)
 
     def reply(self, request: Request) -> bool:
         """Whether the request was accepted; False: not answered yet.

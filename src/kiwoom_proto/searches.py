@@ -10,6 +10,8 @@ business; see conversation.py.
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import attrs
 
 from .connection import ClientConnection
@@ -39,20 +41,22 @@ class Searches:
         self._waiting: list[Request] = []  # not answered yet, in the order asked
         self._asked: dict[Request, Request | str] = {}  # of the connection -> of the session, or a live search's number
         self._live: dict[str, _Live] = {}
-        self._claims: set[Request] = set()  # of those that wait: live searches that count as consumers
+        self._claims: WeakKeyDictionary[Request, _Live] = WeakKeyDictionary()  # what counts as a consumer, and of what
         self._untold: set[Request] = set()  # of those that wait: clears that no call asked for
 
     def add(self, message: ConditionRequest) -> tuple[Request, bool]:
         """A call asks something. Returns its request, and whether it is answered with that: there is nothing to ask."""
         request = Request((message,))
+        live = self._live.get(request.seq)
         if _is_live(request):
-            self._live.setdefault(request.seq, _Live()).consumers += 1
-            self._claims.add(request)
-        elif message.trnm.endswith("CLR") and (live := self._live.get(request.seq)) is not None:
-            live.consumers -= 1
+            if live is None:
+                live = self._live[request.seq] = _Live()
+            live.consumers += 1
+            self._claims[request] = live
+        elif live is not None and message.trnm.endswith("CLR"):
+            self._let_go(live, request.seq)
             if live.consumers:
                 return request, True  # somebody else wants it
-            self._drop(request.seq)
             if live.state is SubscriptionState.WANTED and not self._waits_for(request.seq):
                 return request, True  # it was lost with the connection
         self._waiting.append(request)
@@ -85,20 +89,23 @@ class Searches:
                 return None
         return answer if isinstance(found, str) else attrs.evolve(answer, request=found)
 
-    def withdraw(self, request: Request, connection: ClientConnection | None) -> None:
-        """A call is not interested any more. What it wanted live is cleared, where the server may know of it."""
-        if request not in self._waiting:
-            return
-        self._waiting.remove(request)
+    def withdraw(self, request: Request, connected: bool) -> None:
+        """Take a call back, answered or not. What it wanted live is cleared, where the server may know of it."""
+        if request in self._waiting:
+            self._waiting.remove(request)
         asked = [key for key, found in self._asked.items() if found is request]
+        live = self._claims.get(request)
+        is_known = bool(asked) or (live is not None and live.state is SubscriptionState.CONFIRMED)
         is_last = self._release(request)
         for key in asked:
             if _is_live(request) and request.seq in self._live:
                 self._asked[key] = request.seq  # somebody else wants it, and this answer tells what became of it
             else:
                 del self._asked[key]
-        if is_last and asked and connection is not None:
-            connection.clear_condition(request.seq)
+        if is_last and is_known and connected:
+            message = request.messages[-1]
+            assert isinstance(message, ConditionRequest)
+            self._clear(message)
 
     def lost(self) -> None:
         """The connection is gone."""
@@ -123,20 +130,18 @@ class Searches:
         return any(_is_live(request) and request.seq == seq for request in self._waiting)
 
     def _release(self, request: Request) -> bool:
-        """A live search that waited does not want it any more; whether it was the last that did."""
-        if request not in self._claims:
-            return False
-        self._claims.remove(request)
-        live = self._live[request.seq]
-        live.consumers -= 1
-        if not live.consumers:
-            self._drop(request.seq)
+        """A live search does not want it any more; whether it was the last that did."""
+        live = self._claims.pop(request, None)
+        if live is None or live is not self._live.get(request.seq):
+            return False  # nobody wanted it meanwhile: those who do now are others
+        self._let_go(live, request.seq)
         return not live.consumers
 
-    def _drop(self, seq: str) -> None:
-        """Nobody wants this search live any more, so no call from before can."""
-        del self._live[seq]
-        self._claims = {other for other in self._claims if other.seq != seq}
+    def _let_go(self, live: _Live, seq: str) -> None:
+        """One consumer less wants this search live."""
+        live.consumers -= 1
+        if not live.consumers:
+            del self._live[seq]
 
     def _finish(self, found: Request | str, answer: RequestAccepted | RequestRejected) -> None:
         refused = isinstance(answer, RequestRejected)
@@ -147,7 +152,6 @@ class Searches:
                 return
             if refused:
                 self._release(found)
-            self._claims.discard(found)
         seq = found if isinstance(found, str) else found.seq
         live = self._live.get(seq)
         if live is not None:
@@ -157,9 +161,13 @@ class Searches:
             # Nobody wants it any more, and the call that said so was withdrawn.
             asked = answer.request.messages[-1]
             assert isinstance(asked, ConditionRequest)
-            clearing = Request((ConditionRequest(asked.trnm.removesuffix("REQ") + "CLR", seq=seq),))
-            self._waiting.append(clearing)
-            self._untold.add(clearing)
+            self._clear(asked)
+
+    def _clear(self, search: ConditionRequest) -> None:
+        """End a live search that nobody wants any more, though no call says so."""
+        clearing = Request((ConditionRequest(search.trnm.removesuffix("REQ") + "CLR", seq=search.seq),))
+        self._waiting.append(clearing)
+        self._untold.add(clearing)
 
 
 def _is_live(request: Request) -> bool:

@@ -16,14 +16,17 @@ be registered in subscriptions.py, pacing in requests.py, what happens on one co
 * What is wanted comes back: after each login everything wanted is registered again, the account first, then live
   conditions, then market data; then a `Gap` tells since when rows are missing. What was let go of meanwhile does not.
 * A call is answered once: by the connection that answers it. One whose connection was lost is asked again.
+* What a call claims is released by `unsubscribe`, by a refusal, or by `withdraw`, and by one of them only. Whether a
+  call was answered makes no difference to `withdraw`: a call that never learned of its answer has not got it.
 * Every event has a number, and the session's own come after those of the bytes that brought them about.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -61,7 +64,7 @@ from .requests import (
     removal,
 )
 from .searches import Searches
-from .subscriptions import Key, Subscription, Subscriptions, keys_of
+from .subscriptions import Claims, Key, Subscription, Subscriptions, keys_of
 from .symbol import Symbol
 from .websocket import check_close
 
@@ -155,7 +158,6 @@ class _Call:
 
     request: Request
     keys: tuple[Key, ...]
-    claims: dict[Key, None]  # those that it counts as a consumer of, in order
 
 
 class Session:
@@ -209,6 +211,7 @@ class Session:
         self._batch: Request | None = None  # the message of `_subscriptions` that is being answered
         self._registering: list[_Call] = []
         self._removing: list[_Call] = []
+        self._claims: WeakKeyDictionary[Request, Claims] = WeakKeyDictionary()  # of what may still be withdrawn
         self._searches = Searches()
 
     # What the caller asks for.
@@ -350,14 +353,16 @@ class Session:
         return self._ask(condition_clear(self.endpoint, seq))
 
     def withdraw(self, request: Request) -> None:
-        """A call is not interested any more: undo what it asked for, as far as it was not answered yet."""
-        for call in self._registering:
-            if call.request is request:
-                self._registering.remove(call)
-                self._disclaim(self._subscriptions.release(call.claims))
-                break
+        """Take a call back: what it wants, one consumer less wants. It is not answered any more.
+
+        For a call that is not interested any more, or never learned of its answer: one that was accepted already is
+        taken back like any other. A removal, and the end of a live search, are carried out all the same; what `replace`
+        let go of does not come back. Harmless for a request that was refused or withdrawn before.
+        """
+        self._registering = [call for call in self._registering if call.request is not request]
         self._removing = [call for call in self._removing if call.request is not request]
-        self._searches.withdraw(request, self._ready_connection())
+        self._take_back(request)
+        self._searches.withdraw(request, connected=self._state is READY)
         if self._state is not CLOSED:
             self._advance()
 
@@ -631,29 +636,27 @@ class Session:
             raise LocalProtocolError("data: names nothing to register")
         others = self._subscriptions.others_of(keys) if replace else ()
         gone = self._subscriptions.want(keys, fresh_within, instead_of=others)
-        self._disclaim(gone)
         for waiting in [call for call in self._registering if not gone.isdisjoint(call.keys)]:
             self._registering.remove(waiting)
-            self._disclaim(self._subscriptions.release(waiting.claims))
+            self._take_back(waiting.request)
             self._later.append(RequestRejected(waiting.request, "", REPLACED))
-        call = _Call(Request(messages), keys, dict.fromkeys(keys))
+        call = _Call(Request(messages), keys)
+        self._claims[call.request] = self._subscriptions.claims(keys)
         self._registering.append(call)
         self._advance()
         return call.request
 
     def _remove(self, messages: tuple[Remove, ...]) -> Request:
         self._check_open()
-        call = _Call(Request(messages), keys_of(messages), {})
-        self._disclaim(self._subscriptions.release(call.keys))
+        call = _Call(Request(messages), keys_of(messages))
+        self._subscriptions.release(call.keys)
         self._removing.append(call)
         self._advance()
         return call.request
 
-    def _disclaim(self, gone: Iterable[Key]) -> None:
-        """Nobody wants these any more, so no call from before can: what a later one wants is not theirs to undo."""
-        for call in self._registering:
-            for key in gone:
-                call.claims.pop(key, None)
+    def _take_back(self, request: Request) -> None:
+        """What a call wants, one consumer less wants: once."""
+        self._subscriptions.take_back(self._claims.pop(request, {}))
 
     def _ask(self, message: ConditionRequest) -> Request:
         self._check_open()
@@ -710,7 +713,7 @@ class Session:
         for call in concerned:
             calls.remove(call)
             if registers:
-                self._disclaim(self._subscriptions.release(call.claims))
+                self._take_back(call.request)
             self._later.append(RequestRejected(call.request, event.code, event.message))
         # Some of it may have been registered before, on an earlier connection.
         if any(self._subscriptions.refusal(key) for key in keys) if registers else not concerned:

@@ -17,8 +17,9 @@ Registrations die with the connection, so `lost` makes everything wanted to be s
 from __future__ import annotations
 
 import enum
+import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import attrs
@@ -27,10 +28,12 @@ from .errors import QuotaExceeded
 from .messages import Element, Reg, Remove
 from .record import Record
 
-__all__ = ("Key", "Subscription", "SubscriptionState", "Subscriptions", "keys_of")
+__all__ = ("Claims", "Key", "Subscription", "SubscriptionState", "Subscriptions", "keys_of")
 
 Key: TypeAlias = tuple[str, str, str]
 """Group, type and item."""
+Claims: TypeAlias = Mapping[Key, int]
+"""What one call counts as a consumer of, and since when the item has been wanted without a break."""
 
 URGENT_TYPES = frozenset({"00", "04", "F4", "F5"})
 """Orders and balances: what a trading program must not miss."""
@@ -85,6 +88,7 @@ class Subscription:
 @attrs.define(eq=False)
 class _Entry:
     consumers: int = 0
+    wanted_since: int = 0  # another number each time that somebody wants it whom nobody did before
     state: SubscriptionState = WANTED
     reason: str = ""
     fresh_within: float | None = None
@@ -117,6 +121,7 @@ class Subscriptions:
         self._item_limit = item_limit
         self._items_per_request = items_per_request
         self._entries: dict[Key, _Entry] = {}
+        self._begins = itertools.count(1)
         self._to_register: dict[Key, None] = {}  # in the order asked for
         self._to_remove: dict[Key, None] = {}
         self._in_flight: Reg | Remove | None = None
@@ -151,6 +156,7 @@ class Subscriptions:
             entry = self._entries.setdefault(key, _Entry())
             entry.consumers += 1
             if entry.consumers == 1:
+                entry.wanted_since = next(self._begins)
                 self._count(key, 1)
                 if entry.state is LEAVING and key in self._to_remove:
                     del self._to_remove[key]  # in time: the server still has it
@@ -187,6 +193,15 @@ class Subscriptions:
                 self._to_remove[key] = None
             # What was sent is removed once it is acknowledged.
         return gone
+
+    def claims(self, keys: Iterable[Key]) -> Claims:
+        """What a call claims that has just wanted these."""
+        return {key: self._entries[key].wanted_since for key in keys}
+
+    def take_back(self, claims: Claims) -> None:
+        """Release what a call claims. What nobody wanted meanwhile is wanted by others now, if at all: it stays."""
+        entries = self._entries
+        self.release([key for key, since in claims.items() if key in entries and entries[key].wanted_since == since])
 
     def others_of(self, keys: Iterable[Key]) -> tuple[Key, ...]:
         """What else is wanted in the groups of these keys, once for each consumer."""

@@ -182,7 +182,8 @@ class Client:
         """Want items for one real-time type until `unsubscribe`, and wait until the server has acknowledged it.
 
         Every call counts: what two have asked for goes on until both have let go. Without a connection it waits for the
-        next. Cancelled while it waits, it is taken back.
+        next. Cancelled, it is taken back, even where the answer came in the same moment; whatever it raises, nothing is
+        wanted that was not wanted before.
 
         Arguments:
             type: a class of the catalogue, or a type code: "0E".
@@ -207,7 +208,7 @@ class Client:
     ) -> Request:
         """Want items no longer, as one `subscribe` did, and wait until what nobody wants is removed.
 
-        Cancelled while it waits, it is done all the same. Arguments and errors as `subscribe`.
+        Cancelled, it is done all the same. Arguments and errors as `subscribe`.
         """
         await self._open()
         return await self._replied(self._session.unsubscribe(type, *items, group=group), wait)
@@ -220,7 +221,7 @@ class Client:
     async def list_conditions(self) -> tuple[Condition, ...]:
         """Return the saved conditions (조건검색 목록조회). Errors as `subscribe`."""
         await self._open()
-        answer = await self._answered(self._session.list_conditions())
+        answer = await self._told(self._session.list_conditions())
         assert isinstance(answer, ConditionList)
         return answer.conditions
 
@@ -229,7 +230,7 @@ class Client:
 
         With `realtime` the server goes on telling which stocks enter and leave, until `clear_condition`: such rows come
         with all others, as `ConditionHit` (US: `UsConditionHit`); `ConditionResult.matches` tells whose they are. After
-        a loss it is asked for anew, and a new `ConditionResult` is iterated.
+        a loss it is asked for anew, and a new `ConditionResult` is iterated. Cancelled, it is taken back.
 
         Arguments:
             seq: the condition's number, from `list_conditions`.
@@ -242,7 +243,7 @@ class Client:
             LocalProtocolError: an argument cannot be right; nothing was sent.
         """
         await self._open()
-        answer = await self._answered(self._session.search_condition(seq, realtime=realtime, next_key=next_key))
+        answer = await self._told(self._session.search_condition(seq, realtime=realtime, next_key=next_key))
         assert isinstance(answer, ConditionResult)
         return answer
 
@@ -256,7 +257,10 @@ class Client:
             next_key = result.next_key
 
     async def clear_condition(self, seq: str) -> Request:
-        """End a live search (조건검색 실시간 해제). Errors as `search_condition`."""
+        """End a live search (조건검색 실시간 해제). Cancelled, it is done all the same.
+
+        Errors as `search_condition`.
+        """
         await self._open()
         return await self._replied(self._session.clear_condition(seq))
 
@@ -305,29 +309,23 @@ class Client:
         self._feed.check_open()
 
     async def _replied(self, request: Request, wait: bool = True) -> Request:
-        if not wait:
-            self._pump()
-            await checkpoint()
-            return request
-        self._feed.expect(request)
-        try:
-            await self._reply(request)
-        finally:
-            self._feed.forget(request)
+        await self._told(request, wait)
         return request
 
-    async def _answered(self, request: Request) -> ConditionList | ConditionResult:
-        self._feed.expect(request)
+    async def _told(self, request: Request, wait: bool = True) -> ConditionList | ConditionResult | None:
+        """Wait for the answer. Nothing may wait after this: a call that is cancelled from then on keeps what it got."""
+        if wait:
+            self._feed.expect(request)
         try:
-            await self._reply(request)
-            return self._feed.answer(request)
-        finally:
-            self._feed.forget(request)
-
-    async def _reply(self, request: Request) -> None:
-        self._pump()
-        while not self._feed.reply(request):
-            await self._change()
+            self._pump()
+            await checkpoint()
+            while wait and not self._feed.reply(request):
+                await self._change()
+        except BaseException:
+            self._feed.withdraw(request)
+            self._pump()
+            raise
+        return self._feed.told(request)
 
     async def _logged_in(self) -> None:
         while not self._feed.check_login():

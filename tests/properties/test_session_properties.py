@@ -57,7 +57,7 @@ _SELDOM = st.booleans()
 
 @attrs.define
 class Call:
-    """A call that is not answered yet."""
+    """A call that was not withdrawn yet."""
 
     keys: tuple[Key, ...] = ()  # that it wants
     seq: str | None = None  # that it wants live
@@ -81,6 +81,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.wanted: Counter[Key] = Counter()
         self.live: Counter[str] = Counter()
         self.open: dict[Request, Call] = {}
+        self.answered: dict[Request, Call] = {}  # and can be withdrawn all the same
         self.over: set[Request] = set()
         self.replaced: set[Request] = set()  # by another call: told no  # answered, or withdrawn
         self.seen = 0  # events looked at
@@ -144,8 +145,8 @@ class SessionMachine(RuleBasedStateMachine):
         self.disclaim()
 
     def disclaim(self) -> None:
-        """What nobody wants, no call that waits can claim: withdrawn, it takes nothing away from later ones."""
-        for call in self.open.values():
+        """What nobody wants, no call from before can claim: withdrawn, it takes nothing away from later ones."""
+        for call in (*self.open.values(), *self.answered.values()):
             call.claims = {key for key in call.claims if self.wanted[key]}
             call.claims_live = call.claims_live and call.seq is not None and self.live[call.seq] > 0
 
@@ -215,11 +216,11 @@ class SessionMachine(RuleBasedStateMachine):
     def list_conditions(self) -> None:
         self.asked(self.session.list_conditions(), Call())
 
-    @precondition(lambda self: self.open)
+    @precondition(lambda self: self.open or self.answered)
     @rule(data=st.data())
     def withdraw(self, data: st.DataObject) -> None:
-        request = data.draw(st.sampled_from(list(self.open)))
-        call = self.open.pop(request)
+        request = data.draw(st.sampled_from([*self.open, *self.answered]))
+        call = self.open.pop(request) if request in self.open else self.answered.pop(request)
         self.over.add(request)
         self.release(call.claims)
         if call.claims_live and call.seq is not None:
@@ -363,7 +364,7 @@ class SessionMachine(RuleBasedStateMachine):
             match event:
                 case RequestAccepted(request=request):
                     assert request not in self.over, "one answer at most, and none after it was withdrawn"
-                    del self.open[request]
+                    self.answered[request] = self.open.pop(request)
                     self.over.add(request)
                 case RequestRejected(request=request):
                     assert request in self.replaced, f"nothing else here can be refused: {event}"

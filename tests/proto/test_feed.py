@@ -210,7 +210,7 @@ def test_a_reply_goes_to_the_call_that_waits_for_it() -> None:
     assert not link.feed.reply(request)
     link.advance(0.02)
     assert link.feed.reply(request)
-    link.feed.forget(request)
+    link.feed.told(request)
     assert not [event for event in link.feed.take() if not isinstance(event, Record)]
 
 
@@ -267,7 +267,7 @@ def test_a_call_that_waits_no_more_takes_back_what_it_asked_for(items: int) -> N
     request = subscribe(link, items)
     link.feed.expect(request)
     link.advance(0)
-    link.feed.forget(request)
+    link.feed.withdraw(request)
     link.advance(0.1)
     assert link.feed.take() == []
     assert link.session.subscriptions == ()
@@ -275,26 +275,36 @@ def test_a_call_that_waits_no_more_takes_back_what_it_asked_for(items: int) -> N
     assert not link.peer.pairs()
 
 
-def test_a_call_that_was_answered_takes_nothing_back() -> None:
+def test_a_call_that_was_told_takes_nothing_back() -> None:
     link = Link(rate=0.1).login()
     request = subscribe(link, 1)
     link.feed.expect(request)
     link.advance(0.1)
-    link.feed.forget(request)
+    assert link.feed.told(request) is None
     link.advance(0.1)
     assert link.peer is not None
     assert len(link.peer.pairs()) == 1
 
 
-def test_a_call_that_was_answered_and_forgotten_without_looking_takes_nothing_back() -> None:
-    """It may have been cancelled after the answer came, but before it was told."""
-    link = Link().login()
-    search = link.session.search_condition("0", realtime=True)
-    link.feed.expect(search)
-    link.advance(0.1)
-    link.feed.forget(search)
-    link.advance(0.1)
-    assert [one.item for one in link.session.subscriptions] == ["0"]
+@pytest.mark.parametrize("looked", [False, True])
+def test_a_call_that_was_answered_and_not_told_takes_back_what_it_asked_for(looked: bool) -> None:
+    """It may have been cancelled after the answer came, but before it could return."""
+    link = Link(rate=0.1).login()
+    request, search = subscribe(link, 1), link.session.search_condition("0", realtime=True)
+    for one in (request, search):
+        link.feed.expect(one)
+    link.advance(1)
+    assert link.peer is not None
+    assert link.peer.pairs()
+    assert link.peer.live
+    for one in (request, search):
+        assert not looked or link.feed.reply(one)
+        link.feed.withdraw(one)
+    link.advance(1)
+    assert link.session.subscriptions == ()
+    assert not link.peer.pairs()
+    assert not link.peer.live
+    assert not [event for event in link.feed.take() if not isinstance(event, Record)], "nobody is told"
 
 
 def test_what_conditions_are_answered_is_kept_for_the_call() -> None:
@@ -306,10 +316,8 @@ def test_what_conditions_are_answered_is_kept_for_the_call() -> None:
     link.advance(0.5)
     assert link.feed.reply(listing)
     assert link.feed.reply(search)
-    assert isinstance(link.feed.answer(listing), ConditionList)
-    assert isinstance(link.feed.answer(search), ConditionResult)
-    link.feed.forget(listing)
-    link.feed.forget(search)
+    assert isinstance(link.feed.told(listing), ConditionList)
+    assert isinstance(link.feed.told(search), ConditionResult)
     (answer, reply) = link.feed.take()
     assert isinstance(answer, ConditionList)
     assert isinstance(reply, RequestAccepted)

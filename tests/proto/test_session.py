@@ -1125,15 +1125,103 @@ def test_a_subscription_withdrawn_after_a_loss_is_not_sent_again() -> None:
     assert "RequestAccepted" not in line.kinds()
 
 
-def test_a_call_withdrawn_after_its_answer_stays() -> None:
+def test_a_call_withdrawn_after_its_answer_is_undone() -> None:
+    """The answer came, and whoever waited for it was gone by then."""
+    line = Line().ready()
+    subscription = line.session.subscribe("0E", "005930", "000660")
+    search = line.session.search_condition("4", realtime=True)
+    line.acknowledge()
+    line.events()
+    for _ in range(2):  # the second time is harmless
+        line.session.withdraw(subscription)
+        line.session.withdraw(search)
+    assert not line.session.is_settled
+    assert line.acknowledge() == ["REMOVE 0E 005930,000660", "CNSRCLR 4"]
+    assert line.session.subscriptions == ()
+    assert line.session.is_settled
+    assert line.events() == []
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_call_that_was_answered_and_undone_takes_nothing_away_when_it_is_withdrawn(others: int) -> None:
+    """Its count went with an `unsubscribe`, or with a loss of interest by all; what is wanted now is others'."""
     line = Line().ready()
     subscription = line.session.subscribe("0E", "005930")
     search = line.session.search_condition("4", realtime=True)
     line.acknowledge()
+    line.session.unsubscribe("0E", "005930")
+    line.session.clear_condition("4")
+    for _ in range(others):
+        line.session.subscribe("0E", "005930")
+        line.session.search_condition("4", realtime=True)
+    line.acknowledge()
     line.session.withdraw(subscription)
     line.session.withdraw(search)
+    assert line.acknowledge() == []
+    assert [one.consumers for one in line.session.subscriptions] == [1, 1] * others
+
+
+def test_a_call_that_was_answered_is_withdrawn_without_a_connection() -> None:
+    line = Line().ready()
+    subscription = line.session.subscribe("0E", "005930")
+    search = line.session.search_condition("4", realtime=True)
+    line.acknowledge()
+    line.drop()
+    line.session.withdraw(subscription)
+    line.session.withdraw(search)
+    assert line.session.subscriptions == ()
+    line.again()
     assert line.messages() == []
-    assert [one.state for one in line.session.subscriptions] == [CONFIRMED, CONFIRMED]
+
+
+def test_a_live_search_that_was_answered_and_asked_for_anew_is_withdrawn() -> None:
+    line = Line().ready()
+    search = line.session.search_condition("4", realtime=True)
+    line.acknowledge()
+    line.drop()
+    line.again()
+    line.session.withdraw(search)
+    assert line.acknowledge() == ["CNSRLST", "CNSRREQ 4", "CNSRCLR 4"]
+    assert line.session.subscriptions == ()
+    assert line.session.is_settled
+
+
+def test_a_live_search_withdrawn_before_it_was_sent_is_cleared_where_the_server_has_it_from_another() -> None:
+    line = Line().ready()
+    first = line.session.search_condition("4", realtime=True)
+    line.acknowledge()
+    second = line.session.search_condition("4", realtime=True)
+    line.session.withdraw(second)
+    line.session.withdraw(first)
+    assert line.acknowledge()[-1] == "CNSRCLR 4"
+    assert line.session.subscriptions == ()
+    assert line.session.is_settled
+
+
+def test_a_call_of_several_messages_withdrawn_after_the_first_of_them_leaves_nothing() -> None:
+    line = Line(attrs.evolve(CONFIG, items_per_request=1)).ready()
+    request = line.session.subscribe("0E", "1", "2", "3")
+    assert line.said() == ["REG 0E 1"]
+    line.send(reply("REG"))
+    line.wait(1)
+    assert line.said() == ["REG 0E 2"]
+    line.session.withdraw(request)
+    line.send(reply("REG"))
+    assert sorted(line.acknowledge()) == ["REMOVE 0E 1", "REMOVE 0E 2"]
+    assert line.session.subscriptions == ()
+    assert line.events() == []
+
+
+def test_a_refused_call_takes_nothing_away_when_it_is_withdrawn_as_well() -> None:
+    line = Line().ready()
+    line.session.subscribe("0E", "005930")
+    line.acknowledge()
+    line.events()
+    request = line.session.subscribe("0E", "005930", "000660")
+    line.send(reply("REG", 105115))
+    assert only(RequestRejected, line.events()).request is request
+    line.session.withdraw(request)
+    assert {one.item: one.consumers for one in line.session.subscriptions} == {"005930": 1}
 
 
 def test_withdrawing_one_of_two_leaves_the_other() -> None:
