@@ -30,7 +30,9 @@ async def issue_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLCo
         TokenRefused: the server said no.
         TokenError: what it said is not HTTP.
         TransportError: the network failed.
+        LocalProtocolError: the TLS context does not verify; see `Endpoint.insecure`.
     """
+    endpoint.check_tls(ssl_context)
     call = TokenCall(endpoint, key)
     await _carry(call, ssl_context)
     token = call.result()
@@ -42,6 +44,7 @@ async def revoke_token(
     endpoint: Endpoint, key: AppKey, token: str, *, ssl_context: ssl.SSLContext | None = None
 ) -> None:
     """Revoke an access token: nobody can log in with it any more. Arguments and errors as `issue_token`."""
+    endpoint.check_tls(ssl_context)
     call = TokenCall(endpoint, key, revoke=token)
     await _carry(call, ssl_context)
     call.result()

@@ -72,8 +72,10 @@ class Server:
     def _set_port(self, port: int) -> None:
         scheme = "ws" if self._ssl_context is None else "wss"
         address = f"{scheme}://{self._host}:{port}"
-        self.endpoint = Endpoint(address + PATH, mock=self.exchange.mock)
-        self.us_endpoint = Endpoint(address + US_PATH, mock=self.exchange.mock)
+        # Who listens beyond loopback without TLS has chosen so: tokens of the simulated exchange are no secrets.
+        insecure = self._ssl_context is None and not Endpoint(f"wss://{self._host}").is_loopback
+        self.endpoint = Endpoint(address + PATH, mock=self.exchange.mock, insecure=insecure)
+        self.us_endpoint = Endpoint(address + US_PATH, mock=self.exchange.mock, insecure=insecure)
 
     def _pump(self) -> None:
         """Something happened: any connection may have something to send, and the deadline may have moved."""

@@ -6,6 +6,7 @@ its own. Tokens: official pages au10001 and au10002 ("/oauth2/token", "/oauth2/r
 
 from __future__ import annotations
 
+import ipaddress
 from urllib.parse import urlsplit
 
 import attrs
@@ -19,23 +20,32 @@ KIWOOM = ".kiwoom.com"
 MOCK_HOST = f"mockapi{KIWOOM}"
 WEBSOCKET_PORT = 10000
 _DEFAULT_PORT = {"ws": 80, "wss": 443}
+_CERT_REQUIRED = 2
+"""`ssl.CERT_REQUIRED`, without loading ssl."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Endpoint:
     """A WebSocket URL and what is special about the server behind it.
+
+    Keys and tokens travel to it, so it must be a wss:// URL, unless the host is a loopback address or `insecure` is
+    set. Kiwoom's own hosts are never connected to in clear.
 
     Attributes:
         url: "wss://host:port/path", or "ws://..." for a server of your own.
         mock: True for mock trading (모의투자), which knows KRX items only. By default where the host is Kiwoom's for
             it.
+        insecure: True to send keys and tokens in clear (ws://), or over TLS that does not verify the server, to a host
+            that is neither loopback nor Kiwoom's: a simulated exchange on another machine, say.
 
     Raises:
-        LocalProtocolError: the URL is not one of a WebSocket.
+        LocalProtocolError: the URL is not one of a WebSocket, its host is not ASCII, or it would send keys in clear.
     """
 
     url: str = attrs.field()
     mock: bool = attrs.field(kw_only=True)
+
+    insecure: bool = attrs.field(default=False, kw_only=True)
 
     @mock.default
     def _is_mock_host(self) -> bool:
@@ -47,16 +57,66 @@ class Endpoint:
             parts = urlsplit(url)
             usable = parts.scheme in _DEFAULT_PORT and parts.hostname and (parts.port is None or parts.port > 0)
             usable = usable and url.isprintable() and " " not in url
-            if not url.isascii():
-                (parts.hostname or "").encode("idna")  # raises a ValueError where that is no host name
         except (ValueError, TypeError, AttributeError):
             usable = False
         if not usable:
-            # What stands before an "@" may be a password.
-            shown = repr(url) if isinstance(url, str) and "@" not in url else "what was given"
+            # What stands before an "@", or behind a "?", may be a secret.
+            shown = repr(url.partition("?")[0]) if isinstance(url, str) and "@" not in url else "what was given"
             raise LocalProtocolError(f"Endpoint.url: must be ws://host[:port]/path or wss://..., not {shown}")
         if parts.username is not None or parts.password is not None or parts.fragment:
             raise LocalProtocolError("Endpoint.url: must have no user name, password or fragment")
+        if not url.isascii():
+            # Two standards turn such a name into two (faß.de is fass.de or xn--fa-hia.de): what is dialled and what is
+            # verified could differ.
+            raise LocalProtocolError("Endpoint.url: must be ASCII; write an international host name as xn--...")
+
+    @insecure.validator
+    def _check_security(self, _: object, insecure: bool) -> None:
+        if not isinstance(insecure, bool):
+            raise LocalProtocolError(f"Endpoint.insecure: must be True or False, not {insecure!r}")
+        if self._is_kiwoom:
+            if insecure:
+                raise LocalProtocolError("Endpoint.insecure: Kiwoom's hosts are connected to over verified TLS only")
+            if not self.secure:
+                raise LocalProtocolError(
+                    f"Endpoint.url: keys would go to {self.host} in clear; write wss://, not ws://"
+                )
+        elif not (self.secure or insecure or self.is_loopback):
+            raise LocalProtocolError(
+                f"Endpoint.url: keys and tokens would go to {self.host} in clear; write wss://, or "
+                "Endpoint(url, insecure=True) where that is meant"
+            )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the host is this machine: localhost, 127.0.0.0/8 or ::1."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def _is_kiwoom(self) -> bool:
+        host = f".{self.host.rstrip('.')}"
+        return host.endswith(KIWOOM)
+
+    def check_tls(self, context: object | None) -> None:
+        """Refuse a TLS context that would not verify who answers. The drivers call it before they dial.
+
+        Arguments:
+            context: an `ssl.SSLContext`, or None for the system's trust store.
+
+        Raises:
+            LocalProtocolError: it does not verify the certificate or the host name, and `insecure` is not set.
+        """
+        if context is None or self.insecure or not self.secure:
+            return
+        if getattr(context, "verify_mode", None) != _CERT_REQUIRED or not getattr(context, "check_hostname", False):
+            hint = "" if self._is_kiwoom else ", or set Endpoint(url, insecure=True) where that is meant"
+            raise LocalProtocolError(
+                "ssl_context: does not verify the server's certificate and host name; load its authority instead "
+                f"(SSLContext.load_verify_locations){hint}"
+            )
 
     @property
     def secure(self) -> bool:
@@ -87,10 +147,9 @@ class Endpoint:
         return self._rest_url("/oauth2/revoke")
 
     def _rest_url(self, path: str) -> str:
-        host = self.host if self.host.isascii() else self.host.encode("idna").decode()
-        host = f"[{host}]" if ":" in host else host
+        host = f"[{self.host}]" if ":" in self.host else self.host
         port = urlsplit(self.url).port
-        if self.host.endswith(KIWOOM) and port == WEBSOCKET_PORT:
+        if self._is_kiwoom and port == WEBSOCKET_PORT:
             port = None  # Kiwoom has its WebSocket on a port of its own, and everything else on that of HTTPS
         shown = "" if port is None else f":{port}"
         return f"{'https' if self.secure else 'http'}://{host}{shown}{path}"
@@ -123,7 +182,13 @@ class Endpoint:
             )
 
     def __str__(self) -> str:
-        return self.url
+        # A query is no part of the documented URL, and may be a secret of somebody's gateway.
+        url, mark, _ = self.url.partition("?")
+        return f"{url}?***" if mark else url
+
+    def __repr__(self) -> str:
+        flags = "".join(f", {name}=True" for name in ("mock", "insecure") if getattr(self, name))
+        return f"Endpoint({str(self)!r}{flags})"
 
 
 PRODUCTION = Endpoint(f"wss://api.kiwoom.com:{WEBSOCKET_PORT}/api/dostk/websocket")

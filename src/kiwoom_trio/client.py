@@ -90,6 +90,8 @@ async def connect(
         ConnectionLost: no connection could be made within `connect_timeout`; its text tells what went wrong last.
         LocalProtocolError: an argument cannot be right.
     """
+    if isinstance(endpoint, Endpoint):  # anything else is refused below
+        endpoint.check_tls(ssl_context)
     session = Session(endpoint, config, clock=trio.current_time, random=random.random)
     first = None
     if not isinstance(token, AppKey):

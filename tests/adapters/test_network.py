@@ -12,11 +12,14 @@ import anyio
 import pytest
 import trustme
 from tests.adapters.conftest import Net
-from tests.adapters.kit import ITEM, PATH, QUICK, Loop, collect, raw_server
+from tests.adapters.kit import ITEM, PATH, QUICK, TOKEN, Loop, collect, raw_server
 from tests.proto.wire import LOGIN_OK, accept_handshake, close, real, text
 
+import kiwoom_asyncio
+import kiwoom_trio
 from kiwoom_proto import (
     AfterHoursQuote,
+    AppKey,
     ClientConfig,
     Closed,
     ConnectionLost,
@@ -24,6 +27,7 @@ from kiwoom_proto import (
     Endpoint,
     Event,
     HandshakeError,
+    LocalProtocolError,
     Record,
     SessionState,
     SystemNotice,
@@ -62,14 +66,14 @@ async def test_a_refused_connection_says_so(loop: Loop, scheme: str) -> None:
 
 
 async def test_a_host_that_does_not_exist_says_so(loop: Loop) -> None:
-    lost = await refused(loop, Endpoint(f"ws://no-such-host.invalid{PATH}"))
+    lost = await refused(loop, Endpoint(f"ws://no-such-host.invalid{PATH}", insecure=True))
     assert isinstance(lost.closed.error, TransportError)
     assert "no-such-host.invalid" in str(lost)
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".invalid", "a..invalid", "xn--ls8h=.invalid"])
 async def test_a_host_that_can_not_exist_says_so_too(loop: Loop, host: str) -> None:
-    lost = await refused(loop, Endpoint(f"ws://{host}{PATH}"))
+    lost = await refused(loop, Endpoint(f"ws://{host}{PATH}", insecure=True))
     assert isinstance(lost.closed.error, TransportError)
 
 
@@ -113,6 +117,25 @@ async def test_a_certificate_of_another_host_is_refused(loop: Loop, authority: t
         lost = await refused(loop, server.endpoint, ssl_context=tls.client)
         assert "certificate verify failed" in str(lost).lower()
         assert "127.0.0.1" in str(lost)
+
+
+async def test_tls_that_does_not_verify_needs_a_word(loop: Loop, tls: Net) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    exchange = Exchange(app_keys={"app": "secret"})
+    async with loop.serve(exchange, ssl_context=tls.server) as server:
+        for token in (AppKey("app", "secret"), TOKEN):
+            with pytest.raises(LocalProtocolError, match="ssl_context: does not verify"):
+                async with loop.connect(server.endpoint, token=token, ssl_context=context):
+                    pass
+        adapter = kiwoom_trio if loop.name == "trio" else kiwoom_asyncio
+        with pytest.raises(LocalProtocolError, match="ssl_context: does not verify"):
+            await adapter.issue_token(server.endpoint, AppKey("app", "secret"), ssl_context=context)
+        with pytest.raises(LocalProtocolError, match="ssl_context: does not verify"):
+            await adapter.revoke_token(server.endpoint, AppKey("app", "secret"), TOKEN, ssl_context=context)
+        endpoint = Endpoint(server.endpoint.url, insecure=True)
+        async with loop.connect(endpoint, token=AppKey("app", "secret"), ssl_context=context) as client:
+            assert client.state is SessionState.READY
 
 
 async def test_tls_to_a_server_without_says_so(loop: Loop, tls: Net) -> None:

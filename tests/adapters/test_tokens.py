@@ -146,7 +146,7 @@ async def test_a_refused_connection_says_so(loop: Loop, scheme: str) -> None:
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".invalid", "a..invalid"])
 async def test_a_host_that_does_not_exist_says_so(loop: Loop, host: str) -> None:
-    assert isinstance(await failure(loop, Endpoint(f"ws://{host}{PATH}")), TransportError)
+    assert isinstance(await failure(loop, Endpoint(f"ws://{host}{PATH}", insecure=True)), TransportError)
 
 
 async def test_a_certificate_of_another_host_or_authority_is_not_taken(

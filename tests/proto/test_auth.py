@@ -145,7 +145,7 @@ def test_a_token_is_revoked_as_documented() -> None:
         (PRODUCTION.url, ("api.kiwoom.com", 443, True), b"api.kiwoom.com"),
         ("ws://127.0.0.1:8000/x", ("127.0.0.1", 8000, False), b"127.0.0.1:8000"),
         ("ws://[::1]/x", ("::1", 80, False), b"[::1]"),
-        ("ws://키움.한국/x", ("키움.한국", 80, False), b"xn--cp5bx4p.xn--3e0b707e"),
+        ("wss://xn--cp5bx4p.xn--3e0b707e/x", ("xn--cp5bx4p.xn--3e0b707e", 443, True), b"xn--cp5bx4p.xn--3e0b707e"),
     ],
 )
 def test_where_to_dial(url: str, dialled: tuple[str, int, bool], header: bytes) -> None:

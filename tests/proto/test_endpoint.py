@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import attrs
@@ -32,7 +33,7 @@ def test_the_documented_endpoints(endpoint: Endpoint, url: str, host: str, mock:
         ("wss://localhost/x", "localhost", 443, True),
         ("wss://localhost", "localhost", 443, True),
         ("ws://[::1]:9000/x", "::1", 9000, False),
-        ("wss://example.com/x?a=b", "example.com", 443, True),
+        ("wss://example.com/x", "example.com", 443, True),
         ("WSS://EXAMPLE.COM/x", "example.com", 443, True),
     ],
 )
@@ -122,10 +123,99 @@ def test_mock_trading_is_known_by_its_host() -> None:
     assert Endpoint("ws://127.0.0.1:1/", mock=True).mock
 
 
-@pytest.mark.parametrize("url", ["ws://ㅁ..ㄴ/", f"ws://{'ㅁ' * 64}/"])
-def test_a_host_that_can_be_no_name_is_refused(url: str) -> None:
-    with pytest.raises(LocalProtocolError, match=r"Endpoint\.url"):
+@pytest.mark.parametrize(
+    "url", ["wss://faß.de/", "wss://키움.한국/", "wss://ａｐｉ.kiwoom.com:10000/", "wss://host/길"]
+)
+def test_a_host_has_one_name(url: str) -> None:
+    """What is dialled, what is verified and what is shown cannot differ: only the ASCII form of a name is taken."""
+    with pytest.raises(LocalProtocolError, match=r"Endpoint\.url: must be ASCII; .*xn--"):
         Endpoint(url)
+
+
+# Nothing goes in clear.
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws://api.kiwoom.com:10000/api/dostk/websocket",
+        "ws://mockapi.kiwoom.com:10000/api/us/websocket",
+        "WS://API.KIWOOM.COM/x",
+        "ws://api.kiwoom.com./x",
+        "ws://kiwoom.com/x",
+    ],
+)
+def test_kiwoom_is_never_connected_to_in_clear(url: str) -> None:
+    with pytest.raises(LocalProtocolError, match=r"^Endpoint\.url: .* in clear; write wss://"):
+        Endpoint(url)
+    with pytest.raises(LocalProtocolError, match=r"^Endpoint\.insecure: "):
+        Endpoint(url, insecure=True)
+    with pytest.raises(LocalProtocolError, match=r"^Endpoint\.insecure: "):
+        Endpoint(url.lower().replace("ws:", "wss:"), insecure=True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.com",
+        "127.0.0.1.example.com",
+        "localhost.example.com",
+        "0.0.0.0",
+        "10.0.0.5",
+        "[2001:db8::1]",
+        "0x7f.1",
+        "notkiwoom.com",
+    ],
+)
+def test_keys_go_in_clear_to_another_machine_only_where_that_is_said(host: str) -> None:
+    with pytest.raises(LocalProtocolError, match=r"in clear; write wss://, or Endpoint\(url, insecure=True\)"):
+        Endpoint(f"ws://{host}:8765/x")
+
+    endpoint = Endpoint(f"ws://{host}:8765/x", insecure=True)
+    assert endpoint.token_url.startswith("http://")
+    assert "insecure=True" in repr(endpoint)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]"])
+def test_keys_go_in_clear_to_this_machine(host: str) -> None:
+    assert Endpoint(f"ws://{host}:8765/x").is_loopback
+
+
+@pytest.mark.parametrize("insecure", [1, "yes", None])
+def test_insecure_is_a_word_and_no_accident(insecure: Any) -> None:
+    with pytest.raises(LocalProtocolError, match=r"^Endpoint\.insecure: must be True or False"):
+        Endpoint("ws://example.com/x", insecure=insecure)
+
+
+def contexts() -> list[ssl.SSLContext]:
+    """TLS contexts that do not verify, in the ways that people find on the web."""
+    nothing = ssl._create_unverified_context()
+    no_host = ssl.create_default_context()
+    no_host.check_hostname = False
+    return [nothing, no_host, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)]
+
+
+@pytest.mark.parametrize("context", contexts())
+def test_tls_that_does_not_verify_is_refused(context: ssl.SSLContext) -> None:
+    for endpoint in (PRODUCTION, Endpoint("wss://127.0.0.1:1/x")):
+        with pytest.raises(LocalProtocolError, match=r"^ssl_context: does not verify"):
+            endpoint.check_tls(context)
+    Endpoint("wss://127.0.0.1:1/x", insecure=True).check_tls(context)
+
+
+def test_tls_that_verifies_is_taken() -> None:
+    PRODUCTION.check_tls(None)
+    PRODUCTION.check_tls(ssl.create_default_context())
+    Endpoint("ws://127.0.0.1:1/x").check_tls(ssl._create_unverified_context())  # it is not used
+
+
+def test_a_query_is_not_shown() -> None:
+    endpoint = Endpoint("wss://gateway.example/x?key=hunter2")
+    assert "hunter2" not in f"{endpoint} {endpoint!r} {endpoint.token_url}"
+    assert endpoint.url.endswith("hunter2")
+    with pytest.raises(LocalProtocolError) as caught:
+        Endpoint("https://gateway.example/x?key=hunter2")
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +231,7 @@ def test_a_host_that_can_be_no_name_is_refused(url: str) -> None:
         ("wss://localhost/x", "https://localhost"),
         ("ws://[::1]:9000/x", "http://[::1]:9000"),
         ("WSS://EXAMPLE.COM:1/x", "https://example.com:1"),
-        ("ws://키움.한국:80/x", "http://xn--cp5bx4p.xn--3e0b707e:80"),
+        ("wss://xn--cp5bx4p.xn--3e0b707e:80/x", "https://xn--cp5bx4p.xn--3e0b707e:80"),
     ],
 )
 def test_tokens_are_asked_for_at_the_same_host_and_for_kiwoom_on_the_port_of_https(url: str, host: str) -> None:

@@ -361,7 +361,7 @@ def test_a_client_connection_searches() -> None:
     sim.advance(10)
     assert request.confirmed
     assert "02" in {getattr(event, "type_code", None) for event in client.events()}
-    again: ClientConnection = sim.ready(endpoint=Endpoint("ws://exchange/api/us/websocket"), token="us")
+    again: ClientConnection = sim.ready(endpoint=Endpoint("ws://localhost/api/us/websocket"), token="us")
     request = again.search_condition("0")
     sim.advance(1)
     assert request.confirmed
