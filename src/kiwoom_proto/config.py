@@ -76,8 +76,10 @@ class ClientConfig:
         items_per_request: most items in one REG or REMOVE; `subscribe` splits longer lists.
         item_limit: most items a session wants at once (종목). The server takes 200 a connection: a stock counts once
             for each venue it is wanted at, types and account-wide registrations count nothing.
-        buffer_size: most events that wait for a slow consumer (adapters).
-        buffer_bytes: most bytes received that may wait with them.
+        buffer_size: maximum number of events that wait for a slow consumer (adapters).
+        buffer_bytes: maximum number of bytes received that wait with them. A read that finds at most half of both
+            limits in use is always taken whole, so a consumer that keeps up never meets `BufferOverflow`. What waits is
+            therefore at most the limit, or half of it and one read: 256 KiB and one message of `max_message_size`.
         overflow: what happens when either is reached: "raise" ends the connection with `BufferOverflow`,
             "drop_oldest" forgets the oldest market-data row, "conflate" keeps only the newest row of each type
             and item. Order, balance and condition rows, replies and notices are never dropped.

@@ -46,7 +46,7 @@ class Stats:
         conflated: rows replaced by a newer one of the same type and item ("conflate").
         undecodable: messages, or rows of one, that could not be understood.
         waiting: events that wait for the consumer now.
-        waiting_bytes: bytes of the messages that they came in, of those that the consumer has not begun to read.
+        waiting_bytes: bytes of the messages that they came in, each with an equal share of what one read brought.
         lag: seconds that the oldest of the rows that wait has been waiting; 0.0 where none does.
         bytes_received: bytes received from the network.
         connections: attempts to connect; 1 where it never had to be made again.
@@ -91,9 +91,8 @@ class Feed:
         self._undecodable = 0
         self._gaps = 0
         self._overflow: BufferOverflow | None = None
-        self._last: list[Event] = []  # Closed, which always has room
+        self._last: list[Event] = []  # Closed, on its way into the buffer, where it always has room
         self._held: list[Event] = []  # what was taken last; the driver removes what it has given on
-        self._most = max(1, config.buffer_size // 2)  # to be taken at once, so that there is room for what comes
         self._close_asked = False
         self._awaited: set[Request] = set()
         self._replies: dict[Request, RequestAccepted | RequestRejected] = {}
@@ -131,6 +130,8 @@ class Feed:
                     session.close()
                     rows_only = False
                     self.collect()
+            if self._last:
+                self._buffer.put_last(self._last.pop())
             # Not before: reads that complete no message belong to the one that they begin.
             self._bytes_seen = session.bytes_received
         data = session.data_to_send()
@@ -217,10 +218,7 @@ class Feed:
 
         The list is the driver's to turn round and to empty: what is left in it counts as waiting.
         """
-        self._held = self._buffer.take(self._most)
-        if self._last and not self._buffer:
-            self._held += self._last
-            self._last.clear()
+        self._held = self._buffer.take_some()
         return self._held
 
     def end(self) -> KiwoomError | None:
@@ -250,7 +248,7 @@ class Feed:
             conflated=buffer.conflated,
             undecodable=self._undecodable,
             waiting=buffer.waiting + len(held),
-            waiting_bytes=self._buffer.size_in_bytes,
+            waiting_bytes=self._buffer.size_in_bytes + self._buffer.held_bytes(len(held)),
             lag=max(0.0, (now - oldest) / 1e9) if oldest else 0.0,
             bytes_received=self.session.bytes_received,
             connections=self.session.epoch,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,16 +84,18 @@ def test_takes_exactly_as_many_as_its_size_and_again_once_emptied(policy: Overfl
 
 def test_raise_keeps_what_fits_and_says_what_to_do() -> None:
     buffer = EventBuffer(3, "raise")
+    buffer.put([quote("005930", number) for number in range(2)])
     with pytest.raises(BufferOverflow, match=r"3 events .*ClientConfig.buffer_size.*overflow='raise'"):
-        buffer.put([quote("005930", number) for number in range(5)])
+        buffer.put([quote("005930", number) for number in range(2, 5)])
     assert buffer.take() == [quote("005930", number) for number in range(3)]
 
 
 @any_policy
 def test_the_counters_add_up_after_an_overflow(policy: Overflow) -> None:
     buffer = EventBuffer(3, policy)
+    buffer.put([Record("00", "", received_at=number) for number in range(2)])
     with pytest.raises(BufferOverflow):
-        buffer.put([Record("00", "", received_at=number) for number in range(5)])
+        buffer.put([Record("00", "", received_at=number) for number in range(2, 5)])
     assert buffer.stats().waiting == 3
     assert add_up(buffer.stats())
     buffer.take()
@@ -261,3 +267,109 @@ def test_large_events_that_may_not_be_dropped_overflow(policy: Overflow) -> None
         for _ in range(10):
             buffer.put([Record("00", "")], 400)
     assert len(buffer) == 2
+
+
+# What one read brings is taken whole where at most half of the buffer is in use.
+
+
+@any_policy
+@pytest.mark.parametrize("before", [0, 2])
+def test_what_one_read_brings_is_taken_whole_however_much_it_is(policy: Overflow, before: int) -> None:
+    buffer = EventBuffer(5, policy, 1000)
+    orders: list[Event] = [Record("00", "", received_at=number) for number in range(before + 40)]
+    buffer.put(orders[:before], 500)
+
+    buffer.put(orders[before:], 100_000)
+
+    assert buffer.take_some() == orders, "all of it at once, so that the next read finds room"
+    assert len(buffer) == buffer.size_in_bytes == 0
+
+
+@any_policy
+@pytest.mark.parametrize(("count", "size"), [(3, 0), (1, 501)])
+def test_a_read_that_finds_more_than_half_in_use_has_to_fit(policy: Overflow, count: int, size: int) -> None:
+    buffer = EventBuffer(5, policy, 1000)
+    orders: list[Event] = [Record("00", "", received_at=number) for number in range(count)]
+    buffer.put(orders, size)
+
+    with pytest.raises(BufferOverflow):
+        buffer.put([Record("00", "")] * 9, 9 * 90)
+
+    assert len(buffer) == 5
+
+
+@any_policy
+def test_what_was_taken_and_is_held_counts_against_the_limits_with_its_bytes(policy: Overflow) -> None:
+    """The memory is in use until the consumer has read it."""
+    buffer = EventBuffer(100, policy, 1000)
+    orders: list[Event] = [Record("00", "", received_at=number) for number in range(3)]
+    buffer.put(orders, 900)
+    assert buffer.take_some() == orders[:2]
+    assert (buffer.held_bytes(2), buffer.held_bytes(1), buffer.held_bytes(0)) == (600, 300, 0)
+
+    with pytest.raises(BufferOverflow, match="4 events of 1,000 bytes"):
+        buffer.put([Record("00", "")] * 5, 500, held=2)
+    assert len(buffer) == 2
+
+
+def test_some_is_half_of_what_the_limits_allow() -> None:
+    buffer = EventBuffer(5, "raise", 1000)
+    rows: list[Event] = [quote("a", number) for number in range(5)]
+    buffer.put(rows)
+    assert buffer.take_some() == rows[:3]
+    assert buffer.take_some() == rows[3:]
+    buffer.put(rows[:1], 200)
+    buffer.put(rows[1:2], 400)
+    buffer.put(rows[2:], 300)
+    assert buffer.take_some() == rows[:2], "half of the bytes"
+    assert buffer.take_some() == rows[2:]
+    assert buffer.take_some() == []
+
+
+def test_the_last_event_always_has_room() -> None:
+    buffer = EventBuffer(2, "raise")
+    buffer.put([quote("a", 1), quote("b", 2)])
+    buffer.put_last(Closed(1006, "", None))
+    assert len(buffer) == 3
+    assert buffer.take_some()[-1] == Closed(1006, "", None)
+
+
+# A consumer that lags without ever catching up.
+
+
+def test_drop_oldest_gives_back_the_bytes_of_rows_that_it_keeps_once_they_are_read() -> None:
+    """Or the bytes that are counted climb to the limit, though little waits."""
+    buffer = EventBuffer(10, "drop_oldest", 10_000)
+    for number in range(2000):
+        buffer.put([quote("a", number), Record("00", ""), quote("b", number)], 300)
+        if number % 2:
+            buffer.take_some()
+    assert buffer.size_in_bytes == len(buffer) * 100
+
+
+@any_lenient_policy
+def test_a_row_costs_the_same_however_much_waits_that_may_not_be_dropped(policy: Overflow) -> None:
+    """Measured in lines of Python: the clock knows how busy the machine is."""
+    size = 5_000
+    buffer = EventBuffer(size, policy)
+    buffer.put([Record("00", "")] * (size - 4))
+    buffer.put([quote(item, 0) for item in "abcd"])
+    buffer.put([quote("a", 1)])  # what waits is looked at, once
+
+    lines = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        for number in range(100):
+            buffer.put([quote("abcd"[number % 4], number)])
+    finally:
+        sys.settrace(before)
+
+    assert lines / 100 < 200
+    assert len(buffer) == size

@@ -471,7 +471,7 @@ def flood(link: Link, seconds: float = 2.0) -> None:
 
 
 def test_a_consumer_too_slow_for_raise_ends_the_connection_and_gets_what_fitted() -> None:
-    link = Link(SMALL_RAISE, rate=50).login()
+    link = Link(SMALL_RAISE, rate=10).login()
     flood(link)
     assert link.feed.closed is not None
     assert link.feed.state is SessionState.CLOSED
@@ -489,7 +489,7 @@ def test_closed_is_the_last_event_after_an_overflow_too() -> None:
 
 def test_after_an_overflow_nothing_is_delivered_as_if_there_were_no_gap() -> None:
     """Before it is told, the consumer gets what came up to the overflow: not what came after it, past a hole."""
-    link = Link(SMALL_RAISE, rate=50).login()
+    link = Link(SMALL_RAISE, rate=10).login()
     link.feed.expect(link.session.subscribe(AfterHoursQuote, ITEM))
     link.advance(0.01)
     link.writes = False  # the closing takes its time, and rows keep coming
@@ -512,6 +512,50 @@ def test_a_consumer_too_slow_for_a_lenient_policy_keeps_the_connection(policy: O
     assert stats.received == stats.waiting + lost
     newest = link.feed.take()[-1]
     assert isinstance(newest, AfterHoursQuote)
+
+
+def test_a_message_of_more_rows_than_the_buffer_takes_is_no_overflow_for_a_consumer_that_keeps_up() -> None:
+    link = Link(SMALL_RAISE).login()
+    link.session.subscribe(AfterHoursQuote, ITEM)
+    link.settle()
+    take_all(link.feed)
+    message = encode_rows([Row({"131": str(number)}, "0E", "", ITEM) for number in range(100)])
+    wire = b"\x81\x7e" + len(message).to_bytes(2, "big") + message
+    for _ in range(3):
+        link.receive_data(wire)
+        taken = link.feed.take()
+        rows = [event for event in taken if isinstance(event, AfterHoursQuote)]
+        assert [row.ask_quantity for row in rows] == list(range(100))
+        taken.clear()
+    assert link.feed.closed is None
+
+
+def test_the_bytes_of_what_was_taken_wait_until_the_consumer_has_it() -> None:
+    link = Link(rate=20).login()
+    flood(link)
+    before = link.feed.stats(link.now)
+    taken = link.feed.take()
+    held = link.feed.stats(link.now)
+    assert (held.waiting, held.waiting_bytes) == (before.waiting, before.waiting_bytes) > (0, 0)
+    del taken[1:]
+    assert 0 < link.feed.stats(link.now).waiting_bytes < before.waiting_bytes
+    taken.clear()
+    assert link.feed.stats(link.now).waiting_bytes == 0
+
+
+@pytest.mark.parametrize("read", [0, 1, 2])
+def test_the_end_is_an_event_like_others_for_the_counts(read: int) -> None:
+    link = Link().login()
+    link.exchange.garbage()
+    link.settle()
+    link.feed.close()
+    link.settle()
+    assert link.feed.stats(link.now).waiting == 2
+    taken = link.feed.take()
+    assert [type(event) for event in taken] == [UnknownMessage, Closed]
+    del taken[:read]
+    stats = link.feed.stats(link.now)
+    assert (stats.received, stats.delivered, stats.waiting) == (2, read, 2 - read)
 
 
 def test_stats_tell_what_became_of_the_events() -> None:
@@ -677,8 +721,10 @@ def test_an_overflow_by_rows_alone_makes_the_driver_look_again() -> None:
     link.settle()
     take_all(link.feed)
     row = encode_rows([Row({"131": "5"}, "0E", "", ITEM)])
+    rows = (b"\x81" + bytes([len(row)]) + row) * 20
+    link.receive_data(rows)
 
-    link.session.receive_data((b"\x81" + bytes([len(row)]) + row) * 20, link.now)
+    link.session.receive_data(rows, link.now)
 
     assert link.feed.collect(), "more may have changed than that rows came"
     assert link.feed.outgoing, "the close frame"
