@@ -14,6 +14,7 @@ import functools
 import json
 import pathlib
 import random
+from decimal import Decimal
 from typing import Any
 
 from kiwoom_proto import Row
@@ -38,7 +39,6 @@ SHAPES = ("0E", "0B", "0D", "market")
 ORDERS = ("official", "sorted", "fixed", "shuffled")
 MARKET = {"0D": 60, "0B": 30, "0C": 2, "0F": 2, "0G": 2, "0H": 2, "0J": 2}
 """The market mix, in percent."""
-TIMES = ("20", "21")
 STAMP_FID = "13"
 """Of 0B: where the feeder writes when it sent a message, in nanoseconds, as 19 digits."""
 STAMP_WIDTH = 19
@@ -112,12 +112,14 @@ def messages(
         batch = []
         for type_code in source.choices(types, weights, k=rows):
             example = _example(type_code)
+            varied = _varied(type_code)
             values = {
-                fid: value if fid in TIMES else _vary(value, source, 2 if fid in _prices(type_code) else len(value))
+                fid: _vary(value, source, varied[fid]) if fid in varied else value
                 for fid, value in list(example["values"].items())[:fids]
             }
-            # Every item comes once before one comes again, as far as there are enough rows.
-            item = f"{(made * max(1, items // (count * rows))) % items + 1:06d}"
+            # Every item comes once before one comes again, as far as there are enough rows. Sectors have three digits.
+            number = (made * max(1, items // (count * rows))) % items + 1
+            item = f"{number:0{len(example['item'])}d}"
             batch.append(Row(_ordered(values, order, source), type_code, example["name"], item))
             made += 1
         result.append(encode_rows(batch))
@@ -136,15 +138,20 @@ def _ordered(values: dict[str, str], order: str, source: random.Random) -> dict[
 
 
 @functools.cache
-def _prices(type_code: str) -> frozenset[str]:
-    return frozenset(field.fid for field in REALTIME[type_code].fields.values() if field.kind.name == "price")
+def _varied(type_code: str) -> dict[str, int]:
+    """The FIDs that are numbers, with how many of their last digits vary: a price moves a little, others are any.
+
+    Other digits in a time, a date or a code are seldom another one.
+    """
+    return {
+        field.fid: 2 if field.kind.name == "price" else 99
+        for field in REALTIME[type_code].fields.values()
+        if field.kind.python_type in (int, Decimal)
+    }
 
 
 def _vary(value: str, source: random.Random, most: int) -> str:
-    """Other digits, same length and sign, so that no two messages are the same and every size is real.
-
-    A price moves in its last digits, `most` of them; quantities and amounts are any.
-    """
+    """Other digits, `most` of them: same length and sign, so that no two messages are the same and sizes are real."""
     if len(value) < 3 or not value.lstrip("+-").isdigit() or value.startswith("0"):
         return value
     varied = min(most, len(value.lstrip("+-")) - 1)

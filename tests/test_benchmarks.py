@@ -20,6 +20,7 @@ from benchmarks.results import Measurement, Results, Subject
 from benchmarks.runner import Bench, Effort, Player
 from benchmarks.targets import TARGETS
 
+from kiwoom_proto import MessageDecoder, Record
 from kiwoom_proto.realtime import REALTIME
 
 CPU = {"cpu", "wall"}
@@ -40,6 +41,22 @@ def test_messages_are_seeded_and_real(shape: str, order: str) -> None:
         assert keys == sorted(keys, key=int)
     orders = {tuple(row["values"]) for row in rows if row["type"] == rows[0]["type"]}
     assert (len(orders) > 1) == (order == "shuffled")
+
+
+@pytest.mark.parametrize("type_code", ["0E", *data.MARKET])
+def test_messages_hold_nothing_but_values(type_code: str) -> None:
+    """What is no value would be measured as the error that it is."""
+    decoder = MessageDecoder()
+    example = decoder.decode(b'{"trnm":"REAL","data":[%s]}' % json.dumps(data._example(type_code)).encode())[0]
+    assert isinstance(example, Record)
+    for payload in data.messages(type_code, 200):
+        (row,) = decoder.decode(payload)
+        assert isinstance(row, REALTIME[type_code])
+        assert len(row.item) == len(example.item)
+        for name in row.fields:
+            assert type(getattr(row, name)) is type(getattr(example, name)), name  # a FieldError where it is no value
+            if row.fields[name].kind.directional:
+                assert row.direction(name) == example.direction(name)
 
 
 def test_messages_have_real_sizes() -> None:
