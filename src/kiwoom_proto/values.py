@@ -36,7 +36,8 @@ MANY = 14
 
 UNDERSCORE, BACKSLASH = b"_\\"  # numbers: looking for a byte is five times as fast as for bytes
 
-_foreign = re.compile(r"[^\D0-9]|[^\S\x00-\x7f]")  # digits and spaces that are not ASCII
+ASCII = bytes(range(128))
+_digit_or_space = re.compile(r"[\d\s]")
 
 _strict = msgspec.json.Decoder(dict[str, str])
 _tolerant = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -249,9 +250,13 @@ def _make_decoder(order: Iterable[str], is_cut: bool) -> msgspec.json.Decoder[An
 
 
 def _is_plain(wanted: bytes) -> bool:
-    """Whether texts that are not ASCII, names, have nothing in them that Python takes for a digit or a space."""
+    """Whether texts that are not ASCII, names, have nothing in them that Python takes for a digit or a space.
+
+    Most of a row is ASCII: searching without it takes a tenth of the time.
+    """
     try:
-        return _foreign.search(wanted.decode()) is None
+        wanted.decode()  # all of it: without ASCII in between, halves of characters could join
+        return _digit_or_space.search(wanted.translate(None, ASCII).decode()) is None
     except UnicodeDecodeError:
         return False
 

@@ -204,6 +204,20 @@ def test_a_value_that_is_no_utf_8_leaves_the_good_ones_alone() -> None:
     assert "\ufffd" in found["302"]
 
 
+@pytest.mark.parametrize("fid", ["131", "136"])
+def test_halves_of_a_character_with_ascii_between_them_are_no_utf_8(fid: str) -> None:
+    """Whether the FID is decoded with the row or not."""
+    layout = Layout(FIDS)
+    for _ in range(3):
+        read(layout, raw(dict.fromkeys(FIDS, "5")), ("21", "131"))
+    encoded = raw({**dict.fromkeys(FIDS, "5"), fid: "X"}).replace(b"X", b"\xed\x95A\x9c")
+
+    found = read(layout, encoded)
+
+    assert found == read_fids(encoded)[0]
+    assert "\ufffd" in str(found[fid])
+
+
 def test_a_key_that_is_no_utf_8_leaves_the_good_ones_alone() -> None:
     encoded = b'{"21":"165208","\xff":"x","131":"5"}'
 
