@@ -78,10 +78,10 @@ async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None) -> None:
     except NETWORK_ERRORS as error:
         call.receive_eof(describe(error))
         return
-    try:
-        await link.send(call.data_to_send())
-        await finished.wait()
-    except OSError as error:
-        call.receive_eof(describe(error))
-    finally:
-        link.abort()
+    async with link.supervised():
+        try:
+            await link.send(call.data_to_send())
+        except OSError as error:
+            call.receive_eof(describe(error))
+        else:
+            await finished.wait()

@@ -97,6 +97,7 @@ async def connect(
     if not isinstance(token, AppKey):
         with anyio.move_on_after(session.config.token_timeout) as scope:
             first = await _called(token)
+            check_token(first)
         if scope.cancelled_caught:
             raise DeadlineExceeded("token", session.config.token_timeout)
     session.connect(first, header, renewable=not isinstance(token, str))
@@ -386,25 +387,34 @@ class Client:
 
     async def _get_token(self, need: TokenNeeded) -> None:
         try:
-            if isinstance(self._token, AppKey):
-                if need.refused is not None:
-                    self._token.forget(self.endpoint, need.refused)
-                token = await fresh_token(self.endpoint, self._token, ssl_context=self._ssl_context)
-            else:
-                token = await _called(self._token)
+            token = await self._obtain_token(need.refused)
+        except KiwoomError as error:
+            if need is self._session.needs:
+                self._session.token_failed(error)
+        else:
             if need is self._session.needs:
                 self._session.receive_token(token)
-        except KiwoomError as error:
-            self._token_failed(need, error)
-        except Exception as error:
-            failure = TokenError(f"the token callable raised {type(error).__name__}")
-            failure.__cause__ = error
-            self._token_failed(need, failure)
         self._pump()
 
-    def _token_failed(self, need: TokenNeeded, error: KiwoomError) -> None:
-        if need is self._session.needs:
-            self._session.token_failed(error)
+    async def _obtain_token(self, refused: str | None) -> str:
+        if isinstance(self._token, AppKey):
+            if refused is not None:
+                self._token.forget(self.endpoint, refused)
+            return await fresh_token(self.endpoint, self._token, ssl_context=self._ssl_context)
+        try:
+            token = await _called(self._token)
+        except KiwoomError:
+            raise
+        except Exception as error:
+            raise TokenError(f"the token callable raised {type(error).__name__}") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not ours: what the callable waited for was cancelled by somebody else, and this task would end unheard.
+            raise TokenError("what the token callable waited for was cancelled") from error
+        check_token(token)
+        return token
 
     async def _link(self, need: LinkNeeded) -> None:
         """Dial, then carry bytes for as long as the session needs it."""
@@ -421,10 +431,8 @@ class Client:
                 self._session.receive_eof(f"could not connect to {endpoint}: {describe(error)}")
                 self._pump()
             return
-        try:
+        async with link.supervised():
             await self._write(link, need, outgoing)
-        finally:
-            link.abort()
 
     def _received(self, need: LinkNeeded, data: bytes, error: str | None) -> None:
         session = self._session
@@ -470,11 +478,10 @@ class Client:
 
 
 async def _called(token: str | Callable[[], Awaitable[str]]) -> str:
+    """What the user's callable does; nothing of ours that could go wrong."""
     if isinstance(token, str):
         return token
     answer = token() if callable(token) else None
     if not isinstance(answer, Awaitable):
         raise LocalProtocolError("token: must be a text, an AppKey, or an async callable that returns a text")
-    text = await answer
-    check_token(text)
-    return text
+    return await answer

@@ -10,13 +10,13 @@ later, which is a third of the time that a message takes from the socket to the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import anyio
@@ -46,6 +46,8 @@ class Link(asyncio.BufferedProtocol):
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._written = asyncio.Event()
         self._written.set()
+        self._mistake: Exception | None = None
+        self._mistaken = asyncio.Event()
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Begin TLS, and verify the server against `host`.
@@ -73,8 +75,21 @@ class Link(asyncio.BufferedProtocol):
             self._transport.set_write_buffer_limits(0)
         self._receive = receive
         for data, error in self._kept:
-            receive(data, error)
+            self._hand_over(data, error)
         self._kept.clear()
+
+    @asynccontextmanager
+    async def supervised(self) -> AsyncGenerator[None]:
+        """Raise in this block what `receive` raises, and end the connection with it.
+
+        Such a mistake is ours. A loop would report it as the reason why the connection was lost.
+        """
+        try:
+            async with background_tasks() as tasks:
+                tasks.start_soon(self._raise_mistake)
+                yield
+        finally:
+            self.abort()
 
     async def send(self, data: bytes) -> None:
         """Write, and wait until the system has taken it, or the connection is lost.
@@ -91,6 +106,19 @@ class Link(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    async def _raise_mistake(self) -> None:
+        await self._mistaken.wait()
+        assert self._mistake is not None
+        raise self._mistake
+
+    def _hand_over(self, data: bytes, error: str | None) -> None:
+        try:
+            self._receive(data, error)
+        except Exception as mistake:
+            self.abort()
+            self._mistake = mistake
+            self._mistaken.set()
+
     def _open_transport(self) -> asyncio.Transport:
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError
@@ -105,11 +133,11 @@ class Link(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, size: int) -> None:
-        self._receive(bytes(self._buffer[:size]), None)
+        self._hand_over(bytes(self._buffer[:size]), None)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._written.set()
-        self._receive(b"", None if error is None else describe(error))
+        self._hand_over(b"", None if error is None else describe(error))
 
     def pause_writing(self) -> None:
         self._written.clear()
@@ -206,7 +234,7 @@ async def _resolve(host: str, port: int) -> list[str]:
             answer = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except Exception as error:
             answer = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended
+        with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(settle, answer)
 
     try:

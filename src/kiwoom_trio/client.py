@@ -13,10 +13,9 @@ import random
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import trio
-from trio.lowlevel import checkpoint
+from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
 
 from kiwoom_proto import (
     AppKey,
@@ -53,7 +52,7 @@ from kiwoom_proto.messages import check_token
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, describe, dial
-from .tasks import background_tasks
+from .tasks import background_tasks, block
 
 __all__ = ("Client", "connect")
 
@@ -62,7 +61,7 @@ FLUSH_TIME = 0.5
 """Seconds for the last words to a connection that is over."""
 
 
-@asynccontextmanager
+@block
 async def connect(
     endpoint: Endpoint,
     *,
@@ -97,6 +96,7 @@ async def connect(
     if not isinstance(token, AppKey):
         with trio.move_on_after(session.config.token_timeout) as scope:
             first = await _called(token)
+            check_token(first)
         if scope.cancelled_caught:
             raise DeadlineExceeded("token", session.config.token_timeout)
     session.connect(first, header, renewable=not isinstance(token, str))
@@ -362,6 +362,7 @@ class Client:
         if timeout is not None and timeout < self._armed:
             self._deadline_moved.set()
 
+    @enable_ki_protection
     async def _run(self) -> None:
         """Watch the clock and do what the session needs until it is over."""
         async with trio.open_nursery() as tasks:
@@ -385,25 +386,28 @@ class Client:
 
     async def _get_token(self, need: TokenNeeded) -> None:
         try:
-            if isinstance(self._token, AppKey):
-                if need.refused is not None:
-                    self._token.forget(self.endpoint, need.refused)
-                token = await fresh_token(self.endpoint, self._token, ssl_context=self._ssl_context)
-            else:
-                token = await _called(self._token)
+            token = await self._obtain_token(need.refused)
+        except KiwoomError as error:
+            if need is self._session.needs:
+                self._session.token_failed(error)
+        else:
             if need is self._session.needs:
                 self._session.receive_token(token)
-        except KiwoomError as error:
-            self._token_failed(need, error)
-        except Exception as error:
-            failure = TokenError(f"the token callable raised {type(error).__name__}")
-            failure.__cause__ = error
-            self._token_failed(need, failure)
         self._pump()
 
-    def _token_failed(self, need: TokenNeeded, error: KiwoomError) -> None:
-        if need is self._session.needs:
-            self._session.token_failed(error)
+    async def _obtain_token(self, refused: str | None) -> str:
+        if isinstance(self._token, AppKey):
+            if refused is not None:
+                self._token.forget(self.endpoint, refused)
+            return await fresh_token(self.endpoint, self._token, ssl_context=self._ssl_context)
+        try:
+            token = await _called(self._token)
+        except KiwoomError:
+            raise
+        except Exception as error:
+            raise TokenError(f"the token callable raised {type(error).__name__}") from error
+        check_token(token)
+        return token
 
     async def _link(self, need: LinkNeeded) -> None:
         """Dial, then read and write for as long as the session needs it."""
@@ -424,6 +428,7 @@ class Client:
         finally:
             await trio.aclose_forcefully(stream)
 
+    @enable_ki_protection
     async def _read(self, stream: trio.abc.Stream, need: LinkNeeded) -> None:
         session = self._session
         while True:
@@ -462,6 +467,7 @@ class Client:
                 self._has_outgoing = trio.Event()
                 await self._has_outgoing.wait()
 
+    @enable_ki_protection
     async def _watch_clock(self) -> None:
         while self._feed.closed is None:
             timeout = self._session.next_timeout()
@@ -474,12 +480,12 @@ class Client:
             self._pump()
 
 
+@disable_ki_protection
 async def _called(token: str | Callable[[], Awaitable[str]]) -> str:
+    """What the user's callable does; nothing of ours that could go wrong."""
     if isinstance(token, str):
         return token
     answer = token() if callable(token) else None
     if not isinstance(answer, Awaitable):
         raise LocalProtocolError("token: must be a text, an AppKey, or an async callable that returns a text")
-    text = await answer
-    check_token(text)
-    return text
+    return await answer

@@ -7,6 +7,8 @@ import ssl
 
 import trio
 
+from .tasks import ungrouped
+
 __all__ = ("NETWORK_ERRORS", "describe", "dial")
 
 NETWORK_ERRORS = (
@@ -23,7 +25,8 @@ async def dial(host: str, port: int, secure: bool, ssl_context: ssl.SSLContext |
     Raises:
         OSError, UnicodeError, trio.BrokenResourceError: it could not be done; see `describe`.
     """
-    stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
+    with ungrouped():
+        stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
     if not secure:
         return stream
     context = ssl.create_default_context() if ssl_context is None else ssl_context

@@ -6,14 +6,15 @@ import math
 import ssl
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from kiwoom_proto import ConnectionState, Endpoint
 from kiwoom_proto.simulator import Exchange, Peer
 
-from .tasks import background_tasks
+from .tasks import background_tasks, block
 
 __all__ = ("Server", "serve")
 
@@ -22,7 +23,7 @@ PATH = "/api/dostk/websocket"
 US_PATH = "/api/us/websocket"
 
 
-@asynccontextmanager
+@block
 async def serve(
     exchange: Exchange, *, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None
 ) -> AsyncGenerator[Server]:
@@ -83,6 +84,7 @@ class Server:
         if timeout is not None and timeout < self._armed:
             self._deadline_moved.set()
 
+    @enable_ki_protection
     async def _watch_clock(self) -> None:
         while True:
             timeout = self.exchange.next_timeout()
@@ -94,6 +96,7 @@ class Server:
             self.exchange.handle_timeout()
             self._pump()
 
+    @enable_ki_protection
     async def _handle(self, stream: trio.abc.Stream) -> None:
         if self._ssl_context is not None:
             tls = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
@@ -117,6 +120,7 @@ class Server:
             link.peer.receive_eof()
             await trio.aclose_forcefully(stream)
 
+    @enable_ki_protection
     async def _read(self, stream: trio.abc.Stream, peer: Peer) -> None:
         while peer.state is not ConnectionState.CLOSED:
             try:
