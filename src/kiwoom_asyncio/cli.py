@@ -1,7 +1,7 @@
 """The `kiwoom-proto` command.
 
 Exit codes: 0 the end that was asked for, or the reader of the output left; 1 refused, lost for good, or the output
-cannot be written; 2 wrong usage; 130 interrupted.
+cannot be written; 2 wrong usage; 130 ended by Ctrl-C (SIGINT), 143 by SIGTERM, 129 by SIGHUP.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import functools
 import inspect
 import io
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -56,13 +57,19 @@ from kiwoom_proto.simulator import Exchange
 
 from . import connect, serve
 from .demo import run_demo
+from .ending import Ending
 from .follow import CONFIG, Follow, Token, complain, follow, follow_condition, show
 from .output import Output, OutputError, ReaderLeft, guard_standard_output
-from .view import label_of, plural, summary_of, view_of
+from .view import View, label_of, plural, summary_of, view_of
 
 __all__ = ("main",)
 
 PRINTED_WIDTH = 200  # where it is no terminal that sets one
+FINISH_TIMEOUT = 1.0
+"""Seconds in which a reader has to take what is left, once it was interrupted."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds in which the clients of a simulated exchange have to answer its goodbye."""
+POLL_INTERVAL = 0.02
 TOKEN_VARIABLE = "KIWOOM_TOKEN"
 SECRETS = frozenset({"token", "appkey", "secretkey", "authorization"})
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
@@ -141,7 +148,7 @@ def demo(type: str, duration: float) -> None:
     """
     if type not in REALTIME:
         raise click.BadParameter(f"no type {type!r} in the catalogue{_other_case(type)}", param_hint="TYPE")
-    _run(lambda: run_demo(type, duration))
+    _run(lambda ending: run_demo(ending, type, duration), duration)
 
 
 @cli.command(short_help="Follow real-time rows: a live table, or JSON lines.")
@@ -179,7 +186,9 @@ def stream(
       0    --count or --duration was reached, or the reader of the output left
       1    refused, lost for good, or the output cannot be written
       2    wrong usage
-      130  interrupted with Ctrl-C
+      130  ended by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
+
+    However it ends, it closes the connection in order; a second signal cuts it.
     """
     token = _token()
     if type in ("02", "S2"):
@@ -187,13 +196,12 @@ def stream(
     with _usage_errors():  # what cannot be right is said before anything is dialled
         ClientConnection(endpoint, clock=time.monotonic).subscribe(type, *items)
 
-    following = functools.partial(follow, endpoint, token, type, items, count=count, duration=duration)
+    def following(ending: Ending) -> Follow:
+        return functools.partial(follow, ending, endpoint, token, type, items, count=count)
+
     _hint_at_case(type)
-    if as_json or not sys.stdout.isatty():
-        _run(lambda: _print_json(following))
-        return
-    view = view_of(type, f"{endpoint.host}:{endpoint.port}")
-    _run(lambda: show(view, following))
+    view = None if as_json or not sys.stdout.isatty() else view_of(type, f"{endpoint.host}:{endpoint.port}")
+    _run(lambda ending: _show_or_print(ending, view, following(ending)), duration)
 
 
 @cli.command(name="serve", short_help="Run a simulated exchange on a port.")
@@ -221,13 +229,16 @@ def serve_command(host: str, port: int, seed: int, start: str, rate: float, mock
       kiwoom-proto serve
       KIWOOM_TOKEN=any kiwoom-proto stream 0E 005930 --endpoint ws://127.0.0.1:8765/api/dostk/websocket
     Ctrl-C the first and start it again: the second goes on.
+
+    It ends with Ctrl-C (exit code 130) or SIGTERM (143), after it has closed every connection; with 1 where the port
+    cannot be listened on.
     """
     try:
         start_time = datetime.datetime.strptime(start, "%H:%M").time()
     except ValueError:
         raise click.BadParameter(f"{start!r} is not HH:MM", param_hint="--start") from None
 
-    async def run() -> None:
+    async def run(ending: Ending) -> None:
         exchange = Exchange(seed=seed, start=start_time, rate=rate, mock=mock)
         async with AsyncExitStack() as stack:
             try:
@@ -236,7 +247,12 @@ def serve_command(host: str, port: int, seed: int, start: str, rate: float, mock
                 raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
             click.echo(f"Simulated exchange at {server.endpoint}")
             click.echo("Any token may log in, and any keys get one. Ctrl-C ends it.")
-            await anyio.sleep_forever()
+            with ending.cancels():
+                await anyio.sleep_forever()
+            exchange.close()
+            with anyio.move_on_after(CLOSE_TIMEOUT):
+                while exchange.peers:  # noqa: ASYNC110
+                    await anyio.sleep(POLL_INTERVAL)
 
     _run(run)
 
@@ -314,13 +330,17 @@ def conditions(
             ClientConnection(endpoint, clock=time.monotonic).search_condition(seq, realtime=live)
     table = not as_json and sys.stdout.isatty()
     if seq is None:
-        _run(lambda: _list_conditions(endpoint, token, table, duration))
+        _run(lambda ending: _list_conditions(ending, endpoint, token, table), duration)
     elif not live:
-        _run(lambda: _search_condition(endpoint, token, seq, table, duration))
+        _run(lambda ending: _search_condition(ending, endpoint, token, seq, table), duration)
     else:
-        following = functools.partial(follow_condition, endpoint, token, seq, count=count, duration=duration)
-        view = view_of("S2" if endpoint.us else "02", f"condition {seq}, {endpoint.host}:{endpoint.port}")
-        _run(lambda: show(view, following) if table else _print_json(following))
+        source = f"condition {seq}, {endpoint.host}:{endpoint.port}"
+        view = view_of("S2" if endpoint.us else "02", source) if table else None
+
+        def following(ending: Ending) -> Follow:
+            return functools.partial(follow_condition, ending, endpoint, token, seq, count=count)
+
+        _run(lambda ending: _show_or_print(ending, view, following(ending)), duration)
 
 
 @cli.command(short_help="Recorded payloads to JSON lines.")
@@ -357,7 +377,14 @@ def main() -> NoReturn:
     raise AssertionError("click exits by itself")
 
 
-async def _print_json(following: Follow) -> None:
+async def _show_or_print(ending: Ending, view: View | None, following: Follow) -> None:
+    if view is None:
+        await _print_json(ending, following)
+    else:
+        await show(view, following)
+
+
+async def _print_json(ending: Ending, following: Follow) -> None:
     """Follow a stream and print it, one JSON object a line."""
     output = Output()
 
@@ -366,32 +393,31 @@ async def _print_json(following: Follow) -> None:
 
     try:
         await following(emit, lambda client: None)
-    except KiwoomError:
-        await output.finish()  # what came before the end is not lost with it
-        raise
-    await output.finish()
+    finally:
+        # What came before the end is not lost with it; but nobody who interrupts waits for a reader who pauses.
+        await output.finish(None if ending.signal is None else FINISH_TIMEOUT)
 
 
-async def _list_conditions(endpoint: Endpoint, token: Token, table: bool, duration: float | None) -> None:
+async def _list_conditions(ending: Ending, endpoint: Endpoint, token: Token, table: bool) -> None:
     found: tuple[Condition, ...] | None = None
-    with anyio.move_on_after(duration):
+    with ending.cancels():
         async with connect(endpoint, token=token, config=CONFIG) as client:
-            found = await client.list_conditions()
-    if found is None:
-        raise KiwoomError(f"no list within --duration {duration:g}")
-    _print_rows(table, ("seq", "name"), ({"seq": condition.seq, "name": condition.name} for condition in found))
+            with ending.cancels():
+                found = await client.list_conditions()
+    ending.check(found is not None, "no list")
+    if found is not None:
+        _print_rows(table, ("seq", "name"), ({"seq": condition.seq, "name": condition.name} for condition in found))
 
 
-async def _search_condition(endpoint: Endpoint, token: Token, seq: str, table: bool, duration: float | None) -> None:
-    rows: list[Mapping[str, Any]] = []
-    finished = False
-    with anyio.move_on_after(duration):
+async def _search_condition(ending: Ending, endpoint: Endpoint, token: Token, seq: str, table: bool) -> None:
+    rows: list[Mapping[str, Any]] | None = None
+    with ending.cancels():
         async with connect(endpoint, token=token, config=CONFIG) as client:
-            rows = [_masked(row) async for row in client.search_condition_rows(seq)]
-            finished = True
-    if not finished:
-        raise KiwoomError(f"no answer within --duration {duration:g}")
-    _print_rows(table, ("stock_code", "stock_name", "price", "change", "change_rate", "volume"), rows)
+            with ending.cancels():
+                rows = [_masked(row) async for row in client.search_condition_rows(seq)]
+    ending.check(rows is not None, "no answer")
+    if rows is not None:
+        _print_rows(table, ("stock_code", "stock_name", "price", "change", "change_rate", "volume"), rows)
 
 
 def _decode(file: IO[bytes]) -> None:
@@ -484,8 +510,13 @@ def _usage_errors() -> Iterator[None]:
         raise click.UsageError(str(error)) from None
 
 
-def _run(run: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    return anyio.run(run)
+def _run(command: Callable[[Ending], Awaitable[None]], duration: float | None = None) -> None:
+    """Run a command, and leave with the exit code of the signal that ended it."""
+    ending = Ending(duration)
+    anyio.run(ending.run, command)
+    if ending.signal is not None:
+        complain("interrupted" if ending.signal == signal.SIGINT else f"ended by {ending.signal.name}")
+        sys.exit(128 + ending.signal)
 
 
 @contextmanager

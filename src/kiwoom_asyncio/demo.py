@@ -14,6 +14,7 @@ import click
 from kiwoom_proto.requests import ACCOUNT_AND_MARKET_TYPES
 from kiwoom_proto.simulator import Exchange
 
+from .ending import Ending
 from .follow import follow, follow_condition, show
 from .server import serve
 from .view import plural, view_of
@@ -47,8 +48,8 @@ US_TYPES = frozenset({"F4", "F5", "FE", "FT", "S2"})
 AFTER_HOURS, DAYTIME, US_EVENING = datetime.time(16, 52), datetime.time(10, 0), datetime.time(23, 0)
 
 
-async def run_demo(type: str, duration: float) -> None:
-    """Show rows of a type for `duration` seconds, and say how many came."""
+async def run_demo(ending: Ending, type: str, duration: float) -> None:
+    """Show rows of a type until the end, which is after `duration` seconds, and say how many came."""
     us = type in US_TYPES
     items = ITEMS.get(type, {} if type in ACCOUNT_AND_MARKET_TYPES | CONDITIONS else STOCKS)
     start = AFTER_HOURS if type == "0E" else US_EVENING if us else DAYTIME
@@ -57,13 +58,15 @@ async def run_demo(type: str, duration: float) -> None:
         endpoint = server.us_endpoint if us else server.endpoint
         view = view_of(type, f"simulated exchange, {endpoint.host}:{endpoint.port}", items | STOCKS)
         if type in CONDITIONS:
-            following = functools.partial(follow_condition, endpoint, KEY, "0", duration=duration)
+            following = functools.partial(follow_condition, ending, endpoint, KEY, "0")
         else:
-            following = functools.partial(follow, endpoint, KEY, type, tuple(items), duration=duration)
+            following = functools.partial(follow, ending, endpoint, KEY, type, tuple(items))
         if type in ("00", "04", "F4", "F5"):
             tasks.start_soon(_place_orders, exchange, us)
         await show(view, following)
         tasks.cancel_scope.cancel()
+    if ending.signal is not None:
+        return
     over = f" for {plural(len(items), 'item')}" if items else ""
     click.echo(
         f"\n{plural(view.rows, 'row')} came{over} in {duration:g} s, over a real WebSocket.\n"

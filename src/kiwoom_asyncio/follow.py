@@ -22,6 +22,7 @@ from kiwoom_proto import (
     Gap,
     KiwoomError,
     Record,
+    RequestRefused,
     RequestRejected,
     SystemNotice,
     UnknownMessage,
@@ -29,12 +30,13 @@ from kiwoom_proto import (
 from kiwoom_proto.errors import explain_code, printable
 
 from .client import Client, connect
+from .ending import Ending
 from .view import View, standing_of
 
 __all__ = ("CONFIG", "Emit", "Follow", "Token", "Watch", "complain", "follow", "follow_condition", "show")
 
 FRAMES_PER_SECOND = 8
-CLEAR_TIMEOUT = 2.0
+CLEAR_TIMEOUT = 1.0
 
 CONFIG = ClientConfig(connect_timeout=3)
 """Somebody waits for the first login: long enough for what passes by itself (HTTP 429), then say why it fails."""
@@ -46,6 +48,7 @@ Follow: TypeAlias = Callable[[Emit, Watch], Coroutine[Any, Any, None]]
 
 
 async def follow(
+    ending: Ending,
     endpoint: Endpoint,
     token: Token,
     type: str,
@@ -54,11 +57,11 @@ async def follow(
     watch: Watch,
     *,
     count: int | None = None,
-    duration: float | None = None,
 ) -> None:
-    """Emit the rows of one subscription until `count` or `duration` is reached, both counted from the call on.
+    """Emit the rows of one subscription until the end, or `count` of them.
 
     Arguments:
+        ending: when to end.
         endpoint: where to connect to.
         token: the access token, or the keys to get one with.
         type: type code.
@@ -66,31 +69,23 @@ async def follow(
         emit: called with each row.
         watch: called with the client, once it is logged in.
         count: most rows.
-        duration: seconds.
 
     Raises:
         KiwoomError: it ended for any other reason.
     """
     subscribed = False
-    with anyio.move_on_after(duration):
+    with ending.cancels():
         async with connect(endpoint, token=token, config=CONFIG) as client:
-            watch(client)
-            await client.subscribe(type, *items)
-            subscribed = True
-            rows = 0
-            async for event in client:
-                if isinstance(event, Record):
-                    await emit(event)
-                    rows += 1
-                    if rows == count:
-                        return
-                else:
-                    _complain_of(event, client)
-    if not subscribed:
-        raise KiwoomError(f"no subscription within --duration {duration:g}")
+            with ending.cancels():
+                watch(client)
+                await client.subscribe(type, *items)
+                subscribed = True
+                await _emit_rows(client, emit, count, lambda record: True)
+    ending.check(subscribed, "no subscription")
 
 
 async def follow_condition(
+    ending: Ending,
     endpoint: Endpoint,
     token: Token,
     seq: str,
@@ -98,33 +93,39 @@ async def follow_condition(
     watch: Watch,
     *,
     count: int | None = None,
-    duration: float | None = None,
 ) -> None:
-    """Emit what enters and leaves, until `count` or `duration` is reached."""
+    """Emit what enters and leaves, as `follow` does. The search is cleared at the end."""
     answered = False
-    hits = 0
-    with anyio.move_on_after(duration):
+    with ending.cancels():
         async with connect(endpoint, token=token, config=CONFIG) as client:
-            watch(client)
-            result = await client.search_condition(seq, realtime=True)
-            answered = True
-            now = ", ".join(symbol.item for symbol in result.symbols)
-            complain(f"{len(result.symbols)} meet condition {seq} now" + (f": {now}" if now else ""))
+            registered = True  # or on the way to it
             try:
-                async for event in client:
-                    if isinstance(event, Record) and result.matches(event):
-                        await emit(event)
-                        hits += 1
-                        if hits == count:
-                            return
-                    else:
-                        _complain_of(event, client)
+                with ending.cancels():
+                    watch(client)
+                    result = await client.search_condition(seq, realtime=True)
+                    answered = True
+                    now = ", ".join(symbol.item for symbol in result.symbols)
+                    complain(f"{len(result.symbols)} meet condition {seq} now" + (f": {now}" if now else ""))
+                    await _emit_rows(client, emit, count, result.matches)
+            except RequestRefused:
+                registered = False
+                raise
             finally:
-                # Left registered, it would be in the way of the next to ask for it.
-                with anyio.move_on_after(CLEAR_TIMEOUT, shield=True):
+                if registered:  # left so, it would be in the way of the next to ask for it
                     await _clear(client, seq)
-    if not answered:
-        raise KiwoomError(f"no answer within --duration {duration:g}")
+    ending.check(answered, "no answer")
+
+
+async def _emit_rows(client: Client, emit: Emit, count: int | None, is_wanted: Callable[[Record], bool]) -> None:
+    rows = 0
+    async for event in client:
+        if isinstance(event, Record) and is_wanted(event):
+            await emit(event)
+            rows += 1
+            if rows == count:
+                return
+        else:
+            _complain_of(event, client)
 
 
 async def show(view: View, following: Follow) -> None:
@@ -153,10 +154,8 @@ async def show(view: View, following: Follow) -> None:
 
 
 async def _clear(client: Client, seq: str) -> None:
-    try:
+    with anyio.move_on_after(CLEAR_TIMEOUT), suppress(KiwoomError):  # gone, and with it what there was to clear
         await client.clear_condition(seq)
-    except KiwoomError:
-        pass  # the connection is gone, and with it what there was to clear
 
 
 def _complain_of(event: Event, client: Client) -> None:

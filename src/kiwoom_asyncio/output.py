@@ -129,11 +129,12 @@ class Output:
             await anyio.sleep(POLL_INTERVAL)
         self._check()
 
-    async def finish(self) -> None:
-        """Wait until everything is written. Errors as `write`."""
+    async def finish(self, timeout: float | None = None) -> None:
+        """Wait until everything is written, or for so many seconds. Errors as `write`."""
         self._queue.put(None)
-        while self._thread.is_alive():  # noqa: ASYNC110
-            await anyio.sleep(POLL_INTERVAL)
+        with anyio.move_on_after(timeout):
+            while self._thread.is_alive():  # noqa: ASYNC110
+                await anyio.sleep(POLL_INTERVAL)
         self._check()
 
     def _check(self) -> None:

@@ -11,62 +11,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
 import pytest
+from tests.adapters.command import COMMAND, TOKEN, environment, exchange, run, start
 
 from kiwoom_proto import ConnectionState, OrderBook, PingAnswered, RequestReceived, Row, ServerConnection
-
-TOKEN = "S3CRET-t0ken"
-COMMAND = (sys.executable, "-m", "kiwoom_asyncio.cli")
-
-
-def run(*words: str, token: str | None = TOKEN, timeout: float = 30) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COMMAND, *words], env=environment(token), capture_output=True, encoding="utf-8", timeout=timeout
-    )
-    assert TOKEN not in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def environment(token: str | None) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KIWOOM_")}
-    extra = {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
-    return inherited | extra | ({} if token is None else {"KIWOOM_TOKEN": token})
-
-
-@contextmanager
-def exchange(*words: str, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A `kiwoom-proto serve` of our own; gives its URL."""
-    with subprocess.Popen(
-        [*COMMAND, "serve", "--port", f"{port}", "--rate", "40", *words],
-        env=environment(None) | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().split()[-1], process
-        finally:
-            process.kill()
 
 
 def stream(url: str, *items: str) -> subprocess.Popen[str]:
     """A `kiwoom-proto stream` that goes on until it is ended."""
-    return subprocess.Popen(
-        [*COMMAND, "stream", "0E", *items, "--endpoint", url],
-        env=environment(TOKEN) | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    return start("stream", "0E", *items, "--endpoint", url)
 
 
 @pytest.fixture(scope="module")
@@ -167,16 +124,7 @@ def test_nobody_listening_is_exit_code_1() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
 def test_ctrl_c_is_exit_code_130_without_a_traceback(url: str, words: list[str]) -> None:
     words = [*words, url] if words[-1] == "--endpoint" else words
-    with subprocess.Popen(
-        [*COMMAND, *words],
-        env=environment(TOKEN) | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        # Tests that were started in the background have it ignored, and so would have the command.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    with start(*words) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)

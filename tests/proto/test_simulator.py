@@ -412,6 +412,18 @@ def test_without_a_list_of_tokens_each_token_is_a_key_of_its_own() -> None:
     assert [client.state for client in clients] == [ConnectionState.CLOSED, ConnectionState.READY]
 
 
+def test_a_restart_closes_every_connection_without_saying_why() -> None:
+    sim = Sim()
+    clients = [sim.ready("one"), sim.ready("two")]
+    sim.exchange.close()
+    sim.settle()
+    for client in clients:
+        (closed,) = client.events()
+        assert isinstance(closed, Closed)
+        assert (closed.code, closed.reason, closed.system) == (*BYE, None)
+    assert sim.exchange.peers == []
+
+
 # Heartbeat.
 
 

@@ -52,7 +52,7 @@ CONDITIONS = MappingProxyType({"0": "거래량 급증", "1": "신고가 돌파",
 @attrs.define(kw_only=True)
 class Faults:
     """What goes wrong from now on. Change it whenever you like; see also `Exchange.drop`, `stall`, `garbage`, `kick`,
-    `expire_tokens`.
+    `close`, `expire_tokens`.
 
     Attributes:
         ack_delay: seconds by which acknowledgements are late.
@@ -243,6 +243,13 @@ class Exchange:
         """Close as if the app key had logged in elsewhere (R10001)."""
         for victim in self._victims(peer):
             victim._dismiss("R10001", "동일한 App key로 접속이 되었습니다")
+        self._tell_driver()
+
+    def close(self, peer: Peer | None = None) -> None:
+        """Close without a SYSTEM message that says why, as before a restart."""
+        for victim in self._victims(peer):
+            victim._close()
+            victim._settle()
         self._tell_driver()
 
     def expire_tokens(self) -> None:

@@ -1,0 +1,58 @@
+"""The kiwoom-proto command, run as a user runs it: a process of its own, its output and its exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+TOKEN = "S3CRET-t0ken"
+COMMAND = (sys.executable, "-m", "kiwoom_asyncio.cli")
+
+
+def run(*words: str, token: str | None = TOKEN, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COMMAND, *words], env=environment(token), capture_output=True, encoding="utf-8", timeout=timeout
+    )
+    assert TOKEN not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def environment(token: str | None) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KIWOOM_")}
+    extra = {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
+    return inherited | extra | ({} if token is None else {"KIWOOM_TOKEN": token})
+
+
+def start(*words: str, token: str | None = TOKEN, **streams: Any) -> subprocess.Popen[str]:
+    """A command that goes on until it is ended; its output can be read as it comes."""
+    return subprocess.Popen(
+        [*COMMAND, *words],
+        env=environment(token) | {"PYTHONUNBUFFERED": "1"},
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams,
+        text=True,
+        encoding="utf-8",
+        preexec_fn=None if os.name == "nt" else _mind_signals,
+    )
+
+
+def _mind_signals() -> None:
+    """Tests that were started in the background have them ignored, and so would have the command."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def exchange(*words: str, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A `kiwoom-proto serve` of our own; gives its URL."""
+    with start("serve", "--port", str(port), "--rate", "40", *words, token=None) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().split()[-1], process
+        finally:
+            process.kill()
