@@ -14,19 +14,35 @@ import os
 import sys
 import time
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from kiwoom_proto import Closed, ConnectionState, Endpoint, MessageConnection, RequestRejected, Trade
+
+PING_INTERVAL = 5.0
+
+
+async def ask(websocket: ClientConnection, connection: MessageConnection) -> None:
+    """Send pings and note their pongs. Kiwoom sends no PING to who sends something every 10 s, and on a quiet market
+    nothing else. One that is not answered means nothing: `idle_timeout` tells when there is no life at all."""
+    try:
+        while True:
+            pong = await websocket.ping()
+            await pong
+            connection.note_alive()
+            await asyncio.sleep(PING_INTERVAL)
+    except ConnectionClosed:
+        pass  # `follow` says why
 
 
 async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
     connection = MessageConnection(endpoint, clock=asyncio.get_running_loop().time)
     connection.connect(token)
     connection.subscribe(Trade, *items)  # it waits in there for the login
-    # No pings of the library's own: Kiwoom has its own heartbeat, and a pong that fails to come means nothing.
-    async with connect(endpoint.url, ping_interval=None) as websocket:
+    # No pings of the library's own: it does not tell of their pongs, which may be all that comes. See `ask`.
+    async with connect(endpoint.url, ping_interval=None) as websocket, asyncio.TaskGroup() as tasks:
         connection.receive_opened()
+        asking = tasks.create_task(ask(websocket, connection))
         seen = 0
         while True:
             for event in connection.events():
@@ -41,6 +57,7 @@ async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | 
                     case Closed(error=error) if error is not None:
                         sys.exit(str(event))
             if connection.state is ConnectionState.CLOSED:
+                asking.cancel()
                 return
             try:
                 for payload in connection.messages_to_send():

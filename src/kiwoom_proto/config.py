@@ -68,7 +68,8 @@ class ClientConfig:
         ack_timeout: seconds from sending a request to its reply (about 10 ms were measured). A late reply cannot
             be told from the next one's, so when it expires the connection ends.
         idle_timeout: seconds without a byte from the server after which the connection counts as dead. The server
-            sends PING every 10 s; whether it also does while data flows is unknown, so any byte counts.
+            sends PING when it has heard nothing for 10 s. After a third of this time without a byte, and after two,
+            the client sends a ping of RFC 6455, whose pong counts too.
         close_timeout: seconds for the closing handshake.
         max_message_size: largest message accepted, in bytes.
         request_interval: least seconds between two requests. The server takes about 5 a second and refuses the
@@ -101,7 +102,7 @@ class ClientConfig:
     open_timeout: float = attrs.field(default=10.0, validator=_positive)
     login_timeout: float = attrs.field(default=10.0, validator=_positive)
     ack_timeout: float = attrs.field(default=5.0, validator=_positive)
-    idle_timeout: float = attrs.field(default=60.0, validator=_positive)
+    idle_timeout: float = attrs.field(default=30.0, validator=_positive)
     close_timeout: float = attrs.field(default=5.0, validator=_positive)
     max_message_size: int = attrs.field(default=4 * 1024 * 1024, validator=_count)
     request_interval: float = attrs.field(default=0.35, validator=_not_negative)

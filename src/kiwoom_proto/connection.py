@@ -42,6 +42,8 @@ class ClientConnection(Conversation):
         numbering: what its events get their numbers from, where it is one of a session's.
     """
 
+    _sends_pings = True
+
     def __init__(
         self,
         endpoint: Endpoint,
@@ -141,6 +143,10 @@ class ClientConnection(Conversation):
         if self._websocket.is_open:
             self._websocket.send_text(payload)
 
+    def _send_ping(self) -> None:
+        if self._websocket.is_open:
+            self._websocket.send_ping()
+
     def _start_closing(self, code: int, reason: str, now: float) -> None:
         super()._start_closing(code, reason, now)
         if self._websocket.is_open:
@@ -211,6 +217,14 @@ class MessageConnection(Conversation):
         data = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
         self._take((data,), received_at, now)
         self._heard(now)
+
+    def note_alive(self) -> None:
+        """The server has shown that it lives in a way that is no message: a ping came, or a pong.
+
+        Call it for each that the other library tells of. Under a library that sends pings by itself, more often than
+        every 10 s, the server never sends its own PING and on a quiet market nothing else either.
+        """
+        self._heard(self._clock())
 
     def receive_close(self, code: int | None = None, reason: str = "") -> None:
         """The WebSocket is closed. `code` None: it was cut without a close frame."""

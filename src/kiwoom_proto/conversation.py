@@ -12,6 +12,11 @@ Three inputs drive it and nothing else: calls, what is received, and one deadlin
 
 * The lifecycle is the table `TRANSITIONS`; nothing else changes the state.
 * Each state has one deadline, `PHASE`: expiry of any of them ends the connection.
+* Silence is what READY's is about. The server sends PING when it has heard nothing for 10 s, RFC 6455 pings included
+  [measured], so under a client that sends something more often it may say nothing at all and be well. Therefore any
+  byte counts as life, and where none came for a third of `idle_timeout` we ask for one with a ping of RFC 6455, and
+  again after another third. A pong that fails to come means nothing by itself; silence of everything does. Nor is it
+  the server's silence while nobody looks: where a deadline is met late, what came meanwhile may still wait to be read.
 * Which reply is legal when is the table `LEGAL`. A reply out of place before the LOGIN reply is reported and otherwise
   ignored: the server answers messages that came too early before it answers the LOGIN.
 * LOGIN goes out as soon as the WebSocket is open, PING is answered as soon as it is read: before any consumer of
@@ -120,6 +125,8 @@ LEGAL = {"LOGIN": {LOGGING_IN}} | {trnm: {READY, CLOSING} for trnm in sorted(REP
 
 TOO_FAST = "105110"
 ALREADY_REGISTERED = "900003"
+THIRDS = 3
+"""Of `idle_timeout`: a ping goes out after each of them without a byte but the last, which is the end."""
 
 Reported: TypeAlias = (
     Opened
@@ -146,6 +153,8 @@ class Conversation:
         numbering: what its events get their numbers from; its own unless given.
     """
 
+    _sends_pings = False
+
     def __init__(
         self,
         endpoint: Endpoint,
@@ -162,7 +171,12 @@ class Conversation:
         self._state = CONNECTING
         self._token: str | None = None
         self._connect_called = False
-        self._deadline: float | None = None
+        self._deadline: float | None = None  # of every state but READY
+        self._heard_at = 0.0
+        self._pinged: tuple[float, int] = (
+            0.0,
+            0,
+        )  # how many pings went out, and of which silence: that since `_heard_at`
         self._requests = RequestQueue(self.config.request_interval, self.config.ack_timeout)
         self._numbering = Numbering() if numbering is None else numbering
         decoder = MessageDecoder(numbering=self._numbering)
@@ -296,12 +310,10 @@ class Conversation:
 
         Ask again after every other call: it may move either way.
         """
-        times = [] if self._deadline is None else [self._deadline]
-        if self._state is READY:
-            timeout = self._requests.next_timeout()
-            if timeout is not None:
-                times.append(timeout)
-        return min(times, default=None)
+        if self._state is not READY:
+            return self._deadline
+        timeout = self._requests.next_timeout()
+        return self._silence_due() if timeout is None else min(timeout, self._silence_due())
 
     def handle_timeout(self) -> None:
         """Do what is due by the clock. Harmless when nothing is."""
@@ -310,6 +322,8 @@ class Conversation:
             self._expire(PHASE[self._state])
         elif self._state is READY and self._requests.is_overdue(now):
             self._expire("ack")
+        elif self._state is READY and now >= self._silence_due():
+            self._take_silence(now)
         else:
             self._send_requests(now)
 
@@ -342,6 +356,9 @@ class Conversation:
         """Send one message, where it still can be sent."""
         raise NotImplementedError
 
+    def _send_ping(self) -> None:
+        """Send a ping of RFC 6455, where it still can be sent."""
+
     def _is_text(self, payload: bytes) -> bool:
         """Whether a message may be looked at; it is the last otherwise."""
         return True
@@ -367,8 +384,30 @@ class Conversation:
 
     def _heard(self, now: float) -> None:
         """Something came, and was taken: the server is alive."""
-        if self._state is READY:
-            self._deadline = now + self.config.idle_timeout
+        self._heard_at = now
+        self._send_requests(now)
+
+    def _thirds_due(self) -> int:
+        """Which third of the present silence is to end next."""
+        heard_at, pings = self._pinged
+        return (pings + 1 if heard_at == self._heard_at else 1) if self._sends_pings else THIRDS
+
+    def _silence_due(self) -> float:
+        """When that is, if nothing comes."""
+        return self._heard_at + self.config.idle_timeout * self._thirds_due() / THIRDS
+
+    def _take_silence(self, now: float) -> None:
+        """A third of a silence is over: ask for a sign of life, or give up after the last."""
+        third = self.config.idle_timeout / THIRDS
+        late = now - self._silence_due()
+        thirds = self._thirds_due() + int(late / third)
+        if thirds >= THIRDS and late < third / 2:
+            self._expire(PHASE[READY])
+            return
+        if thirds >= THIRDS:  # nobody looked: the last third begins now
+            self._heard_at, thirds = now - self.config.idle_timeout + third, THIRDS - 1
+        self._pinged = self._heard_at, thirds
+        self._send_ping()
         self._send_requests(now)
 
     def _take_message(self, message: Message, payload: bytes, received_at: int, now: float) -> None:
@@ -447,6 +486,9 @@ class Conversation:
 
     def _start_phase(self, now: float) -> None:
         """Arm the deadline of the state just entered."""
+        if self._state is READY:
+            self._deadline, self._heard_at = None, now
+            return
         timeout: float = getattr(self.config, f"{PHASE[self._state]}_timeout")
         self._deadline = now + timeout
 

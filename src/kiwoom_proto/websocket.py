@@ -219,6 +219,10 @@ class _WebSocket:
         """Send one text message. Legal while `is_open`."""
         self._protocol.send_text(payload)
 
+    def send_ping(self, payload: bytes = b"") -> None:
+        """Send a ping. Legal while `is_open`."""
+        self._protocol.send_ping(payload)
+
     def send_close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Begin the closing handshake. Legal while `is_open`."""
         self._protocol.send_close(code, reason)
@@ -400,10 +404,6 @@ class WebSocketServer(_WebSocket):
     def ends_connection(self) -> bool:
         """Whether the TCP connection is to be closed once everything is written; the server closes it first."""
         return bool(self._protocol.eof_sent)
-
-    def send_ping(self, payload: bytes = b"") -> None:
-        """Send an RFC 6455 ping. Legal while `is_open`."""
-        self._protocol.send_ping(payload)
 
     def _receive_handshake(self, event: Request | Response) -> None:
         assert isinstance(event, Request)

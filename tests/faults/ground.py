@@ -29,8 +29,8 @@ from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
 
 __all__ = ("CONFIG", "Canned", "Ground", "Service", "most_attempts")
 
-CONFIG = ClientConfig(idle_timeout=25, connect_timeout=math.inf, takeover_limit=1_000)
-"""The defaults, but for an idle_timeout that costs less time, and for giving up, which would end the test."""
+CONFIG = ClientConfig(connect_timeout=math.inf, takeover_limit=1_000)
+"""The defaults, but for giving up, which would end the test."""
 KEY = "key"
 OPENS = datetime.time(9, 0)
 CALLS = (

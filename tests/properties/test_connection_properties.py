@@ -218,6 +218,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         self.outcomes: dict[Request, str] = {}
         self.last_sent_at = float("-inf")
         self.deadline = 0.0
+        self.pings_at: list[float] = []  # when pings must go out, if nothing comes
         self.error: type[KiwoomError] | None = None
         self.phase: str | None = None
         self.echoes: list[bytes] = []
@@ -247,6 +248,7 @@ class ConnectionMachine(RuleBasedStateMachine):
     def heard(self) -> None:
         if self.state is READY:
             self.deadline = self.clock.now + CONFIG.idle_timeout
+            self.pings_at = [self.clock.now + CONFIG.idle_timeout * third / 3 for third in (1, 2)]
 
     def look(self) -> None:
         """Take what the client sent and reported, and hold each of it against the model."""
@@ -255,6 +257,9 @@ class ConnectionMachine(RuleBasedStateMachine):
                 self.close_frames += 1
                 continue
             if found.opcode == PONG:
+                continue
+            if found.opcode == PING:
+                assert self.pings_at.pop(0) == self.clock.now
                 continue
             assert self.close_frames == 0, "no message follows a close frame"
             members = json.loads(found.payload)
@@ -344,6 +349,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         self.clock.now = end
         self.client.handle_timeout()
         self.look()
+        assert self.state is not READY or all(at > end for at in self.pings_at), "each third of a silence has its ping"
 
     def expire(self) -> None:
         """Let the model's deadlines pass."""

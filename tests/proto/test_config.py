@@ -14,7 +14,7 @@ DEFAULTS = {
     "open_timeout": 10,
     "login_timeout": 10,
     "ack_timeout": 5,
-    "idle_timeout": 60,
+    "idle_timeout": 30,
     "close_timeout": 5,
     "max_message_size": 4 * 1024 * 1024,
     "request_interval": 0.35,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import math
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -249,10 +250,11 @@ def wire_in(state: ConnectionState, config: ClientConfig | None = None) -> Wire:
 
 
 def expire(wire: Wire) -> None:
-    due = wire.client.next_timeout()
-    if due is not None:
-        wire.clock.now = due
-    wire.client.handle_timeout()
+    for _ in range(3 if wire.client.state is READY else 1):  # silence is asked about twice before it is the end
+        due = wire.client.next_timeout()
+        if due is not None:
+            wire.clock.now = due
+        wire.client.handle_timeout()
 
 
 STIMULI: dict[str, Callable[[Wire], None]] = {
@@ -353,6 +355,8 @@ def lead_to_close(wire: Wire) -> None:
 
 
 LEADS = {"open": lead_to_open, "login": lead_to_login, "ack": lead_to_ack, "idle": lead_to_idle, "close": lead_to_close}
+ASKS = ("ack", "idle")
+"""Phases in which silence is asked about with pings before they are over."""
 
 
 @pytest.mark.parametrize("phase", LEADS)
@@ -363,10 +367,14 @@ def test_each_deadline_ends_in_one_closed_that_explains_itself(phase: str) -> No
     wire.client.data_to_send()
     wire.client.events()
     seconds = getattr(TIMEOUTS, f"{phase}_timeout")
-    due = wire.client.next_timeout()
-    assert due is not None
-    assert due == wire.clock.now + seconds
-    wire.clock.advance(seconds - 0.001)
+    due = wire.clock.now + seconds
+    while (next_due := wire.client.next_timeout() or 0) < due:
+        assert phase in ASKS
+        wire.clock.now = next_due
+        wire.client.handle_timeout()
+        assert wire.sent() == [WireFrame(PING, b"")]
+    assert next_due == due
+    wire.clock.now = due - 0.001
     wire.client.handle_timeout()
     assert wire.events() == []
     assert wire.client.state is not CLOSED
@@ -409,9 +417,145 @@ def test_dribble_does_not_put_off_the_open_and_login_deadlines() -> None:
 def test_any_byte_puts_off_the_idle_deadline(data: bytes) -> None:
     """A message, a control frame, half a header: the server is alive."""
     wire = Wire(TIMEOUTS).login()
-    wire.clock.advance(TIMEOUTS.idle_timeout - 1)
+    let_pass(wire, TIMEOUTS.idle_timeout - 1)
     wire.client.receive_data(data)
-    assert wire.client.next_timeout() == wire.clock.now + TIMEOUTS.idle_timeout
+    assert wire.client.next_timeout() == wire.clock.now + TIMEOUTS.idle_timeout / 3
+    let_pass(wire, TIMEOUTS.idle_timeout - 0.001)
+    assert wire.client.state is READY
+    let_pass(wire, 0.001)
+    assert wire.client.state is CLOSED
+
+
+# Silence.
+
+
+def let_pass(wire: Wire, seconds: float) -> None:
+    """Let time pass, stopping where the client asks to."""
+    end = wire.clock.now + seconds
+    while (due := wire.client.next_timeout()) is not None and due <= end:
+        assert due >= wire.clock.now, "a deadline in the past would never let a driver rest"
+        wire.clock.now = due
+        wire.client.handle_timeout()
+    wire.clock.now = end
+
+
+QUIET = ClientConfig(idle_timeout=30)
+
+
+def test_silence_is_asked_about_after_each_third_of_it() -> None:
+    wire = Wire(QUIET).login()
+    wire.sent()
+    let_pass(wire, 9.999)
+    assert wire.sent() == []
+    let_pass(wire, 0.001)
+    assert wire.sent() == [WireFrame(PING, b"")]
+    let_pass(wire, 9.999)
+    assert wire.sent() == []
+    let_pass(wire, 0.001)
+    assert wire.sent() == [WireFrame(PING, b"")]
+    let_pass(wire, 9.999)
+    assert (wire.sent(), wire.client.state) == ([], READY)
+    let_pass(wire, 0.001)
+    assert wire.sent() == [WireFrame(CLOSE, close_payload(1001))]
+    assert wire.client.state is CLOSED
+
+
+def test_a_server_that_says_nothing_and_answers_pings_is_alive() -> None:
+    """A client that sends something more often than every 10 s is never sent a PING [measured]."""
+    wire = Wire(QUIET).login()
+    wire.sent()
+    for _ in range(1000):
+        let_pass(wire, 10)
+        assert wire.sent() == [WireFrame(PING, b"")]
+        wire.client.receive_data(frame(PONG))
+    assert wire.events() == []
+    assert wire.client.state is READY
+
+
+def test_a_server_that_answers_no_ping_and_says_something_is_alive() -> None:
+    wire = Wire(QUIET).login()
+    for _ in range(1000):
+        let_pass(wire, 29)
+        wire.send(b'{"trnm":"PING"}')
+    assert wire.client.state is READY
+
+
+def test_one_pong_of_several_pings_is_enough() -> None:
+    wire = Wire(QUIET).login()
+    for _ in range(100):
+        let_pass(wire, 29)
+        wire.client.receive_data(frame(PONG))
+    assert wire.client.state is READY
+
+
+def test_nothing_is_asked_while_something_comes() -> None:
+    wire = Wire(QUIET).login()
+    wire.sent()
+    for _ in range(100):
+        let_pass(wire, 9)
+        wire.send(row())
+    assert wire.sent() == []
+
+
+def test_who_does_not_want_to_know_of_silence_asks_nothing() -> None:
+    wire = Wire(ClientConfig(idle_timeout=math.inf)).login()
+    wire.sent()
+    assert wire.client.next_timeout() == math.inf
+    wire.clock.advance(1e9)
+    wire.client.handle_timeout()
+    assert (wire.sent(), wire.client.state) == ([], READY)
+
+
+def test_pings_go_out_only_while_logged_in() -> None:
+    config = ClientConfig(idle_timeout=0.3, login_timeout=5, close_timeout=5)
+    wire = Wire(config).connect()
+    wire.client.receive_data(accept_handshake(wire.request))
+    let_pass(wire, 4)
+    assert [found.opcode for found in wire.sent()] == [TEXT]
+    wire.send(LOGIN_OK)
+    wire.client.close()
+    let_pass(wire, 4)
+    assert [found.opcode for found in wire.sent()] == [CLOSE]
+
+
+@pytest.mark.parametrize("looked", [0, 1, 2])
+def test_the_silence_of_a_server_that_nobody_listened_to_is_not_its_own(looked: int) -> None:
+    """A loop that was blocked meets its deadline late, and what came meanwhile still waits to be read."""
+    wire = Wire(QUIET).login()
+    let_pass(wire, 10 * looked + 1)
+    wire.sent()
+    wire.clock.advance(100)
+    wire.client.handle_timeout()
+    assert wire.client.state is READY
+    assert wire.sent() == [WireFrame(PING, b"")]
+    assert wire.client.next_timeout() == wire.clock.now + 10
+    wire.send(row())
+    assert wire.client.next_timeout() == wire.clock.now + 10
+    let_pass(wire, 29)
+    assert wire.client.state is READY
+
+
+def test_a_server_that_is_dead_when_somebody_listens_again_is_noticed() -> None:
+    wire = Wire(QUIET).login()
+    wire.clock.advance(100)
+    wire.client.handle_timeout()
+    let_pass(wire, 9.999)
+    assert wire.client.state is READY
+    let_pass(wire, 0.001)
+    assert wire.client.state is CLOSED
+
+
+def test_a_driver_that_is_late_by_a_little_asks_as_often() -> None:
+    wire = Wire(QUIET).login()
+    wire.sent()
+    begin = wire.clock.now
+    pings = 0
+    while wire.client.state is READY:
+        wire.clock.now = (wire.client.next_timeout() or 0) + 0.3
+        wire.client.handle_timeout()
+        pings += sum(found.opcode == PING for found in wire.sent())
+    assert pings == 2
+    assert wire.clock.now == begin + 30.3
 
 
 def test_close_deadline_after_the_server_answered_is_no_failure() -> None:
@@ -896,11 +1040,10 @@ def test_request_that_is_sent_again_waits_for_its_reply_anew() -> None:
     wire.client.subscribe("0E", "005930")
     wire.clock.advance(2.5)
     wire.send(reply("REG", 105110))
-    wire.clock.advance(1)
-    wire.client.handle_timeout()
-    assert wire.client.next_timeout() == wire.clock.now + TIMEOUTS.ack_timeout
-    wire.clock.advance(TIMEOUTS.ack_timeout)
-    wire.client.handle_timeout()
+    let_pass(wire, 1)
+    let_pass(wire, TIMEOUTS.ack_timeout - 0.001)
+    assert wire.client.state is READY
+    let_pass(wire, 0.001)
     end = closed(wire.client.events())
     assert isinstance(end.error, DeadlineExceeded)
     assert end.error.phase == "ack"
@@ -1429,6 +1572,48 @@ def test_message_connection_deadlines(phase: str) -> None:
     end = closed(connection.events())
     assert isinstance(end.error, DeadlineExceeded)
     assert end.error.phase == phase
+
+
+def test_message_connection_under_a_library_that_pings_by_itself_lives_by_what_that_tells() -> None:
+    """A library that pings every 5 s keeps the server from ever sending PING: its pongs are all there is."""
+    both = Messages(config=QUIET)
+    for _ in range(1000):
+        both.clock.advance(5)
+        both.connection.handle_timeout()
+        both.connection.note_alive()
+    assert both.connection.events() == []
+    assert both.connection.next_timeout() == both.clock.now + 30
+    both.clock.advance(30)
+    both.connection.handle_timeout()
+    assert isinstance(closed(both.connection.events()).error, DeadlineExceeded)
+
+
+def test_message_connection_that_nobody_listened_to_is_given_time_to() -> None:
+    both = Messages(config=QUIET)
+    both.clock.advance(100)
+    both.connection.handle_timeout()
+    assert both.connection.next_timeout() == both.clock.now + 10
+    both.connection.receive_message(row())
+    assert both.connection.next_timeout() == both.clock.now + 30
+
+
+def test_message_connection_has_no_pings_to_send() -> None:
+    both = Messages(config=QUIET)
+    both.connection.messages_to_send()
+    both.clock.advance(29.999)
+    both.connection.handle_timeout()
+    assert both.connection.messages_to_send() == []
+
+
+def test_message_connection_does_not_mind_life_out_of_season() -> None:
+    connection = MessageConnection(MOCK, QUIET, clock=ManualClock())
+    connection.note_alive()
+    connection.connect(TOKEN)
+    connection.note_alive()
+    assert connection.next_timeout() == QUIET.open_timeout
+    connection.receive_close()
+    connection.note_alive()
+    assert connection.next_timeout() is None
 
 
 def test_message_connection_refused_login_wants_to_be_closed() -> None:

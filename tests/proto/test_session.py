@@ -62,7 +62,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.session import TRANSITIONS, Trigger
 from kiwoom_proto.simulator import Exchange
-from kiwoom_proto.testing import ManualClock, SimulatedNetwork
+from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
 
 from .wire import (
     CLOSE,
@@ -505,6 +505,47 @@ def test_pitfall_a_close_1000_is_taken_for_success_or_not_noticed() -> None:
     assert isinstance(disconnected.cause, ClosedByPeer)
     assert disconnected.closed is not None
     assert disconnected.closed.code == 1000
+
+
+@pytest.mark.parametrize("fault", ["half_open", "black_hole", "deaf"])
+def test_a_dead_connection_is_noticed_in_half_a_minute_by_default(fault: str) -> None:
+    net = Net().ready()
+    net.advance(60)
+    broken_at = net.clock.now
+    if fault == "half_open":
+        net.network.half_open()
+    else:
+        setattr(net.network, fault, True)
+    net.advance(40)
+    disconnected = net.found(Disconnected)[0]
+    assert isinstance(disconnected.cause, DeadlineExceeded)
+    assert disconnected.cause.phase == "idle"
+    assert broken_at + 20 <= disconnected.retry_at - disconnected.delay <= broken_at + 30
+
+
+class OnlyPongs:
+    """The simulated exchange, but for PING, which it does not send."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._exchange = Exchange(clock=clock)
+        self.next_timeout = self._exchange.next_timeout
+        self.handle_timeout = self._exchange.handle_timeout
+
+    def connect(self) -> ServerEnd:
+        peer = self._exchange.connect()
+        peer.connection.send_ping = lambda: None  # type: ignore[method-assign]  # that is what is special about it
+        peer._pings_unanswered = -(10**9)
+        return peer
+
+
+def test_a_quiet_market_whose_server_answers_pings_and_sends_none_is_no_loss() -> None:
+    clock = ManualClock()
+    session = Session(PRODUCTION, clock=clock, random=random.random)
+    network = SimulatedNetwork(session, OnlyPongs(clock), clock)
+    session.connect("key")
+    network.advance(12 * 3600)
+    assert session.epoch == 1
+    assert session.state is READY
 
 
 def test_pitfall_a_dead_but_established_socket_unnoticed_for_hours() -> None:

@@ -156,13 +156,14 @@ def test_advance_to_a_deadline_and_no_further() -> None:
     """A deadline just beyond the end does not pass; one exactly at it does."""
     pair = make_pair()
     log_in(pair)
-    pair.advance(9.999)
+    pair.client.subscribe("0E", "005930")
+    pair.advance(2.999)
     assert pair.client.events() == []
     pair.advance(0.001)
     (event,) = pair.client.events()
     assert isinstance(event, Closed)
     assert isinstance(event.error, DeadlineExceeded)
-    assert event.error.phase == "idle"
+    assert event.error.phase == "ack"
     assert pair.server.state is ConnectionState.CLOSED
 
 
