@@ -54,6 +54,7 @@ from kiwoom_proto.messages import check_token
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, Link, describe, dial
+from .own_loop import OwnLoop
 from .tasks import background_tasks
 
 __all__ = ("Client", "connect")
@@ -122,7 +123,9 @@ class Client:
     ends after `aclose`; it raises ConnectionLost when the session gave up and BufferOverflow when the consumer was too
     slow for its policy, both after everything received before was delivered, `Closed` last.
 
-    Several tasks may iterate it: each event goes to one of them, but not in equal shares.
+    Several tasks may iterate it: each event goes to one of them, but not in equal shares. It belongs to the event loop
+    and thread that it was connected in: calls from elsewhere, and iterating it there, raise LocalProtocolError. Its
+    properties and `stats` may be looked at from anywhere.
     """
 
     def __init__(
@@ -135,6 +138,7 @@ class Client:
         self._token = token
         self._ssl_context = ssl_context
         self._feed = Feed(session)
+        self._own_loop = OwnLoop()
         self._batch: list[Event] = []  # newest first, so that the oldest is cheap to take
         self._changed = asyncio.Event()  # something happened that a waiting call may be waiting for
         self._is_awaited = False
@@ -269,12 +273,14 @@ class Client:
 
     async def aclose(self) -> None:
         """Close, and wait until it is done: at most `close_timeout`. What was received can still be iterated."""
+        self._own_loop.check()
         self._feed.close()
         self._pump()
         while self._feed.closed is None:
             await self._change()
 
     def __aiter__(self) -> AsyncIterator[Event]:
+        self._own_loop.check()
         return self
 
     async def __anext__(self) -> Event:
@@ -288,6 +294,7 @@ class Client:
     # Waiting.
 
     async def _refill(self) -> None:
+        self._own_loop.check()
         if self._feed.is_ready:
             await checkpoint()  # once a batch, so that a busy feed cannot starve the rest of the program
         else:
@@ -306,7 +313,8 @@ class Client:
             raise StopAsyncIteration
 
     async def _open(self) -> None:
-        """Wait for the end where it has begun, to say why."""
+        """Begin a call. Wait for the end where it has begun, to say why."""
+        self._own_loop.check()
         while self._feed.closed is None and self.state is SessionState.CLOSING:
             await self._change()
         self._feed.check_open()
