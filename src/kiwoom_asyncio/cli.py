@@ -26,6 +26,7 @@ try:
     import click
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 except ImportError:
     sys.exit("the kiwoom-proto command needs click and rich: pip install 'kiwoom-proto[cli]'")
 
@@ -51,6 +52,7 @@ from kiwoom_proto import (
     UnknownMessage,
 )
 from kiwoom_proto.conditions import read_rows
+from kiwoom_proto.errors import printable
 from kiwoom_proto.messages import check_token
 from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 from kiwoom_proto.simulator import Exchange
@@ -58,7 +60,7 @@ from kiwoom_proto.simulator import Exchange
 from . import connect, serve
 from .demo import run_demo
 from .ending import Ending
-from .follow import CONFIG, Follow, Token, complain, follow, follow_condition, show
+from .follow import CONFIG, Follow, Token, complain, find_condition, follow, follow_condition, show
 from .output import Output, OutputError, ReaderLeft, guard_standard_output
 from .view import View, label_of, plural, summary_of, view_of
 
@@ -192,7 +194,7 @@ def stream(
     """
     token = _token()
     if type in ("02", "S2"):
-        raise click.UsageError(f"rows of {type} belong to a condition search: kiwoom-proto conditions SEQ --live")
+        raise click.UsageError(f"rows of {type} belong to a condition search: kiwoom-proto conditions CONDITION --live")
     with _usage_errors():  # what cannot be right is said before anything is dialled
         ClientConnection(endpoint, clock=time.monotonic).subscribe(type, *items)
 
@@ -301,44 +303,45 @@ def types(type: str | None) -> None:
 
 
 @cli.command(short_help="Condition searches: list them, run one, follow one.")
-@click.argument("seq", metavar="[SEQ]", required=False)
+@click.argument("condition", metavar="[CONDITION]", required=False)
 @click.option("--live", is_flag=True, help="Follow which stocks enter and leave.")
 @_endpoint_option
 @click.option("--count", type=click.IntRange(min=1), help="With --live: end after this many hits.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="End after this many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line; the default when piped.")
 def conditions(
-    seq: str | None, live: bool, endpoint: Endpoint, count: int | None, duration: float | None, as_json: bool
+    condition: str | None, live: bool, endpoint: Endpoint, count: int | None, duration: float | None, as_json: bool
 ) -> None:
-    """List the saved condition searches (조건검색), or run the one with the number SEQ.
+    """List the saved condition searches (조건검색), or run the one with the number or name CONDITION.
 
     \b
     Examples:
       kiwoom-proto conditions
       kiwoom-proto conditions 4
+      kiwoom-proto conditions "골든크로스"
       kiwoom-proto conditions 4 --live --count 10
 
-    Token and exit codes as for "kiwoom-proto stream".
+    Token and exit codes as for "kiwoom-proto stream"; a CONDITION that is none is wrong usage. A live search is cleared
+    however it ends.
     """
     token = _token()
-    if live and seq is None:
-        raise click.UsageError("--live needs SEQ, the number of a condition")
+    if live and condition is None:
+        raise click.UsageError("--live needs CONDITION, the number or name of one")
+    if condition is not None and not condition.strip():
+        raise click.BadParameter("an empty text is neither a number nor a name", param_hint="CONDITION")
     if count is not None and not live:
         raise click.UsageError("--count goes with --live")
-    if seq is not None:
-        with _usage_errors():
-            ClientConnection(endpoint, clock=time.monotonic).search_condition(seq, realtime=live)
     table = not as_json and sys.stdout.isatty()
-    if seq is None:
+    if condition is None:
         _run(lambda ending: _list_conditions(ending, endpoint, token, table), duration)
     elif not live:
-        _run(lambda ending: _search_condition(ending, endpoint, token, seq, table), duration)
+        _run(lambda ending: _search_condition(ending, endpoint, token, condition, table), duration)
     else:
-        source = f"condition {seq}, {endpoint.host}:{endpoint.port}"
+        source = f"condition {condition}, {endpoint.host}:{endpoint.port}"
         view = view_of("S2" if endpoint.us else "02", source) if table else None
 
         def following(ending: Ending) -> Follow:
-            return functools.partial(follow_condition, ending, endpoint, token, seq, count=count)
+            return functools.partial(follow_condition, ending, endpoint, token, condition, count=count)
 
         _run(lambda ending: _show_or_print(ending, view, following(ending)), duration)
 
@@ -409,12 +412,13 @@ async def _list_conditions(ending: Ending, endpoint: Endpoint, token: Token, tab
         _print_rows(table, ("seq", "name"), ({"seq": condition.seq, "name": condition.name} for condition in found))
 
 
-async def _search_condition(ending: Ending, endpoint: Endpoint, token: Token, seq: str, table: bool) -> None:
+async def _search_condition(ending: Ending, endpoint: Endpoint, token: Token, given: str, table: bool) -> None:
     rows: list[Mapping[str, Any]] | None = None
     with ending.cancels():
         async with connect(endpoint, token=token, config=CONFIG) as client:
             with ending.cancels():
-                rows = [_masked(row) async for row in client.search_condition_rows(seq)]
+                condition = await find_condition(client, given)
+                rows = [_masked(row) async for row in client.search_condition_rows(condition.seq)]
     ending.check(rows is not None, "no answer")
     if rows is not None:
         _print_rows(table, ("stock_code", "stock_name", "price", "change", "change_rate", "volume"), rows)
@@ -473,7 +477,8 @@ def _print_rows(as_table: bool, columns: tuple[str, ...], rows: Iterable[Mapping
     for column in columns:
         table.add_column(column.replace("_", " "))
     for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
+        cells = ("" if row.get(column) is None else str(row[column]) for column in columns)
+        table.add_row(*(Text(printable(cell)) for cell in cells))  # the server's words are no markup of rich's
     Console().print(table)
 
 

@@ -10,12 +10,14 @@ from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
+import click
 from rich.console import Console
 from rich.live import Live
 
 from kiwoom_proto import (
     AppKey,
     ClientConfig,
+    Condition,
     Disconnected,
     Endpoint,
     Event,
@@ -33,7 +35,18 @@ from .client import Client, connect
 from .ending import Ending
 from .view import View, standing_of
 
-__all__ = ("CONFIG", "Emit", "Follow", "Token", "Watch", "complain", "follow", "follow_condition", "show")
+__all__ = (
+    "CONFIG",
+    "Emit",
+    "Follow",
+    "Token",
+    "Watch",
+    "complain",
+    "find_condition",
+    "follow",
+    "follow_condition",
+    "show",
+)
 
 FRAMES_PER_SECOND = 8
 CLEAR_TIMEOUT = 1.0
@@ -88,32 +101,55 @@ async def follow_condition(
     ending: Ending,
     endpoint: Endpoint,
     token: Token,
-    seq: str,
+    given: str,
     emit: Emit,
     watch: Watch,
     *,
     count: int | None = None,
 ) -> None:
-    """Emit what enters and leaves, as `follow` does. The search is cleared at the end."""
+    """Emit what enters and leaves a condition of a given number or name, as `follow` does; clear it at the end."""
     answered = False
     with ending.cancels():
         async with connect(endpoint, token=token, config=CONFIG) as client:
-            registered = True  # or on the way to it
+            registered = None  # or on the way to it
             try:
                 with ending.cancels():
                     watch(client)
-                    result = await client.search_condition(seq, realtime=True)
+                    condition = await find_condition(client, given)
+                    registered = condition.seq
+                    result = await client.search_condition(condition.seq, realtime=True)
                     answered = True
                     now = ", ".join(symbol.item for symbol in result.symbols)
-                    complain(f"{len(result.symbols)} meet condition {seq} now" + (f": {now}" if now else ""))
+                    which = f"condition {condition.seq} ({condition.name})"
+                    complain(f"{len(result.symbols)} meet {which} now" + (f": {now}" if now else ""))
                     await _emit_rows(client, emit, count, result.matches)
             except RequestRefused:
-                registered = False
+                registered = None
                 raise
             finally:
-                if registered:  # left so, it would be in the way of the next to ask for it
-                    await _clear(client, seq)
+                if registered is not None:  # left so, it would be in the way of the next to ask for it
+                    await _clear(client, registered)
     ending.check(answered, "no answer")
+
+
+async def find_condition(client: Client, given: str) -> Condition:
+    """Return the saved condition of a number or, where none has it, of a name.
+
+    Raises:
+        click.BadParameter: there is none, or several; lists those there are.
+    """
+    conditions = await client.list_conditions()
+    given = given.strip()
+    found = [condition for condition in conditions if condition.seq == given]
+    found = found or [condition for condition in conditions if condition.name.strip() == given]
+    if len(found) == 1:
+        return found[0]
+    problem = "has the number or name" if not found else "is the only one with the name"
+    there_are = "".join(f"\n  {printable(condition.seq):>3}  {printable(condition.name)}" for condition in conditions)
+    raise click.BadParameter(
+        f"no condition {problem} {given!r}. " + (f"There are:{there_are}" if conditions else "None are saved."),
+        param_hint="CONDITION",
+    )
 
 
 async def _emit_rows(client: Client, emit: Emit, count: int | None, is_wanted: Callable[[Record], bool]) -> None:

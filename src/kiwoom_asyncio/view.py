@@ -148,7 +148,7 @@ class TableView(View):
         for field in fields:
             table.add_column(field.name.replace("_", " "), justify="right", overflow="fold")
         for fid in self._unknown_fids:
-            table.add_column(f"FID {fid}", justify="right")
+            table.add_column(Text(f"FID {fid}"), justify="right")  # the server's words are no markup of rich's
         table.add_column("rows", justify="right", style="dim")
         lines = self._lines()
         height = max(3, min(MOST_ROWS, self._height))

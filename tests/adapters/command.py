@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 TOKEN = "S3CRET-t0ken"
+HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 COMMAND = (sys.executable, "-m", "kiwoom_asyncio.cli")
 
 
@@ -45,6 +46,26 @@ def _mind_signals() -> None:
     """Tests that were started in the background have them ignored, and so would have the command."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+def run_on_terminal(
+    words: list[str], act: Callable[[subprocess.Popen[str]], None] = lambda process: None
+) -> tuple[int, bytes]:
+    """Run on a terminal, and act once a live view is there. Returns the exit code and what the terminal was sent."""
+    ours, theirs = os.openpty()
+    shown = bytearray()
+    with start(*words, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        try:
+            while data := os.read(ours, 65_536):
+                if HIDE_CURSOR not in shown and HIDE_CURSOR in shown + data:
+                    act(process)
+                shown += data
+        except OSError:
+            pass  # Linux has EIO for the end of a terminal
+        process.wait(timeout=20)
+    os.close(ours)
+    return process.returncode, bytes(shown)
 
 
 @contextmanager

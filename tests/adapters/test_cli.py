@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.abc
 import pytest
-from tests.adapters.command import COMMAND, TOKEN, environment, exchange, run, start
+from tests.adapters.command import COMMAND, TOKEN, environment, exchange, run, run_on_terminal, start
+from tests.adapters.independent import IndependentServer, Session
 
 from kiwoom_proto import ConnectionState, OrderBook, PingAnswered, RequestReceived, Row, ServerConnection
 
@@ -212,7 +213,7 @@ def test_a_reader_that_left_before_the_first_line_ends_it_quietly(url: str, word
             timeout=30,
         )
     assert done.returncode == 0
-    assert [line for line in done.stderr.splitlines() if "meet condition 0 now" not in line] == []
+    assert [line for line in done.stderr.splitlines() if "meet condition 0 " not in line] == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell that closes streams")
@@ -266,8 +267,8 @@ def test_a_directory_is_no_file_to_decode(tmp_path: pathlib.Path) -> None:
         (["serve", "--start", "25:00"], None, "HH:MM"),
         (["types", "0e"], None, "did you mean 0E"),
         (["types", "zz"], None, "no type 'zz'"),
-        (["conditions", "--live"], TOKEN, "--live needs SEQ"),
-        (["conditions", " "], TOKEN, "seq"),
+        (["conditions", "--live"], TOKEN, "--live needs CONDITION"),
+        (["conditions", " "], TOKEN, "CONDITION"),
         (["conditions"], None, "KIWOOM_TOKEN"),
         (["decode", "no-such-file"], None, "no-such-file"),
         (["nonsense"], None, "No such command"),
@@ -291,6 +292,79 @@ def test_conditions_are_listed_run_and_followed(url: str) -> None:
     live = run("conditions", "0", "--live", "--endpoint", url, "--count", "2")
     assert live.returncode == 0
     assert [json.loads(line)["event"] in ("I", "D") for line in live.stdout.splitlines()] == [True, True]
+
+
+def test_a_condition_goes_by_its_name_too(url: str) -> None:
+    by_number, by_name = (run("conditions", word, "--endpoint", url) for word in ("1", "신고가 돌파"))
+    assert (by_name.returncode, by_name.stderr) == (0, "")
+    codes = [[json.loads(line)["stock_code"] for line in done.stdout.splitlines()] for done in (by_number, by_name)]
+    assert codes[0] == codes[1] != []
+    live = run("conditions", "신고가 돌파", "--live", "--endpoint", url, "--count", "1")
+    assert live.returncode == 0
+    assert "meet condition 1 (신고가 돌파) now" in live.stderr
+
+
+@pytest.mark.parametrize("live", [[], ["--live"]])
+def test_a_condition_that_is_none_is_wrong_usage_and_lists_those_there_are(url: str, live: list[str]) -> None:
+    for given in ("9", "돌파"):
+        done = run("conditions", given, *live, "--endpoint", url)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.endswith(
+            f"\nError: Invalid value for CONDITION: no condition has the number or name '{given}'. There are:\n"
+            "    0  거래량 급증\n    1  신고가 돌파\n    2  골든크로스\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("given", "seq"), [("7", "7"), ("12", "3"), ("급등[/]", "5"), (" 급등[/] ", "5"), ("같은", None), ("\x1b[31m", "8")]
+)
+def test_a_number_goes_before_a_name_and_a_name_must_be_the_only_one(given: str, seq: str | None) -> None:
+    saved = [["3", "12"], ["5", "급등[/]"], ["6", "7"], ["7", "x"], ["8", "\x1b[31m"], ["9", "같은"], ["10", "같은"]]
+
+    async def script(session: Session) -> None:
+        await session.login()
+        while True:
+            request = await session.receive()
+            data = saved if request["trnm"] == "CNSRLST" else None
+            reply = {"trnm": request["trnm"], "return_code": 0, "return_msg": "", "seq": request.get("seq")}
+            await session.send(reply | {"data": data})
+
+    with IndependentServer(script) as server:
+        done = run("conditions", given, "--endpoint", server.url)
+        (session,) = server.sessions
+    asked = [message for text in session.heard if (message := json.loads(text))["trnm"] == "CNSRREQ"]
+    assert [message["seq"] for message in asked] == ([] if seq is None else [seq])
+    assert done.returncode == (2 if seq is None else 0)
+    if seq is None:
+        assert "no condition is the only one with the name '같은'" in done.stderr
+        assert "  8  \\x1b[31m\n" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a terminal of its own")
+@pytest.mark.parametrize("words", [["conditions"], ["conditions", "5"], ["stream", "9Z", "005930", "--count", "2"]])
+def test_the_words_of_a_server_are_no_markup(words: list[str]) -> None:
+    name = "급등[/] [bold]\x1b[31m"
+
+    async def script(session: Session) -> None:
+        await session.login()
+        while True:
+            request = await session.receive()
+            reply = {"trnm": request["trnm"], "return_code": 0, "return_msg": ""}
+            match request["trnm"]:
+                case "CNSRLST":
+                    await session.send(reply | {"data": [["5", name]]})
+                case "CNSRREQ":
+                    await session.send(reply | {"seq": "5", "data": [{"9001": "A005930", "302": name}]})
+                case _:
+                    await session.send(reply)
+                    row = {"values": {"[/]": "[/red]"}, "type": "9Z", "name": name, "item": "005930"}
+                    await session.send({"trnm": "REAL", "data": [row, row]})
+
+    with IndependentServer(script) as server:
+        code, shown = run_on_terminal([*words, "--endpoint", server.url])
+    assert code == 0, shown.decode()
+    assert "[/]" in shown.decode()
+    assert words[0] == "stream" or "[bold]\\x1b[31m" in shown.decode()
 
 
 @pytest.mark.parametrize("type_code", ["0D", "0B", "00", "02", "FT"])

@@ -16,14 +16,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.adapters.command import run, start
+from tests.adapters.command import HIDE_CURSOR, SHOW_CURSOR, run, run_on_terminal, start
 from tests.adapters.independent import IndependentServer, Session
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals for another process")
 
-HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 VALUES = {"841": "4", "9001": "A005930", "843": "I", "20": "100000"}
 HIT = {"data": [{"values": VALUES, "type": "02", "name": "조건검색", "item": "005930"}], "trnm": "REAL"}
 ENDS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
@@ -251,24 +250,6 @@ def test_a_simulated_exchange_says_goodbye(how: str) -> None:
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1000, "Bye")
 
 
-def on_terminal(words: list[str], act: Callable[[subprocess.Popen[str]], None]) -> tuple[int, bytes]:
-    """Run on a terminal and act once a live view is there. Returns the exit code and what the terminal was sent."""
-    ours, theirs = os.openpty()
-    shown = bytearray()
-    with start(*words, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        try:
-            while data := os.read(ours, 65_536):
-                if HIDE_CURSOR not in shown and HIDE_CURSOR in shown + data:
-                    act(process)
-                shown += data
-        except OSError:
-            pass  # Linux has EIO for the end of a terminal
-        process.wait(timeout=20)
-    os.close(ours)
-    return process.returncode, bytes(shown)
-
-
 @pytest.mark.parametrize(
     ("how", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("--count", 0), ("--duration", 0), ("lost", 1), ("demo", 143)]
 )
@@ -288,7 +269,7 @@ def test_the_cursor_comes_back(how: str, code: int, tmp_path: pathlib.Path) -> N
     with IndependentServer(script) as server:
         words = ["stream", "0E", "005930", "--endpoint", server.url]
         words += [how, "2"] if how.startswith("--") else []
-        ended, shown = on_terminal(["demo", "--duration", "60"] if how == "demo" else words, act)
+        ended, shown = run_on_terminal(["demo", "--duration", "60"] if how == "demo" else words, act)
     assert ended == code, shown.decode()
     assert b"Traceback" not in shown
     assert shown.rindex(SHOW_CURSOR) > shown.rindex(HIDE_CURSOR)
