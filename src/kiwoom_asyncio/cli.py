@@ -6,7 +6,6 @@ cannot be written; 2 wrong usage; 130 ended by Ctrl-C (SIGINT), 143 by SIGTERM, 
 
 from __future__ import annotations
 
-import codecs
 import datetime
 import enum
 import functools
@@ -30,7 +29,6 @@ try:
 except ImportError:
     sys.exit("the kiwoom-proto command needs click and rich: pip install 'kiwoom-proto[cli]'")
 
-import msgspec
 
 from kiwoom_proto import (
     MOCK,
@@ -44,25 +42,19 @@ from kiwoom_proto import (
     Endpoint,
     KiwoomError,
     LocalProtocolError,
-    MessageDecoder,
-    Ping,
     Record,
-    Reply,
-    SystemNotice,
-    UnknownMessage,
 )
-from kiwoom_proto.conditions import read_rows
 from kiwoom_proto.errors import printable
 from kiwoom_proto.messages import check_token
-from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 from kiwoom_proto.simulator import Exchange
 
 from . import connect, serve
 from .demo import run_demo
 from .ending import Ending
 from .follow import CONFIG, Follow, Token, complain, find_condition, follow, follow_condition, show
+from .lines import decode_lines, json_line, masked, write_line
 from .output import Output, OutputError, ReaderLeft, guard_standard_output
-from .view import View, label_of, plural, summary_of, view_of
+from .view import View, label_of, summary_of, view_of
 
 __all__ = ("main",)
 
@@ -73,7 +65,6 @@ CLOSE_TIMEOUT = 1.0
 """Seconds in which the clients of a simulated exchange have to answer its goodbye."""
 POLL_INTERVAL = 0.02
 TOKEN_VARIABLE = "KIWOOM_TOKEN"
-SECRETS = frozenset({"token", "appkey", "secretkey", "authorization"})
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 
 if TYPE_CHECKING:
@@ -359,7 +350,7 @@ def decode(file: IO[bytes]) -> None:
       kiwoom-proto decode payloads.txt
       kiwoom-proto decode - < payloads.txt | head -3
     """
-    _decode(file)
+    decode_lines(file)
 
 
 def main() -> NoReturn:
@@ -392,7 +383,7 @@ async def _print_json(ending: Ending, following: Follow) -> None:
     output = Output()
 
     async def emit(record: Record) -> None:
-        await output.write(_json_line(_masked(record)))
+        await output.write(json_line(masked(record)))
 
     try:
         await following(emit, lambda client: None)
@@ -418,60 +409,16 @@ async def _search_condition(ending: Ending, endpoint: Endpoint, token: Token, gi
         async with connect(endpoint, token=token, config=CONFIG) as client:
             with ending.cancels():
                 condition = await find_condition(client, given)
-                rows = [_masked(row) async for row in client.search_condition_rows(condition.seq)]
+                rows = [masked(row) async for row in client.search_condition_rows(condition.seq)]
     ending.check(rows is not None, "no answer")
     if rows is not None:
         _print_rows(table, ("stock_code", "stock_name", "price", "change", "change_rate", "volume"), rows)
 
 
-def _decode(file: IO[bytes]) -> None:
-    decoder = MessageDecoder()
-    bad = 0
-    for number, line in enumerate(_lines_of(file), 1):
-        payload = line.strip().removeprefix(codecs.BOM_UTF8)
-        if not payload:
-            continue
-        for message in decoder.decode(payload):
-            if isinstance(message, UnknownMessage):
-                bad += 1
-                complain(f"line {number}: {message.error}")
-            else:
-                _write(_members_of(message))
-    if bad:
-        raise KiwoomError(f"{plural(bad, 'message')} could not be understood")
-
-
-def _lines_of(file: IO[bytes]) -> Iterator[bytes]:
-    try:
-        yield from file
-    except OSError as error:
-        raise OSError(f"cannot read {file.name}: {error.strerror or error}") from None
-
-
-def _members_of(message: Record | Ping | Reply | SystemNotice) -> Mapping[str, Any]:
-    match message:
-        case Record():
-            return _masked(message)
-        case Ping():
-            return {"trnm": "PING"}
-        case Reply():
-            members = {"trnm": message.trnm, "return_code": message.code, "return_msg": message.message}
-            rows = read_rows(message.trnm, message.members.get("data"), 0) if message.trnm.endswith("REQ") else ()
-            others = _without_secrets(message.members)
-            return members | others | ({"data": [_masked(row) for row in rows]} if rows else {})
-        case SystemNotice():
-            return {"trnm": "SYSTEM", "code": message.code, "message": message.message, **message.members}
-
-
-def _without_secrets(members: Mapping[str, Any]) -> dict[str, Any]:
-    """A recording may hold what the client said, too."""
-    return {name: "***" if name.lower() in SECRETS else value for name, value in members.items()}
-
-
 def _print_rows(as_table: bool, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
     if not as_table:
         for row in rows:
-            _write(row)
+            write_line(row)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
@@ -548,30 +495,6 @@ def _fail(error: BaseException) -> NoReturn:
         complain(str(error))
         sys.exit(1)
     raise error
-
-
-def _write(members: Mapping[str, Any]) -> None:
-    sys.stdout.buffer.write(_json_line(members))
-
-
-def _json_line(members: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode(members) + b"\n"
-
-
-def _masked(record: Record) -> Mapping[str, Any]:
-    """What is printed of a row: everything but account numbers, and FIDs only where they have no name."""
-    members = record.to_dict()
-    fids = members.pop("fids")
-    for name, field in record.fields.items():
-        if name in members:
-            fids.pop(field.fid, None)
-            if field.kind.masked and members[name] is not None:
-                members[name] = "***"
-    if ACCOUNT_NUMBER_FID in fids:
-        fids[ACCOUNT_NUMBER_FID] = "***"
-    if fids:
-        members["fids"] = fids
-    return members
 
 
 if __name__ == "__main__":
