@@ -14,7 +14,8 @@ import random
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -55,7 +56,7 @@ from kiwoom_proto.messages import check_token
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, Link, describe, dial
 from .own_loop import OwnLoop
-from .tasks import background_tasks
+from .tasks import BackgroundTask, background_tasks
 
 __all__ = ("Client", "connect")
 
@@ -63,15 +64,14 @@ FLUSH_TIME = 0.5
 """Seconds for the last words to a connection that is over."""
 
 
-@asynccontextmanager
-async def connect(
+def connect(
     endpoint: Endpoint,
     *,
     token: str | AppKey | Callable[[], Awaitable[str]],
     config: ClientConfig | None = None,
     header: RequestHeader | None = None,
     ssl_context: ssl.SSLContext | None = None,
-) -> AsyncGenerator[Client]:
+) -> AbstractAsyncContextManager[Client]:
     """Connect, log in, and yield a `Client` that stays connected; leaving the block closes.
 
     A connection that is lost is made again and everything wanted is registered anew; see docs/reliability.md.
@@ -93,26 +93,57 @@ async def connect(
     """
     if isinstance(endpoint, Endpoint):  # anything else is refused below
         endpoint.check_tls(ssl_context)
-    session = Session(endpoint, config, clock=asyncio.get_running_loop().time, random=random.random)
-    first = None
-    if not isinstance(token, AppKey):
-        with anyio.move_on_after(session.config.token_timeout) as scope:
-            first = await _called(token)
-            check_token(first)
-        if scope.cancelled_caught:
-            raise DeadlineExceeded("token", session.config.token_timeout)
-    session.connect(first, header, renewable=not isinstance(token, str))
-    client = Client(session, token, ssl_context)
-    async with background_tasks() as tasks:
-        tasks.start_soon(client._run)
-        await client._logged_in()
+    return _Connection(endpoint, token, config, header, ssl_context)
+
+
+class _Connection(AbstractAsyncContextManager["Client"]):
+    """What `connect` returns. It may be entered in one task and left in another, as the cells of a notebook are."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        token: str | AppKey | Callable[[], Awaitable[str]],
+        config: ClientConfig | None,
+        header: RequestHeader | None,
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._token = token
+        self._config = config
+        self._header = header
+        self._ssl_context = ssl_context
+
+    async def __aenter__(self) -> Client:
+        token = self._token
+        session = Session(self._endpoint, self._config, clock=asyncio.get_running_loop().time, random=random.random)
+        first = None
+        if not isinstance(token, AppKey):
+            with anyio.move_on_after(session.config.token_timeout) as scope:
+                first = await _called(token)
+                check_token(first)
+            if scope.cancelled_caught:
+                raise DeadlineExceeded("token", session.config.token_timeout)
+        session.connect(first, self._header, renewable=not isinstance(token, str))
+        self._client = Client(session, token, self._ssl_context)
+        self._task = BackgroundTask(self._client._run, self._client._broken)
         try:
-            yield client
-        except Exception:
-            await client.aclose()
+            await self._client._logged_in()
+        except BaseException:
+            await self._task.end()
             raise
-        await client.aclose()
-        # Cancelled or interrupted, there is no time to be polite: that cuts.
+        return self._client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None or isinstance(error, Exception):
+                await self._client.aclose()
+            # Cancelled or interrupted, there is no time to be polite: that cuts.
+        finally:
+            failure = await self._task.end()
+        if failure is not None and error is None:
+            raise failure
 
 
 class Client:
@@ -147,6 +178,7 @@ class Client:
         self._armed = math.inf
         self._need: Need | None = None
         self._attending = anyio.CancelScope()
+        self._failure: BaseException | None = None  # of `_run`: a mistake of ours
 
     @property
     def endpoint(self) -> Endpoint:
@@ -346,8 +378,11 @@ class Client:
 
     async def _change(self) -> None:
         """Wait until something happens."""
-        self._is_awaited = True
-        await self._changed.wait()
+        if self._failure is None:
+            self._is_awaited = True
+            await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
 
     def _wake(self) -> None:
         if self._is_awaited:  # else an event a read would be made for nobody
@@ -374,7 +409,7 @@ class Client:
 
     async def _run(self) -> None:
         """Watch the clock and do what the session needs until it is over."""
-        async with anyio.create_task_group() as tasks:
+        async with background_tasks() as tasks:
             tasks.start_soon(self._watch_clock)
             while self._feed.closed is None:
                 self._need = self._session.needs
@@ -382,7 +417,10 @@ class Client:
                 self._pump()
                 with self._attending:
                     await self._attend(self._need)
-            tasks.cancel_scope.cancel()
+
+    def _broken(self, failure: BaseException) -> None:
+        self._failure = failure
+        self._wake()
 
     async def _attend(self, need: Need | None) -> None:
         match need:

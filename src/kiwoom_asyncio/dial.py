@@ -75,7 +75,7 @@ class Link(asyncio.BufferedProtocol):
             self._transport.set_write_buffer_limits(0)
         self._receive = receive
         for data, error in self._kept:
-            self._hand_over(data, error)
+            receive(data, error)
         self._kept.clear()
 
     @asynccontextmanager
@@ -111,13 +111,10 @@ class Link(asyncio.BufferedProtocol):
         assert self._mistake is not None
         raise self._mistake
 
-    def _hand_over(self, data: bytes, error: str | None) -> None:
-        try:
-            self._receive(data, error)
-        except Exception as mistake:
-            self.abort()
-            self._mistake = mistake
-            self._mistaken.set()
+    def _fail(self, mistake: Exception) -> None:
+        self.abort()
+        self._mistake = mistake
+        self._mistaken.set()
 
     def _open_transport(self) -> asyncio.Transport:
         if self._transport is None or self._transport.is_closing():
@@ -133,11 +130,17 @@ class Link(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, size: int) -> None:
-        self._hand_over(bytes(self._buffer[:size]), None)
+        try:
+            self._receive(bytes(self._buffer[:size]), None)
+        except Exception as mistake:
+            self._fail(mistake)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._written.set()
-        self._hand_over(b"", None if error is None else describe(error))
+        try:
+            self._receive(b"", None if error is None else describe(error))
+        except Exception as mistake:
+            self._fail(mistake)
 
     def pause_writing(self) -> None:
         self._written.clear()

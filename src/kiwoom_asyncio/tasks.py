@@ -2,13 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import anyio
 import anyio.abc
 
-__all__ = ("background_tasks",)
+from kiwoom_proto import LocalProtocolError
+
+__all__ = ("BackgroundTask", "background_tasks")
+
+
+class BackgroundTask:
+    """A task that stands in no scope of the program's: whichever task began it, any may end it.
+
+    Arguments:
+        run: what it does.
+        failed: called with what it raises, or an error that says that it was cancelled by somebody else.
+    """
+
+    def __init__(self, run: Callable[[], Awaitable[None]], failed: Callable[[BaseException], None]) -> None:
+        self._run = run
+        self._failed = failed
+        self._scope = anyio.CancelScope()
+        self._task = asyncio.create_task(self._main())
+
+    async def end(self) -> BaseException | None:
+        """Cancel it and wait until it has ended, whoever cancels the caller meanwhile; return what it raised."""
+        self._scope.cancel()
+        cancelled: asyncio.CancelledError | None = None
+        while not self._task.done():
+            try:
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([self._task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        return None if self._task.cancelled() else self._task.exception()
+
+    async def _main(self) -> None:
+        with self._scope:
+            try:
+                await self._run()
+            except asyncio.CancelledError:
+                if not self._scope.cancel_called:  # nobody would tell those who wait for it
+                    self._failed(LocalProtocolError("the client's own task was cancelled from outside"))
+                raise
+            except BaseException as failure:
+                self._failed(failure)
+                raise
 
 
 @asynccontextmanager

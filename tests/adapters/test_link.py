@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.adapters.kit import QUICK, TOKEN, until
+from tests.adapters.kit import QUICK, TOKEN, Loop, until
 
 import kiwoom_asyncio.dial
 import kiwoom_trio.dial
 from kiwoom_asyncio.dial import Link, describe, dial
-from kiwoom_proto import AfterHoursQuote, Closed, Event, KiwoomError, SessionState
+from kiwoom_proto import AfterHoursQuote, Closed, Event, KiwoomError, LocalProtocolError, SessionState
 from kiwoom_proto.simulator import Exchange
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the system's words are asked for where there are errno's")
@@ -156,3 +157,59 @@ def test_an_end_that_the_server_makes_is_followed_on_plain_asyncio(fault: str) -
     if fault != "refused login":
         assert isinstance(events[-1], Closed)
         assert all(isinstance(event, AfterHoursQuote) for event in events[:-2])
+
+
+def entered_by_hand(scenario: Callable[[Any, Exchange], Any]) -> None:
+    """Run a scenario with what `connect` returns, and see that it leaves nothing, for all that no block does it."""
+
+    async def served() -> None:
+        exchange = Exchange()
+        async with kiwoom_asyncio.serve(exchange) as server:
+            await scenario(kiwoom_asyncio.connect(server.endpoint, token=TOKEN, config=QUICK), exchange)
+            await until(lambda: not exchange.peers)
+
+    Loop("asyncio").run(served)
+
+
+def test_a_client_whose_context_manager_is_garbage_lives_on() -> None:
+    """As in `client = await connect(...).__aenter__()`."""
+
+    async def scenario(manager: Any, exchange: Exchange) -> None:
+        client = await manager.__aenter__()
+        del manager
+        for _ in range(10):
+            gc.collect()
+            await asyncio.sleep(0)
+        await client.subscribe("0E", "005930")
+        await client.aclose()
+
+    entered_by_hand(scenario)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_block_may_be_left_in_another_task_than_it_was_entered_in(cancelled: bool) -> None:
+    """As the cells of a notebook are tasks."""
+
+    async def scenario(manager: Any, exchange: Exchange) -> None:
+        client = await asyncio.create_task(manager.__aenter__())
+        await asyncio.create_task(client.subscribe("0E", "005930"))
+        error = asyncio.CancelledError() if cancelled else None
+        await asyncio.create_task(manager.__aexit__(type(error) if error else None, error, None))
+        assert client.state is SessionState.CLOSED or cancelled
+
+    entered_by_hand(scenario)
+
+
+def test_a_client_whose_own_task_is_cancelled_says_so() -> None:
+    """By a program that cancels every task of the loop but its own."""
+
+    async def scenario(manager: Any, exchange: Exchange) -> None:
+        with pytest.raises(LocalProtocolError, match="cancelled from outside"):
+            async with manager as client:
+                before = asyncio.all_tasks()
+                [own] = [task for task in before if "BackgroundTask" in repr(task)]
+                own.cancel()
+                async for _ in client:
+                    pass
+
+    entered_by_hand(scenario)
