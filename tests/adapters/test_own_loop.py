@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -123,3 +124,35 @@ async def test_another_thread_may_hand_its_calls_over(loop: Loop) -> None:
 
             await asyncio.to_thread(hand_over)
         assert [one.item for one in client.subscriptions] == [ITEM]
+
+
+def call_in_a_fork(call: Call, client: Client) -> str:
+    """Make a call in a forked process; returns what it raised. No loop runs there: it makes one step."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        told = "nothing was raised"
+        try:
+            call(client).__await__().send(None)
+        except BaseException as error:
+            told = f"{type(error).__name__}: {error}"
+        finally:
+            os.write(writing, told.encode())
+            os._exit(0)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as pipe:
+        told = pipe.read()
+    os.waitpid(process, 0)
+    return told
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from Python 3.12 on, where there are threads
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+async def test_a_call_in_a_forked_process_says_so(loop: Loop, call: Call) -> None:
+    exchange = Exchange()
+    async with loop.serve(exchange) as server, loop.connect(server.endpoint) as client:
+        told = call_in_a_fork(call, client)
+        assert told.startswith("LocalProtocolError: called in a process that was forked")
+        await client.subscribe("0E", ITEM)
+        assert exchange.peers[0].pairs() == {("0E", ITEM): None}
