@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 from tests.adapters.conftest import Net
@@ -99,7 +100,8 @@ async def test_cancelling_while_waiting_for_the_login(loop: Loop, net: Net) -> N
                     raise AssertionError("the block must not be entered")
 
             tasks.start_soon(connect)
-            await until(lambda: exchange.peers and exchange.peers[0].state is ConnectionState.LOGGING_IN)
+            while not (exchange.peers and exchange.peers[0].state is ConnectionState.LOGGING_IN):
+                await anyio.lowlevel.checkpoint()  # every turn of the loop: a moment later it may be logged in
             exchange.stall()
             tasks.cancel_scope.cancel()
         await until(lambda: not exchange.peers)
