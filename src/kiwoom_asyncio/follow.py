@@ -51,8 +51,9 @@ __all__ = (
 FRAMES_PER_SECOND = 8
 CLEAR_TIMEOUT = 1.0
 
-CONFIG = ClientConfig(connect_timeout=3)
-"""Somebody waits for the first login: long enough for what passes by itself (HTTP 429), then say why it fails."""
+CONFIG = ClientConfig(connect_timeout=3, close_timeout=1)
+"""Somebody waits for the first login: long enough for what passes by itself (HTTP 429), then say why it fails. And
+somebody waits for the end."""
 
 Token: TypeAlias = str | AppKey
 Emit: TypeAlias = Callable[[Record], Awaitable[None]]

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.adapters.command import HIDE_CURSOR, SHOW_CURSOR, run, run_on_terminal, start
+from tests.adapters.command import HIDE_CURSOR, SHOW_CURSOR, exchange, run, run_on_terminal, start
 from tests.adapters.independent import IndependentServer, Session
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -151,6 +151,17 @@ def test_a_server_that_does_not_answer_the_clear_holds_nobody_up() -> None:
     assert done.returncode == 0
     assert session.closed == (1000, "")
     assert heard(session)[-1] == "CNSRCLR"
+
+
+@pytest.mark.parametrize("words", [["stream", "0E", "005930"], ["conditions", "0", "--live"]])
+def test_a_server_that_stands_still_holds_nobody_up(words: list[str]) -> None:
+    with exchange() as (url, server), start(*words, "--endpoint", url) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        server.send_signal(signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 143
 
 
 def test_a_search_that_is_not_answered_can_be_left() -> None:
