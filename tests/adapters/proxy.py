@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import anyio.abc
@@ -90,8 +90,9 @@ class Proxy:
         """End every connection with a RST, to either end."""
         for pipe in tuple(self._pipes):
             for stream in (pipe.client, pipe.server):
-                raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                with suppress(OSError, AttributeError):  # it is over already, and on uvloop has no socket any more
+                    raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             pipe.scope.cancel()
 
     def half_open(self) -> None:

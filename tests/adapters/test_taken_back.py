@@ -14,6 +14,7 @@ import anyio
 import pytest
 import trio
 from tests.adapters.kit import ITEM, LOOPS, Client, Loop, LoopName, until
+from tests.faults.crowd import gather
 
 from kiwoom_proto import (
     ClientConfig,
@@ -203,6 +204,15 @@ async def test_it_is_taken_back_at_once_on_a_quiet_line(loop: Loop) -> None:
             for call in (subscribe, search):
                 if await cut(loop, client, call, "before") is None:
                     await until(lambda: not registered(exchange))
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_crowd_that_gives_up_at_random_leaves_what_it_wants_and_no_more(name: LoopName) -> None:
+    """Twenty tasks, while the link flaps; `make soak` has more of it."""
+    crowd = gather(name, seed=1, rounds=2)
+    assert crowd.problems == []
+    assert crowd.quiet == 2
+    assert crowd.cancelled
 
 
 # The same in the words that programs use.
