@@ -29,7 +29,7 @@ from kiwoom_proto import (
     SystemNotice,
     UnknownMessage,
 )
-from kiwoom_proto.errors import explain_code, printable
+from kiwoom_proto.errors import printable
 
 from .client import Client, connect
 from .ending import Ending
@@ -198,7 +198,7 @@ async def _clear(client: Client, seq: str) -> None:
 def _complain_of(event: Event, client: Client) -> None:
     match event:
         case SystemNotice():
-            complain(f"the server says {event.code}: {event.meaning}")
+            complain(f"the server says {event}")
         case UnknownMessage():
             complain(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
         case Disconnected():
@@ -206,7 +206,7 @@ def _complain_of(event: Event, client: Client) -> None:
         case Gap():
             complain(f"connected again after {event.seconds:.1f} s without data; {standing_of(client)}")
         case RequestRejected():
-            complain(f"{event.request} refused with code {explain_code(event.code)}")
+            complain(str(RequestRefused(event.request, event.code, event.message)))
 
 
 def complain(text: str) -> None:

@@ -24,8 +24,8 @@ import attrs
 import msgspec
 
 from .endpoint import Endpoint
-from .errors import KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError
-from .headers import read_retry_after
+from .errors import KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError, masked
+from .headers import MAX_SHOWN, describe_page, read_retry_after, read_words
 from .messages import check_token, encode
 from .record import KST
 from .values import UNREADABLE
@@ -41,14 +41,9 @@ MAX_BODY = 1024 * 1024
 """Bytes of an answer above which it is not read on."""
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 """The environment variables of an app key and its secret key."""
-MAX_SHOWN = 200
-"""Characters of a text of the server's that go into an error."""
 
 _any = msgspec.json.Decoder()
 _REASON = re.compile(r"(?:\[|CODE\s*=)\s*([0-9]+)\b")
-# Longer than any word: a token or key that the server quotes, perhaps one that this call never saw.
-_OPAQUE = re.compile(r"[A-Za-z0-9_\-]{20,}")
-_TITLE = re.compile(rb"<title>\s*([^<\r\n]{1,1000})", re.IGNORECASE)
 
 
 @attrs.frozen
@@ -255,10 +250,7 @@ class TokenCall:
                 assert self._response is not None  # it comes first
                 outcome = self._judge(self._response)
                 if isinstance(outcome, TokenRefused):
-                    headers = self._response.headers
-                    outcome.retry_after = read_retry_after(
-                        (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers
-                    )
+                    outcome.retry_after = read_retry_after(_headers(self._response))
                 self._end(outcome)
             elif not isinstance(event, h11.InformationalResponse):
                 return  # all there is was read
@@ -271,14 +263,16 @@ class TokenCall:
     def _judge(self, response: h11.Response) -> Token | KiwoomError | None:
         status = response.status_code
         good = status // 100 == 2
-        wrong = "" if good else _phrase(status)
+        wrong = "" if good else self._shown(_phrase(response))
         if status // 100 == 3:
             return TokenRefused("", f"{wrong}: the server redirects, which is not followed", status)
         try:
             members = _any.decode(self._body)
         except UNREADABLE:
-            page = _describe_page(response, self._body)
-            return TokenRefused("", self._shown(page or wrong or "no JSON text"), status)
+            page = describe_page(_headers(response), self._body)
+            words = page or read_words(self._body)
+            wrong = "an HTML page where JSON belongs" if page is not None else wrong or "no JSON text"
+            return TokenRefused("", self._shown(f"{wrong}: {words}" if words else wrong), status)
         if not isinstance(members, dict):
             return TokenRefused("", wrong or "a JSON text that is no object", status)
         value = members.get("token")
@@ -300,27 +294,21 @@ class TokenCall:
         """A member of the answer as text that can go into an error; "" where it is neither text nor number."""
         if not isinstance(value, str | int) or isinstance(value, bool):
             return ""
-        text = str(value)
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return _OPAQUE.sub("***", text)[:MAX_SHOWN]
+        return masked(str(value), *self._secrets)[:MAX_SHOWN]
 
 
-def _phrase(status: int) -> str:
+def _phrase(response: h11.Response) -> str:
+    """What a status means, and what the server calls it, where that is something else."""
     try:
-        return http.HTTPStatus(status).phrase
+        phrase = http.HTTPStatus(response.status_code).phrase
     except ValueError:
-        return "an unknown HTTP status"
+        phrase = "an unknown HTTP status"
+    own = response.reason.decode("latin-1").strip()
+    return phrase if own.lower() in ("", "null", phrase.lower()) else f'{phrase} ("{own}")'
 
 
-def _describe_page(response: h11.Response, body: bytearray) -> str:
-    """What an HTML page is and is called; "" where it is none."""
-    kinds = [value for name, value in response.headers if name == b"content-type"]
-    if not any(b"html" in kind.lower() for kind in kinds) and b"<html" not in body[:1000].lower():
-        return ""
-    title = _TITLE.search(body[:4000])
-    named = f": {title[1].decode(errors='replace').strip()}" if title else ""
-    return f"an HTML page where JSON belongs{named}"
+def _headers(response: h11.Response) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers]
 
 
 def _read_expiry(text: object) -> datetime.datetime | None:

@@ -48,6 +48,7 @@ from .errors import (
     LoginRefused,
     RemoteProtocolError,
     explain_code,
+    masked,
 )
 from .events import (
     Closed,
@@ -443,8 +444,9 @@ class Conversation:
             return
         found = _REASON.search(reply.message)
         reason = found[1] if found else None
-        self._report(LoginRejected(reply.code, reply.message, reason))
-        self._error = LoginRefused(reply.code, reply.message, reason)
+        message = masked(reply.message)
+        self._report(LoginRejected(reply.code, message, reason))
+        self._error = LoginRefused(reply.code, message, reason)
         self._start_closing(1000, "", now)
 
     def _take_reply(self, reply: Reply, payload: bytes, received_at: int, now: float) -> None:
@@ -547,7 +549,8 @@ def _kind_of(value: object) -> str:
 
 
 def _unexpected(reply: Reply, payload: bytes) -> UnknownMessage:
-    return UnknownMessage(payload, f"{reply.trnm} reply with code {explain_code(reply.code)} when none was expected")
+    code = explain_code(reply.code, reply.message)
+    return UnknownMessage(payload, f"a {reply.trnm} reply when none was expected, with code {code}")
 
 
 def _condition_result(request: Request, reply: Reply, received_at: int) -> ConditionResult:

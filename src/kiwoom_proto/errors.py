@@ -27,6 +27,7 @@ Secrets (tokens, keys, account numbers) are never part of a message.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -56,6 +57,7 @@ __all__ = (
     "RETURN_CODES",
     "Remedy",
     "explain_code",
+    "masked",
     "remedy_of",
     "printable",
 )
@@ -149,7 +151,7 @@ class LoginRefused(KiwoomError):
     Attributes:
         code: `return_code` of the reply, as text.
         reason: the code inside the text ("8005"), or None. It tells more than `code`.
-        message: `return_msg`, as received.
+        message: `return_msg`, as received, but for what may be a token.
     """
 
     def __init__(self, code: str, message: str, reason: str | None = None) -> None:
@@ -164,12 +166,7 @@ class LoginRefused(KiwoomError):
         return remedy_of(self.reason or self.code)
 
     def __str__(self) -> str:
-        text = f"login refused with code {explain_code(self.code)}"
-        if self.reason:
-            text += f"; reason {explain_code(self.reason)}"
-        elif self.message:
-            text += f": {self.message}"
-        return printable(text)
+        return f"login refused with code {explain_code(self.code, self.message, self.reason)}"
 
 
 class TokenError(KiwoomError):
@@ -205,12 +202,8 @@ class TokenRefused(TokenError):
     def __str__(self) -> str:
         text = f"no token: HTTP {self.status}"
         if self.code:
-            text += f", code {explain_code(self.code)}"
-        if self.reason and self.reason != self.code:
-            text += f"; reason {explain_code(self.reason)}"
-        elif self.message:
-            text += f": {self.message}"
-        return printable(text)
+            return f"{text}, code {explain_code(self.code, self.message, self.reason)}"
+        return printable(f"{text}: {self.message}" if self.message else text)
 
 
 class RequestRefused(KiwoomError):
@@ -231,9 +224,7 @@ class RequestRefused(KiwoomError):
     def __str__(self) -> str:
         if not self.code:  # the session's own word, not the server's
             return f"{self.request}: {self.message}"
-        text = f"{self.request} refused with code {explain_code(self.code)}"
-        if self.message:
-            text += f": {self.message}"
+        text = f"{self.request} refused with code {explain_code(self.code, self.message)}"
         if self.request.confirmed:
             text += f" ({self.request.confirmed} of its {len(self.request.messages)} messages had been accepted)"
         return printable(text)
@@ -338,9 +329,14 @@ class ReturnCode:
     action: str
 
 
+ALLOW_LIST = "https://openapi.kiwoom.com (API 사용신청, 계좌 App Key 관리)"
+"""Where the addresses are registered that an app key may be used from. The menu is named so by several users."""
+
 # Every code that can be met on the WebSocket or while getting a token for it. Sources: the official error table
 # and live measurements that others published; the same data is tests/data/error_codes.csv, and a test holds the
 # two together. 8030 and 8050 are filed under REST there; asking for a token was measured to meet them too.
+# No meaning holds a number that the server may set: it says the one in force itself. What an IP address has to do with
+# 8050 was measured; the official table speaks of a device (지정단말기).
 RETURN_CODES: dict[str, ReturnCode] = {
     "8001": ReturnCode("token", "app key and secret key do not verify", "stop; the credentials are wrong"),
     "8002": ReturnCode(
@@ -350,7 +346,11 @@ RETURN_CODES: dict[str, ReturnCode] = {
     "8005": ReturnCode("REST and LOGIN", "the token is not valid", "renew the token once"),
     "8006": ReturnCode("token", "the token could not be created", "retry with backoff"),
     "8009": ReturnCode("token", "the token could not be issued", "retry with backoff"),
-    "8010": ReturnCode("REST and LOGIN", "the token was issued to another IP address", "renew the token once"),
+    "8010": ReturnCode(
+        "REST and LOGIN",
+        f"the token was issued to another IP address; this one must be registered too, at {ALLOW_LIST}",
+        "renew the token once",
+    ),
     "8011": ReturnCode("token", "grant_type is missing", "fix the request"),
     "8012": ReturnCode("token", "grant_type has a wrong value", "fix the request"),
     "8015": ReturnCode("token", "the token could not be revoked", "report"),
@@ -366,7 +366,9 @@ RETURN_CODES: dict[str, ReturnCode] = {
         "the token belongs to the other environment (real or mock)",
         "stop; wrong endpoint or key",
     ),
-    "8050": ReturnCode("REST", "registered-device authentication failed", "stop"),
+    "8050": ReturnCode(
+        "REST", f"the IP address is not on the app key's allow-list; register it at {ALLOW_LIST}", "stop"
+    ),
     "8103": ReturnCode("REST and LOGIN", "token or device authentication failed", "renew the token once"),
     "100002": ReturnCode("WebSocket", "a required parameter is missing", "fix the request"),
     "100013": ReturnCode(
@@ -378,18 +380,18 @@ RETURN_CODES: dict[str, ReturnCode] = {
     "105108": ReturnCode("WebSocket", "unknown trnm", "fix the request"),
     "105110": ReturnCode(
         "WebSocket",
-        "too many requests of this trnm (about 5 a second)",
+        "too many requests of this trnm in a short time",
         "send it again later and more slowly",
     ),
     "105111": ReturnCode("WebSocket", "a field has the wrong shape (a string where a list belongs)", "fix the request"),
     "105115": ReturnCode(
         "WebSocket",
-        "more than 200 items on this connection; nothing of the request was registered",
+        "too many items on this connection; nothing of the request was registered",
         "report; ask for fewer",
     ),
     "105118": ReturnCode(
         "WebSocket",
-        "more than 200 items in this group; nothing of the request was registered",
+        "too many items in this group; nothing of the request was registered",
         "report; ask for fewer",
     ),
     "805002": ReturnCode("LOGIN", "no token in the LOGIN message", "fix the request"),
@@ -427,7 +429,28 @@ def remedy_of(code: str) -> Remedy | None:
     return "retry" if known.action.startswith(("retry", "reconnect", "send it again")) else "stop"
 
 
-def explain_code(code: str) -> str:
-    """Return `code` with its meaning in brackets, or `code` alone where it is unknown."""
-    known = RETURN_CODES.get(code)
-    return f"{code} ({known.meaning})" if known else code
+def explain_code(code: str, message: str = "", reason: str | None = None) -> str:
+    """Return what the server said about a code, and beside it what we know: "8005 (the token is not valid): ...".
+
+    Arguments:
+        code: one of Kiwoom's codes.
+        message: the server's own words, which are always shown, but for what may be a secret.
+        reason: the code inside them, where there is one.
+    """
+    text = ""
+    for part in (code, reason if reason != code else None):
+        if part is not None:
+            known = RETURN_CODES.get(part)
+            text += ("; reason " if text else "") + (f"{part} ({known.meaning})" if known else part)
+    return printable(f"{text}: {masked(message)}" if message else text)
+
+
+# Longer than any word: a token or key that the server quotes, perhaps one that was never seen before.
+_OPAQUE = re.compile(r"[A-Za-z0-9_\-]{20,}")
+
+
+def masked(text: str, *secrets: str | None) -> str:
+    """Return a text of the server's with stars in the place of these secrets, and of what may be one."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return _OPAQUE.sub("***", text)

@@ -17,7 +17,7 @@ import attrs
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
 from .conditions import Condition, ConditionRow, UsConditionRow
-from .errors import RETURN_CODES, ClosedByPeer, KiwoomError, printable
+from .errors import RETURN_CODES, ClosedByPeer, KiwoomError, explain_code, printable
 from .headers import ResponseHeader
 from .record import Record
 from .requests import Request
@@ -103,7 +103,7 @@ class LoginRejected(_Numbered):
 
     Attributes:
         code: `return_code`, as text.
-        message: `return_msg`, as received.
+        message: `return_msg`, as received, but for what may be a token.
         reason: the code inside the text ("8005"), which tells more; None where there is none.
     """
 
@@ -132,6 +132,11 @@ class RequestRejected(_Numbered):
     request: Request
     code: str
     message: str
+
+    @property
+    def reason(self) -> str:
+        """Code and message in one."""
+        return ": ".join(filter(None, (self.code, self.message)))
 
 
 @attrs.frozen
@@ -179,7 +184,7 @@ def _number(text: str) -> str:
 
 @attrs.frozen
 class SystemNotice(_Numbered):
-    """The server's word on the connection itself, usually just before it closes.
+    """The server's word on the connection itself, usually just before it closes. `str()` explains it.
 
     Attributes:
         code: "R10001" (same app key elsewhere), "R10002" (no PING answer), "R10004" (no valid LOGIN) ...
@@ -196,6 +201,9 @@ class SystemNotice(_Numbered):
         """What the code means, in English; the message itself where the code is unknown."""
         known = RETURN_CODES.get(self.code)
         return known.meaning if known else self.message
+
+    def __str__(self) -> str:
+        return explain_code(self.code, self.message)
 
 
 @attrs.frozen
@@ -312,7 +320,7 @@ class Closed(_Numbered):
         if self.error is not None:
             parts.append(str(self.error))
         if self.system is not None:
-            parts.append(f"the server said {self.system.code} ({self.system.meaning})")
+            parts.append(f"the server said {self.system}")
         if self.code == 1006:
             if self.error is None or isinstance(self.error, ClosedByPeer):
                 parts.append("no close frame was received")

@@ -4,19 +4,28 @@ Source: official page 0E, "Request / Header" and "Response / Header": api-id (10
 next-key (50). On the WebSocket they were measured to make no difference, since only LOGIN logs in; so they are sent
 when asked for, and the server's answer is handed over as it came.
 
-And one of HTTP's own, with which a server says how long to stay away: Retry-After (RFC 9110, 10.2.3).
+And what else an HTTP answer that says no tells: how long to stay away (Retry-After, RFC 9110, 10.2.3), and why.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 
 import attrs
+import msgspec
 
 from .errors import LocalProtocolError
+from .values import UNREADABLE
 
-__all__ = ("RequestHeader", "ResponseHeader", "read_retry_after")
+__all__ = ("RequestHeader", "ResponseHeader", "describe_page", "read_retry_after", "read_words")
+
+MAX_SHOWN = 200
+"""Characters of a text of the server's that go into an error about an HTTP answer."""
+
+_json = msgspec.json.Decoder()
+_TITLE = re.compile(rb"<title>\s*([^<\r\n]{1,1000})", re.IGNORECASE)
 
 LIMITS = {"api-id": 10, "authorization": 1000, "cont-yn": 1, "next-key": 50}
 """Longest value of each element, in characters."""
@@ -126,3 +135,23 @@ def read_retry_after(headers: Iterable[tuple[str, str]]) -> float | None:
     except (ValueError, TypeError):  # no date, or one of the two without a zone
         return None
     return max(0.0, wait.total_seconds())
+
+
+def describe_page(headers: Iterable[tuple[str, str]], body: bytes | bytearray) -> str | None:
+    """Return the title of an HTML page, "" where it has none; None: the answer is no HTML page."""
+    kinds = [value for name, value in headers if name.lower() == "content-type"]
+    if not any("html" in kind.lower() for kind in kinds) and b"<html" not in body[:1000].lower():
+        return None
+    title = _TITLE.search(body[:4000])
+    return title[1].decode(errors="replace").strip() if title else ""
+
+
+def read_words(body: bytes | bytearray) -> str:
+    """Return the words in which an answer says no: `return_msg` of a JSON object, or a plain text; "": it has none."""
+    try:
+        members = _json.decode(body)
+    except UNREADABLE:
+        text = body.decode(errors="replace").strip()
+        return "" if text[:1] in ("{", "[", "<") else " ".join(text.split())
+    words = members.get("return_msg") or members.get("message") if isinstance(members, dict) else None
+    return words if isinstance(words, str) else ""

@@ -156,7 +156,7 @@ class Searches:
         live = self._live.get(seq)
         if live is not None:
             live.state = SubscriptionState.REFUSED if refused else SubscriptionState.CONFIRMED
-            live.reason = answer.code if isinstance(answer, RequestRejected) else ""
+            live.reason = answer.reason if isinstance(answer, RequestRejected) else ""
         elif not refused and not any(request.seq == seq and request.trnm.endswith("CLR") for request in self._waiting):
             # Nobody wants it any more, and the call that said so was withdrawn.
             asked = answer.request.messages[-1]

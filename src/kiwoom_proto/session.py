@@ -605,7 +605,7 @@ class Session:
                 self._batch = None
                 if event.code not in OVER_QUOTA and self._subscriptions.split():
                     return  # one bad item must not take the others along: see which it is
-                self._subscriptions.refuse(f"{event.code}: {event.message}" if event.message else event.code)
+                self._subscriptions.refuse(event.reason)
                 self._refuse_calls(event)
             case RequestAccepted() | RequestRejected() | ConditionList() | ConditionResult():
                 answer = self._searches.take(event)

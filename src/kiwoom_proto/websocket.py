@@ -31,8 +31,8 @@ from websockets.typing import LoggerLike
 from websockets.uri import parse_uri
 from websockets.utils import apply_mask
 
-from .errors import HandshakeError, LocalProtocolError
-from .headers import read_retry_after
+from .errors import HandshakeError, LocalProtocolError, masked, printable
+from .headers import MAX_SHOWN, describe_page, read_retry_after, read_words
 
 __all__ = ("BinaryMessage", "WebSocketClient", "WebSocketServer")
 
@@ -365,8 +365,11 @@ class WebSocketClient(_WebSocket):
             response = error.response
             phrase = f" {response.reason_phrase}" if response.reason_phrase else ""
             text = f"the opening handshake was answered HTTP {response.status_code}{phrase} instead of 101"
+            body = bytes(response.body or b"")
+            words = describe_page(response.headers.raw_items(), body) or read_words(body)
+            text += f": {masked(words)[:MAX_SHOWN]}" if words else ""
             retry_after = read_retry_after(response.headers.raw_items())
-            return HandshakeError(text, response.status_code, bytes(response.body or b""), retry_after)
+            return HandshakeError(printable(text), response.status_code, body, retry_after)
         if isinstance(error.__cause__, EOFError) and self._protocol.reader.eof:
             return HandshakeError("the server closed the connection during the opening handshake")
         cause = f": {error.__cause__}" if error.__cause__ is not None else ""

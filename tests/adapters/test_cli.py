@@ -96,6 +96,7 @@ def test_an_exchange_that_another_login_takes_over_is_exit_code_1_and_says_why()
         _, errors = client.communicate(timeout=10)
     assert client.returncode == 1
     assert "the same app key logged in elsewhere (R10001), which ends this session" in errors
+    assert "동일한 App key로 접속이 되었습니다" in errors, "in the server's words, too"
     assert "Traceback" not in errors
 
 

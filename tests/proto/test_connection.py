@@ -49,6 +49,7 @@ from kiwoom_proto import (
     TransportError,
     UnknownMessage,
     Venue,
+    explain_code,
 )
 from kiwoom_proto.conversation import LEGAL, PHASE, TRANSITIONS, Trigger
 from kiwoom_proto.server import RequestReceived
@@ -683,8 +684,31 @@ def test_refused_login(answer: bytes, code: str, reason: str | None) -> None:
     assert (end.error.code, end.error.reason) == (code, reason)
     assert end.system is notice
     assert "login refused" in str(end)
+    assert event.message in str(end), "the server's own words, whatever we know of the code"
     if reason == "8005":
         assert "the token is not valid" in str(end)
+
+
+def test_a_token_that_a_refusal_quotes_is_shown_nowhere() -> None:
+    wire = Wire().open()
+    wire.events()
+    wire.send(reply("LOGIN", 805004, f"[CODE=8005, MESSAGE={TOKEN}이 유효하지 않습니다]"))
+    wire.client.receive_eof()
+    rejected, end = wire.events()
+    assert isinstance(rejected, LoginRejected)
+    assert rejected.message == "[CODE=8005, MESSAGE=***이 유효하지 않습니다]"
+    for shown in (repr(rejected), str(end), repr(end)):
+        assert TOKEN not in shown
+        assert "***이 유효하지" in shown
+
+
+def test_a_reply_that_nobody_expects_is_told_in_the_servers_words() -> None:
+    wire = Wire().open()
+    wire.events()
+    wire.send(reply("REG", 100013, "로그인 전입니다"))
+    (event,) = wire.events()
+    assert isinstance(event, UnknownMessage)
+    assert event.error == f"a REG reply when none was expected, with code {explain_code('100013')}: 로그인 전입니다"
 
 
 def test_refused_login_without_anything_after_it_ends_by_its_deadline() -> None:
@@ -722,7 +746,7 @@ def test_takeover_is_explained_and_never_taken_for_success() -> None:
     assert isinstance(end.error, ClosedByPeer)
     assert str(end) == (
         "connection lost: the server closed the connection; the server said R10001 (the same app key connected "
-        'elsewhere; this connection is closed); received 1000 (OK) "Bye"; sent 1000 (OK)'
+        'elsewhere; this connection is closed): 동일한 App key; received 1000 (OK) "Bye"; sent 1000 (OK)'
     )
 
 
@@ -814,7 +838,28 @@ def test_failed_handshake_ends_at_once(response: bytes, status: int | None) -> N
     assert wire.client.state is CLOSED
     if status is not None:
         assert end.error.body == b"wait"
-        assert "HTTP 503 Busy" in str(end)
+        assert "HTTP 503 Busy instead of 101: wait" in str(end)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "words"),
+    [
+        ("text/html", "<html><title>시스템 점검\x1b[2J</title>", "instead of 101: 시스템 점검\\x1b[2J"),
+        ("application/json", '{"return_code":3,"return_msg":"[8050:지정단말기]"}', "instead of 101: [8050:지정단말기]"),
+        ("application/json", '{"token":"secret"}', "instead of 101"),
+        ("text/plain", f"not {TOKEN}", "instead of 101: not ***"),
+        ("text/plain", "", "instead of 101"),
+    ],
+)
+def test_a_handshake_that_is_refused_is_told_in_the_servers_words(kind: str, body: str, words: str) -> None:
+    wire = Wire().connect()
+    content = body.encode()
+    head = f"HTTP/1.1 403 Forbidden\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n"
+    wire.client.receive_data(head.encode() + content)
+    error = closed(wire.client.events()).error
+    assert isinstance(error, HandshakeError)
+    assert str(error) == f"the opening handshake was answered HTTP 403 Forbidden {words}"
+    assert error.body == content
 
 
 def test_http_error_whose_body_has_no_end_is_still_named() -> None:

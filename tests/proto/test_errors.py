@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import csv
 import pickle
+import re
 from pathlib import Path
 
+import attrs
 import pytest
 
 from kiwoom_proto import (
@@ -28,14 +30,19 @@ from kiwoom_proto import (
     Request,
     RequestRefused,
     ReturnCode,
+    SystemNotice,
     TakenOver,
     TokenError,
     TokenRefused,
     explain_code,
 )
-from kiwoom_proto.errors import remedy_of
+from kiwoom_proto.errors import masked, remedy_of
 
 ERROR_CODES = Path(__file__).parents[1] / "data" / "error_codes.csv"
+
+# Where our meaning is not that of the table, which is a source of its own and stays as it was found.
+NAME_NO_NUMBER = ("105110", "105115", "105118")
+SAY_WHERE_TO_REGISTER = ("8010", "8050")
 
 
 def refused(*items: str, code: str = "105115", message: str = "") -> RequestRefused:
@@ -53,7 +60,30 @@ def test_the_codes_known_are_exactly_those_met_on_the_websocket_or_with_tokens()
         if where != "REST" or code in filed_elsewhere
     }
 
-    assert listed == RETURN_CODES
+    assert listed.keys() == RETURN_CODES.keys()
+    differing = {code for code, known in listed.items() if known != RETURN_CODES[code]}
+    assert differing == {*NAME_NO_NUMBER, *SAY_WHERE_TO_REGISTER}
+    for code in differing:
+        assert attrs.evolve(RETURN_CODES[code], meaning=listed[code].meaning) == listed[code]
+
+
+def test_no_meaning_names_a_number_that_the_server_may_set() -> None:
+    """Beside "(100)" in the server's text, a 200 of ours would be wrong."""
+    meanings = {code: known.meaning.replace("CODE=8005", "") for code, known in RETURN_CODES.items()}
+    numbers = {code: re.findall(r"\d+", meaning) for code, meaning in meanings.items()}
+    assert {code: found for code, found in numbers.items() if found} == {}
+
+
+@pytest.mark.parametrize("code", SAY_WHERE_TO_REGISTER)
+def test_an_address_that_is_not_registered_is_told_with_where_to_register_it(code: str) -> None:
+    refusals = (
+        LoginRefused("805004", f"[CODE={code}, MESSAGE=10.0.0.7]", code),
+        TokenRefused("3", f"인증에 실패했습니다[{code}:지정단말기 10.0.0.7]", 200, code),
+    )
+    for error in refusals:
+        assert "IP address" in str(error)
+        assert "https://openapi.kiwoom.com (API 사용신청, 계좌 App Key 관리)" in str(error)
+        assert "10.0.0.7" in str(error), "which one, if the server says so"
 
 
 @pytest.mark.parametrize(
@@ -131,16 +161,23 @@ def test_a_handshake_error_holds_the_answer() -> None:
     assert (HandshakeError("x").status, HandshakeError("x").body) == (None, b"")
 
 
+OPAQUE = "WQJCwyqInphKnR3bSRtB9NE1lv-_"
+"""What a token looks like."""
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
         (
             LoginRefused("805004", "인증에 실패했습니다[CODE=8005, MESSAGE=...]", "8005"),
-            f"login refused with code {explain_code('805004')}; reason 8005 (the token is not valid)",
+            f"login refused with code {explain_code('805004')}; reason 8005 (the token is not valid): "
+            "인증에 실패했습니다[CODE=8005, MESSAGE=...]",
         ),
         (LoginRefused("3", "no"), "login refused with code 3: no"),
         (LoginRefused("3", ""), "login refused with code 3"),
-        (LoginRefused("3", "no", "4711"), "login refused with code 3; reason 4711"),
+        (LoginRefused("3", "no", "4711"), "login refused with code 3; reason 4711: no"),
+        (LoginRefused("3", "no\r\n\x1b[31m"), "login refused with code 3: no\\r\\n\\x1b[31m"),
+        (LoginRefused("3", f"no: {OPAQUE}."), "login refused with code 3: no: ***."),
     ],
 )
 def test_a_refused_login_tells_the_reason_that_tells_most(error: LoginRefused, text: str) -> None:
@@ -152,10 +189,11 @@ def test_a_refused_login_tells_the_reason_that_tells_most(error: LoginRefused, t
     [
         (
             TokenRefused("3", "인증에 실패했습니다[8001:...]", 200, "8001"),
-            f"no token: HTTP 200, code 3; reason {explain_code('8001')}",
+            f"no token: HTTP 200, code 3; reason {explain_code('8001')}: 인증에 실패했습니다[8001:...]",
         ),
         (TokenRefused("8001", "no", 200, "8001"), f"no token: HTTP 200, code {explain_code('8001')}: no"),
         (TokenRefused("3", "no", 200), "no token: HTTP 200, code 3: no"),
+        (TokenRefused("3", "a\nb", 200, "4711"), "no token: HTTP 200, code 3; reason 4711: a\\nb"),
         (TokenRefused("", "Too Many Requests", 429), "no token: HTTP 429: Too Many Requests"),
         (TokenRefused("", "", 500), "no token: HTTP 500"),
         (TokenRefused("", "a\x1b[31mb", 500), "no token: HTTP 500: a\\x1b[31mb"),
@@ -170,6 +208,20 @@ def test_a_refused_request_tells_which_and_why() -> None:
 
     assert str(error) == f"REG 0E for 005930, 000660 refused with code {explain_code('105115')}: 초과"
     assert (error.code, error.message, error.request.items) == ("105115", "초과", ("005930", "000660"))
+
+
+def test_a_notice_of_the_servers_is_told_in_its_words_and_ours() -> None:
+    meaning = "the same app key connected elsewhere; this connection is closed"
+    assert str(SystemNotice("R10001", "동일한 App key로 접속")) == f"R10001 ({meaning}): 동일한 App key로 접속"
+    assert str(SystemNotice("R10001", "")) == f"R10001 ({meaning})"
+    assert str(SystemNotice("R4711", "a\nb")) == "R4711: a\\nb"
+    end = Closed(1000, "Bye", TakenOver(1), None, SystemNotice("R10001", "동일한 App key로 접속"))
+    assert f"the server said R10001 ({meaning}): 동일한 App key로 접속; received 1000" in str(ConnectionLost(end))
+
+
+@pytest.mark.parametrize("secret", ["", "123", OPAQUE])
+def test_secrets_in_the_servers_words_are_masked(secret: str) -> None:
+    assert masked(f"지정단말기 {OPAQUE} [{secret}]", None, secret) in ("지정단말기 *** [***]", "지정단말기 *** []")
 
 
 def test_a_refused_request_of_many_items_is_told_shortly() -> None:

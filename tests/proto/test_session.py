@@ -1106,7 +1106,7 @@ def test_a_live_search_that_is_refused_on_a_later_connection_is_reported() -> No
     assert only(RequestRejected, events).code == "100002"
     assert only(Gap, events)
     (one,) = line.session.subscriptions
-    assert (one.state, one.reason) == (REFUSED, "100002")
+    assert (one.state, one.reason) == (REFUSED, "100002: m")
     line.drop()
     line.again()
     assert line.acknowledge() == ["CNSRLST", "CNSRREQ 4"]
