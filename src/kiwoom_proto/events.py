@@ -261,9 +261,15 @@ class Gap(_Numbered):
 
     Take a new snapshot of whatever your program keeps up to date. Rows since `end` are whole again.
 
+    It begins a little too early rather than a moment too late. What is missing follows the last row, and when that was
+    read tells only the latest time at which it can have arrived: a loop that was blocked for a minute reads what has
+    waited for a minute. So `start` is when the driver was last known to read with nothing waiting: in a busy market a
+    second or two before the last row, in a quiet one a read or two before it, and after a loop was blocked a moment
+    before that began.
+
     Attributes:
-        start: when the last bytes before the loss were received, nanoseconds since the epoch, as told by the driver; 0:
-            not told. What the server had sent before that and was still on its way is missing too.
+        start: since when rows can be missing, nanoseconds since the epoch, as told by the driver; 0: not told. What the
+            server had sent before that and was still on its way is missing too.
         end: when the last registration was acknowledged, likewise.
         last_sequence: number of the last event before the loss.
         epoch: the connection that is whole again. Those between it and that of `last_sequence` never were; rows that

@@ -15,6 +15,11 @@ be registered in subscriptions.py, pacing in requests.py, what happens on one co
 * The lifecycle is the table `TRANSITIONS`.
 * What is wanted comes back: after each login everything wanted is registered again, the account first, then live
   conditions, then market data; then a `Gap` tells since when rows are missing. What was let go of meanwhile does not.
+* A gap begins when the driver was last known to read with nothing waiting: what is missing follows the last row read,
+  and that may have arrived at any time since. A read tells when it was made, not since when its bytes were there. After
+  a loop was blocked they may have waited for all of that time, and so may those of the next reads, until it has caught
+  up. That takes it as long as it was away, at least `CATCH_UP`; reads in that time count as one. And what comes once
+  the connection has begun to close may be ignored, so it moves nothing.
 * A call is answered once: by the connection that answers it. One whose connection was lost is asked again.
 * What a call claims is released by `unsubscribe`, by a refusal, or by `withdraw`, and by one of them only. Whether a
   call was answered makes no difference to `withdraw`: a call that never learned of its answer has not got it.
@@ -89,6 +94,8 @@ class SessionState(enum.Enum):
 
 
 WAITING, AUTHORIZING, CONNECTING, READY, CLOSING, CLOSED = SessionState
+_CONNECTION_CLOSING = ConnectionState.CLOSING  # on the hot path a name of a module is found faster than one of an enum
+_CONNECTION_CLOSED = ConnectionState.CLOSED
 
 
 class Trigger(enum.Enum):
@@ -117,6 +124,8 @@ TRANSITIONS: dict[SessionState, dict[Trigger, SessionState]] = {
 }
 
 
+CATCH_UP = 1_000_000_000
+"""Nanoseconds that a driver which was away needs at least to read what has come meanwhile."""
 OVER_QUOTA = frozenset({"105115", "105118"})
 REPLACED = "replaced by another call before it was registered"
 
@@ -206,6 +215,9 @@ class Session:
         self._events: list[Event] = []
         self._later: list[Gap | RequestAccepted | RequestRejected] = []
         self._received_at = 0
+        self._looked_at = 0  # when the reads that count as one began
+        self._empty_at = 0  # when those before them did: whatever was read since has arrived since
+        self._caught_up_at = 0  # when a read counts as another
         self._gap: tuple[int, int] | None = None  # start and last sequence of the one that is open
         self._subscriptions = Subscriptions(self.config.item_limit, self.config.items_per_request)
         self._batch: Request | None = None  # the message of `_subscriptions` that is being answered
@@ -416,11 +428,14 @@ class Session:
             received_at: when, in nanoseconds since the epoch, for the records in them; 0: not known.
         """
         connection = self._connection
-        if connection is None or connection.state is ConnectionState.CLOSED:
+        if connection is None or (state := connection.state) is _CONNECTION_CLOSED:
             return
         self.bytes_received += len(data)
         connection.receive_data(data, received_at)
-        self._received_at = received_at
+        if state is not _CONNECTION_CLOSING:
+            if received_at >= self._caught_up_at:
+                self._caught_up(received_at)
+            self._received_at = received_at
         rows_only = connection.rows_only
         events = connection.events()
         if rows_only:
@@ -528,7 +543,7 @@ class Session:
         now = self._clock()
         was_ready = self._state is READY
         if was_ready and self._gap is None:
-            self._gap = self._received_at, closed.sequence - 1
+            self._gap = min(self._empty_at, self._received_at), closed.sequence - 1
         self._subscriptions.lost()
         self._batch = None
         self._searches.lost()
@@ -547,6 +562,11 @@ class Session:
         if isinstance(verdict, Renew):
             self._refused, self._token = token, None
             self._attempt(now)
+
+    def _caught_up(self, received_at: int) -> None:
+        """A read that was made so long after the one before does not go on with what had been waiting then."""
+        self._empty_at, self._looked_at = self._looked_at, received_at
+        self._caught_up_at = received_at + max(CATCH_UP, received_at - self._received_at)
 
     def _wait(self, cause: KiwoomError, closed: Closed | None, delay: float, now: float) -> None:
         self._move(Trigger.LOST)
@@ -617,6 +637,9 @@ class Session:
             case LoggedIn():
                 self._move(Trigger.LOGGED_IN)
                 self.disconnected = None
+                # Nothing of this connection was missed before, for nothing is registered on it.
+                self._empty_at = self._looked_at = self._received_at
+                self._caught_up_at = self._received_at + CATCH_UP
                 self._recovery.logged_in(self._clock())
                 self._refused = None
                 self._events.append(event)

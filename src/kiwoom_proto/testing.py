@@ -143,6 +143,8 @@ class SimulatedNetwork:
         black_hole: bytes go nowhere for as long as it is set, either way, and nobody is told. What is still wanted
             afterwards arrives then, in order, as TCP sends it again.
         deaf: the same for the way to the session alone.
+        blocked: the session's program does something else for as long as it is set: nothing is done that the session
+            needs, no deadline of its is met, and what comes waits to be read.
         chunk: most bytes delivered at once; None: as many as there are.
         speed: bytes a second either way; None: no limit.
         events: what the session has reported so far.
@@ -160,6 +162,7 @@ class SimulatedNetwork:
         self.unreachable: str | None = None
         self.black_hole = False
         self.deaf = False
+        self.blocked = False
         self.chunk: int | None = None
         self.speed: float | None = None
         self.events: list[Event] = []
@@ -199,7 +202,8 @@ class SimulatedNetwork:
         self.settle()
         while (due := self._next_timeout()) is not None and due <= end:
             self._clock.now = max(due, self._clock.now)
-            self.session.handle_timeout()
+            if not self.blocked:
+                self.session.handle_timeout()
             self._server.handle_timeout()
             self.settle()
         self._clock.now = end
@@ -212,13 +216,13 @@ class SimulatedNetwork:
         self.events += self.session.events()
 
     def _next_timeout(self) -> float | None:
-        times = [self.session.next_timeout(), self._server.next_timeout()]
+        times = [None if self.blocked else self.session.next_timeout(), self._server.next_timeout()]
         times += [queue[0][0] for queue in (self._to_server, self._to_session) if queue and not self._is_held(queue)]
         return min((time for time in times if time is not None), default=None)
 
     def _attend(self) -> bool:
         need = self.session.needs
-        if need is self._need:
+        if need is self._need or self.blocked:
             return False
         self._cut()
         self._need = need
@@ -248,7 +252,7 @@ class SimulatedNetwork:
             return False
         moved = False
         for source, queue in ((self.session, self._to_server), (peer, self._to_session)):
-            data = source.data_to_send()
+            data = b"" if self.blocked and source is self.session else source.data_to_send()
             if data:
                 moved = True
                 self._queue(queue, data)
@@ -258,14 +262,16 @@ class SimulatedNetwork:
                 self._deliver(queue, queue.popleft()[1], peer)
         if moved:
             return True
-        if peer.state is ConnectionState.CLOSED and not self._to_session and not (self.black_hole or self.deaf):
+        if peer.state is ConnectionState.CLOSED and not (
+            self._to_session or self.black_hole or self.deaf or self.blocked
+        ):
             self._cut()
             self.session.receive_eof()
             return True
         return False
 
     def _is_held(self, queue: deque[tuple[float, bytes]]) -> bool:
-        return self.black_hole or (self.deaf and queue is self._to_session)
+        return self.black_hole or ((self.deaf or self.blocked) and queue is self._to_session)
 
     def _is_due(self, queue: deque[tuple[float, bytes]]) -> bool:
         return not self._is_held(queue) and (self.speed is None or queue[0][0] <= self._clock.now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -15,7 +16,7 @@ import attrs
 import pytest
 import trustme
 from tests.adapters.conftest import Net
-from tests.adapters.kit import ITEM, Client, Loop, raw_server, until
+from tests.adapters.kit import ITEM, LIMIT, Client, Loop, collect, raw_server, until
 from tests.adapters.proxy import Proxy, proxy_to
 
 from kiwoom_proto import (
@@ -112,7 +113,7 @@ class Watch:
         assert len(self.of(Disconnected)) == len(self.of(Connecting))
         assert gap.start <= gap.end
         before = [row for row in rows if row.sequence <= gap.last_sequence]
-        assert before[-1].received_at <= gap.start
+        assert before[-1].received_at - gap.start < LIMIT * 1e9
         assert not self.of(UnknownMessage)
         numbers = [event.sequence for event in self.events]
         assert numbers == sorted(set(numbers))
@@ -342,6 +343,27 @@ async def test_a_name_that_is_not_known_for_a_while(loop: Loop, monkeypatch: pyt
             await watch.leave()
             known = True
             await watch.back(exchange)
+
+
+async def test_a_gap_begins_before_a_loop_was_blocked(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute passes between two reads, and nothing was read meanwhile: so says the time that is told with them."""
+    exchange = new_exchange()
+    now, blocked_for = time.time_ns, 0
+    monkeypatch.setattr(time, "time_ns", lambda: now() + blocked_for)
+    async with loop.serve(exchange) as server, loop.connect(server.endpoint, config=CONFIG) as client:
+        watch = Watch(client)
+        await client.subscribe("0E", ITEM)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(collect, client, watch.events)
+            await watch.rows()
+            before, blocked_for = now(), 60 * 10**9
+            await watch.rows()
+            exchange.drop()
+            await until(lambda: watch.of(Gap))
+            tasks.cancel_scope.cancel()
+        (gap,) = watch.of(Gap)
+        assert gap.start <= before
+        assert gap.seconds > 60
 
 
 @pytest.mark.parametrize("slow", [False, True])

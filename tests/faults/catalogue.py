@@ -234,6 +234,13 @@ def deaf(ground: Ground) -> Iterator[None]:
     ground.network.deaf = False
 
 
+@contextmanager
+def blocked(ground: Ground) -> Iterator[None]:
+    ground.network.blocked = True
+    yield
+    ground.network.blocked = False
+
+
 def slow(speed: float) -> Callable[[Ground], AbstractContextManager[None]]:
     @contextmanager
     def apply(ground: Ground) -> Iterator[None]:
@@ -308,6 +315,8 @@ CATALOGUE = (
     Fault("black hole", black_hole, (IDLE + 1, 100), says="_timeout"),
     Fault("black hole for a while", black_hole, BRIEF, loses=False, moments=STREAMING),
     Fault("nothing comes in", deaf, (IDLE + 1, 100), says="_timeout"),
+    Fault("program blocks its loop", blocked, (65, 200), says="10002", moments=STREAMING),
+    Fault("program blocks its loop for a while", blocked, (1, 45), loses=None, moments=STREAMING),
     Fault("slow link", slow(20_000), (5, 20), loses=False),
     Fault("link far too slow", slow(60), (20, 60), loses=None, transit=120),
     Fault("byte at a time", byte_at_a_time, (1, 10), loses=False),

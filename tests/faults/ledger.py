@@ -38,6 +38,9 @@ def nanoseconds(seconds: float) -> int:
     return 1 + int(seconds * 1e9)
 
 
+LONGEST_WAIT = 210.0
+"""Seconds before the last row at which a gap begins at most: the longest time for which a program is blocked here."""
+
 _RowKey: TypeAlias = tuple[str, str, bytes]
 
 
@@ -80,8 +83,8 @@ class Ledger:
 
     Arguments:
         clock: the session's.
-        transit: seconds that a row may be on its way. A gap begins with the last bytes received; what was sent before,
-            and was still on its way, arrives no more.
+        transit: seconds that a row may be on its way. A gap begins before the last bytes received; what was sent before
+            that, and was still on its way, arrives no more.
 
     Attributes:
         witnessed: rows of what is wanted, delivered or not.
@@ -223,7 +226,7 @@ class Ledger:
         if not self._has_gap:
             self._complain("a gap was reported, and nothing was lost")
         received_at, sequence = (row.received_at, row.sequence) if (row := self._before_gap) else (0, 0)
-        if not received_at <= gap.start <= gap.end <= nanoseconds(self.clock()):
+        if not received_at - LONGEST_WAIT * 1e9 <= gap.start <= gap.end <= nanoseconds(self.clock()):
             self._complain(f"a gap from {gap.start} to {gap.end}, after a row at {received_at}")
         if not sequence <= gap.last_sequence < gap.sequence:
             self._complain(f"a gap after event {gap.last_sequence} is event {gap.sequence}, after row {sequence}")

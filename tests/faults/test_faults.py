@@ -53,7 +53,7 @@ def test_it_notices_gaps_that_begin_too_late(monkeypatch: pytest.MonkeyPatch) ->
     def lost_later(self: Session, closed: Closed) -> None:
         lost(self, closed)
         if self._gap is not None:
-            self._gap = self._gap[0] + 10**9, self._gap[1]
+            self._gap = self._gap[0] + 10 * 10**9, self._gap[1]
 
     monkeypatch.setattr(Session, "_lost", lost_later)
     assert run(fault_named("black hole"), TRIES, seed=1).lost_outside > 0

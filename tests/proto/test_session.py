@@ -1542,6 +1542,136 @@ def test_a_gap_waits_for_what_was_asked_for_while_away() -> None:
     assert line.kinds() == ["RequestAccepted", "Gap"]
 
 
+def stamp(time: float) -> int:
+    return int(time * SECOND)
+
+
+def subscribed_line() -> Line:
+    line = Line().ready()
+    line.session.subscribe("0E", "005930")
+    line.acknowledge()
+    return line
+
+
+def gap_after(line: Line) -> Gap:
+    """The gap that is reported once the session is whole again."""
+    line.again()
+    line.acknowledge()
+    return gap_of(line)
+
+
+def test_a_gap_begins_at_the_read_before_the_last_one() -> None:
+    """When the last row was read tells only the latest time at which it can have arrived."""
+    line = subscribed_line()
+    line.wait(4)
+    line.send(row())
+    line.wait(20)
+    before = line.clock.now
+    line.send(row())
+    line.wait(5)
+    line.send(row())
+    line.drop()
+    assert gap_after(line).start <= stamp(before)
+
+
+def test_a_gap_in_a_busy_market_begins_a_second_or_two_early() -> None:
+    line = subscribed_line()
+    for _ in range(200):
+        line.wait(0.05)
+        line.send(row())
+    last = line.clock.now
+    line.drop()
+    assert stamp(last - 2.1) <= gap_after(line).start <= stamp(last - 0.9)
+
+
+def test_a_gap_after_a_loop_was_blocked_begins_before_that() -> None:
+    """However many reads it takes to find what has waited, and the end."""
+    line = subscribed_line()
+    for _ in range(100):
+        line.wait(0.05)
+        line.send(row())
+    before = line.clock.now
+    line.clock.advance(65)
+    for _ in range(50):
+        line.send(row())
+        line.clock.advance(0.05)
+    line.drop()
+    assert stamp(before - 2.1) <= gap_after(line).start <= stamp(before)
+
+
+def test_a_gap_long_after_a_loop_was_blocked_has_nothing_to_do_with_that() -> None:
+    line = subscribed_line()
+    line.clock.advance(8)
+    for _ in range(400):
+        line.send(row())
+        line.wait(0.05)
+    last = line.clock.now
+    line.drop()
+    assert gap_after(line).start >= stamp(last - 2.1)
+
+
+def test_a_gap_does_not_reach_back_beyond_its_connection() -> None:
+    """What went before is in the gap before, or was whole."""
+    line = subscribed_line()
+    line.wait(5)
+    line.drop()
+    first = gap_after(line)
+    line.wait(0.2)
+    line.send(row())
+    line.drop()
+    second = gap_after(line)
+    assert first.start < first.end == second.start
+
+
+@pytest.mark.parametrize("end", [close(), b"\x83\x00", text(b"\xff"), text(REG_OK)])
+def test_rows_that_come_after_the_end_has_begun_and_are_ignored_lie_within_the_gap(end: bytes) -> None:
+    """Once a connection closes, or has broken the protocol, what still comes on it is not delivered."""
+    line = subscribed_line()
+    line.wait(4)
+    line.send(row())
+    begun = line.clock.now
+    line.receive(end)
+    for _ in range(9):
+        line.clock.advance(0.7)
+        line.send(row())
+    line.drop()
+    assert gap_after(line).start <= stamp(begun)
+
+
+def test_a_clock_that_was_set_back_makes_no_gap_that_ends_before_it_begins() -> None:
+    line = subscribed_line()
+    line.wait(5)
+    line.send(row())
+    line.clock.now -= 3600
+    line.send(row())
+    line.session._clock = line.clock
+    line.drop()
+    gap = gap_after(line)
+    assert 0 <= gap.seconds < 10
+
+
+@pytest.mark.parametrize("timers_first", [False, True])
+@pytest.mark.parametrize("seconds", [5, 31, 65, 200])
+def test_whatever_a_blocked_loop_missed_lies_within_the_gap(seconds: float, timers_first: bool) -> None:
+    """Against the simulated exchange: every row that it pushed was delivered, or lies within the gap."""
+    net = Net(rate=5).ready()
+    net.session.subscribe("0E", "005930")
+    net.advance(20)
+    net.network.blocked = True
+    blocked_at = net.clock.now
+    net.advance(seconds)
+    net.network.blocked = False
+    if timers_first:
+        net.session.handle_timeout()
+    net.settle(60)
+    assert net.session.state is READY
+    gaps = net.found(Gap)
+    assert len(gaps) == (seconds > 60)
+    for gap in gaps:
+        assert stamp(blocked_at - 3) <= gap.start <= stamp(blocked_at)
+        assert gap.end >= stamp(blocked_at + seconds)
+
+
 def test_a_resume_that_is_interrupted_is_one_gap() -> None:
     """From before the first loss to after the last acknowledgement, however often it failed on the way."""
     line = Line().ready()
