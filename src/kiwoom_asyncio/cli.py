@@ -45,7 +45,7 @@ from kiwoom_proto import (
     Record,
 )
 from kiwoom_proto.errors import printable
-from kiwoom_proto.messages import check_token
+from kiwoom_proto.messages import MAX_TYPE_LENGTH, check_token
 from kiwoom_proto.simulator import Exchange
 
 from . import connect, serve
@@ -186,13 +186,15 @@ def stream(
     token = _token()
     if type in ("02", "S2"):
         raise click.UsageError(f"rows of {type} belong to a condition search: kiwoom-proto conditions CONDITION --live")
+    types = _undeclared(type)
     with _usage_errors():  # what cannot be right is said before anything is dialled
-        ClientConnection(endpoint, clock=time.monotonic).subscribe(type, *items)
+        ClientConnection(endpoint, clock=time.monotonic, types=types).subscribe(type, *items)
+    if types:
+        complain(f"type {type!r} is not in the catalogue: FIDs come as they are, if it is one; the server takes any")
 
     def following(ending: Ending) -> Follow:
-        return functools.partial(follow, ending, endpoint, token, type, items, count=count)
+        return functools.partial(follow, ending, endpoint, token, type, items, types=types, count=count)
 
-    _hint_at_case(type)
     view = None if as_json or not sys.stdout.isatty() else view_of(type, f"{endpoint.host}:{endpoint.port}")
     _run(lambda ending: _show_or_print(ending, view, following(ending)), duration)
 
@@ -434,10 +436,15 @@ def _other_case(type: str) -> str:
     return f"; did you mean {' or '.join(near)}? Upper and lower case differ" if near else ""
 
 
-def _hint_at_case(type: str) -> None:
-    """The server takes any code and sends nothing for a wrong one."""
-    if type not in REALTIME and (hint := _other_case(type)):
-        complain(f"no type {type!r} in the catalogue{hint}")
+def _undeclared(type: str) -> list[type[Record]]:
+    """A class for a type that the catalogue does not have, where that is not for another case."""
+    if len(type) != MAX_TYPE_LENGTH or type in REALTIME or _other_case(type):
+        return []
+
+    class Undeclared(Record, tag=type):
+        """Every FID as it comes."""
+
+    return [Undeclared]
 
 
 def _token() -> Token:

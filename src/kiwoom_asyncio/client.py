@@ -13,7 +13,7 @@ import math
 import random
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
@@ -71,6 +71,7 @@ def connect(
     config: ClientConfig | None = None,
     header: RequestHeader | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    types: Iterable[type[Record]] = (),
 ) -> AbstractAsyncContextManager[Client]:
     """Connect, log in, and yield a `Client` that stays connected; leaving the block closes.
 
@@ -83,6 +84,7 @@ def connect(
         config: deadlines, limits and policies, such as what to do when the consumer is slow.
         header: header elements for the opening handshakes; none are needed.
         ssl_context: for TLS; None verifies against the system's trust store.
+        types: classes of rows of your own, beside those of the catalogue or instead of one with the same type code.
 
     Raises:
         LoginRefused: the server refused the token.
@@ -93,7 +95,7 @@ def connect(
     """
     if isinstance(endpoint, Endpoint):  # anything else is refused below
         endpoint.check_tls(ssl_context)
-    return _Connection(endpoint, token, config, header, ssl_context)
+    return _Connection(endpoint, token, config, header, ssl_context, types)
 
 
 class _Connection(AbstractAsyncContextManager["Client"]):
@@ -106,16 +108,24 @@ class _Connection(AbstractAsyncContextManager["Client"]):
         config: ClientConfig | None,
         header: RequestHeader | None,
         ssl_context: ssl.SSLContext | None,
+        types: Iterable[type[Record]],
     ) -> None:
         self._endpoint = endpoint
         self._token = token
         self._config = config
         self._header = header
         self._ssl_context = ssl_context
+        self._types = types
 
     async def __aenter__(self) -> Client:
         token = self._token
-        session = Session(self._endpoint, self._config, clock=asyncio.get_running_loop().time, random=random.random)
+        session = Session(
+            self._endpoint,
+            self._config,
+            clock=asyncio.get_running_loop().time,
+            random=random.random,
+            types=self._types,
+        )
         first = None
         if not isinstance(token, AppKey):
             with anyio.move_on_after(session.config.token_timeout) as scope:
@@ -225,7 +235,7 @@ class Client:
         wanted that was not wanted before.
 
         Arguments:
-            type: a class of the catalogue, or a type code: "0E".
+            type: a class of the catalogue or of `types`, or its type code: "0E".
             items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
             group: group number (grp_no), at most 4 characters.
             replace: let go of everything else in this group, whoever wants it.
@@ -236,7 +246,8 @@ class Client:
             RequestRefused: the server refused it.
             ConnectionLost: the session ended first.
             QuotaExceeded: they would be more than `item_limit`; nothing was sent.
-            LocalProtocolError: an argument cannot be right; nothing was sent.
+            LocalProtocolError: an argument cannot be right; nothing was sent. What the server would acknowledge and
+                never serve cannot be right either: "A005930", a US type on a domestic endpoint.
         """
         await self._open()
         request = self._session.subscribe(type, *items, group=group, replace=replace, fresh_within=fresh_within)
@@ -253,7 +264,10 @@ class Client:
         return await self._replied(self._session.unsubscribe(type, *items, group=group), wait)
 
     async def request(self, message: Reg | Remove, *, wait: bool = True) -> Request:
-        """As `subscribe` or `unsubscribe`, for everything that a message of your own making names."""
+        """As `subscribe` or `unsubscribe`, for everything that a message of your own making names.
+
+        What types and items there are is not checked then: it is the way to what this library does not know, and back.
+        """
         await self._open()
         return await self._replied(self._session.request(message), wait)
 

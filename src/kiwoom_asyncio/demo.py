@@ -11,8 +11,8 @@ import sys
 import anyio
 import click
 
-from kiwoom_proto.requests import ACCOUNT_AND_MARKET_TYPES
 from kiwoom_proto.simulator import Exchange
+from kiwoom_proto.spelling import ACCOUNT_AND_MARKET_TYPES
 
 from .ending import Ending
 from .follow import follow, follow_condition, show

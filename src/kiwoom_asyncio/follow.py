@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -70,6 +70,7 @@ async def follow(
     emit: Emit,
     watch: Watch,
     *,
+    types: Sequence[type[Record]] = (),
     count: int | None = None,
 ) -> None:
     """Emit the rows of one subscription until the end, or `count` of them.
@@ -82,6 +83,7 @@ async def follow(
         items: what to subscribe to.
         emit: called with each row.
         watch: called with the client, once it is logged in.
+        types: classes of rows beside those of the catalogue.
         count: most rows.
 
     Raises:
@@ -89,7 +91,7 @@ async def follow(
     """
     subscribed = False
     with ending.cancels():
-        async with connect(endpoint, token=token, config=CONFIG) as client:
+        async with connect(endpoint, token=token, config=CONFIG, types=types) as client:
             with ending.cancels():
                 watch(client)
                 await client.subscribe(type, *items)

@@ -25,6 +25,7 @@ from kiwoom_proto import (
     Trade,
     UsOrderBook,
     UsTrade,
+    realtime,
 )
 from kiwoom_proto.realtime.codes import Code
 from kiwoom_proto.realtime.levels import Level
@@ -262,10 +263,9 @@ def view_of(type_code: str, source: str, labels: Mapping[str, str] | None = None
 
 
 def label_of(type_code: str) -> str:
-    """The Korean name of a type, from the first line of its class's docstring."""
+    """The Korean name of a type; "" where it has none."""
     cls = REALTIME.get(type_code)
-    first = (cls.__doc__ or "").partition("\n")[0] if cls else ""
-    return first[first.rfind("(") + 1 : first.rfind(")")] if "(" in first else ""
+    return realtime.label_of(cls) if cls else ""
 
 
 def summary_of(cls: type[Record]) -> str:

@@ -51,7 +51,7 @@ class ConditionRow(Record, tag="CNSRREQ"):
     Source: official API page ka10172. Prices in won.
     """
 
-    stock_code = Field("9001", kinds.code, "종목코드")
+    stock_code = Field("9001", kinds.code, "종목코드", note=kinds.STOCK_CODE_NOTE)
     stock_name = Field("302", kinds.text, "종목명")
     price = Field("10", kinds.price, "현재가", unit="KRW")
     change_sign = Field("25", codes.change_sign, "전일대비기호")

@@ -18,7 +18,7 @@ send what `messages_to_send` returns as text messages, and close the WebSocket w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from .config import ClientConfig
 from .conversation import CLOSED, CLOSING, CONNECTING, ConnectionState, Conversation
@@ -26,6 +26,7 @@ from .endpoint import Endpoint
 from .errors import LocalProtocolError, RemoteProtocolError, TransportError
 from .events import Numbering
 from .headers import RequestHeader, ResponseHeader
+from .record import Record
 from .websocket import WebSocketClient
 
 __all__ = ("ClientConnection", "ConnectionState", "MessageConnection")
@@ -40,6 +41,7 @@ class ClientConnection(Conversation):
         clock: gives seconds, never going back; read once per entry.
         random_bytes: source of the WebSocket's key and masks; None: the system's.
         numbering: what its events get their numbers from, where it is one of a session's.
+        types: classes of rows of your own, beside those of the catalogue or instead of one with the same type code.
     """
 
     _sends_pings = True
@@ -52,8 +54,9 @@ class ClientConnection(Conversation):
         clock: Callable[[], float],
         random_bytes: Callable[[int], bytes] | None = None,
         numbering: Numbering | None = None,
+        types: Iterable[type[Record]] = (),
     ) -> None:
-        super().__init__(endpoint, config, clock=clock, numbering=numbering)
+        super().__init__(endpoint, config, clock=clock, numbering=numbering, types=types)
         self.bytes_received = 0
         """Bytes received from the network so far."""
         self._websocket = WebSocketClient(
@@ -172,6 +175,7 @@ class MessageConnection(Conversation):
         config: deadlines and limits; `max_message_size` is the other library's business.
         clock: gives seconds, never going back; read once per entry.
         numbering: what its events get their numbers from, where it is one of a session's.
+        types: classes of rows of your own, beside those of the catalogue or instead of one with the same type code.
     """
 
     def __init__(
@@ -181,8 +185,9 @@ class MessageConnection(Conversation):
         *,
         clock: Callable[[], float],
         numbering: Numbering | None = None,
+        types: Iterable[type[Record]] = (),
     ) -> None:
-        super().__init__(endpoint, config, clock=clock, numbering=numbering)
+        super().__init__(endpoint, config, clock=clock, numbering=numbering, types=types)
         self._outbox: list[bytes] = []
         self.close_code: int | None = None
         """The code to close the WebSocket with, once `state` is CLOSING."""

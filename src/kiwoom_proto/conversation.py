@@ -77,6 +77,7 @@ from .requests import (
     registration,
     removal,
 )
+from .spelling import catalogue
 from .symbol import Symbol
 from .websocket import check_close
 
@@ -152,6 +153,7 @@ class Conversation:
         config: deadlines and limits.
         clock: gives seconds, never going back; read once per entry.
         numbering: what its events get their numbers from; its own unless given.
+        types: classes of rows beside, or instead of, those of the catalogue.
     """
 
     _sends_pings = False
@@ -163,9 +165,11 @@ class Conversation:
         *,
         clock: Callable[[], float],
         numbering: Numbering | None = None,
+        types: Iterable[type[Record]] = (),
     ) -> None:
         self.endpoint = endpoint
         self.config = checked_config(endpoint, config)
+        self._types = catalogue(types)
         self.header: ResponseHeader | None = None
         """The documented header elements of the server's answer, once the WebSocket is open."""
         self._clock = clock
@@ -180,7 +184,7 @@ class Conversation:
         )  # how many pings went out, and of which silence: that since `_heard_at`
         self._requests = RequestQueue(self.config.request_interval, self.config.ack_timeout)
         self._numbering = Numbering() if numbering is None else numbering
-        decoder = MessageDecoder(numbering=self._numbering)
+        decoder = MessageDecoder(self._types, self._numbering)
         self._take_rows = decoder.take_rows
         self._decode_rows = decoder.decode_rows
         self._decode_other = decoder.decode_other
@@ -227,23 +231,30 @@ class Conversation:
         """Register items for one real-time type (REG). It waits here until the login is done.
 
         Arguments:
-            type: a class of the catalogue, or a type code: "0E".
+            type: a class of the catalogue or of `types`, or its type code: "0E".
             items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
             group: group number (grp_no), at most 4 characters.
             replace: drop earlier registrations (refresh "0"), of the group or of the whole connection: which of
                 the two was never measured.
 
         Raises:
-            LocalProtocolError: names what is wrong; nothing is sent.
+            LocalProtocolError: names what is wrong; nothing is sent. What the server would acknowledge and never serve
+                is wrong too: "A005930", a US type on a domestic endpoint.
         """
-        return self._add(registration(self.endpoint, self.config.items_per_request, type, items, group, replace))
+        size = self.config.items_per_request
+        return self._add(registration(self.endpoint, self._types, size, type, items, group, replace))
 
     def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
         """Remove registrations (REMOVE). Arguments and errors as for `subscribe`."""
-        return self._add(removal(self.endpoint, self.config.items_per_request, type, items, group))
+        size = self.config.items_per_request
+        return self._add(removal(self.endpoint, self._types, size, type, items, group))
 
     def request(self, message: Reg | Remove) -> Request:
         """Send a REG or REMOVE of your own making, with as many `data` elements as you like.
+
+        Lengths are checked, and that the endpoint serves the venue; what types and items there are is not. This is the
+        way to what this library does not know: the server acknowledges everything, and rows of a type without a class
+        come as plain `Record`s.
 
         Raises:
             LocalProtocolError: names what is wrong; nothing is sent.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .errors import LocalProtocolError
-from .symbol import US_VENUES, Symbol, Venue
+from .symbol import US_VENUES, Venue, parse_item
 
 __all__ = ("Endpoint", "PRODUCTION", "MOCK", "US_PRODUCTION", "US_MOCK")
 
@@ -166,14 +166,16 @@ class Endpoint:
             LocalProtocolError: an NXT or SOR item on mock trading, a US item elsewhere than on the US path, or the
                 other way round.
         """
-        if not item:
+        symbol = parse_item(item)
+        if symbol is None:  # none at all, or of a form that nobody knows
             return
-        venue = Symbol.parse(item).venue
+        venue = symbol.venue
         if self.us:
             if venue not in US_VENUES:
-                raise LocalProtocolError(
-                    f"item {item!r}: a US item names its exchange, as in NVDA:ND (ND Nasdaq, NY NYSE, NA AMEX)"
-                )
+                reason = "a US item names its exchange, as in NVDA:ND (ND Nasdaq, NY NYSE, NA AMEX)"
+                if item[0].isdigit():
+                    reason += "; domestic items are not served on the US path, see PRODUCTION"
+                raise LocalProtocolError(f"item {item!r}: {reason}")
         elif venue in US_VENUES:
             raise LocalProtocolError(f"item {item!r}: US items are served on the US path only; see US_PRODUCTION")
         elif self.mock and venue is not Venue.KRX:

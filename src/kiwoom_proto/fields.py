@@ -264,6 +264,10 @@ account_number = Kind("account number", _text, masked=True, python_type=str)
 """An account number: `str`, never shown in reprs and messages."""
 
 
+STOCK_CODE_NOTE = 'may have a letter in front, as in "A005930"; `symbol` is what subscribes'
+"""What a reader of FID 9001 should know."""
+
+
 class Field(Generic[T]):
     """One FID of one real-time type, declared as a class attribute of a `Record`.
 
@@ -272,12 +276,13 @@ class Field(Generic[T]):
         kind: how its text is read.
         label: the official Korean label (한글명).
         unit: "shares", "KRW", "percent" ...; empty where there is none.
+        note: what a reader of the value should know beside the label; it is in the attribute's docstring.
         name: the attribute's English name.
     """
 
-    __slots__ = ("fid", "kind", "label", "name", "unit")
+    __slots__ = ("fid", "kind", "label", "name", "note", "unit")
 
-    def __init__(self, fid: str, kind: Kind[T], label: str = "", *, unit: str = "") -> None:
+    def __init__(self, fid: str, kind: Kind[T], label: str = "", *, unit: str = "", note: str = "") -> None:
         if not isinstance(kind, Kind):
             # In a class body `price = Field("10", price)` hides the kind from the next line on.
             raise TypeError(
@@ -289,6 +294,7 @@ class Field(Generic[T]):
         self.kind = kind
         self.label = label
         self.unit = unit
+        self.note = note
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:

@@ -84,7 +84,8 @@ class Record(msgspec.Struct, **_OPTIONS):
             raise TypeError(f"{cls.__name__}: two fields have the same FID")
         cls._layout = Layout(cls._by_fid)
         for name, field in declared.items():
-            setattr(cls, name, property(_make_getter(field), doc=field.label or None))
+            doc = ": ".join(filter(None, (field.label, field.note))) or None
+            setattr(cls, name, property(_make_getter(field), doc=doc))
 
     def _decode(self) -> Any:
         layout = self._layout
@@ -139,7 +140,8 @@ class Record(msgspec.Struct, **_OPTIONS):
 
     @property
     def symbol(self) -> Symbol | None:
-        """The instrument: from `item`, else from FID 9001 (종목코드); None where the row names none.
+        """The instrument, as it is subscribed to: from `item`, else from FID 9001 (종목코드), of
+        which the letter in front ("A005930") is left out. None where the row names none.
 
         None too for a US row that does not name the exchange, as those of orders (F4, F5) do not.
         """
@@ -148,7 +150,7 @@ class Record(msgspec.Struct, **_OPTIONS):
             return None
         if self.venue_code or self.type_code in US_TYPES:
             return parse_item(f"{code}:{self.venue_code.strip()}")
-        return parse_item(code) if self.item else parse_stock_code(code)
+        return parse_stock_code(code)
 
     def direction(self, name: str) -> Direction | None:
         """Return the sign of a price: where it stands against the reference price. None where it is absent.

@@ -23,8 +23,8 @@ from msgspec import UNSET, structs
 from .endpoint import Endpoint
 from .errors import LocalProtocolError
 from .messages import ConditionRequest, Element, Reg, Remove, UsItem, check, check_condition, encode
-from .realtime import type_code_of
 from .record import Record
+from .spelling import Types, check_item, check_type
 from .symbol import Symbol
 
 __all__ = (
@@ -41,8 +41,6 @@ __all__ = (
 Message: TypeAlias = Reg | Remove | ConditionRequest
 R = TypeVar("R", bound=Reg | Remove)
 
-ACCOUNT_AND_MARKET_TYPES = frozenset({"00", "04", "0s", "1h", "F4", "F5"})
-"""Types that may be registered without an item."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds to wait before a message that was refused with 105110 is sent again; each time in a row twice as long."""
 MEASURED_INTERVAL, SLOWER, LONGEST_INTERVAL = 0.2, 1.5, 2.0
@@ -54,6 +52,7 @@ MEASURED_INTERVAL, SLOWER, LONGEST_INTERVAL = 0.2, 1.5, 2.0
 
 def registration(
     endpoint: Endpoint,
+    types: Types,
     size: int,
     type: str | type[Record],
     items: tuple[str | Symbol, ...],
@@ -63,25 +62,43 @@ def registration(
     """Return the REGs that register items for a type, at most `size` items in each.
 
     Raises:
-        LocalProtocolError: names what is wrong.
+        LocalProtocolError: names what is wrong; a type or an item of which no row would come, too.
     """
-    elements = _elements(size, type, items)
+    elements = _elements(endpoint, types, size, type, items)
     first = "0" if replace else "1"
-    return tuple(
-        checked(endpoint, Reg(group, first if index == 0 else "1", (element,)))
-        for index, element in enumerate(elements)
+    return _spelt(
+        endpoint,
+        types,
+        tuple(Reg(group, first if index == 0 else "1", (element,)) for index, element in enumerate(elements)),
     )
 
 
 def removal(
-    endpoint: Endpoint, size: int, type: str | type[Record], items: tuple[str | Symbol, ...], group: str
+    endpoint: Endpoint,
+    types: Types,
+    size: int,
+    type: str | type[Record],
+    items: tuple[str | Symbol, ...],
+    group: str,
 ) -> tuple[Remove, ...]:
     """Return the REMOVEs that undo such a registration. Errors as `registration`."""
-    return tuple(checked(endpoint, Remove(group, (element,))) for element in _elements(size, type, items))
+    elements = _elements(endpoint, types, size, type, items)
+    return _spelt(endpoint, types, tuple(Remove(group, (element,)) for element in elements))
+
+
+def _spelt(endpoint: Endpoint, types: Types, messages: tuple[R, ...]) -> tuple[R, ...]:
+    """Return messages made for a call, whose type and items must be such as bring rows."""
+    for message in messages:
+        check(message)
+    for message in messages:
+        for element in message.data:
+            for item in element.item:
+                check_item(endpoint, types, element.type[0], str(item))
+    return tuple(checked(endpoint, message) for message in messages)
 
 
 def checked(endpoint: Endpoint, message: R) -> R:
-    """Return a message as this endpoint wants it written.
+    """Return a message as this endpoint wants it written. Types and items are whatever the caller says they are.
 
     Raises:
         LocalProtocolError: it may not be sent; names what is wrong.
@@ -130,8 +147,10 @@ def _condition_trnm(endpoint: Endpoint, what: str) -> str:
     return f"GCNSR{what}" if endpoint.us else f"CNSR{what}"
 
 
-def _elements(size: int, type: str | type[Record], items: tuple[str | Symbol, ...]) -> list[Element]:
-    code = type if isinstance(type, str) else _type_code(type)
+def _elements(
+    endpoint: Endpoint, types: Types, size: int, type: str | type[Record], items: tuple[str | Symbol, ...]
+) -> list[Element]:
+    code = check_type(endpoint, types, type, items)
     texts = []
     for item in items:
         if not isinstance(item, str | Symbol):
@@ -139,20 +158,8 @@ def _elements(size: int, type: str | type[Record], items: tuple[str | Symbol, ..
                 f"items: must be texts or Symbols, not {item.__class__.__name__}; pass a list as *items"
             )
         texts.append(str(item))
-    if not texts:
-        if code not in ACCOUNT_AND_MARKET_TYPES:
-            raise LocalProtocolError(f"items: type {code} needs at least one")
-        texts = [""]
+    texts = texts or [""]
     return [Element(tuple(texts[at : at + size]), (code,)) for at in range(0, len(texts), size)]
-
-
-def _type_code(cls: object) -> str:
-    try:
-        if isinstance(cls, type) and issubclass(cls, Record):
-            return type_code_of(cls)
-    except TypeError as error:
-        raise LocalProtocolError(f"type: {error}") from None
-    raise LocalProtocolError(f"type: must be a type code or a class of the catalogue, not {cls!r}")
 
 
 def _us_item(item: str | UsItem) -> str | UsItem:

@@ -29,7 +29,7 @@ be registered in subscriptions.py, pacing in requests.py, what happens on one co
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias, cast
 from weakref import WeakKeyDictionary
 
@@ -69,6 +69,7 @@ from .requests import (
     removal,
 )
 from .searches import Searches
+from .spelling import catalogue
 from .subscriptions import Claims, Key, Subscription, Subscriptions, keys_of
 from .symbol import Symbol
 from .websocket import check_close
@@ -178,6 +179,7 @@ class Session:
         clock: gives seconds, never going back.
         random: gives numbers from 0 to below 1, for the time between attempts: `random.random`.
         random_bytes: source of the WebSocket's keys and masks; None: the system's.
+        types: classes of rows of your own, beside those of the catalogue or instead of one with the same type code.
     """
 
     def __init__(
@@ -188,9 +190,11 @@ class Session:
         clock: Callable[[], float],
         random: Callable[[], float],
         random_bytes: Callable[[int], bytes] | None = None,
+        types: Iterable[type[Record]] = (),
     ) -> None:
         self.endpoint = endpoint
         self.config = checked_config(endpoint, config)
+        self._types = catalogue(types)
         self.bytes_received = 0
         """Bytes received from the network so far, over all connections."""
         self.needs: Need | None = None
@@ -299,7 +303,7 @@ class Session:
         It is registered as soon as there is a connection, and on every further one.
 
         Arguments:
-            type: a class of the catalogue, or a type code: "0E".
+            type: a class of the catalogue or of `types`, or its type code: "0E".
             items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
             group: group number (grp_no), at most 4 characters.
             replace: let go of everything else in this group, whoever wants it. (A session never sends refresh "0":
@@ -308,9 +312,10 @@ class Session:
 
         Raises:
             QuotaExceeded: they would be more than `item_limit`.
-            LocalProtocolError: names what is wrong; nothing has changed.
+            LocalProtocolError: names what is wrong; nothing has changed. What the server would acknowledge and never
+                serve is wrong too: "A005930", a US type on a domestic endpoint.
         """
-        messages = registration(self.endpoint, self.config.items_per_request, type, items, group)
+        messages = registration(self.endpoint, self._types, self.config.items_per_request, type, items, group)
         if fresh_within is not None and not (isinstance(fresh_within, int | float) and fresh_within > 0):
             raise LocalProtocolError(f"fresh_within: must be a number of seconds above 0, not {fresh_within!r}")
         return self._register(messages, replace, fresh_within)
@@ -323,10 +328,14 @@ class Session:
         Raises:
             LocalProtocolError: names what is wrong; nothing has changed.
         """
-        return self._remove(removal(self.endpoint, self.config.items_per_request, type, items, group))
+        size = self.config.items_per_request
+        return self._remove(removal(self.endpoint, self._types, size, type, items, group))
 
     def request(self, message: Reg | Remove) -> Request:
         """As `subscribe` or `unsubscribe`, for everything that a message of your own making names.
+
+        Lengths are checked, and that the endpoint serves the venue; what types and items there are is not. This is the
+        way to what this library does not know, and back: `unsubscribe` would refuse it too.
 
         Raises:
             QuotaExceeded: they would be more than `item_limit`.
@@ -534,6 +543,7 @@ class Session:
             clock=self._clock,
             random_bytes=self._random_bytes,
             numbering=self._numbering,
+            types=self._types.values(),
         )
         self.needs = LinkNeeded(self.endpoint, self._numbering.epoch)
         self._connection.connect(self._token, self._header)

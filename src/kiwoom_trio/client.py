@@ -12,7 +12,7 @@ import math
 import random
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 
 import trio
 from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
@@ -70,6 +70,7 @@ async def connect(
     config: ClientConfig | None = None,
     header: RequestHeader | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    types: Iterable[type[Record]] = (),
 ) -> AsyncGenerator[Client]:
     """Connect, log in, and yield a `Client` that stays connected; leaving the block closes.
 
@@ -82,6 +83,7 @@ async def connect(
         config: deadlines, limits and policies, such as what to do when the consumer is slow.
         header: header elements for the opening handshakes; none are needed.
         ssl_context: for TLS; None verifies against the system's trust store.
+        types: classes of rows of your own, beside those of the catalogue or instead of one with the same type code.
 
     Raises:
         LoginRefused: the server refused the token.
@@ -92,7 +94,7 @@ async def connect(
     """
     if isinstance(endpoint, Endpoint):  # anything else is refused below
         endpoint.check_tls(ssl_context)
-    session = Session(endpoint, config, clock=trio.current_time, random=random.random)
+    session = Session(endpoint, config, clock=trio.current_time, random=random.random, types=types)
     first = None
     if not isinstance(token, AppKey):
         with trio.move_on_after(session.config.token_timeout) as scope:
@@ -192,7 +194,7 @@ class Client:
         wanted that was not wanted before.
 
         Arguments:
-            type: a class of the catalogue, or a type code: "0E".
+            type: a class of the catalogue or of `types`, or its type code: "0E".
             items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
             group: group number (grp_no), at most 4 characters.
             replace: let go of everything else in this group, whoever wants it.
@@ -203,7 +205,8 @@ class Client:
             RequestRefused: the server refused it.
             ConnectionLost: the session ended first.
             QuotaExceeded: they would be more than `item_limit`; nothing was sent.
-            LocalProtocolError: an argument cannot be right; nothing was sent.
+            LocalProtocolError: an argument cannot be right; nothing was sent. What the server would acknowledge and
+                never serve cannot be right either: "A005930", a US type on a domestic endpoint.
         """
         await self._open()
         request = self._session.subscribe(type, *items, group=group, replace=replace, fresh_within=fresh_within)
@@ -220,7 +223,10 @@ class Client:
         return await self._replied(self._session.unsubscribe(type, *items, group=group), wait)
 
     async def request(self, message: Reg | Remove, *, wait: bool = True) -> Request:
-        """As `subscribe` or `unsubscribe`, for everything that a message of your own making names."""
+        """As `subscribe` or `unsubscribe`, for everything that a message of your own making names.
+
+        What types and items there are is not checked then: it is the way to what this library does not know, and back.
+        """
         await self._open()
         return await self._replied(self._session.request(message), wait)
 

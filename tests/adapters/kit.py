@@ -7,7 +7,7 @@ import gc
 import importlib.util
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -18,7 +18,7 @@ import trio
 
 import kiwoom_asyncio
 import kiwoom_trio
-from kiwoom_proto import AppKey, ClientConfig, Endpoint, Event, RequestHeader
+from kiwoom_proto import AppKey, ClientConfig, Endpoint, Event, Record, RequestHeader
 from kiwoom_proto.simulator import Exchange
 
 Client: TypeAlias = kiwoom_trio.Client | kiwoom_asyncio.Client
@@ -55,10 +55,11 @@ class Loop:
         config: ClientConfig = QUICK,
         header: RequestHeader | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        types: Iterable[type[Record]] = (),
     ) -> AbstractAsyncContextManager[Client]:
         """The adapter's `connect`."""
         connect = kiwoom_trio.connect if self.name == "trio" else kiwoom_asyncio.connect
-        return connect(endpoint, token=token, config=config, header=header, ssl_context=ssl_context)
+        return connect(endpoint, token=token, config=config, header=header, ssl_context=ssl_context, types=types)
 
     def serve(
         self, exchange: Exchange, *, port: int = 0, ssl_context: ssl.SSLContext | None = None

@@ -60,6 +60,7 @@ def test_stream_ends_after_its_duration(url: str) -> None:
 def test_stream_of_a_type_without_a_class_gives_every_fid_and_duration_holds_without_rows(url: str) -> None:
     done = run("stream", "9Z", "005930", "--endpoint", url, "--duration", "0.5")
     assert (done.returncode, done.stdout) == (0, "")
+    assert "type '9Z' is not in the catalogue" in done.stderr
 
 
 def test_duration_holds_while_the_login_is_not_answered() -> None:
@@ -260,8 +261,14 @@ def test_a_directory_is_no_file_to_decode(tmp_path: pathlib.Path) -> None:
         (["stream", "0E", "005930"], None, "KIWOOM_TOKEN"),
         (["stream", "0E", "005930"], f"Bearer {TOKEN}", "without 'Bearer '"),
         (["stream", "0E"], TOKEN, "type 0E needs at least one"),
-        (["stream", "0EE", "005930"], TOKEN, "the limit is 2"),
+        (["stream", "0EE", "005930"], TOKEN, "two characters"),
         (["stream", "0E", "x" * 101], TOKEN, "the limit is 100"),
+        (["stream", "0e", "005930"], TOKEN, "did you mean '0E' (AfterHoursQuote, 주식시간외호가)?"),
+        (["stream", "005930", "0E"], TOKEN, "looks like an item: the type comes first"),
+        (["stream", "0E", "A005930"], TOKEN, "did you mean '005930'?"),
+        (["stream", "0E", "005930,000660"], TOKEN, "an argument of its own: '005930', '000660'"),
+        (["stream", "FE", "NVDA:ND"], TOKEN, "US path"),
+        (["stream", "00", "005930"], TOKEN, "takes none"),
         (["stream", "0E", "005930_NX", "--endpoint", "mock"], TOKEN, "KRX only"),
         (["stream", "0E", "005930", "--endpoint", "http://127.0.0.1/"], TOKEN, "Endpoint.url"),
         (["stream", "0E", "005930", "--count", "0"], TOKEN, "--count"),
@@ -469,11 +476,6 @@ def test_a_console_of_another_encoding_shows_what_it_can(words: list[str], encod
     assert b"Traceback" not in done.stderr
     if encoding == "cp949" and words != ["types", "0s"]:
         assert "키움" in done.stdout.decode("cp949") or "주식" in done.stdout.decode("cp949") or words[0] == "serve"
-
-
-def test_a_hint_where_only_the_case_of_a_type_is_wrong(url: str) -> None:
-    done = run("stream", "0e", "005930", "--endpoint", url, "--duration", "0.3")
-    assert "did you mean 0E?" in done.stderr
 
 
 def test_a_port_that_is_taken_is_named() -> None:

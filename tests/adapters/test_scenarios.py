@@ -150,7 +150,7 @@ async def test_requests_of_several_tasks_are_each_told_of_their_own_reply(loop: 
 
         async def subscribe(group: str, count: int) -> None:
             try:
-                await client.subscribe("0E", *(f"{group}{item}" for item in range(count)), group=group)
+                await client.subscribe("0E", *(f"{group}{item:05}" for item in range(count)), group=group)
             except RequestRefused as error:
                 assert error.request.group == group
                 refused.append(group)

@@ -89,7 +89,7 @@ async def subscribe(client: Client) -> object:
 
 
 async def subscribe_in_several_messages(client: Client) -> object:
-    return await client.subscribe("0E", ITEM, "1", "2", "3", "4", "5")
+    return await client.subscribe("0E", ITEM, *(f"{number:06}" for number in range(5)))
 
 
 async def subscribe_and_see(client: Client) -> object:

@@ -9,12 +9,15 @@ import pytest
 from tests.adapters.kit import TOKEN, Loop
 
 from kiwoom_proto import (
+    MOCK,
     REALTIME,
+    AfterHoursQuote,
     ClientConfig,
     Condition,
     ConditionHit,
     ConditionRow,
     Element,
+    LocalProtocolError,
     Record,
     Reg,
     UsConditionHit,
@@ -71,6 +74,44 @@ async def test_rows_of_every_type_come_typed(loop: Loop, group: str) -> None:
         assert record.to_dict()["fids"] == record.fids()
         for name in record.fields:
             getattr(record, name)  # none raises
+
+
+class MyQuote(AfterHoursQuote):
+    """Stands for the class of the catalogue."""
+
+
+class Odd(Record, tag="ZZ"):
+    """A type of one's own."""
+
+
+async def test_rows_of_classes_of_ones_own(loop: Loop) -> None:
+    async with (
+        loop.serve(Exchange(seed=3, start=AFTER_HOURS, rate=40)) as server,
+        loop.connect(server.endpoint, types=[MyQuote, Odd]) as client,
+    ):
+        await client.subscribe(Odd, "005930")
+        await client.subscribe(MyQuote, "005930")
+        async for event in client:
+            if isinstance(event, Record):
+                assert type(event) is MyQuote
+                break
+        await client.unsubscribe("ZZ", "005930")
+
+
+@pytest.mark.parametrize("item", ["A005930", "005930.KS", "5930", "005930,000660"])
+async def test_a_mistake_is_told_before_anything_is_sent(loop: Loop, item: str) -> None:
+    async with loop.serve(Exchange(seed=3)) as server, loop.connect(server.endpoint) as client:
+        for ask in (client.subscribe, client.unsubscribe):
+            for type in ("0B", "0b", "FE"):
+                with pytest.raises(LocalProtocolError, match=r"mean|argument of its own|US path"):
+                    await ask(type, item)
+        assert client.subscriptions == ()
+
+
+async def test_types_that_are_none_are_refused_before_anything_is_dialled(loop: Loop) -> None:
+    with pytest.raises(LocalProtocolError, match="types: "):
+        async with loop.connect(MOCK, types=[Record]):
+            raise AssertionError("not reached")
 
 
 async def test_conditions_are_listed(loop: Loop) -> None:

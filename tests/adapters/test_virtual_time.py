@@ -99,7 +99,7 @@ def test_requests_are_paced_so_that_none_is_refused() -> None:
         ):
             begin = trio.current_time()
             for number in range(10):
-                await client.subscribe("0B", f"{number}")
+                await client.subscribe("0B", f"{number:06}")
             assert trio.current_time() - begin == pytest.approx(9 * 0.35, abs=0.3)
 
     run(scenario)

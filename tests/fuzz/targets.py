@@ -49,6 +49,7 @@ from kiwoom_proto import (
 from kiwoom_proto.server import RequestReceived
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.tokens import HttpCall, TokenDesk
+from kiwoom_proto.spelling import ACCOUNT_AND_MARKET_TYPES
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
 from kiwoom_proto.values import read_fids
 from kiwoom_proto.websocket import WebSocketClient, WebSocketServer
@@ -432,7 +433,7 @@ def serve_token(data: bytes, splits: int) -> object:
 
 # A session: bytes are taken one by one, as operations and their arguments.
 
-ITEMS = ("005930", "000660", "005930_NX", "005930_AL", "035720", "")
+ITEMS = ("005930", "000660", "005930_NX", "005930_AL", "035720", "0004V0")
 TYPES = ("0B", "0E", "00", "0D", "04")
 PAUSES = (0.0, 0.01, 0.1, 0.4, 1.0, 3.0, 8.0, 25.0)
 LIFETIME = 80.0
@@ -580,19 +581,25 @@ class Life:
         assert self.forged or wanted == registered, f"wanted {wanted}, registered {registered}"
 
 
+def what(source: Bytes) -> tuple[str, tuple[str, ...]]:
+    """A type, and an item where it takes one."""
+    type_, item = TYPES[source.take(len(TYPES))], ITEMS[source.take(len(ITEMS))]
+    return type_, () if type_ in ACCOUNT_AND_MARKET_TYPES else (item,)
+
+
 def step(life: Life) -> None:
     """Do one operation."""
     source, session, network, exchange = life.source, life.session, life.network, life.exchange
     match source.take(24):
         case 0 | 1 | 2:
-            type_, item = TYPES[source.take(len(TYPES))], ITEMS[source.take(len(ITEMS))]
+            type_, items = what(source)
             how = source.take(8)
             group, replace, fresh = str(1 + how % 2), how == 7, 2.0 if how & 4 else None
-            life.ask(lambda: session.subscribe(type_, item, group=group, replace=replace, fresh_within=fresh))
+            life.ask(lambda: session.subscribe(type_, *items, group=group, replace=replace, fresh_within=fresh))
         case 3 | 4:
-            type_, item = TYPES[source.take(len(TYPES))], ITEMS[source.take(len(ITEMS))]
+            type_, items = what(source)
             group = str(1 + source.take(2))
-            life.ask(lambda: session.unsubscribe(type_, item, group=group))
+            life.ask(lambda: session.unsubscribe(type_, *items, group=group))
         case 5:
             life.ask(session.list_conditions)
         case 6:

@@ -48,7 +48,7 @@ CONFIG = ClientConfig(
 ATTEMPTS_PER_HOUR = 700
 """At a mean of 10 s between them, and twice as many where each needs a token first; and none to spare for a storm."""
 
-_ITEMS = st.lists(st.sampled_from(["1", "2", "3", "4", "5", "6", "7"]), min_size=1, max_size=4, unique=True)
+_ITEMS = st.lists(st.sampled_from([f"{number:06}" for number in range(1, 8)]), min_size=1, max_size=4, unique=True)
 _TYPES = st.sampled_from(["0E", "0D", "0B"])
 _GROUPS = st.sampled_from(["1", "1", "2"])
 _SEQS = st.sampled_from(["0", "1"])
@@ -124,7 +124,7 @@ class SessionMachine(RuleBasedStateMachine):
     @initialize(early=st.booleans())
     def connect(self, early: bool) -> None:
         if early:
-            self.subscribe("0E", ["1", "2"], "1", False)
+            self.subscribe("0E", ["000001", "000002"], "1", False)
         self.session.connect()
         self.network.settle()
 

@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 import kiwoom_proto
-from kiwoom_proto import REALTIME, AfterHoursQuote, Code, Field, Record, realtime
+from kiwoom_proto import (
+    REALTIME,
+    AfterHoursQuote,
+    Balance,
+    Code,
+    ConditionHit,
+    Field,
+    OrderExecution,
+    Record,
+    VolatilityInterruption,
+    realtime,
+)
 from kiwoom_proto import fields as kinds
 from kiwoom_proto.realtime import codes, type_code_of
 
@@ -198,6 +209,13 @@ def test_the_fields_of_after_hours_quotes() -> None:
 
 def test_a_field_is_documented_by_its_official_label() -> None:
     assert vars(AfterHoursQuote)["ask_quantity"].__doc__ == "시간외매도호가총잔량"
+
+
+@pytest.mark.parametrize("cls", [OrderExecution, Balance, VolatilityInterruption, ConditionHit])
+def test_the_stock_code_of_a_row_says_that_another_attribute_is_what_subscribes(cls: type[Record]) -> None:
+    documented = vars(cls)["stock_code"].__doc__
+    assert documented.startswith("종목코드")
+    assert "`symbol` is what subscribes" in documented
 
 
 def test_every_kind_of_the_catalogue_says_what_its_values_are() -> None:

@@ -16,6 +16,7 @@ import pytest
 from kiwoom_proto import (
     MOCK,
     PRODUCTION,
+    US_PRODUCTION,
     AfterHoursQuote,
     ClientConfig,
     ClientConnection,
@@ -571,8 +572,8 @@ def test_close_deadline_after_the_server_answered_is_no_failure() -> None:
 
 def test_handle_timeout_too_early_does_nothing() -> None:
     wire = Wire(TIMEOUTS).login()
-    wire.client.subscribe("0E", "1")
-    wire.client.subscribe("0E", "2")
+    wire.client.subscribe("0E", "000001")
+    wire.client.subscribe("0E", "000002")
     wire.sent()
     for _ in range(3):
         wire.client.handle_timeout()
@@ -646,7 +647,7 @@ def test_ping_is_echoed_verbatim(state: ConnectionState, ping: bytes) -> None:
 
 def test_ping_is_not_held_up_by_paced_requests() -> None:
     wire = Wire().login()
-    for item in ("1", "2", "3"):
+    for item in ("000001", "000002", "000003"):
         wire.client.subscribe("0E", item)
     wire.sent()
     wire.send(b'{"trnm":"PING"}')
@@ -1033,9 +1034,9 @@ def test_data_rows_before_their_ack() -> None:
 def test_acks_are_credited_in_order() -> None:
     wire = Wire().login()
     requests = [
-        wire.client.subscribe("0E", "1"),
-        wire.client.unsubscribe("0E", "2"),
-        wire.client.subscribe("0E", "3"),
+        wire.client.subscribe("0E", "000001"),
+        wire.client.unsubscribe("0E", "000002"),
+        wire.client.subscribe("0E", "000003"),
     ]
     outcomes: list[Event] = []
     for trnm in ("REG", "REMOVE", "REG"):
@@ -1128,7 +1129,7 @@ def test_ack_of_another_trnm_ends_the_connection() -> None:
 def test_requests_are_paced_by_the_deadline() -> None:
     """`next_timeout` says when the next message goes out, and `handle_timeout` sends it then."""
     wire = Wire(TIMEOUTS).login()
-    for item in ("1", "2"):
+    for item in ("000001", "000002"):
         wire.client.subscribe("0E", item)
     assert len(wire.messages()) == 1
     wire.send(REG_OK)
@@ -1169,7 +1170,7 @@ def test_long_lists_are_split_and_replace_is_on_the_first_part_only() -> None:
     """Each part waits for the one before; the request is accepted once, with the last; the second part must not
     undo the first."""
     wire = Wire(ClientConfig(items_per_request=2)).login()
-    request = wire.client.subscribe("0E", "1", "2", "3", "4", "5", group="9", replace=True)
+    request = wire.client.subscribe("0E", "000001", "000002", "000003", "000004", "000005", group="9", replace=True)
     seen = []
     for confirmed in (1, 2, 3):
         (message,) = wire.messages()
@@ -1181,9 +1182,9 @@ def test_long_lists_are_split_and_replace_is_on_the_first_part_only() -> None:
         wire.clock.advance(1)
         wire.client.handle_timeout()
     assert seen == [
-        ("9", "0", [{"item": ["1", "2"], "type": ["0E"]}]),
-        ("9", "1", [{"item": ["3", "4"], "type": ["0E"]}]),
-        ("9", "1", [{"item": ["5"], "type": ["0E"]}]),
+        ("9", "0", [{"item": ["000001", "000002"], "type": ["0E"]}]),
+        ("9", "1", [{"item": ["000003", "000004"], "type": ["0E"]}]),
+        ("9", "1", [{"item": ["000005"], "type": ["0E"]}]),
     ]
     assert wire.messages() == []
 
@@ -1202,7 +1203,7 @@ def test_split_by_default(count: int, parts: int) -> None:
 
 def test_refused_part_ends_the_whole_request() -> None:
     wire = Wire(ClientConfig(items_per_request=1)).login()
-    request = wire.client.subscribe("0E", "1", "2", "3")
+    request = wire.client.subscribe("0E", "000001", "000002", "000003")
     wire.send(REG_OK)
     wire.clock.advance(1)
     wire.client.handle_timeout()
@@ -1217,13 +1218,16 @@ def test_refused_part_ends_the_whole_request() -> None:
 
 def test_unsubscribe_is_split_too() -> None:
     client = Wire(ClientConfig(items_per_request=1)).client
-    assert items_by_message(client.unsubscribe("0E", "1", "2")) == [("1",), ("2",)]
+    assert items_by_message(client.unsubscribe("0E", "000001", "000002")) == [("000001",), ("000002",)]
 
 
-@pytest.mark.parametrize("code", ["00", "04", "0s", "1h", "F4", "F5"])
-def test_account_and_market_wide_types_need_no_item(code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "endpoint"),
+    [("00", MOCK), ("04", MOCK), ("0s", MOCK), ("1h", MOCK), ("F4", US_PRODUCTION), ("F5", US_PRODUCTION)],
+)
+def test_account_and_market_wide_types_need_no_item(code: str, endpoint: Endpoint) -> None:
     """They go out with the empty item that the server wants."""
-    wire = Wire().login()
+    wire = Wire(endpoint=endpoint).login()
     wire.client.subscribe(code)
     (message,) = wire.messages()
     assert json.loads(message)["data"] == [{"item": [""], "type": [code]}]
@@ -1269,8 +1273,8 @@ REFUSALS = [
         lambda client: client.subscribe("0E", *map(str, range(150)), "x" * 101),
         ("item[50]", "limit is 100"),
     ),
-    Refusal("long type", lambda client: client.subscribe("0EE", "005930"), ("type[0]", "limit is 2")),
-    Refusal("no type", lambda client: client.subscribe("", "005930"), ("type[0]", "required")),
+    Refusal("long type", lambda client: client.subscribe("0EE", "005930"), ("type '0EE'", "two characters")),
+    Refusal("no type", lambda client: client.subscribe("", "005930"), ("type ''", "two characters")),
     Refusal("no item", lambda client: client.subscribe("0E"), ("items", "0E")),
     Refusal("a list for items", lambda client: client.subscribe("0E", ["005930"]), ("list", "*items")),  # type: ignore[arg-type]  # the mistake
     Refusal("line break in an item", lambda client: client.subscribe("0E", "00\n5930"), ("item[0]", "printable")),
@@ -1311,7 +1315,7 @@ def test_illegal_request_is_refused_here(refusal: Refusal, state: ConnectionStat
 
 def test_limits_themselves_are_legal() -> None:
     wire = Wire(endpoint=PRODUCTION).login()
-    wire.client.subscribe("0E", "x" * 97 + "_NX", group="1234")
+    wire.client.request(Reg("1234", "1", (Element(("x" * 97 + "_NX",), ("0E",)),)))
     (message,) = wire.messages()
     assert json.loads(message)["data"][0]["item"] == ["x" * 97 + "_NX"]
 
@@ -1695,7 +1699,7 @@ def test_message_connection_misuse() -> None:
 
 def test_message_connection_paces_and_credits_requests() -> None:
     both = Messages(config=TIMEOUTS)
-    first, second = both.connection.subscribe("0E", "1"), both.connection.subscribe("0E", "2")
+    first, second = both.connection.subscribe("0E", "000001"), both.connection.subscribe("0E", "000002")
     assert len(both.connection.messages_to_send()) == 1
     both.connection.receive_message(REG_OK)
     both.clock.advance(TIMEOUTS.request_interval)

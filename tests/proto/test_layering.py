@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("endpoint", "record"),
     # what is said, and what is reported
     ("headers", "messages", "realtime"),
+    ("spelling",),
     ("auth", "conditions", "requests"),
     ("events",),
     # from bytes to messages

@@ -170,6 +170,11 @@ def test_without_an_item_the_symbol_comes_from_fid_9001(stock_code: str, symbol:
     assert one({"9001": stock_code}, type_code, "").symbol == symbol
 
 
+@pytest.mark.parametrize("item", ["A005930", "005930"])
+def test_the_symbol_of_a_row_is_what_can_be_subscribed_to(item: str) -> None:
+    assert sample({"9001": "J57JBHH"}, item).symbol == Symbol("005930")
+
+
 def test_a_row_that_names_no_instrument_has_no_symbol() -> None:
     assert sample({}, "").symbol is None
     assert sample({"10": "5"}, " ").symbol is None

@@ -764,14 +764,14 @@ def test_the_account_comes_back_first_then_live_searches_then_market_data() -> N
 def test_what_is_planned_late_needs_no_taking_back() -> None:
     """While one message is under way, what is asked for and let go of again is never sent."""
     line = Line().ready()
-    line.session.subscribe("0E", "1")
+    line.session.subscribe("0E", "000001")
     for _ in range(10):
-        line.session.subscribe("0E", "2")
-        line.session.unsubscribe("0E", "2")
-    line.session.subscribe("0E", "3")
-    assert line.said() == ["REG 0E 1"]
+        line.session.subscribe("0E", "000002")
+        line.session.unsubscribe("0E", "000002")
+    line.session.subscribe("0E", "000003")
+    assert line.said() == ["REG 0E 000001"]
     line.send(REG_OK)
-    assert line.said() == ["REG 0E 3"]
+    assert line.said() == ["REG 0E 000003"]
 
 
 def test_unsubscribe_is_accepted_once_it_is_removed() -> None:
@@ -952,25 +952,25 @@ def test_a_registration_refused_on_a_later_connection_is_reported_and_tried_on_t
 
 def test_a_refused_message_of_several_calls_is_told_to_each_of_them() -> None:
     line = Line().ready()
-    line.session.subscribe("0E", "1")
-    first, second = line.session.subscribe("0E", "2"), line.session.subscribe("0E", "3")
+    line.session.subscribe("0E", "000001")
+    first, second = line.session.subscribe("0E", "000002"), line.session.subscribe("0E", "000003")
     line.send(REG_OK)
-    assert line.said() == ["REG 0E 1", "REG 0E 2,3"]
+    assert line.said() == ["REG 0E 000001", "REG 0E 000002,000003"]
     line.send(reply("REG", 105115))
     events = line.events()
     assert {event.request for event in events if isinstance(event, RequestRejected)} == {first, second}
-    assert line.states() == {("0E", "1"): CONFIRMED}
+    assert line.states() == {("0E", "000001"): CONFIRMED}
 
 
 def test_a_call_refused_in_part_keeps_nothing() -> None:
     line = Line(ClientConfig(request_interval=0, items_per_request=2)).ready()
-    request = line.session.subscribe("0E", "1", "2", "3")
-    assert line.said() == ["REG 0E 1,2"]
+    request = line.session.subscribe("0E", "000001", "000002", "000003")
+    assert line.said() == ["REG 0E 000001,000002"]
     line.send(REG_OK)
-    assert line.said() == ["REG 0E 3"]
+    assert line.said() == ["REG 0E 000003"]
     line.send(reply("REG", 105115))
     assert only(RequestRejected, line.events()).request is request
-    assert line.acknowledge() == ["REMOVE 0E 1,2"]
+    assert line.acknowledge() == ["REMOVE 0E 000001,000002"]
     assert line.session.subscriptions == ()
 
 
@@ -1241,14 +1241,14 @@ def test_a_live_search_withdrawn_before_it_was_sent_is_cleared_where_the_server_
 
 def test_a_call_of_several_messages_withdrawn_after_the_first_of_them_leaves_nothing() -> None:
     line = Line(attrs.evolve(CONFIG, items_per_request=1)).ready()
-    request = line.session.subscribe("0E", "1", "2", "3")
-    assert line.said() == ["REG 0E 1"]
+    request = line.session.subscribe("0E", "000001", "000002", "000003")
+    assert line.said() == ["REG 0E 000001"]
     line.send(reply("REG"))
     line.wait(1)
-    assert line.said() == ["REG 0E 2"]
+    assert line.said() == ["REG 0E 000002"]
     line.session.withdraw(request)
     line.send(reply("REG"))
-    assert sorted(line.acknowledge()) == ["REMOVE 0E 1", "REMOVE 0E 2"]
+    assert sorted(line.acknowledge()) == ["REMOVE 0E 000001", "REMOVE 0E 000002"]
     assert line.session.subscriptions == ()
     assert line.events() == []
 
@@ -1358,7 +1358,11 @@ def test_a_search_withdrawn_is_not_answered() -> None:
 @pytest.mark.parametrize("state", [CLOSING, CLOSED])
 def test_withdrawing_at_the_end_does_nothing(state: SessionState) -> None:
     line = Line().ready()
-    requests = [line.session.subscribe("0E", "1"), line.session.list_conditions(), line.session.clear_condition("4")]
+    requests = [
+        line.session.subscribe("0E", "000001"),
+        line.session.list_conditions(),
+        line.session.clear_condition("4"),
+    ]
     line.session.close()
     if state is CLOSED:
         line.drop()
@@ -1435,28 +1439,29 @@ def test_live_searches_that_were_cleared_and_withdrawn_as_well_leave_nothing() -
 def test_one_bad_item_does_not_take_the_others_along() -> None:
     """Found in few messages: the halves, and the halves of those that are refused."""
     line = Line().ready()
-    line.session.subscribe("0E", "0")
-    calls = {item: line.session.subscribe("0E", item) for item in "1234567B"}
+    items = [*(f"{number:06}" for number in range(1, 8)), "00000B"]
+    line.session.subscribe("0E", "000000")
+    calls = {item: line.session.subscribe("0E", item) for item in items}
     line.send(REG_OK)
     said = line.said()
-    assert said == ["REG 0E 0", "REG 0E 1,2,3,4,5,6,7,B"]
+    assert said == ["REG 0E 000000", f"REG 0E {','.join(items)}"]
     messages = 1
     while True:
-        line.send(reply("REG", 105111, "no such item") if "B" in said[-1] else REG_OK)
+        line.send(reply("REG", 105111, "no such item") if "00000B" in said[-1] else REG_OK)
         said = line.said()
         if not said:
             break
         messages += 1
     events = line.events()
-    assert {event.request for event in events if isinstance(event, RequestRejected)} == {calls["B"]}
-    assert line.states() == {("0E", item): CONFIRMED for item in "01234567"}
+    assert {event.request for event in events if isinstance(event, RequestRejected)} == {calls["00000B"]}
+    assert line.states() == {("0E", item): CONFIRMED for item in ("000000", *items[:-1])}
     assert messages == 7
     assert line.session.is_settled
 
 
 def test_a_refusal_for_the_quota_is_not_looked_into() -> None:
     line = Line().ready()
-    line.session.subscribe("0E", "1", "2")
+    line.session.subscribe("0E", "000001", "000002")
     line.send(reply("REG", 105115))
     line.said()
     assert only(RequestRejected, line.events()).code == "105115"
@@ -2539,7 +2544,7 @@ def test_no_secret_is_in_any_repr() -> None:
     things += [line.session, line.session.needs]
     line.login()
     line.drop()
-    things += [line.session, *line.events(), line.session.subscribe("0E", "1")]
+    things += [line.session, *line.events(), line.session.subscribe("0E", "000001")]
     for thing in things:
         shown = f"{thing!r} {thing}"
         assert TOKEN not in shown

@@ -688,8 +688,8 @@ def test_the_default_pace_of_a_client_is_never_refused() -> None:
     sim = Sim()
     client = sim.ready(config=ClientConfig())
     for number in range(30):
-        client.subscribe("0E", f"{number}")
-        client.unsubscribe("0E", f"{number}")
+        client.subscribe("0E", f"{number:06}")
+        client.unsubscribe("0E", f"{number:06}")
     sim.advance(60)
     answers = [event for event in client.events() if isinstance(event, RequestAccepted | RequestRejected)]
     assert [type(answer) for answer in answers] == [RequestAccepted] * 60

@@ -134,8 +134,8 @@ def test_advance_stops_at_every_deadline_on_the_way() -> None:
     clock = ManualClock(100.0)
     pair = make_pair(clock)
     log_in(pair)
-    for item in ("1", "2", "3"):
-        pair.client.unsubscribe("0E", item) if item == "2" else pair.client.subscribe("0E", item)
+    for item in ("000001", "000002", "000003"):
+        pair.client.unsubscribe("0E", item) if item == "000002" else pair.client.subscribe("0E", item)
     seen: list[tuple[float, str]] = []
     real_receive = pair.server.receive_data
 

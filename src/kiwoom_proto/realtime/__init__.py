@@ -16,6 +16,7 @@ from .trades import ExpectedTrade, NominalPrice, Trade, UsTrade
 
 __all__ = (
     "REALTIME",
+    "label_of",
     "type_code_of",
     # quotes
     "AfterHoursQuote",
@@ -62,6 +63,12 @@ def type_code_of(cls: type[Record]) -> str:
     if not isinstance(tag, str) or tag == cls.__name__:  # msgspec's own choice where none is declared
         raise TypeError(f"{cls.__name__} declares no real-time type; write class {cls.__name__}(Record, tag=...)")
     return tag
+
+
+def label_of(cls: type[Record]) -> str:
+    """Return the Korean name of a type, from the first line of its class's docstring; "" where it has none."""
+    first = (cls.__doc__ or "").partition("\n")[0]
+    return first[first.rfind("(") + 1 : first.rfind(")")] if "(" in first else ""
 
 
 REALTIME: dict[str, type[Record]] = {

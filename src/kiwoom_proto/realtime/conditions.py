@@ -17,7 +17,7 @@ class ConditionHit(Record, tag="02"):
     """
 
     condition_number = Field("841", kinds.code, "일련번호")
-    stock_code = Field("9001", kinds.code, "종목코드")
+    stock_code = Field("9001", kinds.code, "종목코드", note=kinds.STOCK_CODE_NOTE)
     event = Field("843", codes.condition_event, "삽입삭제 구분")
     time = Field("20", kinds.clock_time, "체결시간")
     side = Field("907", codes.side, "매도/수 구분")

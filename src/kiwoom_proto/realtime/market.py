@@ -73,7 +73,7 @@ class VolatilityInterruption(Record, tag="1h"):
     interruption may come twice, once for `_AL`. `release_time` is None while the interruption lasts.
     """
 
-    stock_code = Field("9001", kinds.code, "종목코드")
+    stock_code = Field("9001", kinds.code, "종목코드", note=kinds.STOCK_CODE_NOTE)
     stock_name = Field("302", kinds.text, "종목명")
     volume = Field("13", kinds.quantity, "누적거래량", unit="shares")
     turnover = Field("14", kinds.amount, "누적거래대금", unit="million KRW")

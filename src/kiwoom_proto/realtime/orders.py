@@ -14,13 +14,14 @@ class OrderExecution(Record, tag="00"):
     """State of one of the account's orders: accepted, executed, amended, cancelled (주문체결).
 
     Source: official API page 00. Prices and amounts in won, quantities in shares. Registered without an item. What is
-    not known yet, such as the execution of an order just accepted, is None; a market order has the price 0.
+    not known yet, such as the execution of an order just accepted, is None; a market order has the price 0. `symbol` is
+    the stock as it is subscribed to; `stock_code` may have a letter in front of it ("A005930").
     """
 
     account_number = Field("9201", kinds.account_number, "계좌번호")
     order_number = Field("9203", kinds.order_number, "주문번호")
     manager_number = Field("9205", kinds.code, "관리자사번")
-    stock_code = Field("9001", kinds.code, "종목코드,업종코드")
+    stock_code = Field("9001", kinds.code, "종목코드,업종코드", note=kinds.STOCK_CODE_NOTE)
     order_category = Field("912", kinds.code, "주문업무분류")
     order_status = Field("913", codes.order_status, "주문상태")
     stock_name = Field("302", kinds.text, "종목명")
@@ -59,11 +60,12 @@ class OrderExecution(Record, tag="00"):
 class Balance(Record, tag="04"):
     """The account's holding of one stock (잔고).
 
-    Source: official API page 04. Prices and amounts in won, quantities in shares. Registered without an item.
+    Source: official API page 04. Prices and amounts in won, quantities in shares. Registered without an item. `symbol`
+    is the stock as it is subscribed to; `stock_code` may have a letter in front of it ("A005930").
     """
 
     account_number = Field("9201", kinds.account_number, "계좌번호")
-    stock_code = Field("9001", kinds.code, "종목코드,업종코드")
+    stock_code = Field("9001", kinds.code, "종목코드,업종코드", note=kinds.STOCK_CODE_NOTE)
     credit_type = Field("917", kinds.code, "신용구분")
     loan_date = Field("916", kinds.calendar_date, "대출일")
     stock_name = Field("302", kinds.text, "종목명")

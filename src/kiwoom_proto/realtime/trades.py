@@ -13,11 +13,11 @@ __all__ = ("ExpectedTrade", "NominalPrice", "Trade", "UsTrade")
 class NominalPrice(Record, tag="0A"):
     """Price of one stock set by a block trade or a correction of the closing price (주식기세).
 
-    It does not come while prices move: `Trade` does. None came for 100 stocks in 2.5 hours of trading, two after 18:00
-    [measured].
-
     Source: official API page 0A. Prices and `turnover_change` in won, `turnover` in million won, `market_cap` in 100
     million won.
+
+    It does not come while prices move: `Trade` does. None came for 100 stocks in 2.5 hours of trading, two after 18:00
+    [measured].
     """
 
     price = Field("10", kinds.price, "현재가", unit="KRW")
