@@ -13,15 +13,13 @@ import anyio.abc
 from anyio.streams.tls import TLSStream
 
 from kiwoom_proto import ConnectionState, Endpoint
-from kiwoom_proto.simulator import Exchange, Peer
+from kiwoom_proto.simulator import PATH, US_PATH, Exchange, Peer
 
 from .tasks import background_tasks
 
 __all__ = ("Server", "serve")
 
 READ_SIZE = 65_536
-PATH = "/api/dostk/websocket"
-US_PATH = "/api/us/websocket"
 
 
 @asynccontextmanager

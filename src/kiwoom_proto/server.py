@@ -8,7 +8,7 @@ its state is CLOSED and everything is written.
 from __future__ import annotations
 
 import http
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeAlias
 
 import attrs
@@ -32,6 +32,7 @@ from .values import UNREADABLE
 from .websocket import WebSocketServer, check_close
 
 __all__ = (
+    "ACCOUNT_TYPES",
     "ClientOpened",
     "PingAnswered",
     "RequestReceived",
@@ -46,7 +47,7 @@ class ServerRequest:
     """A message of a client that wants an answer.
 
     Attributes:
-        trnm: "LOGIN", "REG", "REMOVE", or whatever the client sent.
+        trnm: "LOGIN", "REG", "REMOVE", or whatever the client sent; "" where it sent none.
         members: everything else in the message. Not shown in the repr: a LOGIN holds the token.
     """
 
@@ -56,6 +57,7 @@ class ServerRequest:
     def registrations(self) -> list[tuple[str, str]]:
         """Return every (type, item) a REG or REMOVE names: each item of an element for each of its types.
 
+        Of an element without items the types of `ACCOUNT_TYPES` are returned, with the item "".
         An item of the US path, `{"jmcode": "NVDA", "stex_tp": "ND"}`, is returned as the text "NVDA:ND".
 
         Raises:
@@ -74,6 +76,8 @@ class ServerRequest:
             items = [_item_text(item) for item in items]
             if not all(isinstance(text, str) for text in (*items, *types)):
                 raise ValueError("item and type must hold texts")
+            if not items:
+                items, types = [""], [type for type in types if type in ACCOUNT_TYPES]
             pairs += [(type, item) for item in items for type in types]
         return pairs
 
@@ -121,6 +125,12 @@ _any = msgspec.json.Decoder()
 _STATUSES = frozenset(status.value for status in http.HTTPStatus)
 
 
+ACCOUNT_TYPES = frozenset(("00", "04", "F4", "F5"))
+"""Types that tell of the account, whatever item they are registered for [official pages of each]; `[]` will do too."""
+TOO_LARGE = "Max frame length of {} has been exceeded."
+"""Why a message that is too large is answered close 1009, word for word as measured 20 times."""
+
+
 class ServerConnection:
     """One connection of a client, without I/O.
 
@@ -128,16 +138,28 @@ class ServerConnection:
         config: deadlines and limits.
         clock: gives seconds, never going back; read once per entry.
         status: the HTTP status to answer the opening handshake with: 101, or another to refuse it.
+        paths: what it serves; a handshake for any other path is answered 404. None: every path.
     """
 
-    def __init__(self, config: ServerConfig | None = None, *, clock: Callable[[], float], status: int = 101) -> None:
+    def __init__(
+        self,
+        config: ServerConfig | None = None,
+        *,
+        clock: Callable[[], float],
+        status: int = 101,
+        paths: Collection[str] | None = None,
+    ) -> None:
         if status not in _STATUSES:
             raise LocalProtocolError(f"status: {status!r} is not an HTTP status code")
         self.config = ServerConfig() if config is None else config
         self._clock = clock
         self._status = status
+        self._paths = paths
         self._state = CONNECTING
-        self._websocket = WebSocketServer(max_size=self.config.max_message_size, on_request=self._answer_handshake)
+        max_size = self.config.max_message_size
+        self._websocket = WebSocketServer(
+            max_size=max_size, on_request=self._answer_handshake, too_large=TOO_LARGE.format(max_size)
+        )
         self._deadline: float | None = clock() + self.config.open_timeout
         self._opened: ClientOpened | None = None
         self._unanswered: set[ServerRequest] = set()
@@ -166,13 +188,23 @@ class ServerConnection:
         Raises:
             LocalProtocolError: it was answered before, or is not of this connection.
         """
-        self._reply(request, 0, "", members)
+        self.answer(request, return_code=0, return_msg="", **members)
         if request.trnm == "LOGIN" and self._state is LOGGING_IN:
             self._move(Trigger.LOGGED_IN)
 
     def reject(self, request: ServerRequest, code: int, message: str, **members: Any) -> None:
         """Answer a request with a return_code other than 0. Errors as for `accept`."""
-        self._reply(request, code, message, members)
+        self.answer(request, return_code=code, return_msg=message, **members)
+
+    def answer(self, request: ServerRequest, **members: Any) -> None:
+        """Answer a request with these members and no others, after its trnm. Errors as for `accept`.
+
+        It logs nobody in. Members may name another `trnm`.
+        """
+        if request not in self._unanswered:
+            raise LocalProtocolError(f"the {request.trnm} was answered before, or came on another connection")
+        self._unanswered.discard(request)
+        self._send(encode({"trnm": request.trnm, **members}))
 
     def send_records(self, rows: Iterable[Row]) -> None:
         """Send rows in one REAL message."""
@@ -274,6 +306,8 @@ class ServerConnection:
     # Inside.
 
     def _answer_handshake(self, path: str, headers: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
+        if self._status == 101 and self._paths is not None and path.partition("?")[0] not in self._paths:
+            self._status = 404
         if self._status != 101:
             return self._status, []
         header = RequestHeader.from_http(headers)
@@ -286,21 +320,16 @@ class ServerConnection:
         except UNREADABLE as error:
             self._events.append(UnknownMessage(payload, f"not a JSON text: {type(error).__name__}"))
             return
-        trnm = members.pop("trnm", None) if isinstance(members, dict) else None
-        if not isinstance(trnm, str):
-            self._events.append(UnknownMessage(payload, "not an object with a trnm"))
-        elif trnm == "PING":
+        if not isinstance(members, dict):
+            self._events.append(UnknownMessage(payload, "not an object"))
+            return
+        trnm = members.pop("trnm", None)
+        if trnm == "PING":
             self._events.append(PingAnswered(payload))
         else:
-            request = ServerRequest(trnm, members)
+            request = ServerRequest(trnm if isinstance(trnm, str) else "", members)
             self._unanswered.add(request)
             self._events.append(RequestReceived(request))
-
-    def _reply(self, request: ServerRequest, code: int, message: str, members: dict[str, Any]) -> None:
-        if request not in self._unanswered:
-            raise LocalProtocolError(f"the {request.trnm} was answered before, or came on another connection")
-        self._unanswered.discard(request)
-        self._send(encode({"trnm": request.trnm, "return_code": code, "return_msg": message, **members}))
 
     def _send(self, payload: bytes) -> None:
         if self._state is CONNECTING:

@@ -380,11 +380,23 @@ class WebSocketClient(_WebSocket):
         self.response_headers = list(event.headers.raw_items())
 
 
+class _Server(ServerProtocol):
+    """The package's server with a reason of its owner's for closing on a message that is too large."""
+
+    def __init__(self, max_size: int, too_large: str) -> None:
+        super().__init__(max_size=max_size, logger=_QUIET)
+        self.too_large = too_large
+
+    def fail(self, code: int, reason: str = "") -> None:
+        super().fail(code, self.too_large or reason if code == CloseCode.MESSAGE_TOO_BIG else reason)
+
+
 class WebSocketServer(_WebSocket):
     """The server's end. It accepts every proper opening handshake, unless `on_request` says otherwise.
 
     Arguments:
         max_size: largest message accepted, in bytes.
+        too_large: what the close frame (1009) says to a larger one; "": what the package says.
         on_request: called with path and headers of the request; returns the HTTP status to answer with (101 to
             accept) and further headers of the answer.
     """
@@ -394,8 +406,9 @@ class WebSocketServer(_WebSocket):
         *,
         max_size: int,
         on_request: Callable[[str, list[tuple[str, str]]], tuple[int, list[tuple[str, str]]]],
+        too_large: str = "",
     ) -> None:
-        super().__init__(ServerProtocol(max_size=max_size, logger=_QUIET), max_size, masked=True)
+        super().__init__(_Server(max_size, too_large), max_size, masked=True)
         self._on_request = on_request
 
     @property

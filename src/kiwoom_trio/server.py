@@ -12,15 +12,13 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from kiwoom_proto import ConnectionState, Endpoint
-from kiwoom_proto.simulator import Exchange, Peer
+from kiwoom_proto.simulator import PATH, US_PATH, Exchange, Peer
 
 from .tasks import background_tasks, block
 
 __all__ = ("Server", "serve")
 
 READ_SIZE = 65_536
-PATH = "/api/dostk/websocket"
-US_PATH = "/api/us/websocket"
 
 
 @block

@@ -6,7 +6,6 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
-from unittest import mock
 
 import attrs
 from hypothesis import HealthCheck, settings
@@ -70,11 +69,9 @@ class SessionMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch = mock.patch("kiwoom_proto.simulator.peer.ITEM_LIMIT", LIMIT)
-        self.patch.start()
         self.clock = ManualClock()
         self.key = AppKey("app", "secret")
-        self.exchange = Exchange(clock=self.clock, app_keys={"app": "secret"}, rate=0.3)
+        self.exchange = Exchange(clock=self.clock, app_keys={"app": "secret"}, rate=0.3, item_limit=LIMIT)
         self.session = Session(PRODUCTION, CONFIG, clock=self.clock, random=random.Random(7).random)
         self.network = SimulatedNetwork(self.session, self.exchange, self.clock, self.token)
         # The model.
@@ -107,17 +104,14 @@ class SessionMachine(RuleBasedStateMachine):
         return token.value
 
     def teardown(self) -> None:
-        try:
-            self.settle(end=True)
-            self.session.close()
-            self.network.advance(5)
-            self.look()
-            assert isinstance(self.network.events[-1], Closed)
-            assert [type(event) for event in self.network.events].count(Closed) == 1
-            assert self.session.state is CLOSED
-            assert not self.exchange.peers
-        finally:
-            self.patch.stop()
+        self.settle(end=True)
+        self.session.close()
+        self.network.advance(5)
+        self.look()
+        assert isinstance(self.network.events[-1], Closed)
+        assert [type(event) for event in self.network.events].count(Closed) == 1
+        assert self.session.state is CLOSED
+        assert not self.exchange.peers
 
     # What the caller does.
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from kiwoom_proto import PRODUCTION, ClientConfig, ClientConnection, ConnectionState, Endpoint
+from kiwoom_proto import PRODUCTION, US_PRODUCTION, ClientConfig, ClientConnection, ConnectionState, Endpoint
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
 from kiwoom_proto.websocket import WebSocketClient
@@ -68,12 +68,12 @@ class RawClient:
         echoes: whether PINGs are answered.
     """
 
-    def __init__(self, sim: Sim) -> None:
+    def __init__(self, sim: Sim, url: str = PRODUCTION.url) -> None:
         self.heard: list[tuple[float, bytes]] = []
         self.closed_at: float | None = None
         self.echoes = True
         self._sim = sim
-        self._websocket = WebSocketClient("ws://exchange", max_size=1 << 24, random_bytes=CountingBytes())
+        self._websocket = WebSocketClient(url, max_size=1 << 24, random_bytes=CountingBytes())
         self._websocket.connect()
 
     def say(self, message: dict[str, Any] | bytes) -> None:
@@ -167,9 +167,9 @@ class Sim:
         client.events()
         return client
 
-    def raw(self) -> RawClient:
+    def raw(self, *, us: bool = False) -> RawClient:
         """Return a client of few words, its opening handshake done."""
-        client = RawClient(self)
+        client = RawClient(self, US_PRODUCTION.url if us else PRODUCTION.url)
         self.add(client)
         return client
 

@@ -48,7 +48,8 @@ def test_the_client_s_defaults() -> None:
 
 
 def test_the_server_s_defaults() -> None:
-    assert attrs.asdict(ServerConfig()) == {name: DEFAULTS[name] for name in attrs.fields_dict(ServerConfig)}
+    defaults = {name: DEFAULTS[name] for name in attrs.fields_dict(ServerConfig)}
+    assert attrs.asdict(ServerConfig()) == {**defaults, "max_message_size": 65_536}
 
 
 @pytest.mark.parametrize("name", MUST_BE_POSITIVE)

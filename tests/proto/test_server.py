@@ -224,6 +224,7 @@ def test_answers_may_come_later_and_in_any_order() -> None:
         ([{"item": ["1", "2"], "type": ["0E", "0B"]}], [("0E", "1"), ("0B", "1"), ("0E", "2"), ("0B", "2")]),
         ([{"item": ["1"], "type": ["0E"]}, {"item": ["2"], "type": ["0B"]}], [("0E", "1"), ("0B", "2")]),
         ([{"type": ["00"]}], [("00", "")]),
+        ([{"item": [], "type": ["00", "0B", "F5", "1h"]}], [("00", ""), ("F5", "")]),
         ([], []),
     ],
 )
@@ -250,7 +251,7 @@ def test_registrations_of_the_wrong_shape(members: dict[str, Any]) -> None:
         ServerRequest("REG", members).registrations()
 
 
-@pytest.mark.parametrize("payload", [b"", b"junk", b"[]", b"{}", b'{"trnm":5}', b"\xf0\x9f\x98\x80", b"[" * 900])
+@pytest.mark.parametrize("payload", [b"", b"junk", b"[]", b"5", b"null", b"\xf0\x9f\x98\x80", b"[" * 900])
 def test_message_that_cannot_be_understood(payload: bytes) -> None:
     server = Server().login()
     server.send(payload, b'{"trnm":"REG"}')
@@ -259,6 +260,45 @@ def test_message_that_cannot_be_understood(payload: bytes) -> None:
     assert unknown.payload == payload
     assert isinstance(received, RequestReceived)
     assert server.connection.state is READY
+
+
+@pytest.mark.parametrize("payload", [b"{}", b'{"trnm":5}', b'{"trnm":null}', b'{"trnm":["PING"]}', b'{"trnm":""}'])
+def test_an_object_without_a_trnm_is_a_request_of_no_name(payload: bytes) -> None:
+    server = Server().login()
+    request = server.request(payload)
+    assert request.trnm == ""
+    server.connection.reject(request, 100002, "parameter")
+    assert server.messages() == [b'{"trnm":"","return_code":100002,"return_msg":"parameter"}']
+
+
+def test_an_answer_has_the_members_it_is_given_in_their_order_and_no_others() -> None:
+    server = Server().login()
+    request = server.request(b'{"trnm":"GCNSRCLR","seq":"1"}')
+    server.connection.answer(request, seq="1", return_code=0)
+    assert server.messages() == [b'{"trnm":"GCNSRCLR","seq":"1","return_code":0}']
+    with pytest.raises(LocalProtocolError, match="answered before"):
+        server.connection.answer(request, seq="1")
+    server.connection.answer(server.request(b'{"trnm":"GCNSRCLR"}'), trnm="GCNSRREQ", return_code=0)
+    assert server.messages() == [b'{"trnm":"GCNSRREQ","return_code":0}']
+
+
+@pytest.mark.parametrize(("path", "status"), [("/here", 101), ("/here?x=1", 101), ("/", 404), ("/here/", 404)])
+def test_a_path_that_is_not_served_is_answered_404(path: str, status: int) -> None:
+    connection = ServerConnection(CONFIG, clock=ManualClock(), paths=("/here",))
+    connection.receive_data(REQUEST.replace(b"/api/dostk/websocket?x=1", path.encode()) + b"\r\n")
+    assert connection.data_to_send().startswith(f"HTTP/1.1 {status} ".encode())
+    opened = [event for event in connection.events() if isinstance(event, ClientOpened)]
+    assert [event.path for event in opened] == ([path] if status == 101 else [])
+    assert connection.state is (LOGGING_IN if status == 101 else CLOSED)
+
+
+def test_a_message_that_is_too_large_is_told_the_limit() -> None:
+    server = Server().login()
+    server.send(b'{"trnm":"A"}'.ljust(1000))
+    assert len(server.connection.events()) == 1
+    server.connection.receive_data(frame(TEXT, b" " * 600, mask=MASK, fin=False) + frame(0, b" " * 401, mask=MASK))
+    (closed,) = server.sent()
+    assert closed.payload == close_payload(1009, b"Max frame length of 1000 has been exceeded.")
 
 
 def test_request_does_not_show_its_members() -> None:

@@ -208,7 +208,8 @@ def test_the_market_skips_the_hours_without_after_hours_trading(start: str, seco
 @settings(max_examples=50)
 @given(st.times(), st.floats(0, 1e5), st.sampled_from(sorted(SESSIONS)))
 def test_the_time_of_day_is_always_inside_a_session(start: datetime.time, seconds: float, type: str) -> None:
-    item = "" if type in ("0s", "1h", "00", "04", "F4", "F5") else ITEM
+    others = {"0J": "001", "0U": "001", "0I": "MGD", "FE": "NVDA:ND", "FT": "NVDA:ND"}
+    item = "" if type in ("0s", "1h", "00", "04", "F4", "F5") else others.get(type, ITEM)
     second = moment_at(Market(start=start, rate=0.001), seconds, [(type, item)]).second
     if type not in ("02", "S2"):  # they have rows of live searches alone
         assert any(begin <= second < end for begin, end in SESSIONS[type])
@@ -263,11 +264,12 @@ def test_a_login_is_answered_after_20_ms() -> None:
     assert logged_in.members == {"sor_yn": "Y"}
 
 
-def test_mock_trading_says_that_it_has_no_order_routing() -> None:
+def test_mock_trading_says_the_same_at_login_though_it_has_no_order_routing() -> None:
+    """Its reply was measured, and is the same."""
     sim = Sim(mock=True)
     client = sim.client(endpoint=MOCK)
     sim.advance(0.02)
-    assert LoggedIn({"sor_yn": "N"}) in client.events()
+    assert LoggedIn({"sor_yn": "Y"}) in client.events()
 
 
 @pytest.mark.parametrize("trnm", ["REG", "REMOVE", "PONG", "CNSRLST", "anything"])
@@ -303,7 +305,9 @@ def test_production_says_why_it_closes_after_a_bad_token() -> None:
     sim.advance(0.02)
     reply, notice = client.take()
     assert (reply["trnm"], reply["return_code"]) == ("LOGIN", 805004)
-    assert "[CODE=8005, MESSAGE=" in reply["return_msg"]
+    assert reply["return_msg"] == (
+        "토큰 인증에 실패했습니다. 접속을 종료합니다 [CODE=8005, MESSAGE=Token이 유효하지 않습니다]"
+    )
     assert (notice["trnm"], notice["code"]) == ("SYSTEM", "R10004")
     assert set(notice) == {"trnm", "code", "message"}
     assert client.close == BYE
@@ -387,7 +391,7 @@ def test_a_second_login_with_the_same_key_kicks_the_older_session() -> None:
     old, other = sim.ready("old token"), sim.ready("other")
     new = sim.ready("new token")
     notice, closed = old.events()
-    assert notice == SystemNotice("R10001", "동일한 App key로 접속이 되었습니다")
+    assert notice == SystemNotice("R10001", "동일한 App key로 접속이 되었습니다. 기존 세션은 종료가 됩니다")
     assert isinstance(closed, Closed)
     assert closed.system is notice
     assert (closed.code, closed.reason) == BYE
@@ -430,8 +434,8 @@ def test_a_restart_closes_every_connection_without_saying_why() -> None:
 def test_pings_come_every_10_s_and_a_client_that_echoes_stays() -> None:
     sim = Sim()
     client = sim.raw()
-    client.login()
     begin = sim.clock.now
+    client.login()
     sim.advance(301)
     assert {text for _, text in client.heard} == {b'{"trnm":"PING"}'}
     assert [time - begin for time, _ in client.heard] == pytest.approx([10.0 * count for count in range(1, 31)])
@@ -450,8 +454,8 @@ def test_five_pings_missed_in_a_row_are_r10002_and_the_end() -> None:
     sim = Sim()
     client = sim.raw()
     client.echoes = False
-    client.login()
     begin = sim.clock.now
+    client.login()
     sim.advance(120)
     pings = [text for _, text in client.heard if text == b'{"trnm":"PING"}']
     assert len(pings) == 5
@@ -471,17 +475,32 @@ def test_four_pings_missed_are_forgiven_by_one_echo() -> None:
     assert client.close is None
 
 
-@pytest.mark.parametrize("echo", [b'{"trnm": "PING"}', b'{"trnm":"PING","x":1}', b' {"trnm":"PING"}'])
-def test_only_the_same_bytes_are_an_echo(echo: bytes) -> None:
+ECHOES = [
+    b'{"trnm":"PING"}',
+    b'{"trnm": "PING"}',
+    b'{"trnm":"PING","x":1}',
+    b' {"trnm":"PING"}',
+    b'{"trnm":"P\\u0049NG"}',
+]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_any_ping_is_an_echo_unless_the_same_bytes_are_asked_for(echo: bytes, exact: bool) -> None:
     sim = Sim()
+    sim.exchange.faults.exact_echo = exact
     client = sim.raw()
     client.echoes = False
     client.login()
-    while client.close is None:
-        client.say(echo)
-        sim.advance(5)
-        assert sim.clock.now < 100
-    assert codes(client.take()) == [("SYSTEM", "R10002")]
+    for _ in range(20):
+        sim.advance(10)
+        if client.close is None:
+            client.say(echo)
+    if exact and echo != ECHOES[0]:
+        assert codes(client.take()) == [("SYSTEM", "R10002")]
+        assert client.close == BYE
+    else:
+        assert client.close is None
 
 
 def test_a_pong_is_an_unknown_service() -> None:
@@ -572,14 +591,10 @@ def test_items_and_types_of_an_element_are_a_cross_product() -> None:
     sim = Sim(rate=20)
     client = sim.raw()
     client.login()
-    client.say(
-        {
-            "trnm": "REG",
-            "grp_no": "1",
-            "data": [{"item": ["1", "2"], "type": ["0B", "0E"]}, {"item": ["3"], "type": ["0E"]}],
-        }
-    )
-    assert items_heard(client, sim) == {"1", "2", "3"}
+    first, second, third = items(3)
+    elements = [{"item": [first, second], "type": ["0B", "0E"]}, {"item": [third], "type": ["0E"]}]
+    client.say({"trnm": "REG", "grp_no": "1", "data": elements})
+    assert items_heard(client, sim) == {first, second, third}
 
 
 def test_remove_ends_the_rows_of_what_it_names_in_its_group_and_of_nothing_else() -> None:
@@ -671,9 +686,9 @@ def test_a_request_refused_for_the_rate_registers_nothing() -> None:
     sim = Sim(rate=20)
     client = sim.raw()
     client.login()
-    for number in range(6):
-        client.register(f"{number}")
-    assert items_heard(client, sim) == {"0", "1", "2", "3", "4"}
+    for item in items(6):
+        client.register(item)
+    assert items_heard(client, sim) == set(items(5))
 
 
 def test_each_connection_has_a_rate_of_its_own() -> None:
@@ -717,19 +732,19 @@ def test_a_request_over_the_quota_is_refused_whole() -> None:
     sim = Sim(rate=20)
     client = sim.raw()
     client.login()
-    client.register("held")
+    client.register(ITEM)
     assert client.register(*items(200))["return_code"] == 105118
     assert client.register(*items(200), refresh="0", group="2")["return_code"] == 105115
-    assert items_heard(client, sim) == {"held"}
+    assert items_heard(client, sim) == {ITEM}
 
 
 def test_a_refused_refresh_0_keeps_what_was_there() -> None:
     sim = Sim(rate=20)
     client = sim.raw()
     client.login()
-    client.register("held")
+    client.register(ITEM)
     assert client.register(*items(201), refresh="0")["return_code"] == 105118
-    assert items_heard(client, sim) == {"held"}
+    assert items_heard(client, sim) == {ITEM}
 
 
 def test_refresh_0_makes_room_in_the_quota() -> None:

@@ -23,7 +23,7 @@ NIGHT = datetime.time(23, 0)
 
 def searcher(sim: Sim, market: str = "", token: str = "key", *, listed: bool = True) -> RawClient:
     """A client that is logged in, and has asked for the list."""
-    client = sim.raw()
+    client = sim.raw(us=market == "G")
     client.login(token)
     if listed:
         ask(sim, client, {"trnm": f"{market}CNSRLST"})
@@ -67,7 +67,7 @@ def example(kind: str, number: int = 0) -> dict[str, Any]:
 @pytest.mark.parametrize("market", ["", "G"])
 def test_the_list_has_numbers_and_names(market: str) -> None:
     sim = Sim(conditions={"0": "급등", "7": "눌림목"})
-    client = searcher(sim, listed=False)
+    client = searcher(sim, market, listed=False)
     answer = ask(sim, client, {"trnm": f"{market}CNSRLST"})
     assert answer == {
         "trnm": f"{market}CNSRLST",
@@ -88,7 +88,8 @@ def test_there_are_three_conditions_unless_told_otherwise() -> None:
 @pytest.mark.parametrize("how", ["0", "1"])
 def test_a_search_before_the_list_gets_silence(market: str, other: str, how: str) -> None:
     sim = Sim(rate=20)
-    client = searcher(sim, other)
+    searcher(sim, other)  # on a connection of its own, and for the other market
+    client = searcher(sim, market, listed=False)
     message = {"trnm": f"{market}CNSRREQ", "seq": "0", "search_type": how}
     assert ask(sim, client, message) is None
     sim.advance(5)
@@ -121,7 +122,7 @@ def test_rows_of_a_search_have_the_keys_and_formats_of_the_official_example() ->
     expected = example("CNSRREQ/reply")
     rows = [row for page in told for row in page["data"]]
     assert {tuple(row) for row in rows} == {tuple(expected["data"][0])}
-    assert set(told[0]) == {*expected, "return_msg"}
+    assert [list(page) for page in told] == [list(expected)] * len(told)
     assert told[0]["seq"] == "2  "
     for row in rows:
         assert re.fullmatch(r"A\d{6}", row["9001"])
@@ -151,6 +152,7 @@ def test_rows_of_a_us_search_have_the_keys_and_formats_of_the_official_example()
     told = list(pages(sim, searcher(sim, "G"), "0", "G"))
     expected = example("GCNSRREQ/reply")
     assert told[0]["seq"] == "0"
+    assert [list(page) for page in told] == [list(expected)] * len(told)
     rows = [row for page in told for row in page["data"]]
     assert {tuple(row) for row in rows} == {tuple(expected["data"][0])}
     lengths = {fid: len(text) for fid, text in expected["data"][0].items() if fid in ("10", "11", "12", "13", "16")}
@@ -199,7 +201,7 @@ def test_a_live_search_answers_with_codes_and_goes_on_with_hits(market: str, typ
     sim = Sim(start=start, rate=20)
     client = searcher(sim, market)
     answer = search(sim, client, "1", "1", market)
-    assert "cont_yn" not in answer
+    assert list(answer) == list(example(f"{market}CNSRREQ/reply", 1))
     assert answer["seq"] == "1"
     assert {tuple(row) for row in answer["data"]} == {tuple(example(f"{market}CNSRREQ/reply", 1)["data"][0])}
     members = {row["jmcode"].removeprefix("A" if not market else "") for row in answer["data"]}
@@ -237,9 +239,11 @@ def test_asking_again_while_it_is_live_is_refused_900003_without_seq() -> None:
     client = searcher(sim)
     search(sim, client, "1", "1")
     answer = search(sim, client, "1", "1")
-    assert set(answer) == {"trnm", "return_code", "return_msg"}
-    assert answer["return_code"] == 900003
-    assert "1" in answer["return_msg"]
+    assert answer == {
+        "trnm": "CNSRREQ",
+        "return_code": 900003,
+        "return_msg": "이미 등록된 조건검색 일련번호입니다.(seq=1)",
+    }
     assert search(sim, client, "0", "1")["return_code"] == 0, "another one may be asked for"
     sim.advance(5)
     assert pushed(client)
@@ -250,7 +254,8 @@ def test_clearing_ends_the_hits_and_makes_room_for_asking_again() -> None:
     client = searcher(sim)
     search(sim, client, "1", "1")
     answer = ask(sim, client, {"trnm": "CNSRCLR", "seq": "1"})
-    assert answer == {"trnm": "CNSRCLR", "return_code": 0, "return_msg": "", "seq": "1"}
+    assert answer is not None
+    assert list(answer.items()) == list(example("CNSRCLR/reply").items())
     sim.advance(5)
     assert pushed(client) == []
     assert search(sim, client, "1", "1")["return_code"] == 0
@@ -262,7 +267,7 @@ def test_clearing_on_the_us_path_is_answered_under_the_name_of_a_search() -> Non
     search(sim, client, "1", "1", "G")
     answer = ask(sim, client, {"trnm": "GCNSRCLR", "seq": "1"})
     assert answer is not None
-    assert (answer["trnm"], answer["seq"], answer["return_code"]) == ("GCNSRREQ", "1", 0)
+    assert list(answer.items()) == list({**example("GCNSRREQ/reply", 2), "seq": "1"}.items())
     sim.advance(5)
     assert pushed(client) == []
 
@@ -329,6 +334,42 @@ def test_answers_can_be_lost_and_late() -> None:
     assert ask(sim, client, {"trnm": "CNSRLST"}) is None
     sim.advance(1)
     assert [answer["trnm"] for answer in client.take()] == ["CNSRLST"]
+
+
+def test_condition_requests_can_go_unanswered_while_everything_else_goes_on() -> None:
+    """As was measured, for every condition, on a connection that answered them before."""
+    sim = Sim(start=NOON, rate=20)
+    client = searcher(sim)
+    sim.exchange.faults.mute_conditions = True
+    for what in ("LST", "REQ", "CLR"):
+        assert ask(sim, client, {"trnm": f"CNSR{what}", "seq": "1", "search_type": "1"}) is None
+    sim.advance(60)
+    assert client.register("005930", type="0B")["return_code"] == 0
+    sim.advance(1)
+    assert {row["type"] for row in pushed(client)} == {"0B"}, "and nothing was carried out"
+    sim.exchange.faults.mute_conditions = False
+    assert search(sim, client, "1", "1")["return_code"] == 0
+
+
+def test_condition_requests_can_be_answered_late_while_everything_else_is_not() -> None:
+    sim = Sim(start=NOON)
+    client = searcher(sim)
+    sim.exchange.faults.condition_delay = 30.0
+    assert ask(sim, client, {"trnm": "CNSRREQ", "seq": "1", "search_type": "0"}) is None
+    assert client.register("005930", type="0B")["return_code"] == 0
+    client.take()
+    sim.advance(29.9)
+    assert [answer["trnm"] for answer in client.take() if answer["trnm"] != "REAL"] == []
+    sim.advance(0.1)
+    assert [answer["seq"] for answer in client.take() if answer["trnm"] != "REAL"] == ["1  "]
+
+
+def test_a_search_on_the_other_markets_path_is_no_service_there() -> None:
+    sim = Sim()
+    for market, other in (("", "G"), ("G", "")):
+        answer = ask(sim, searcher(sim, market), {"trnm": f"{other}CNSRLST"})
+        assert answer is not None
+        assert answer["return_code"] == 105108
 
 
 def test_an_answer_that_is_due_after_the_end_is_not_sent() -> None:

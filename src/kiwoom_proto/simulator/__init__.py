@@ -8,6 +8,6 @@ a client in memory.
 from .exchange import Exchange, Faults
 from .market import Market
 from .orders import Order
-from .peer import Peer
+from .peer import PATH, US_PATH, Peer
 
-__all__ = ("Exchange", "Faults", "Market", "Order", "Peer")
+__all__ = ("PATH", "US_PATH", "Exchange", "Faults", "Market", "Order", "Peer")

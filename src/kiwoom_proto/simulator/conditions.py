@@ -5,6 +5,8 @@ rows of FIDs, numbers zero-padded with the sign inside, or with bare codes and t
 asking again for one that is being pushed is refused 900003, its number only in the text, and for a while after the
 connection has ended too; a clear of the US path is answered under the name of a search.
 
+Replies have the members of the official examples, in their order: there is no return_msg in the answer to a search.
+
 Chosen, for want of a measurement: 20 rows a page; 30 s for that while; that a condition nobody has saved has null for
 its rows; that a search that asks once is never refused 900003. What meets a condition is drawn from the seed; it has
 nothing to do with the condition's name.
@@ -24,6 +26,7 @@ from .names import KNOWN, US
 from .sessions import Moment
 from .source import Push, Source
 from .stock import Stock
+from .texts import US_CLEARED, already_live, missing
 from .us import dollars
 
 __all__ = ("Condition", "ConditionDesk", "Searcher")
@@ -139,7 +142,7 @@ class ConditionDesk:
             return None
         seq = request.members.get("seq")
         if not isinstance(seq, str) or not seq.strip():
-            return lambda: client.connection.reject(request, 100002, "필수 입력값(seq)이 없습니다")
+            return lambda: client.connection.reject(request, *missing("seq"))
         if what == "CLR":
             return lambda: self._clear(client, request, type, seq.strip())
         return lambda: self._search(client, request, type, seq.strip())
@@ -156,24 +159,27 @@ class ConditionDesk:
         how = request.members.get("search_type")
         condition = self._conditions.get((type, seq))
         if how not in ("0", "1"):
-            client.connection.reject(request, 100002, "필수 입력값(search_type)이 없습니다")
+            client.connection.reject(request, *missing("search_type"))
         elif condition is None:
-            client.connection.accept(request, seq=seq, data=None)
+            client.connection.answer(request, seq=seq, return_code=0, data=None)
         elif how == "0":
-            client.connection.accept(request, **self._page(condition, type, seq, request.members))
+            client.connection.answer(request, **self._page(condition, type, seq, request.members))
         elif self._held.get((client.key, type, seq), 0.0) > self._now():
-            client.connection.reject(request, 900003, f"이미 등록된 조건식입니다({seq})")
+            client.connection.reject(request, *already_live(seq))
         elif client.key is not None:
             self._held[client.key, type, seq] = float("inf")
             client.live[type, seq] = None
-            client.connection.accept(request, seq=seq, data=[_bare(item) for item in condition.members])
+            found = [_bare(item) for item in condition.members]
+            client.connection.answer(request, seq=seq, return_code=0, data=found)
             self._on_live()
 
     def _clear(self, client: Searcher, request: ServerRequest, type: str, seq: str) -> None:
         self._held.pop((client.key, type, seq), None)
         client.live.pop((type, seq), None)
-        name = {"trnm": "GCNSRREQ"} if type == "S2" else {}
-        client.connection.accept(request, seq=seq, **name)
+        if type == "S2":
+            client.connection.answer(request, trnm="GCNSRREQ", seq=seq, return_code=0, return_msg=US_CLEARED)
+        else:
+            client.connection.answer(request, seq=seq, return_code=0, return_msg="")
 
     def _page(self, condition: Condition, type: str, seq: str, members: Mapping[str, Any]) -> dict[str, Any]:
         key = members.get("next_key") if members.get("cont_yn") == "Y" else ""
@@ -185,6 +191,7 @@ class ConditionDesk:
             "seq": seq if type == "S2" else f"{seq:<3}",
             "cont_yn": "Y" if goes_on else "N",
             "next_key": f"{first + PAGE:06}" if goes_on else "",
+            "return_code": 0,
             "data": [self._row(item, moment) for item in items[first : first + PAGE]],
         }
 

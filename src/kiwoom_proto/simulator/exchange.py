@@ -3,20 +3,28 @@
 What it does and why, each as measured on the live server and published by others:
 
 * LOGIN is answered after 20 ms. Until then anything else is answered 100013 and dropped. A bad token is answered
-  805004 with the reason in brackets, then (production only) SYSTEM R10004, then closed. No LOGIN at all: SYSTEM R10004.
+  805004 with the reason in brackets, then (production only) SYSTEM R10004, then closed. No LOGIN: SYSTEM R10004 and
+  closed, 10 s after the last thing heard.
 * A second login with the same app key gets the first one SYSTEM R10001 and closed.
-* PING every 10 s; five in a row unanswered: SYSTEM R10002 and closed. Only the same bytes are an answer.
+* PING when nothing has been heard for 10 s, whether rows flow or not; five in a row unanswered: SYSTEM R10002 and
+  closed. Any message that is a PING is an answer.
 * REG and REMOVE are acknowledged after 10 ms, with nothing in the reply that tells which; rows may come before that.
-  Items are not checked. Malformed requests are 105111 or 100002, an unknown trnm (PONG too) 105108.
-* More than 5 requests in a second: 105110. More than 200 items in a group: 105118, on the connection: 105115; the whole
-  request is refused then. Types are free and "" counts nothing.
+  Items are not checked: what the market does not have (`names.is_listed`), or this path or mock trading does not serve,
+  is acknowledged and stays silent. Malformed requests are 105111 or 100002, an unknown trnm (PONG too) 105108.
+* Types of the account (00, 04, F4, F5) come whatever item they are registered for, and their rows carry the stock.
+* More than 5 requests in a second: 105110. More than 200 items in a group (mock trading: 100): 105118, on the
+  connection: 105115; the whole request is refused then. Types are free and "" counts nothing.
 * Rows come in batches every 100 ms, several in one message, in the measured order of keys.
-* It always closes with 1000 "Bye".
+* It closes with 1000 "Bye", but for a message of more than 65,536 bytes: 1009, and why.
+* The domestic market and the US one have a path each.
 * A connection that begins with "POST " is a call to the token server, which lives on another port there: see `tokens`.
 * Condition search: see `conditions`. What the market does: see `market`.
 
-Not known of the live server, so chosen: how long it waits for a LOGIN (10 s), and that refresh "0" drops the
-registrations of the group.
+What it says in which words: see `texts`.
+
+Not known of the live server, so chosen: that refresh "0" drops the registrations of the group alone; that a message
+which is not JSON, or a PING before the LOGIN reply, is ignored; that an unanswered PING is forgiven by an echo alone;
+that any other path is answered HTTP 404, and a search on the other market's path 105108.
 """
 
 from __future__ import annotations
@@ -36,15 +44,17 @@ from ..record import KST
 from ..server import ServerConnection
 from .conditions import ConditionDesk
 from .market import Market
-from .names import US
+from .names import US, is_listed
 from .orders import Order, Side
-from .peer import LOGIN_GRACE, Peer
+from .peer import PATH, SILENCE, US_PATH, Peer
 from .sessions import FIRST_DATE
 from .tokens import FAULTY_ANSWERS, HttpAnswer, TokenAnswer, TokenDesk
 
 __all__ = ("Exchange", "Faults")
 
 BATCH_INTERVAL = 0.1
+ITEM_LIMIT = 200
+MOCK_ITEM_LIMIT = 100
 CONDITIONS = MappingProxyType({"0": "거래량 급증", "1": "신고가 돌파", "2": "골든크로스"})
 """The saved conditions, unless told otherwise: number -> name."""
 
@@ -57,6 +67,11 @@ class Faults:
     Attributes:
         ack_delay: seconds by which acknowledgements are late.
         lose_acks: how many of the next acknowledgements are not sent.
+        mute_conditions: condition requests are neither carried out nor answered, as was measured for half a minute and
+            more on a connection on which everything else went on.
+        condition_delay: seconds by which answers to condition requests are late, on top of `ack_delay`.
+        exact_echo: an echo of PING counts only where it has the same bytes. The live server takes any message that is
+            a PING.
         split: every byte is sent on its own.
         http_status: what the next opening handshakes are answered with, 101 being none of a fault.
         token_answer: what the token server answers: "ok", "html" (the page of a maintenance) or "too_many" (HTTP 429).
@@ -64,6 +79,9 @@ class Faults:
 
     ack_delay: float = 0.0
     lose_acks: int = 0
+    mute_conditions: bool = False
+    condition_delay: float = 0.0
+    exact_echo: bool = False
     split: bool = False
     http_status: int = 101
     token_answer: TokenAnswer = "ok"
@@ -82,6 +100,7 @@ class Exchange:
         app_keys: app key -> secret key, who is issued tokens; None: whoever asks. What was issued logs in as its app
             key until it has expired or was revoked.
         mock: behave as mock trading does.
+        item_limit: most items on a connection, and in a group; None: 200, on mock trading 100.
         start: time of day (KST) at which its market begins.
         rate: how many things happen a second to each registered item, on average. Of a stock each is a row of 0D, half
             are one of 0B; an item of 0E has so many rows.
@@ -89,6 +108,9 @@ class Exchange:
         batch_interval: seconds between deliveries of rows; about 100 ms were measured.
         clock: gives seconds; None: given by `run_on`, which the adapters' `serve` calls.
         config: deadlines and limits of its connections.
+
+    Raises:
+        LocalProtocolError: item_limit is no whole number above 0.
     """
 
     def __init__(
@@ -98,6 +120,7 @@ class Exchange:
         tokens: Mapping[str, str] | None = None,
         app_keys: Mapping[str, str] | None = None,
         mock: bool = False,
+        item_limit: int | None = None,
         start: datetime.time = datetime.time(16, 0),
         rate: float = 2.0,
         conditions: Mapping[str, str] = CONDITIONS,
@@ -105,7 +128,10 @@ class Exchange:
         clock: Callable[[], float] | None = None,
         config: ServerConfig | None = None,
     ) -> None:
+        if item_limit is not None and (type(item_limit) is not int or item_limit < 1):
+            raise LocalProtocolError(f"item_limit: must be a whole number above 0, or None, not {item_limit!r}")
         self.mock = mock
+        self.item_limit = (MOCK_ITEM_LIMIT if mock else ITEM_LIMIT) if item_limit is None else item_limit
         self.faults = Faults()
         self.peers: list[Peer] = []
         """The connections that are not over yet, oldest first."""
@@ -156,9 +182,13 @@ class Exchange:
 
     def connect(self) -> Peer:
         """A client has connected: return the server's end of its connection."""
-        peer = Peer(self, ServerConnection(self._config, clock=self.now, status=self.faults.http_status))
+        # That another path is answered 404 is assumed; nobody has said.
+        connection = ServerConnection(
+            self._config, clock=self.now, status=self.faults.http_status, paths=(PATH, US_PATH)
+        )
+        peer = Peer(self, connection)
         self.peers.append(peer)
-        self._later(LOGIN_GRACE, peer._expect_login)
+        self._later(SILENCE, peer._watch)
         return peer
 
     def now(self) -> float:
@@ -204,10 +234,12 @@ class Exchange:
             The order, which is kept up to date.
 
         Raises:
-            LocalProtocolError: it cannot be an order.
+            LocalProtocolError: it cannot be an order, or the market has no such stock.
         """
         if item in US:
             item = f"{item}:{US[item].market}"
+        if not is_listed("00", item):
+            raise LocalProtocolError(f"item: the market has no {item!r}")
         order = self._market.desk.place(key, item, side, quantity, price)
         self._start_ticking()
         self._tell_driver()
@@ -242,7 +274,7 @@ class Exchange:
     def kick(self, peer: Peer | None = None) -> None:
         """Close as if the app key had logged in elsewhere (R10001)."""
         for victim in self._victims(peer):
-            victim._dismiss("R10001", "동일한 App key로 접속이 되었습니다")
+            victim._kick()
         self._tell_driver()
 
     def close(self, peer: Peer | None = None) -> None:
@@ -266,8 +298,11 @@ class Exchange:
             self._notify()
 
     def _later(self, delay: float, action: Callable[[float], None]) -> None:
+        self._at(self.now() + delay, action)
+
+    def _at(self, time: float, action: Callable[[float], None]) -> None:
         self._action_count += 1
-        heapq.heappush(self._actions, (self.now() + delay, self._action_count, action))
+        heapq.heappush(self._actions, (time, self._action_count, action))
 
     def _seconds(self) -> float:
         """Seconds since it was opened."""
@@ -296,11 +331,10 @@ class Exchange:
         if not self._ticking:
             return
         # One stock is one book, however many clients look at it. A dict, for an order that does not vary.
-        pairs_of = {peer: peer.pairs() | peer.live for peer in peers}
+        pairs_of = {peer: peer.wanted() for peer in peers}
         wanted = dict.fromkeys(pair for pairs in pairs_of.values() for pair in pairs)
         until = when - self._opened_at
         pushes = self._market.pushes(until - self._batch_interval, until, wanted)
         for peer, pairs in pairs_of.items():
             peer._send_rows([push.row for push in pushes if push.pair in pairs and push.account in (None, peer.key)])
-        self._action_count += 1
-        heapq.heappush(self._actions, (when + self._batch_interval, self._action_count, self._tick))
+        self._at(when + self._batch_interval, self._tick)

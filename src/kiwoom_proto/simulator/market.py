@@ -10,6 +10,7 @@ wanted, time runs without skipping. No row ever tells of a time outside the sess
 What happens to a stock does not depend on which of its types are wanted, by whom, or in which order they asked. About
 half of what happens to it is a trade (0B, FE); everything shows in 0D or FT; the other types of a stock tell of some of
 it. A stock nobody looks at stands still.
+Of what the market does not have (`names.is_listed`) there are no rows.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from ..messages import Row
+from ..server import ACCOUNT_TYPES
 from .indices import Gold, Sector
 from .instrument import Instrument
-from .names import US
+from .names import US, is_listed
 from .orders import Desk
 from .phases import Interruptions, Phases
 from .quotes import AfterHoursBook
@@ -36,7 +38,6 @@ __all__ = ("Market",)
 
 _DOMESTIC = frozenset(("0A", "0B", "0C", "0D", "0F", "0G", "0H", "0g", "0m", "0u", "0w", "00"))
 _US = frozenset(("FE", "FT", "F4"))
-_ACCOUNT = frozenset(("00", "04", "F4", "F5"))
 _VENUES = MappingProxyType({"_NX": "NXT", "_AL": "SOR"})
 GAP = 1e-6
 """Seconds between two calls of `rows`, above which the sources begin anew."""
@@ -150,7 +151,7 @@ class Market:
             return self._sources[type, item]
         if type == "1h":
             return self._interruptions
-        if (type == "0s") != (item == "") or type not in SESSIONS:
+        if (type == "0s") != (item == "") or type not in SESSIONS or (item and not is_listed(type, item)):
             return None
         kind = "stock" if type in _DOMESTIC | _US else "sector" if type in ("0J", "0U") else type
         source = self._sources.get((kind, item))
@@ -189,10 +190,10 @@ class Market:
         groups: dict[Source, set[str]] = {}
         types = set()
         for type, item in wanted:
-            source = self._source(type, item) if item or type not in _ACCOUNT else None
+            source = self._source(type, item) if item or type not in ACCOUNT_TYPES else None
             if source is not None:
                 groups.setdefault(source, set()).add(type)
-            if source is not None or type in _ACCOUNT:
+            if source is not None or type in ACCOUNT_TYPES:
                 types.add(type)
         self._groups = {source: frozenset(found) for source, found in groups.items()}
         self._types = frozenset(types)

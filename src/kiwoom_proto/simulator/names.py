@@ -1,17 +1,18 @@
 """Names that make the simulated market readable: well-known instruments, brokers, sectors.
 
 Codes and names are real, prices are of the right size and nothing more, and every other number is made up. A code that
-is not in the table gets an instrument made from the seed.
+is not in the table gets an instrument made from the seed, where it is spelt as such codes are; see `is_listed`.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ("BROKERS", "ETFS", "KNOWN", "SECTORS", "US", "Broker", "Known", "made_up", "made_up_us")
+__all__ = ("BROKERS", "ETFS", "KNOWN", "SECTORS", "US", "Broker", "Known", "is_listed", "made_up", "made_up_us")
 
 
 class Known(NamedTuple):
@@ -131,6 +132,31 @@ _FIRST = (
 )
 _SECOND = ("전자", "화학", "제약", "바이오", "건설", "정밀", "소프트", "에너지", "홀딩스", "테크", "반도체", "식품")
 _PRICES = (900, 1_800, 3_600, 7_400, 15_000, 33_000, 78_000, 160_000, 340_000, 720_000)
+
+
+# Six characters, the first a digit; gold of the spot market, "M04020000". The Korea Exchange has given out nothing
+# beyond 95 (foreign issuers), so 99 can be left to those that want a stock that there is not.
+_is_stock = re.compile(r"(?!99)[0-9][0-9A-Z]{5}|M[0-9]{8}").fullmatch
+_is_sector = re.compile(r"[0-9]{3}").fullmatch
+_is_gold = re.compile(r"MG[A-Z]|M[0-9]{8}").fullmatch
+_is_us_stock = re.compile(r"([A-Z][A-Z0-9./-]{0,9}):(ND|NY|NA)").fullmatch
+
+
+def is_listed(type: str, item: str) -> bool:
+    """Whether the market has what an item of this type names.
+
+    Of anything else the live server acknowledges the registration and sends no row [measured]: `A005930`, `5930`,
+    `005930_KR`. Which of the well-spelt codes are in use is known of few, so all of them are, but those that begin
+    with 99, and well-known US stocks at an exchange that does not trade them.
+    """
+    if type in ("0J", "0U"):
+        return _is_sector(item) is not None
+    if type == "0I":
+        return _is_gold(item) is not None
+    us = _is_us_stock(item)
+    if us is not None:
+        return us[1] not in US or US[us[1]].market == us[2]
+    return item in US or _is_stock(item.removesuffix("_NX").removesuffix("_AL")) is not None
 
 
 def made_up(draw: random.Random) -> Known:

@@ -4,6 +4,8 @@ An order is taken (접수) when something next happens to its stock during tradi
 market trades: at once against the best level where its price allows it, otherwise out of the trades that aggressors of
 the other side make at its price or a better one. It is not shown in the book. A sale of more than is held is refused.
 
+They come whatever item was registered, and carry the stock as their item: its code without a venue in all examples.
+
 Sources: official pages 00, 04, F4 and F5; the order of keys of 00, the empty texts of an order without a fill and the
 space in FID 10010 as measured. That 911 is all of an order's executions so far and 915 the last one alone is a choice.
 """
@@ -236,17 +238,17 @@ class Desk:
         code = stock.instrument.code
         if stock.instrument.kind == "us":
             told = us_execution(order, holding, stock, moment, fill)
-            pushes = [Push(("F5", order.item), Row(told, "F5", "해외주식체결", code), order.key)]
+            pushes = [Push(("F5", ""), Row(told, "F5", "해외주식체결", code), order.key)]
             if order.status == "접수":
                 sent = us_order(order, stock, moment)
-                pushes.insert(0, Push(("F4", order.item), Row(sent, "F4", "해외주식주문", code), order.key))
+                pushes.insert(0, Push(("F4", ""), Row(sent, "F4", "해외주식주문", code), order.key))
             return pushes
         values = _execution(order, stock, moment, fill)
-        pushes = [Push(("00", ""), Row(values, "00", "주문체결", ""), order.key)]
+        pushes = [Push(("00", ""), Row(values, "00", "주문체결", code), order.key)]
         if fill is not None:
             orderable = self._orderable(order.key, order.item)
             balance = _balance(order, holding, orderable, stock)
-            pushes.append(Push(("04", ""), Row(balance, "04", "현물잔고", ""), order.key))
+            pushes.append(Push(("04", ""), Row(balance, "04", "현물잔고", code), order.key))
         return pushes
 
 

@@ -8,24 +8,45 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from ..conversation import CLOSED, CLOSING, LOGGING_IN, READY, ConnectionState
+from ..conversation import CLOSED, CLOSING, CONNECTING, LOGGING_IN, READY, ConnectionState
+from ..endpoint import PRODUCTION, US_PRODUCTION
 from ..messages import Row
-from ..server import PingAnswered, RequestReceived, ServerConnection, ServerRequest
+from ..record import US_TYPES
+from ..server import ACCOUNT_TYPES, ClientOpened, PingAnswered, RequestReceived, ServerConnection, ServerRequest
+from .texts import (
+    BAD_TOKEN,
+    LOGIN_MISSING,
+    NO_ECHO,
+    NO_TOKEN,
+    TAKEN_OVER,
+    TOO_EARLY,
+    UNKNOWN_TRNM,
+    Notice,
+    Refusal,
+    missing,
+    over_connection_quota,
+    over_group_quota,
+    too_fast,
+    wrong_shape,
+)
 from .tokens import HttpCall
 
 if TYPE_CHECKING:
     from .exchange import Exchange
 
-__all__ = ("Peer",)
+__all__ = ("PATH", "US_PATH", "Peer")
+
+PATH = urlsplit(PRODUCTION.url).path
+US_PATH = urlsplit(US_PRODUCTION.url).path
 
 LOGIN_DELAY = 0.020
 ACK_DELAY = 0.010
-LOGIN_GRACE = 10.0
-PING_INTERVAL = 10.0
+SILENCE = 10.0
+"""Seconds without a byte from the client, after which it is sent a PING, or closed where it has not logged in."""
 PINGS_MISSED = 5
 REQUESTS_PER_SECOND = 5
-ITEM_LIMIT = 200
 UNSENT_LIMIT = 4 * 1024 * 1024
 """Bytes waiting for a client that does not read, above which it gets no rows."""
 BACKLOG_LIMIT = 4 * UNSENT_LIMIT
@@ -33,7 +54,7 @@ BACKLOG_LIMIT = 4 * UNSENT_LIMIT
 POST = b"POST "
 """How a connection begins that wants no WebSocket."""
 CONDITION_REQUESTS = frozenset(f"{market}CNSR{what}" for market in ("", "G") for what in ("LST", "REQ", "CLR"))
-TOO_FAST = (105110, "요청 가능한 횟수를 초과하였습니다")
+ECHO = b'{"trnm":"PING"}'
 
 
 class Peer:
@@ -45,6 +66,7 @@ class Peer:
     Attributes:
         connection: the protocol's end of it.
         key: the app key it logged in with, or None.
+        us: whether it came by the path of the US market.
         registered: group -> (type, item) pairs, in the order they came.
         listed: on which paths ("02" domestic, "S2" US) it has asked for the list of conditions.
         live: (type, number) of the conditions that are pushed.
@@ -55,6 +77,7 @@ class Peer:
     def __init__(self, exchange: Exchange, connection: ServerConnection) -> None:
         self.connection = connection
         self.key: str | None = None
+        self.us = False
         self.registered: dict[str, dict[tuple[str, str], None]] = {}
         self.listed: set[str] = set()
         self.live: dict[tuple[str, str], None] = {}
@@ -62,6 +85,7 @@ class Peer:
         self.rows_dropped = 0
         self._exchange = exchange
         self._login_pending = False
+        self._heard_at = exchange.now()
         self._pings_unanswered = 0
         self._request_times: deque[float] = deque(maxlen=REQUESTS_PER_SECOND)
         self._unsent = bytearray()
@@ -78,6 +102,21 @@ class Peer:
         """Every (type, item) it has registered, over all groups."""
         return {pair: None for pairs in self.registered.values() for pair in pairs}
 
+    def wanted(self) -> dict[tuple[str, str], None]:
+        """What rows it gets: what it has registered and is served here, and what its searches push.
+
+        Everything is acknowledged [measured], and of what is not served no row comes: types of the other market; on
+        mock trading, which is for KRX alone [official], items of NXT and SOR. How mock trading answers those was never
+        measured: that it acknowledges them as it does all nonsense is a choice.
+        """
+        wanted: dict[tuple[str, str], None] = {}
+        for type, item in self.pairs():
+            if type in ACCOUNT_TYPES:
+                item = ""  # they come whatever item was registered [official]
+            if (type in US_TYPES) == self.us and not (self._exchange.mock and item.endswith(("_NX", "_AL"))):
+                wanted[type, item] = None
+        return wanted | self.live
+
     # What the driver does.
 
     def receive_data(self, data: bytes | bytearray) -> None:
@@ -85,6 +124,8 @@ class Peer:
         if self.stalled:
             self._unread += data
             data = b""
+        elif data:
+            self._heard_at = self._exchange.now()
         if self._opening is not None:
             data = self._tell_http(data)
         if self._http is None:
@@ -94,8 +135,11 @@ class Peer:
         for event in self.connection.events():
             if isinstance(event, RequestReceived):
                 self._answer(event.request)
-            elif isinstance(event, PingAnswered) and event.payload == b'{"trnm":"PING"}':
-                self._pings_unanswered = 0
+            elif isinstance(event, PingAnswered):
+                if event.payload == ECHO or not self._exchange.faults.exact_echo:
+                    self._pings_unanswered = 0
+            elif isinstance(event, ClientOpened):
+                self.us = event.path.startswith(US_PATH)
         if self._backlog() > BACKLOG_LIMIT:
             self.connection.abort()
         self._settle()
@@ -159,25 +203,28 @@ class Peer:
 
     def _answer(self, request: ServerRequest) -> None:
         connection = self.connection
-        if request.trnm == "LOGIN" and connection.state is LOGGING_IN and not self._login_pending:
+        if not request.trnm:
+            connection.reject(request, *missing("trnm"))
+        elif request.trnm == "LOGIN" and connection.state is LOGGING_IN and not self._login_pending:
             self._login(request)
         elif connection.state is not READY:
-            connection.reject(request, 100013, "로그인 인증이 들어오기 전에 다른 전문이 들어왔습니다")
-        elif request.trnm in CONDITION_REQUESTS:
+            connection.reject(request, *TOO_EARLY)
+        elif request.trnm in CONDITION_REQUESTS and request.trnm.startswith("G") == self.us:
             self._answer_search(request)
-        elif request.trnm not in ("REG", "REMOVE"):
-            connection.reject(request, 105108, "존재하지 않는 서비스명(trnm)입니다")
+        elif request.trnm not in ("REG", "REMOVE"):  # that a search on the other market's path is one is a guess
+            connection.reject(request, *UNKNOWN_TRNM)
         else:
             refusal = self._register(request)
             self._acknowledge(lambda: self._confirm(request, refusal))
 
     def _answer_search(self, request: ServerRequest) -> None:
         if self._is_too_fast():
-            self._acknowledge(lambda: self._confirm(request, TOO_FAST))
+            self._acknowledge(lambda: self._confirm(request, too_fast(request.trnm)))
             return
-        answer = self._exchange._conditions.answer(self, request)
+        faults = self._exchange.faults
+        answer = None if faults.mute_conditions else self._exchange._conditions.answer(self, request)
         if answer is not None:
-            self._acknowledge(answer)
+            self._acknowledge(answer, faults.condition_delay)
 
     def _login(self, request: ServerRequest) -> None:
         key = self._exchange._key_of(request.members.get("token"))
@@ -185,13 +232,9 @@ class Peer:
             self._login_pending = True
             self._exchange._later(LOGIN_DELAY, lambda _: self._accept_login(request, key))
             return
-        if request.members.get("token"):
-            text = "접근토큰이 유효하지 않습니다[CODE=8005, MESSAGE=Token이 유효하지 않습니다]"
-            self.connection.reject(request, 805004, text)
-        else:
-            self.connection.reject(request, 805002, "접근토큰이 없습니다")
-        if not self._exchange.mock:
-            self.connection.send_system("R10004", "로그인 인증에 실패하였습니다")
+        self.connection.reject(request, *(BAD_TOKEN if request.members.get("token") else NO_TOKEN))
+        if not self._exchange.mock:  # measured of both
+            self.connection.send_system(*LOGIN_MISSING)
         self._close()
 
     def _accept_login(self, request: ServerRequest, key: str) -> None:
@@ -201,20 +244,19 @@ class Peer:
             if other.key == key and other is not self:
                 self._exchange.kick(other)
         self.key = key
-        self.connection.accept(request, sor_yn="N" if self._exchange.mock else "Y")
-        self._exchange._later(PING_INTERVAL, self._ping)
+        self.connection.accept(request, sor_yn="Y")  # on mock trading too, which has no SOR [measured on both]
 
-    def _register(self, request: ServerRequest) -> tuple[int, str] | None:
+    def _register(self, request: ServerRequest) -> Refusal | None:
         """Carry out a REG or REMOVE; returns why not, or None."""
         if self._is_too_fast():
-            return TOO_FAST
+            return too_fast(request.trnm)
         group = request.members.get("grp_no")
         if not isinstance(group, str) or not group:
-            return 100002, "필수 입력값(grp_no)이 없습니다"
+            return missing("grp_no")
         try:
             pairs = dict.fromkeys(request.registrations())
         except ValueError as error:
-            return 105111, f"입력값의 형식이 올바르지 않습니다({error})"
+            return wrong_shape(str(error))
         kept = {name: dict(held) for name, held in self.registered.items()}
         held = kept.setdefault(group, {})
         if request.trnm == "REMOVE":
@@ -224,10 +266,11 @@ class Peer:
             if request.members.get("refresh") == "0":
                 held.clear()
             held.update(pairs)
-        if _item_count(held) > ITEM_LIMIT:
-            return 105118, f"그룹당 등록 가능한 종목수({ITEM_LIMIT})를 초과하였습니다"
-        if _item_count({pair: None for pairs_ in kept.values() for pair in pairs_}) > ITEM_LIMIT:
-            return 105115, f"등록 가능한 종목수({ITEM_LIMIT})를 초과하였습니다"
+        limit = self._exchange.item_limit
+        if _item_count(held) > limit:
+            return over_group_quota(limit)
+        if _item_count({pair: None for pairs_ in kept.values() for pair in pairs_}) > limit:
+            return over_connection_quota(limit)
         self.registered = {name: pairs_ for name, pairs_ in kept.items() if pairs_}
         if self.registered:
             self._exchange._start_ticking()
@@ -242,14 +285,14 @@ class Peer:
         times.append(now)
         return False
 
-    def _confirm(self, request: ServerRequest, refusal: tuple[int, str] | None) -> None:
+    def _confirm(self, request: ServerRequest, refusal: Refusal | None) -> None:
         if refusal is None:
             self.connection.accept(request)
         else:
             self.connection.reject(request, *refusal)
 
-    def _acknowledge(self, send: Callable[[], None]) -> None:
-        """Answer a little later, or not at all."""
+    def _acknowledge(self, send: Callable[[], None], late: float = 0.0) -> None:
+        """Answer a little later, `late` seconds more, or not at all."""
         faults = self._exchange.faults
         if faults.lose_acks > 0:
             faults.lose_acks -= 1
@@ -259,7 +302,7 @@ class Peer:
             if self.connection.state is READY:
                 send()
 
-        self._exchange._later(ACK_DELAY + faults.ack_delay, send_now)
+        self._exchange._later(ACK_DELAY + faults.ack_delay + late, send_now)
 
     # Rows, heartbeat and end.
 
@@ -276,30 +319,44 @@ class Peer:
         """Bytes that wait on this side for the client to read, or for a stall to end."""
         return self.connection.unsent + len(self._unsent) + len(self._unread)
 
-    def _ping(self, _: float) -> None:
-        if self.connection.state is not READY:
+    def _watch(self, _: float) -> None:
+        """See whether the client has been silent for too long, and look again when it may be.
+
+        Anything is a sign of life, an RFC 6455 ping too [measured]; here each byte is, and not each message. So a
+        client that says something more often is never sent a PING. An answer to one is an echo and nothing else.
+        """
+        if self.connection.state in (CLOSING, CLOSED):
             return
-        if self.stalled:
-            self._exchange._later(PING_INTERVAL, self._ping)
-            return
+        now, due = self._exchange.now(), self._heard_at + SILENCE
+        if now >= due:
+            due = now + SILENCE
+            if not self.stalled and not self._take_silence():
+                return
+        self._exchange._at(due, self._watch)
+
+    def _take_silence(self) -> bool:
+        """The client has said nothing for a while; returns whether it may stay."""
+        state = self.connection.state
+        if state is CONNECTING or (self._login_pending and state is LOGGING_IN):
+            return True  # the opening handshake has a deadline of its own
+        if state is LOGGING_IN:
+            self._dismiss(LOGIN_MISSING)
+            return False
         if self._pings_unanswered >= PINGS_MISSED:
-            self._dismiss("R10002", "PING에 대한 응답이 없어 접속을 종료합니다")
-            return
+            self._dismiss(NO_ECHO)
+            return False
         self._pings_unanswered += 1
         self.connection.send_ping()
-        self._exchange._later(PING_INTERVAL, self._ping)
+        return True
 
-    def _expect_login(self, _: float) -> None:
-        if self.stalled:
-            self._exchange._later(LOGIN_GRACE, self._expect_login)
-        elif self.connection.state is LOGGING_IN and not self._login_pending:
-            self._dismiss("R10004", "로그인 인증이 들어오지 않았습니다")
-
-    def _dismiss(self, code: str, message: str) -> None:
+    def _dismiss(self, notice: Notice) -> None:
         """Say why, then close."""
         if self.connection.state not in (CLOSING, CLOSED):
-            self.connection.send_system(code, message)
+            self.connection.send_system(*notice)
             self._close()
+
+    def _kick(self) -> None:
+        self._dismiss(TAKEN_OVER)
 
     def _close(self) -> None:
         self._forget()

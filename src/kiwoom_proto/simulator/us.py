@@ -4,7 +4,8 @@ Prices are kept in ten thousandths of a dollar and written with four decimals. T
 are New York's (13 hours behind, as in summer). Amounts of FE are in thousands of dollars with six decimals: that makes
 the official example plausible, no page says so.
 
-Sources: official pages FE, FT, F4 and F5; the keys stand in their order.
+Sources: official pages FE, FT, F4 and F5. The keys of FE stand in the order of its page, those of the others by
+number, as in the examples there. FID 8046 of F4 is in its example and not in its table.
 """
 
 from __future__ import annotations
@@ -80,12 +81,14 @@ class UsBookRows:
         before = self._before or now
         self._before = now
         values = {"21": moment.text}
-        for level in range(DEPTH):
-            for side, prices in enumerate((book.ask_prices, book.bid_prices)):
-                first = 10 * side + level
-                values[str(41 + first)] = _price(prices[level], reference)
-                values[str(61 + first)] = str(now[side][level])
-                values[str(81 + first)] = _moved(now[side][level] - before[side][level])
+        levels = [(side, level) for side in range(2) for level in range(DEPTH)]
+        prices = book.ask_prices, book.bid_prices
+        for fid, (side, level) in enumerate(levels, 41):
+            values[str(fid)] = _price(prices[side][level], reference)
+        for fid, (side, level) in enumerate(levels, 61):
+            values[str(fid)] = str(now[side][level])
+        for fid, (side, level) in enumerate(levels, 81):
+            values[str(fid)] = _moved(now[side][level] - before[side][level])
         for side, fids in enumerate((("121", "122"), ("125", "126"))):
             total = sum(now[side])
             values[fids[0]], values[fids[1]] = str(total), _moved(total - sum(before[side]))
@@ -100,25 +103,26 @@ def _moved(change: int) -> str:
 def us_order(order: Order, stock: Stock, moment: Moment) -> dict[str, str]:
     """Values of F4: the order was sent."""
     return {
-        "9201": order.account,
-        "9203": order.number,
-        "9001": stock.instrument.code,
-        "905": "10",
-        "907": "02" if order.buys else "01",
-        "904": "000000000",
+        "302": stock.instrument.name,
         "900": str(order.quantity),
         "901": dollars(order.price),
+        "904": "000000000",
+        "905": "10",
         "906": "00" if order.price else "03",
-        "913": "주문전송",
+        "907": "02" if order.buys else "01",
         "908": moment.text,
-        "50810": "000000000000",
+        "913": "주문전송",
+        "1091": "미국",
         "8043": "USD",
+        "8046": EXCHANGE_CODES.get(stock.venue, "000030"),
+        "9001": stock.instrument.code,
+        "9201": order.account,
+        "9203": order.number,
+        "50072": "매수" if order.buys else "매도",
+        "50073": "지정가" if order.price else "시장가",
+        "50810": "000000000000",
         "50841": "0",
         "55190": "001",
-        "1091": "미국",
-        "50072": "매수" if order.buys else "매도",
-        "302": stock.instrument.name,
-        "50073": "지정가" if order.price else "시장가",
     }
 
 
@@ -128,33 +132,33 @@ def us_execution(
     """Values of F5: the order was taken, refused or traded."""
     number, _, at = fill or (0, 0, 0)
     return {
-        "1091": "미국",
-        "8046": EXCHANGE_CODES.get(stock.venue, "000030"),
-        "9001": stock.instrument.code,
         "302": stock.instrument.name,
-        "904": "000000000",
-        "9203": order.number,
-        "905": "10",
-        "907": "02" if order.buys else "01",
-        "908": moment.text,
-        "913": order.status,
         "900": str(order.quantity),
         "901": dollars(order.price, 12),
         "902": str(order.remaining if order.status != "거부" else 0),
+        "904": "000000000",
+        "905": "10",
+        "907": "02" if order.buys else "01",
+        "908": moment.text,
         "909": f"{number:09}",
         "910": dollars(at, 12) if fill else "000000000000",
         "911": str(order.filled),
+        "913": order.status,
         "930": str(holding.quantity),
         "931": dollars(holding.average, 12),
         "934": str(holding.sold_today),
         "936": str(holding.bought_today),
+        "1091": "미국",
         "8004": "0",
         "8005": "0",
         "8018": dollars(holding.profit),
         "8019": _rate(holding),
         "8043": "USD",
+        "8046": EXCHANGE_CODES.get(stock.venue, "000030"),
         "8075": "000000000000",
+        "9001": stock.instrument.code,
         "9201": order.account,
+        "9203": order.number,
         "13006": "000000000000",
         "50072": "매수" if order.buys else "매도",
         "50073": "지정가" if order.price else "시장가",
