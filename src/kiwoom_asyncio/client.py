@@ -245,7 +245,7 @@ class Client:
         Raises:
             RequestRefused: the server refused it.
             ConnectionLost: the session ended first.
-            QuotaExceeded: they would be more than `item_limit`; nothing was sent.
+            QuotaExceeded: they would be more than the connection, or the group, may have; nothing was sent.
             LocalProtocolError: an argument cannot be right; nothing was sent. What the server would acknowledge and
                 never serve cannot be right either: "A005930", a US type on a domestic endpoint.
         """

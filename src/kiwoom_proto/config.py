@@ -75,8 +75,8 @@ class ClientConfig:
         request_interval: least seconds between two requests. The server takes about 5 a second and refuses the
             rest with 105110; 0.35 was measured to work.
         items_per_request: most items in one REG or REMOVE; `subscribe` splits longer lists.
-        item_limit: most items a session wants at once (종목). The server takes 200 a connection: a stock counts once
-            for each venue it is wanted at, types and account-wide registrations count nothing.
+        item_limit: most items a session wants at once (종목); None: what the endpoint takes, `Endpoint.item_limit`. A
+            stock counts once for each venue it is wanted at, types and account-wide registrations count nothing.
         buffer_size: maximum number of events that wait for a slow consumer (adapters).
         buffer_bytes: maximum number of bytes received that wait with them. A read that finds at most half of both
             limits in use is always taken whole, so a consumer that keeps up never meets `BufferOverflow`. What waits is
@@ -107,7 +107,7 @@ class ClientConfig:
     max_message_size: int = attrs.field(default=4 * 1024 * 1024, validator=_count)
     request_interval: float = attrs.field(default=0.35, validator=_not_negative)
     items_per_request: int = attrs.field(default=100, validator=_count)
-    item_limit: int = attrs.field(default=200, validator=_count)
+    item_limit: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
     buffer_size: int = attrs.field(default=65_536, validator=_count)
     buffer_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_count)
     overflow: Overflow = attrs.field(default="raise", validator=_one_of(Overflow))

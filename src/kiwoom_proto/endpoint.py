@@ -19,6 +19,8 @@ __all__ = ("Endpoint", "PRODUCTION", "MOCK", "US_PRODUCTION", "US_MOCK")
 KIWOOM = ".kiwoom.com"
 MOCK_HOST = f"mockapi{KIWOOM}"
 WEBSOCKET_PORT = 10000
+ITEM_LIMIT = 200
+MOCK_ITEM_LIMIT = 100
 _DEFAULT_PORT = {"ws": 80, "wss": 443}
 _CERT_REQUIRED = 2
 """`ssl.CERT_REQUIRED`, without loading ssl."""
@@ -37,19 +39,32 @@ class Endpoint:
             it.
         insecure: True to send keys and tokens in clear (ws://), or over TLS that does not verify the server, to a host
             that is neither loopback nor Kiwoom's: a simulated exchange on another machine, say.
+        item_limit: how many items (종목) a connection may have: 200 [measured by several], in mock trading 100
+            [measured in July 2025]. A session goes by the server's word, where a refusal of its names another number.
 
     Raises:
-        LocalProtocolError: the URL is not one of a WebSocket, its host is not ASCII, or it would send keys in clear.
+        LocalProtocolError: the URL is not one of a WebSocket, its host is not ASCII, it would send keys in clear, or
+            the limit is no number above 0.
     """
 
     url: str = attrs.field()
     mock: bool = attrs.field(kw_only=True)
 
     insecure: bool = attrs.field(default=False, kw_only=True)
+    item_limit: int = attrs.field(kw_only=True)
 
     @mock.default
     def _is_mock_host(self) -> bool:
         return isinstance(self.url, str) and f"//{MOCK_HOST}:" in self.url
+
+    @item_limit.default
+    def _usual_item_limit(self) -> int:
+        return MOCK_ITEM_LIMIT if self.mock else ITEM_LIMIT
+
+    @item_limit.validator
+    def _check_item_limit(self, _: object, limit: int) -> None:
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0:
+            raise LocalProtocolError(f"Endpoint.item_limit: must be a whole number above 0, not {limit!r}")
 
     @url.validator
     def _check_url(self, _: object, url: str) -> None:
@@ -190,7 +205,8 @@ class Endpoint:
 
     def __repr__(self) -> str:
         flags = "".join(f", {name}=True" for name in ("mock", "insecure") if getattr(self, name))
-        return f"Endpoint({str(self)!r}{flags})"
+        limit = "" if self.item_limit == self._usual_item_limit() else f", item_limit={self.item_limit}"
+        return f"Endpoint({str(self)!r}{flags}{limit})"
 
 
 PRODUCTION = Endpoint(f"wss://api.kiwoom.com:{WEBSOCKET_PORT}/api/dostk/websocket")

@@ -72,25 +72,32 @@ class LocalProtocolError(KiwoomError, ValueError):
 
 
 class QuotaExceeded(LocalProtocolError):
-    """More items were asked for than one connection may have (`ClientConfig.item_limit`). Nothing was sent.
+    """More items were asked for than one connection, or one group, may have. Nothing was sent.
 
     Attributes:
-        limit: items that a connection may have.
+        limit: items that it may have.
         used: items that are wanted already.
         asked: items that would have been added to them.
+        source: where the limit comes from: "ClientConfig.item_limit", "Endpoint.item_limit", or a refusal of the
+            server's that named it.
+        group: the group that has the limit; "": the whole connection.
     """
 
-    def __init__(self, limit: int, used: int, asked: int) -> None:
-        super().__init__(limit, used, asked)
+    def __init__(
+        self, limit: int, used: int, asked: int, source: str = "ClientConfig.item_limit", group: str = ""
+    ) -> None:
+        super().__init__(limit, used, asked, source, group)
         self.limit = limit
         self.used = used
         self.asked = asked
+        self.source = source
+        self.group = group
 
     def __str__(self) -> str:
         return (
-            f"items: {self.used} of {self.limit} are in use and {self.asked} more were asked for, "
-            f"{self.used + self.asked - self.limit} too many (ClientConfig.item_limit; a stock counts once for each of "
-            "KRX, NXT and SOR, however many types it has)"
+            f"items{f' of group {self.group}' if self.group else ''}: {self.used} of {self.limit} are in use and "
+            f"{self.asked} more were asked for, {self.used + self.asked - self.limit} too many ({self.source}; a stock "
+            "counts once for each of KRX, NXT and SOR, however many types it has)"
         )
 
 
@@ -416,6 +423,9 @@ RETURN_CODES: dict[str, ReturnCode] = {
 
 
 TAKEN_OVER = "R10001"
+CONNECTION_QUOTA = "105115"
+GROUP_QUOTA = "105118"
+_ITEM_LIMIT = re.compile(r"\(\s*([1-9][0-9]{0,5})\s*\)")
 Remedy = Literal["renew", "retry", "stop"]
 
 
@@ -454,3 +464,12 @@ def masked(text: str, *secrets: str | None) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return _OPAQUE.sub("***", text)
+
+
+def item_limit_in(message: str) -> int | None:
+    """How many items the server takes, where its refusal for too many says so; None: it does not.
+
+    "실시간 등록 허용 개수(100)를 초과했습니다" [measured].
+    """
+    found = _ITEM_LIMIT.search(message)
+    return int(found[1]) if found else None

@@ -39,7 +39,14 @@ from .config import ClientConfig
 from .connection import ClientConnection
 from .conversation import ConnectionState, checked_config
 from .endpoint import Endpoint
-from .errors import DeadlineExceeded, KiwoomError, LocalProtocolError
+from .errors import (
+    CONNECTION_QUOTA,
+    GROUP_QUOTA,
+    DeadlineExceeded,
+    KiwoomError,
+    LocalProtocolError,
+    item_limit_in,
+)
 from .events import (
     Closed,
     ConditionList,
@@ -127,7 +134,7 @@ TRANSITIONS: dict[SessionState, dict[Trigger, SessionState]] = {
 
 CATCH_UP = 1_000_000_000
 """Nanoseconds that a driver which was away needs at least to read what has come meanwhile."""
-OVER_QUOTA = frozenset({"105115", "105118"})
+OVER_QUOTA = frozenset({CONNECTION_QUOTA, GROUP_QUOTA})
 REPLACED = "replaced by another call before it was registered"
 
 
@@ -223,7 +230,12 @@ class Session:
         self._empty_at = 0  # when those before them did: whatever was read since has arrived since
         self._caught_up_at = 0  # when a read counts as another
         self._gap: tuple[int, int] | None = None  # start and last sequence of the one that is open
-        self._subscriptions = Subscriptions(self.config.item_limit, self.config.items_per_request)
+        chosen = self.config.item_limit
+        self._subscriptions = Subscriptions(
+            endpoint.item_limit if chosen is None else chosen,
+            self.config.items_per_request,
+            is_chosen=chosen is not None,
+        )
         self._batch: Request | None = None  # the message of `_subscriptions` that is being answered
         self._registering: list[_Call] = []
         self._removing: list[_Call] = []
@@ -311,7 +323,7 @@ class Session:
             fresh_within: seconds after which silence is reported as `Stale`; None: silence is no news.
 
         Raises:
-            QuotaExceeded: they would be more than `item_limit`.
+            QuotaExceeded: they would be more than the connection, or the group, may have.
             LocalProtocolError: names what is wrong; nothing has changed. What the server would acknowledge and never
                 serve is wrong too: "A005930", a US type on a domestic endpoint.
         """
@@ -338,7 +350,7 @@ class Session:
         way to what this library does not know, and back: `unsubscribe` would refuse it too.
 
         Raises:
-            QuotaExceeded: they would be more than `item_limit`.
+            QuotaExceeded: they would be more than the connection, or the group, may have.
             LocalProtocolError: names what is wrong; nothing has changed.
         """
         message = checked(self.endpoint, message)
@@ -633,7 +645,11 @@ class Session:
                 self._subscriptions.accept()
             case RequestRejected(request=request) if request is self._batch:
                 self._batch = None
-                if event.code not in OVER_QUOTA and self._subscriptions.split():
+                if event.code in OVER_QUOTA:
+                    limit = item_limit_in(event.message)
+                    if limit is not None:
+                        self._subscriptions.learn_limit(limit, event.code)
+                elif self._subscriptions.split():
                     return  # one bad item must not take the others along: see which it is
                 self._subscriptions.refuse(event.reason)
                 self._refuse_calls(event)

@@ -8,8 +8,10 @@ both have let go. Messages say what the server knows. `plan` turns the differenc
   an element, at most `items_per_request` items in a message;
 * one message at a time: what is planned late needs no taking back.
 
-The quota is 200 item strings a connection [measured by several]: a code under three venues counts three, types and ""
-count nothing. It is checked when something is asked for: what would be too much is refused there, with the arithmetic.
+The quota is one of item strings a connection and a group [measured by several]: a code under three venues counts three,
+types and "" count nothing. It is checked when something is asked for: what would be too much is refused there, with the
+arithmetic. How many it is belongs to the endpoint and may have changed: where the server refuses something as too much
+and names a number, that number counts from then on, unless the user has chosen a lower one.
 
 Registrations die with the connection, so `lost` makes everything wanted to be sent again, and forgets what is not.
 """
@@ -24,7 +26,7 @@ from typing import TypeAlias
 
 import attrs
 
-from .errors import QuotaExceeded
+from .errors import GROUP_QUOTA, QuotaExceeded
 from .messages import Element, Reg, Remove
 from .record import Record
 
@@ -115,10 +117,14 @@ class Subscriptions:
     Arguments:
         item_limit: most items wanted at once.
         items_per_request: most items in one message.
+        is_chosen: whether the user has chosen the limit; False: it is what the endpoint is believed to take.
     """
 
-    def __init__(self, item_limit: int, items_per_request: int) -> None:
+    def __init__(self, item_limit: int, items_per_request: int, *, is_chosen: bool = True) -> None:
         self._item_limit = item_limit
+        self._limit_source = "ClientConfig.item_limit" if is_chosen else "Endpoint.item_limit"
+        self._limit_is_chosen = is_chosen
+        self._group_limit: int | None = None  # until the server names one, what holds for all holds for each
         self._items_per_request = items_per_request
         self._entries: dict[Key, _Entry] = {}
         self._begins = itertools.count(1)
@@ -150,7 +156,9 @@ class Subscriptions:
         used = {item for item, count in self._items.items() if count > freed[item]}
         new = {item for _, _, item in keys if item} - used
         if len(used) + len(new) > self._item_limit:
-            raise QuotaExceeded(self._item_limit, len(used), len(new))
+            raise QuotaExceeded(self._item_limit, len(used), len(new), self._limit_source)
+        if self._group_limit is not None:
+            self._check_groups(self._group_limit, keys, set(instead_of))
         gone = self.release(instead_of)
         for key in keys:
             entry = self._entries.setdefault(key, _Entry())
@@ -170,6 +178,13 @@ class Subscriptions:
                 if entry.state in (CONFIRMED, RECEIVING):
                     self._watch(key)
         return gone
+
+    def learn_limit(self, limit: int, code: str) -> None:
+        """The server has refused a message as too much, with this code, and named how many items it takes."""
+        if code == GROUP_QUOTA:
+            self._group_limit = limit
+        elif limit < self._item_limit or not self._limit_is_chosen:
+            self._item_limit, self._limit_source = limit, _named_by(code)
 
     def release(self, keys: Iterable[Key]) -> set[Key]:
         """One consumer less wants these; what nobody wanted is left as it is. Returns what nobody wants any more."""
@@ -398,6 +413,18 @@ class Subscriptions:
         assert message is not None
         return message
 
+    def _check_groups(self, limit: int, keys: tuple[Key, ...], leaving: set[Key]) -> None:
+        """Raise QuotaExceeded where one group would have too many."""
+        for group in dict.fromkeys(group for group, _, _ in keys):
+            used = {
+                key[2]
+                for key, entry in self._entries.items()
+                if key[0] == group and key[2] and entry.consumers and key not in leaving
+            }
+            new = {item for other, _, item in keys if other == group and item} - used
+            if len(used) + len(new) > limit:
+                raise QuotaExceeded(limit, len(used), len(new), _named_by(GROUP_QUOTA), group)
+
     def _count(self, key: Key, by: int) -> None:
         item = key[2]
         if not item:
@@ -449,6 +476,10 @@ class Subscriptions:
                 del items[_pushed_item(key)]
             if not items:
                 del self._watched[key[1]]
+
+
+def _named_by(code: str) -> str:
+    return f"named by the server in its refusal {code}"
 
 
 def _pushed_item(key: Key) -> str:

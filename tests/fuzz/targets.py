@@ -532,7 +532,7 @@ class Life:
         found = [(one.group, one.type, one.item) for one in session.subscriptions]
         assert len(found) == len(set(found))
         wanted = {one.item for one in session.subscriptions if one.consumers and one.group and one.item}
-        assert len(wanted) <= session.config.item_limit
+        assert len(wanted) <= (session.config.item_limit or 0)
         assert not (session.is_settled and state is not SessionState.READY)
         repr(session)
 

@@ -26,6 +26,32 @@ def test_the_documented_endpoints(endpoint: Endpoint, url: str, host: str, mock:
 
 
 @pytest.mark.parametrize(
+    ("endpoint", "limit"),
+    [
+        (PRODUCTION, 200),
+        (MOCK, 100),
+        (US_PRODUCTION, 200),
+        (US_MOCK, 100),
+        (Endpoint("ws://localhost/x"), 200),
+        (Endpoint("ws://localhost/x", mock=True), 100),
+        (Endpoint("ws://localhost/x", mock=True, item_limit=7), 7),
+        (attrs.evolve(MOCK, item_limit=200), 200),
+    ],
+    ids=repr,
+)
+def test_the_quota_belongs_to_the_endpoint(endpoint: Endpoint, limit: int) -> None:
+    assert endpoint.item_limit == limit
+    assert eval(repr(endpoint)) == endpoint
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, True, None, "200"])
+def test_a_quota_that_is_none_is_refused(limit: Any) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        Endpoint("ws://localhost/x", item_limit=limit)
+    assert str(caught.value) == f"Endpoint.item_limit: must be a whole number above 0, not {limit!r}"
+
+
+@pytest.mark.parametrize(
     ("url", "host", "port", "secure"),
     [
         ("ws://127.0.0.1:8765/api/dostk/websocket", "127.0.0.1", 8765, False),

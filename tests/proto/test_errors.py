@@ -36,7 +36,7 @@ from kiwoom_proto import (
     TokenRefused,
     explain_code,
 )
-from kiwoom_proto.errors import masked, remedy_of
+from kiwoom_proto.errors import item_limit_in, masked, remedy_of
 
 ERROR_CODES = Path(__file__).parents[1] / "data" / "error_codes.csv"
 
@@ -236,6 +236,25 @@ def test_a_quota_that_would_be_exceeded_is_told_with_its_arithmetic() -> None:
     assert (error.limit, error.used, error.asked) == (200, 199, 5)
     assert str(error).startswith("items: 199 of 200 are in use and 5 more were asked for, 4 too many")
     assert "ClientConfig.item_limit" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("message", "limit"),
+    [
+        ("실시간 등록 허용 개수(100)를 초과했습니다", 100),
+        ("그룹당 등록 가능한 종목수( 200 )를 초과하였습니다", 200),
+        ("[105115] 허용 개수(1000)", 1000),
+        ("허용 개수를 초과했습니다", None),
+        ("허용 개수(0)를 초과했습니다", None),
+        ("허용 개수(-5)를 초과했습니다", None),
+        ("허용 개수(100개)를 초과했습니다", None),
+        ("이미 등록된 조건검색 일련번호입니다.(seq=3)", None),
+        ("(9999999)", None),
+        ("", None),
+    ],
+)
+def test_the_limit_that_a_refusal_names(message: str, limit: int | None) -> None:
+    assert item_limit_in(message) == limit
 
 
 @pytest.mark.parametrize(("times", "often"), [(1, "(R10001), which"), (3, "(R10001) 3 times in a row, which")])

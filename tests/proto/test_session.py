@@ -1838,6 +1838,64 @@ def test_a_deadline_that_did_not_pass_does_nothing() -> None:
     assert line.kinds() == ["Connecting", "Opened", "LoggedIn", "Disconnected"]
 
 
+# Quotas.
+
+
+@pytest.mark.parametrize(("endpoint", "limit"), [(PRODUCTION, 200), (MOCK, 100)])
+def test_the_quota_is_the_endpoint_s(endpoint: Endpoint, limit: int) -> None:
+    line = Line(endpoint=endpoint).ready()
+    line.session.subscribe("0B", *(f"{number:06}" for number in range(limit)))
+    with pytest.raises(QuotaExceeded, match=r"Endpoint\.item_limit") as caught:
+        line.session.subscribe("0B", "900000")
+    assert caught.value.limit == limit
+    line = Line(attrs.evolve(CONFIG, item_limit=limit + 1), endpoint).ready()
+    line.session.subscribe("0B", *(f"{number:06}" for number in range(limit + 1)))
+    with pytest.raises(QuotaExceeded, match=r"ClientConfig\.item_limit"):
+        line.session.subscribe("0B", "900000")
+
+
+@pytest.mark.parametrize("code", [105115, 105118])
+def test_a_quota_that_the_server_names_counts_from_then_on(code: int) -> None:
+    line = Line(attrs.evolve(CONFIG, item_limit=1000)).ready()
+    line.session.subscribe("0B", "005930", "000660")
+    line.acknowledge()
+    request = line.session.subscribe("0B", "035420", "035720")
+    line.said()
+    message = "실시간 등록 허용 개수(3)를 초과했습니다"
+    line.send(reply("REG", code, message))
+    rejected = only(RequestRejected, line.events())
+    assert (rejected.request, rejected.code, rejected.message) == (request, str(code), message)
+    assert line.states() == {("0B", "005930"): CONFIRMED, ("0B", "000660"): CONFIRMED}
+    with pytest.raises(QuotaExceeded) as caught:
+        line.session.subscribe("0B", "035420", "035720")
+    error = caught.value
+    assert (error.limit, error.used, error.asked) == (3, 2, 2)
+    assert error.source == f"named by the server in its refusal {code}"
+    assert error.group == ("1" if code == 105118 else "")
+    assert line.said() == []
+    line.session.subscribe("0B", "035420")
+    assert line.said() == ["REG 0B 035420"]
+
+
+def test_a_quota_that_the_server_named_outlives_the_connection() -> None:
+    line = Line(attrs.evolve(CONFIG, item_limit=1000)).ready()
+    line.session.subscribe("0B", "005930", "000660")
+    line.said()
+    line.send(reply("REG", 105115, "(1)"))
+    line.drop()
+    line.again()
+    with pytest.raises(QuotaExceeded, match="named by the server"):
+        line.session.subscribe("0B", "005930", "000660")
+
+
+def test_a_refusal_for_too_much_that_names_no_number_teaches_none() -> None:
+    line = Line().ready()
+    line.session.subscribe("0B", "005930", "000660")
+    line.said()
+    line.send(reply("REG", 105115, "초과했습니다"))
+    line.session.subscribe("0B", *(f"{number:06}" for number in range(200)))
+
+
 # Attempts.
 
 

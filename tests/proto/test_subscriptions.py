@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiwoom_proto import (
-    ClientConfig,
     Element,
     LocalProtocolError,
     MessageDecoder,
@@ -534,7 +533,63 @@ def test_no_more_items_than_a_connection_may_have() -> None:
 
 def test_the_limit_is_the_configured_one() -> None:
     assert refused_by(confirmed(*keys(2), limit=3), keys(2, first=7)).limit == 3
-    assert ClientConfig().item_limit == 200
+
+
+def test_the_error_says_where_the_limit_comes_from() -> None:
+    assert refused_by(made(limit=1), keys(2)).source == "ClientConfig.item_limit"
+    subscriptions = Subscriptions(1, 100, is_chosen=False)
+    error = refused_by(subscriptions, keys(2))
+    assert error.source == "Endpoint.item_limit"
+    assert "1 too many (Endpoint.item_limit; a stock" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("is_chosen", "own", "named", "limit"),
+    [
+        (False, 200, 100, 100),
+        (False, 100, 200, 200),
+        (True, 200, 100, 100),
+        (True, 50, 100, 50),
+    ],
+)
+def test_a_limit_that_the_server_named_counts_unless_the_user_s_own_is_lower(
+    is_chosen: bool, own: int, named: int, limit: int
+) -> None:
+    subscriptions = Subscriptions(own, 100, is_chosen=is_chosen)
+    subscriptions.learn_limit(named, "105115")
+    error = refused_by(subscriptions, keys(limit + 1))
+    assert error.limit == limit
+    assert error.source == (
+        "named by the server in its refusal 105115" if limit == named else "ClientConfig.item_limit"
+    )
+    subscriptions.want(keys(limit))
+
+
+def test_a_limit_of_each_group_that_the_server_named_counts_beside_that_of_all() -> None:
+    subscriptions = Subscriptions(10, 100, is_chosen=False)
+    subscriptions.learn_limit(4, "105118")
+    subscriptions.want(keys(3, "0B", "0D"))
+    subscriptions.want(keys(4, group="2", first=10))
+    subscriptions.want([ORDERS])
+    drain(subscriptions)
+    error = refused_by(subscriptions, keys(3, first=2))
+    assert (error.limit, error.used, error.asked, error.group) == (4, 3, 2, "1")
+    assert str(error).startswith(
+        "items of group 1: 3 of 4 are in use and 2 more were asked for, 1 too many (named by the server in its refusal "
+        "105118; a stock counts once"
+    )
+    assert refused_by(subscriptions, keys(4, group="3", first=20)).group == ""
+    subscriptions.want(keys(4, group="1", first=7), instead_of=tuple(keys(3, "0B", "0D")))
+
+
+def test_a_limit_below_what_is_wanted_already_refuses_only_what_is_new() -> None:
+    subscriptions = confirmed(*keys(8), limit=10)
+    subscriptions.learn_limit(5, "105115")
+    error = refused_by(subscriptions, keys(1, first=9))
+    assert (error.limit, error.used, error.asked) == (5, 8, 1)
+    subscriptions.release(keys(4))
+    drain(subscriptions)
+    subscriptions.want(keys(1, first=9))
 
 
 def test_a_stock_counts_once_for_each_venue() -> None:
