@@ -350,6 +350,9 @@ def test_a_maintenance_page_and_too_many_requests() -> None:
     sim.exchange.faults.token_answer = "too_many"
     assert refused(sim).status == 429
     assert refused(sim, revoke="token").status == 429
+    answer = answer_to(sim.exchange.connect(), TokenCall(PRODUCTION, ONE).data_to_send())
+    assert answer.startswith(b"HTTP/1.1 429 null\r\n")
+    assert answer.endswith(b"\r\n\r\n"), "no body"
 
     sim.exchange.faults.token_answer = "ok"
     assert logs_in(sim, issued(sim).value) == "one"
