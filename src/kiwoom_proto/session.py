@@ -275,7 +275,12 @@ class Session:
         return self._subscriptions.next_timeout() is not None
 
     def connect(
-        self, token: str | None = None, header: RequestHeader | None = None, *, renewable: bool = False
+        self,
+        token: str | None = None,
+        header: RequestHeader | None = None,
+        *,
+        renewable: bool = False,
+        keep: bool = False,
     ) -> None:
         """Start.
 
@@ -284,6 +289,7 @@ class Session:
                 (`TokenNeeded`), and keeps it as long as it is good.
             header: header elements for the opening handshakes; None sends none.
             renewable: whether the driver can be asked for another one when this token is refused.
+            keep: with a token of None, keep what the driver gets until it is refused; False: the driver keeps it.
 
         Raises:
             LocalProtocolError: the token cannot be one, or `connect` was called before.
@@ -296,7 +302,7 @@ class Session:
             _check_token(token, header)
         self._header = header
         self._token = token
-        self._driver_keeps_token = token is None
+        self._driver_keeps_token = token is None and not keep
         self._renewable = renewable or token is None
         now = self._clock()
         self._recovery.begin(now)

@@ -45,6 +45,7 @@ from kiwoom_proto import (
     Symbol,
     TokenError,
     TokenNeeded,
+    TransportError,
     UsConditionRow,
 )
 from kiwoom_proto.feed import Feed
@@ -87,7 +88,8 @@ async def connect(
 
     Raises:
         LoginRefused: the server refused the token.
-        TokenError: no token could be had. What the callable raises at first is raised as it is.
+        TokenError: no token could be had, and waiting would not help. What the callable raises at first is raised as it
+            is, but for `TokenError` and `TransportError`, which may pass: it is called again, within `connect_timeout`.
         DeadlineExceeded: the callable took longer than `token_timeout`.
         ConnectionLost: no connection could be made within `connect_timeout`; its text tells what went wrong last.
         LocalProtocolError: an argument cannot be right.
@@ -95,14 +97,20 @@ async def connect(
     if isinstance(endpoint, Endpoint):  # anything else is refused below
         endpoint.check_tls(ssl_context)
     session = Session(endpoint, config, clock=trio.current_time, random=random.random, types=types)
-    first = None
+    first: str | None = None
+    failure: KiwoomError | None = None
     if not isinstance(token, AppKey):
         with trio.move_on_after(session.config.token_timeout) as scope:
-            first = await _called(token)
-            check_token(first)
+            try:
+                first = await _called(token)
+                check_token(first)
+            except (TokenError, TransportError) as error:
+                failure = error  # the session knows whether it is the end
         if scope.cancelled_caught:
             raise DeadlineExceeded("token", session.config.token_timeout)
-    session.connect(first, header, renewable=not isinstance(token, str))
+    session.connect(first, header, renewable=not isinstance(token, str), keep=not isinstance(token, AppKey))
+    if failure is not None:
+        session.token_failed(failure)
     client = Client(session, token, ssl_context)
     async with background_tasks() as tasks:
         tasks.start_soon(client._run)

@@ -259,6 +259,45 @@ async def test_a_token_server_that_stays_busy_is_given_up_in_time_with_both_reas
         assert isinstance(error.last, TokenRefused)
 
 
+@pytest.mark.parametrize("error", [TokenRefused("", "m", 429), TransportError("m"), TokenError("m")], ids=repr)
+async def test_a_callable_that_cannot_have_a_token_at_first_is_called_again(loop: Loop, error: KiwoomError) -> None:
+    """And what it returned then is kept."""
+    calls = 0
+
+    async def token() -> str:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise error
+        return "token"
+
+    exchange = Exchange()
+    config = ClientConfig(backoff_min=0.01, backoff_max=0.02)
+    async with loop.serve(exchange) as server, loop.connect(server.endpoint, token=token, config=config) as client:
+        exchange.drop()
+        async for event in client:
+            if isinstance(event, Gap):
+                break
+        assert calls == 3
+
+
+async def test_a_callable_that_can_have_no_token_is_called_once(loop: Loop) -> None:
+    calls = 0
+    error = TokenRefused("3", "m", 200, "8001")
+
+    async def token() -> str:
+        nonlocal calls
+        calls += 1
+        raise error
+
+    async with loop.serve(Exchange()) as server:
+        with pytest.raises(TokenRefused) as caught:
+            async with loop.connect(server.endpoint, token=token, config=ClientConfig()):
+                raise AssertionError("the block must not be entered")
+        assert caught.value is error
+        assert calls == 1
+
+
 async def test_a_token_near_its_end_is_asked_for_again_at_the_next_connection(loop: Loop) -> None:
     """And one that is good is not: asking at every reconnect was measured to be refused."""
     exchange = Exchange(app_keys={"app": "secret"})

@@ -2194,6 +2194,21 @@ def test_a_wrong_environment_is_the_end() -> None:
     assert end.error.reason == "8031"
 
 
+def test_a_token_that_the_driver_got_can_be_kept() -> None:
+    line = Line().connect(None, keep=True)
+    line.session.token_failed(TransportError("no"))
+    line.attempt()
+    line.session.receive_token(TOKEN)
+    line.login()
+    line.drop()
+    line.attempt()
+    assert isinstance(line.session.needs, LinkNeeded)
+    line.open().send(TOKEN_REFUSED)
+    line.drop()
+    need = line.session.needs
+    assert isinstance(need, TokenNeeded) and need.refused == TOKEN
+
+
 @pytest.mark.parametrize("error", [TokenRefused("", "Too Many Requests", 429), TokenError("no"), TransportError("no")])
 def test_a_token_that_could_not_be_had_is_asked_for_again(error: KiwoomError) -> None:
     line = Line().connect(None)
