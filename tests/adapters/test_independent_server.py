@@ -255,7 +255,7 @@ async def test_requests_leave_at_the_pace_that_was_configured(loop: Loop) -> Non
             Endpoint(server.url), config=ClientConfig(reconnect=False, request_interval=0.1)
         ) as client:
             for number in range(4):
-                await client.subscribe("0E", f"{number}")
+                await client.subscribe("0E", f"{number:06}")
     assert times[-1] - times[0] > 0.25
 
 
