@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -147,6 +147,8 @@ class BufferMachine(RuleBasedStateMachine):
 
 
 TestBuffer = BufferMachine.TestCase
+# Without the phase that explains failures: it takes longer than a test may.
+TestBuffer.settings = settings(phases=[phase for phase in Phase if phase is not Phase.explain])
 
 
 @given(
