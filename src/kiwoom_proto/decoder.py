@@ -34,8 +34,11 @@ Message: TypeAlias = Record | Ping | Reply | SystemNotice | UnknownMessage
 _Kind: TypeAlias = tuple[bytes, int, type[Record], str, str, str]
 _Envelope: TypeAlias = tuple[_Kind, str]
 
-MAX_ENVELOPES = 32_768
-"""Openings and tails that are remembered, of 0.2 kB each: as many as items are registered, times types."""
+MAX_ENVELOPES = 16_384
+"""Openings and tails that are remembered: as many as items are registered, times types. A connection has 200 items."""
+
+MAX_ENVELOPE_BYTES = 2 * 1024 * 1024
+"""Bytes of all these together. With what is made of them they take some 8 MB at the very most."""
 
 LONGEST = 256
 """Bytes of an opening or a tail; longer ones hold more than the ends of a row and of its message."""
@@ -89,6 +92,7 @@ class MessageDecoder:
         self._envelopes: dict[bytes, _Envelope] = {}
         self._envelopes_by_both: dict[bytes, _Envelope] = {}
         self._kinds: dict[_Kind, _Kind] = {}
+        self._envelope_bytes = 0
 
     def decode(self, payload: bytes | str, received_at: int = 0) -> list[Message]:
         """Return what a payload says, in its order: a record per row, or the one message that it is.
@@ -162,10 +166,14 @@ class MessageDecoder:
         cls = self._class_of(row.type, Record)
         kind = opening, brace, cls, row.type, row.name, row.stexTp
         envelope = self._kinds.setdefault(kind, kind), row.item
-        if len(self._envelopes) + len(self._envelopes_by_both) >= MAX_ENVELOPES:
+        size = len(opening) + len(tail)
+        count = len(self._envelopes) + len(self._envelopes_by_both)
+        if count >= MAX_ENVELOPES or self._envelope_bytes + size > MAX_ENVELOPE_BYTES:
             self._envelopes.clear()
             self._envelopes_by_both.clear()
             self._kinds.clear()
+            self._envelope_bytes = 0
+        self._envelope_bytes += size
         if len(tail) > len(opening) and tail not in self._envelopes:
             self._envelopes[tail] = envelope
         else:  # documented is the other order, with the values last, and all tails are the same

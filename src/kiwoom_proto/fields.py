@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import attrs
 
+from .known import KnownValues, NothingKnown
+
 if TYPE_CHECKING:
     from .record import Record
 
@@ -61,9 +63,6 @@ __all__ = (
 T = TypeVar("T", covariant=True)
 C = TypeVar("C", bound=enum.Enum)
 
-MOST_KNOWN = 4096
-"""Values of one kind that are kept: some hundred kilobytes."""
-
 
 class Direction(enum.Enum):
     """Where a price stands against the reference price (대비 기호): its sign on the wire.
@@ -74,26 +73,6 @@ class Direction(enum.Enum):
     UP = "+"
     DOWN = "-"
     UNCHANGED = ""
-
-
-class KnownValues(dict[str, Any]):
-    """text -> value, as far as they were met: most values of a feed come again and again.
-
-    Reading one takes a quarter of the time of reading its text. It forgets all where it would have more than
-    `MOST_KNOWN`; texts that are no value are not kept.
-    """
-
-    __slots__ = ("_convert",)
-
-    def __init__(self, convert: Callable[[str], Any]) -> None:
-        self._convert = convert
-
-    def __missing__(self, text: str) -> Any:
-        value = self._convert(text)
-        if len(self) >= MOST_KNOWN:
-            self.clear()
-        self[text] = value
-        return value
 
 
 @functools.cache
@@ -112,7 +91,7 @@ class Kind(Generic[T]):
         directional: the sign is a direction and not part of the number.
         masked: the value is personal and never shown in reprs and messages.
         python_type: what a value is, for listings.
-        known: what `convert` gave for the texts met so far; `known[text]` reads any.
+        known: what `convert` gave for the texts met so far; `known[text]` reads any. Nothing masked is kept.
     """
 
     name: str
@@ -124,7 +103,7 @@ class Kind(Generic[T]):
 
     @known.default
     def _share_known(self) -> KnownValues:
-        return _known_values(self.convert)
+        return NothingKnown(self.convert) if self.masked else _known_values(self.convert)
 
 
 # int() and Decimal() take more than Kiwoom sends ("1_000", "１２", "1e3", "NaN"). Taking those would turn garbage into

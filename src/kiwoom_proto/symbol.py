@@ -11,12 +11,12 @@ elements `jmcode` and `stex_tp`.
 from __future__ import annotations
 
 import enum
-import functools
 import re
 
 import attrs
 
 from .errors import LocalProtocolError
+from .known import KnownValues
 
 __all__ = ("Symbol", "Venue")
 
@@ -105,13 +105,20 @@ class Symbol:
 _LETTERED = re.compile(r"[AJQ][0-9][0-9A-Z]{5}(?:_NX|_AL)?").fullmatch  # domestic codes begin with a digit
 
 
-@functools.lru_cache(maxsize=8192)
-def parse_item(item: str) -> Symbol | None:
-    """Return the symbol of a received item, or None where the text can be no item. Remembers the last 8192."""
+def _parse(item: str) -> Symbol | None:
     try:
         return Symbol.parse(item)
     except LocalProtocolError:
         return None
+
+
+_known_items = KnownValues(_parse, most=8192)
+
+
+def parse_item(item: str) -> Symbol | None:
+    """Return the symbol of a received item, or None where the text can be no item."""
+    symbol: Symbol | None = _known_items[item]
+    return symbol
 
 
 def parse_stock_code(text: str) -> Symbol | None:

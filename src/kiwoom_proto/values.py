@@ -34,6 +34,9 @@ MANY = 14
 """Where so many FIDs are read, those in between are decoded too: passing over a key takes a comparison with each field
 (about 1 ns), decoding its text 15."""
 
+LONGEST_LEARNED = 65_536
+"""Bytes of a row that anything is learned from; one of 163 FIDs has 2 kB. What is learned outlives the row."""
+
 UNDERSCORE, BACKSLASH = b"_\\"  # numbers: looking for a byte is five times as fast as for bytes
 
 ASCII = bytes(range(128))
@@ -198,6 +201,8 @@ class Layout:
         Sessions in several threads share a type's layout, and may look at the same time. Each goes by what it saw, and
         what they leave is always a way that fits together.
         """
+        if len(values) > LONGEST_LEARNED:
+            return Texts(values)
         if self._missed:
             wanted = self._wanted | self._read
         else:

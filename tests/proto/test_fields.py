@@ -19,7 +19,8 @@ import pytest
 
 from kiwoom_proto import Field, FieldError, MessageDecoder, Record
 from kiwoom_proto import fields as kinds
-from kiwoom_proto.fields import MOST_KNOWN, Kind
+from kiwoom_proto.fields import Kind
+from kiwoom_proto.known import MOST_KNOWN
 
 
 def digits_only(text: str) -> str:
