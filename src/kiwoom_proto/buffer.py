@@ -249,7 +249,8 @@ class EventBuffer:
         place = len(self._events)
         for event in reversed(self._events[self._examined :]):
             place -= 1
-            if isinstance(event, Record) and event.type_code not in KEPT_TYPES:
+            # What has no item may be about anything: another row of its type is not a newer one of the same.
+            if isinstance(event, Record) and event.item and event.type_code not in KEPT_TYPES:
                 key = (event.type_code, event.item)
                 if key in came:
                     superseded.append(place)

@@ -83,7 +83,8 @@ class ClientConfig:
             therefore at most the limit, or half of it and one read: 256 KiB and one message of `max_message_size`.
         overflow: what happens when either is reached: "raise" ends the connection with `BufferOverflow`,
             "drop_oldest" forgets the oldest market-data row, "conflate" keeps only the newest row of each type
-            and item. Order, balance and condition rows, replies and notices are never dropped.
+            and item. Order, balance and condition rows, replies and notices are never dropped, and rows that name no
+            item never taken for one another.
         token_timeout: seconds for getting an access token (sessions).
         reconnect: whether a session makes a connection that was lost again.
         connect_timeout: seconds for a session's first login, from `connect` on, over as many attempts as they take.

@@ -14,7 +14,7 @@ from kiwoom_proto.config import Overflow
 
 _POLICIES: st.SearchStrategy[Overflow] = st.sampled_from(("raise", "drop_oldest", "conflate"))
 _KINDS = st.one_of(  # type and item of a row; None: a notice
-    st.tuples(st.sampled_from(["0B", "0D", "0E"]), st.sampled_from(["a", "b", "c"])),
+    st.tuples(st.sampled_from(["0B", "0D", "0E"]), st.sampled_from(["a", "b", "c", ""])),
     st.sampled_from([("00", "a"), ("02", "a"), None]),
 )
 _SHARES = st.sampled_from([0, 1, 10, 90, 300, 1000])
@@ -32,10 +32,14 @@ class Waiting:
 
     @property
     def key(self) -> tuple[str, str] | None:
-        """What a newer row replaces this one by; None: it is never dropped."""
+        """What a newer row replaces this one by; None: nothing does."""
         event = self.event
-        droppable = isinstance(event, Record) and event.type_code not in {"00", "04", "F4", "F5", "02", "S2"}
-        return (event.type_code, event.item) if isinstance(event, Record) and droppable else None
+        return (event.type_code, event.item) if isinstance(event, Record) and self.droppable and event.item else None
+
+    @property
+    def droppable(self) -> bool:
+        event = self.event
+        return isinstance(event, Record) and event.type_code not in {"00", "04", "F4", "F5", "02", "S2"}
 
 
 class Model:
@@ -84,7 +88,7 @@ class Model:
             self.conflated += len(self.waiting) - len(kept)
             self.waiting = kept
         while self.policy == "drop_oldest" and self.is_too_full():
-            oldest = next((entry for entry in self.waiting[:-1] if entry.key is not None), None)
+            oldest = next((entry for entry in self.waiting[:-1] if entry.droppable), None)
             if oldest is None:
                 break
             self.waiting = [entry for entry in self.waiting if entry is not oldest]

@@ -147,6 +147,16 @@ def test_conflate_tells_types_and_items_apart() -> None:
     assert buffer.take() == rows
 
 
+def test_conflate_takes_no_row_without_an_item_for_a_newer_one_of_another() -> None:
+    """They may be of any stock, or each count: a phase of the market that ends, and the next that begins."""
+    buffer = EventBuffer(4, "conflate")
+    rows = [quote("", 1), quote("", 2), Record("0s", "", received_at=3), Record("0s", "", received_at=4)]
+    buffer.put(rows)
+    with pytest.raises(BufferOverflow):
+        buffer.put([quote("", 5)])
+    assert buffer.take() == rows
+
+
 def test_conflate_replaces_a_waiting_row_by_the_one_that_comes_when_all_others_differ() -> None:
     """A buffer as large as there are items never overflows under this policy, however slow the consumer is."""
     buffer = EventBuffer(2, "conflate")
