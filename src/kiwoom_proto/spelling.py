@@ -312,7 +312,7 @@ def _explain_item(endpoint: Endpoint, types: Types, code: str, kind: _Kind, item
     if len(parts) > 1 and None not in parts:
         return f" is more than one item: pass each as an argument of its own: {', '.join(map(repr, parts))}"
     foreign = _of_kind(_STOCKS if endpoint.us else _US_STOCKS, text)
-    if foreign is not None or (endpoint.us and item.isascii()):
+    if foreign is not None or (endpoint.us and item.isascii() and len(item) <= LONGEST_SHOWN):
         endpoint.check_item(foreign or item)  # it says what is missing, or where such items are served
     return f": {takes}"
 

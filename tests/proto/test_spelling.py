@@ -186,10 +186,12 @@ def test_several_items_in_one_text_are_named_one_by_one(item: str) -> None:
 
 
 def test_a_long_text_is_not_shown_for_it_may_be_a_secret() -> None:
-    message = refusal(PRODUCTION, "0B", "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9secret")
-    assert "secret" not in message
-    assert message.startswith("item of 42 characters: type 0B takes")
-    assert "secret" not in refusal(PRODUCTION, "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9secret", "005930")
+    token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9secret"
+    for endpoint, type in ((PRODUCTION, "0B"), (US_PRODUCTION, "FE")):
+        message = refusal(endpoint, type, token)
+        assert "secret" not in message
+        assert message.startswith(f"item of 42 characters: type {type} takes")
+        assert "secret" not in refusal(endpoint, token, "005930")
 
 
 def test_mock_trading_is_not_offered_what_it_does_not_have() -> None:
