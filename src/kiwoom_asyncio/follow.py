@@ -26,6 +26,7 @@ from kiwoom_proto import (
     Record,
     RequestRefused,
     RequestRejected,
+    RequestUnanswered,
     SystemNotice,
     UnknownMessage,
 )
@@ -209,6 +210,8 @@ def _complain_of(event: Event, client: Client) -> None:
             complain(f"connected again after {event.seconds:.1f} s without data; {standing_of(client)}")
         case RequestRejected():
             complain(str(RequestRefused(event.request, event.code, event.message)))
+        case RequestUnanswered():
+            complain(str(event))
 
 
 def complain(text: str) -> None:

@@ -65,8 +65,9 @@ class ClientConfig:
     Attributes:
         open_timeout: seconds for the TCP connection, TLS and the opening handshake together.
         login_timeout: seconds from sending LOGIN to its reply (10 to 30 ms were measured).
-        ack_timeout: seconds from sending a request to its reply (about 10 ms were measured). A late reply cannot
-            be told from the next one's, so when it expires the connection ends.
+        ack_timeout: seconds from sending a request to its reply (about 10 ms were measured). A late reply to a REG or
+            REMOVE cannot be told from the next one's, so when it expires the connection ends; a condition request is
+            given up alone (30 s and more without a reply were measured).
         idle_timeout: seconds without a byte from the server after which the connection counts as dead. The server
             sends PING when it has heard nothing for 10 s. After a third of this time without a byte, and after two,
             the client sends a ping of RFC 6455, whose pong counts too.

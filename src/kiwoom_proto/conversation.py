@@ -21,7 +21,8 @@ Three inputs drive it and nothing else: calls, what is received, and one deadlin
   ignored: the server answers messages that came too early before it answers the LOGIN.
 * LOGIN goes out as soon as the WebSocket is open, PING is answered as soon as it is read: before any consumer of
   events can be slow.
-* Requests wait in `requests.RequestQueue` until READY; it paces them and credits the replies.
+* Requests wait in `requests.RequestQueue` until READY; it paces them and credits the replies. A REG or REMOVE that is
+  not answered in time ends the connection; a condition request is given up alone.
 * The end is one `Closed` event, the last one, which says why.
 
 What is received comes in through one of its two subclasses in connection.py: `ClientConnection` has a WebSocket of its
@@ -61,6 +62,7 @@ from .events import (
     Opened,
     RequestAccepted,
     RequestRejected,
+    RequestUnanswered,
     SystemNotice,
     UnknownMessage,
 )
@@ -136,6 +138,7 @@ Reported: TypeAlias = (
     | LoginRejected
     | RequestAccepted
     | RequestRejected
+    | RequestUnanswered
     | ConditionList
     | ConditionResult
     | UnknownMessage
@@ -336,8 +339,8 @@ class Conversation:
             self._expire("ack")
         elif self._state is READY and now >= self._silence_due():
             self._take_silence(now)
-        else:
-            self._send_requests(now)
+        self._give_up_request(now)
+        self._send_requests(now)
 
     def events(self) -> list[Event]:
         """Return what happened since the last call, in order, and forget it."""
@@ -420,7 +423,6 @@ class Conversation:
             self._heard_at, thirds = now - self.config.idle_timeout + third, THIRDS - 1
         self._pinged = self._heard_at, thirds
         self._send_ping()
-        self._send_requests(now)
 
     def _take_message(self, message: Message, payload: bytes, received_at: int, now: float) -> None:
         if isinstance(message, Record):
@@ -463,7 +465,10 @@ class Conversation:
     def _take_reply(self, reply: Reply, payload: bytes, received_at: int, now: float) -> None:
         if reply.code == TOO_FAST and self._requests.repeat(reply.trnm, now):
             return
-        request = self._requests.reply(reply.trnm, reply.ok)
+        if self._requests.is_late(reply):
+            self._conditions_listed |= reply.ok and reply.trnm.endswith("CNSRLST")
+            return
+        request = self._requests.reply(reply)
         if request is None:
             if reply.trnm not in ("REG", "REMOVE"):
                 self._report(_unexpected(reply, payload))
@@ -485,12 +490,24 @@ class Conversation:
             self._requests.add_first(request, condition_clear(self.endpoint, request.seq), request.messages[-1])
             return
         if reply.trnm.endswith("CNSRLST"):
-            # Searches that wait were planned without a list of their own; the first of them needs one now.
-            waiting = self._requests.next_waiting(f"{reply.trnm.removesuffix('LST')}REQ")
-            self._conditions_listed = waiting is not None
-            if waiting is not None:
-                self._requests.add_first(waiting, condition_list(self.endpoint))
+            self._list_again()
         self._report(RequestRejected(request, reply.code, reply.message))
+
+    def _give_up_request(self, now: float) -> None:
+        given_up = self._requests.give_up(now) if self._state is READY else None
+        if given_up is not None:
+            request, message = given_up
+            if message.trnm.endswith("CNSRLST"):
+                self._list_again()
+            self._report(RequestUnanswered(request, self.config.ack_timeout))
+
+    def _list_again(self) -> None:
+        """The list was not had. Searches that wait were planned without one of their own; the first needs one now."""
+        message = condition_list(self.endpoint)
+        waiting = self._requests.next_waiting(f"{message.trnm.removesuffix('LST')}REQ")
+        self._conditions_listed = waiting is not None
+        if waiting is not None:
+            self._requests.add_first(waiting, message)
 
     # The lifecycle.
 

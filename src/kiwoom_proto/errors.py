@@ -14,6 +14,7 @@ Three families, told apart by whose fault it is:
     ├── RequestRefused         a reply to REG or REMOVE said no
     ├── TakenOver              the same app key logged in elsewhere
     ├── DeadlineExceeded       a phase of the connection took longer than configured
+    │   └── RequestTimeout     ... a request was not answered, which costs nothing but itself
     ├── TransportError         the network failed: no such host, refused, reset, TLS
     ├── ClosedByPeer           the other side ended the connection
     ├── BufferOverflow         the consumer was too slow for the policy it chose
@@ -49,6 +50,7 @@ __all__ = (
     "RequestRefused",
     "TakenOver",
     "DeadlineExceeded",
+    "RequestTimeout",
     "TransportError",
     "ClosedByPeer",
     "BufferOverflow",
@@ -287,6 +289,22 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
     def __str__(self) -> str:
         text = f"{_PHASES[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
         return text if self.last is None else f"{text}; the last attempt failed: {self.last}"
+
+
+class RequestTimeout(DeadlineExceeded):
+    """A condition request was not answered. The connection stays, and so does everything else.
+
+    Attributes:
+        request: the `Request`.
+    """
+
+    def __init__(self, request: Request, seconds: float) -> None:
+        super().__init__("ack", seconds)
+        self.args = (request, seconds)
+        self.request = request
+
+    def __str__(self) -> str:
+        return f"{self.request} was not answered within {self.seconds:g} s (ack_timeout)"
 
 
 class TransportError(KiwoomError):

@@ -19,6 +19,7 @@ from websockets.frames import CLOSE_CODE_EXPLANATIONS
 from .conditions import Condition, ConditionRow, UsConditionRow
 from .errors import RETURN_CODES, ClosedByPeer, KiwoomError, explain_code, printable
 from .headers import ResponseHeader
+from .messages import number_of
 from .record import Record
 from .requests import Request
 from .symbol import Symbol
@@ -37,6 +38,7 @@ __all__ = (
     "Opened",
     "RequestAccepted",
     "RequestRejected",
+    "RequestUnanswered",
     "Stale",
     "SystemNotice",
     "UnknownMessage",
@@ -140,6 +142,26 @@ class RequestRejected(_Numbered):
 
 
 @attrs.frozen
+class RequestUnanswered(_Numbered):
+    """A condition request was not answered in time. The connection stays. `str()` explains it.
+
+    Attributes:
+        request: the request.
+        seconds: how long its reply was waited for (`ClientConfig.ack_timeout`).
+        delay: after how many seconds a session asks again, for a live search that is still wanted; None: it does not,
+            on this connection.
+    """
+
+    request: Request
+    seconds: float
+    delay: float | None = None
+
+    def __str__(self) -> str:
+        again = "" if self.delay is None else f"; asking again in {self.delay:g} s"
+        return f"{self.request} was not answered within {self.seconds:g} s (ack_timeout){again}"
+
+
+@attrs.frozen
 class ConditionList(_Numbered):
     """The answer to `list_conditions`; `RequestAccepted` follows.
 
@@ -175,11 +197,7 @@ class ConditionResult(_Numbered):
     def matches(self, record: Record) -> bool:
         """Whether a row is a push of this live search: type 02 or S2, with its number."""
         number = record.fid("841") if record.type_code in ("02", "S2") else None
-        return number is not None and _number(number) == _number(self.seq)
-
-
-def _number(text: str) -> str:
-    return text.strip().lstrip("0") or text.strip()[-1:]
+        return number is not None and number_of(number) == number_of(self.seq)
 
 
 @attrs.frozen
@@ -349,6 +367,7 @@ Event: TypeAlias = (
     | LoginRejected
     | RequestAccepted
     | RequestRejected
+    | RequestUnanswered
     | ConditionList
     | ConditionResult
     | SystemNotice

@@ -9,7 +9,15 @@ from __future__ import annotations
 import attrs
 
 from .buffer import EventBuffer
-from .errors import BufferOverflow, ConnectionLost, KiwoomError, LoginRefused, RequestRefused, TokenError
+from .errors import (
+    BufferOverflow,
+    ConnectionLost,
+    KiwoomError,
+    LoginRefused,
+    RequestRefused,
+    RequestTimeout,
+    TokenError,
+)
 from .events import (
     Closed,
     ConditionList,
@@ -23,6 +31,7 @@ from .events import (
     Opened,
     RequestAccepted,
     RequestRejected,
+    RequestUnanswered,
     UnknownMessage,
 )
 from .record import Record
@@ -95,7 +104,7 @@ class Feed:
         self._held: list[Event] = []  # what was taken last; the driver removes what it has given on
         self._close_asked = False
         self._awaited: set[Request] = set()
-        self._replies: dict[Request, RequestAccepted | RequestRejected] = {}
+        self._replies: dict[Request, RequestAccepted | RequestRejected | RequestUnanswered] = {}
         self._answers: dict[Request, ConditionList | ConditionResult] = {}
 
     @property
@@ -172,11 +181,14 @@ class Feed:
 
         Raises:
             RequestRefused: it was refused.
+            RequestTimeout: it was not answered in time.
             ConnectionLost: the session ended first.
         """
         reply = self._replies.get(request)
         if isinstance(reply, RequestRejected):
             raise RequestRefused(request, reply.code, reply.message)
+        if isinstance(reply, RequestUnanswered):
+            raise RequestTimeout(request, reply.seconds)
         if reply is None:
             self.check_open()
         return reply is not None
@@ -263,7 +275,9 @@ class Feed:
                 return True
             case Connecting() | Disconnected() | Opened() | LoginRejected():
                 return not self.logged_in  # whoever waits for the first login is told by the call
-            case RequestAccepted(request=request) | RequestRejected(request=request) if request in self._awaited:
+            case (
+                RequestAccepted(request=request) | RequestRejected(request=request) | RequestUnanswered(request=request)
+            ) if request in self._awaited:
                 self._replies[request] = event
                 return True
             case ConditionList(request=request) | ConditionResult(request=request) if request in self._awaited:

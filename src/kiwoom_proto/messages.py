@@ -226,6 +226,11 @@ def check_condition(seq: object, next_key: object) -> None:
         raise LocalProtocolError("next_key: must be a printable text")
 
 
+def number_of(seq: str) -> str:
+    """Return a condition's number without its padding."""
+    return seq.strip().lstrip("0") or seq.strip()[-1:]
+
+
 def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple)
 

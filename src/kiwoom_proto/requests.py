@@ -1,11 +1,14 @@
 """Requests: what a caller asks for as messages that may be sent, waiting for their replies, and how fast they go out.
 
-A reply to REG or REMOVE names nothing: no id, no group, no data. Order is all that ties it to its request, so
+One unanswered message of a kind is on the wire at a time; REG, REMOVE and condition search are the kinds. Two lines
+wait for that, first come first served: registrations, where nothing overtakes, and condition searches, which the server
+was measured to leave unanswered for half a minute on a healthy connection. Neither waits for the other. Beyond that
 
-* one unanswered message of a kind is on the wire at a time, and the rest wait their turn, first come first served (REG,
-  REMOVE and condition search are the kinds: the reply to a US clear comes under the name of a search);
-* a reply that nobody asked for, or one that does not come in time, ends the connection: from then on every later
-  reply would be credited to the wrong request;
+* a reply to REG or REMOVE names nothing: no id, no group, no data. Order is all that ties it to its request, so a reply
+  that nobody asked for, or one that does not come in time, ends the connection: from then on every later reply would
+  be credited to the wrong request;
+* a reply to a condition request names its kind and mostly its number, so one that does not come in time is given up
+  alone. A late reply is told by what it names and dropped, unless the same question was asked again, which it answers;
 * messages leave at least `request_interval` apart: the server takes about 5 a second and refuses the rest (105110).
   What it refuses is repeated after a pause, and from then on the interval is longer.
 
@@ -14,6 +17,7 @@ Time comes in as an argument, in seconds on the connection's clock.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import TypeAlias, TypeVar
 
@@ -22,7 +26,7 @@ from msgspec import UNSET, structs
 
 from .endpoint import Endpoint
 from .errors import LocalProtocolError
-from .messages import ConditionRequest, Element, Reg, Remove, UsItem, check, check_condition, encode
+from .messages import ConditionRequest, Element, Reg, Remove, Reply, UsItem, check, check_condition, encode, number_of
 from .record import Record
 from .spelling import Types, check_item, check_type
 from .symbol import Symbol
@@ -45,6 +49,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds to wait before a message that was refused with 105110 is sent again; each time in a row twice as long."""
 MEASURED_INTERVAL, SLOWER, LONGEST_INTERVAL = 0.2, 1.5, 2.0
 """Seconds: what the server was measured to take; how the interval grows when it does not; and no further than this."""
+CONDITIONS = "CNSR"
+"""The kind of all condition requests."""
+GIVEN_UP_KEPT = 100
+"""Condition requests without an answer that a late reply is told by."""
+
+_SEQ_IN_TEXT = re.compile(r"seq\s*=\s*(\d+)")
 
 
 # What a caller asks for, as messages.
@@ -174,16 +184,39 @@ def _us_item(item: str | UsItem) -> str | UsItem:
 
 def _kind(trnm: str) -> str:
     """Messages of one kind wait for one another's replies."""
-    return "CNSR" if "CNSR" in trnm else trnm
+    return CONDITIONS if CONDITIONS in trnm else trnm
+
+
+def _answers(reply: Reply, message: ConditionRequest) -> bool:
+    """Whether a reply can be the answer to this message, by what it names."""
+    # The reply to a US clear comes under the name of a search [official example].
+    if reply.trnm != message.trnm and (reply.trnm, message.trnm) != ("GCNSRREQ", "GCNSRCLR"):
+        return False
+    named = reply.members.get("seq")
+    if not isinstance(named, str) or not named.strip():
+        found = _SEQ_IN_TEXT.search(reply.message)  # 900003 has it there [measured]
+        named = found[1] if found else ""
+    return not (named and isinstance(message.seq, str)) or number_of(named) == number_of(message.seq)
+
+
+def _fits(reply: Reply, message: ConditionRequest) -> bool:
+    """Whether it also looks like one: rows of FIDs for a search that asks once, bare codes for a live one."""
+    if not reply.ok or reply.trnm.endswith("LST"):
+        return True
+    data = reply.members.get("data", UNSET)
+    if message.trnm.endswith("CLR") or data is UNSET:
+        return message.trnm.endswith("CLR") == (data is UNSET)
+    rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+    return not rows or ("jmcode" in rows[0]) == (message.search_type == "1")
 
 
 @attrs.define(eq=False)
 class Request:
     """One call of `subscribe`, `unsubscribe`, `request` or for a condition search, and what became of it.
 
-    Exactly one of `RequestAccepted`, `RequestRejected` or `Closed` follows. It is sent as one message, or as several:
-    where it has more items than `ClientConfig.items_per_request`, or where the list of conditions must be asked for
-    first.
+    Exactly one of `RequestAccepted`, `RequestRejected`, `RequestUnanswered` or `Closed` follows. It is sent as one
+    message, or as several: where it has more items than `ClientConfig.items_per_request`, or where the list of
+    conditions must be asked for first.
 
     Attributes:
         messages: what is sent, in order.
@@ -249,8 +282,9 @@ class RequestQueue:
     def __init__(self, interval: float, ack_timeout: float) -> None:
         self._interval = interval
         self._ack_timeout = ack_timeout
-        self._line: deque[tuple[Request, Message]] = deque()
+        self._line: deque[tuple[Request, Message]] = deque()  # both lines, in the order asked
         self._in_flight: dict[str, tuple[Request, Message, float]] = {}  # kind -> what, and when a reply is overdue
+        self._given_up: deque[ConditionRequest] = deque(maxlen=GIVEN_UP_KEPT)  # whose replies may yet come
         self._next_send_at = float("-inf")
         self._pause = FIRST_PAUSE
 
@@ -264,24 +298,43 @@ class RequestQueue:
 
     def take(self, now: float) -> bytes | None:
         """Return the next message that may go out now, encoded, or None."""
-        if not self._can_send() or now < self._next_send_at:
+        if now < self._next_send_at or (index := self._next()) is None:
             return None
-        request, message = self._line.popleft()
+        request, message = self._line[index]
+        del self._line[index]
         self._in_flight[_kind(request.trnm)] = request, message, now + self._ack_timeout
         self._next_send_at = now + self._interval
         return encode(message)
 
-    def reply(self, trnm: str, ok: bool) -> Request | None:
+    def is_late(self, reply: Reply) -> bool:
+        """Whether this answers a condition request that was given up, and no other. It is not waited for any more then.
+
+        What could as well answer the one that waits is taken for the earlier one's, as the server answers in order,
+        unless both ask the same.
+        """
+        late = [message for message in self._given_up if _answers(reply, message)]
+        if not late:
+            return False
+        waiting = self._in_flight.get(CONDITIONS)
+        if waiting is not None and isinstance(waiting[1], ConditionRequest) and _answers(reply, waiting[1]):
+            others = [message for message in late if message != waiting[1] and _fits(reply, message)]
+            if not others and _fits(reply, waiting[1]):
+                return False
+        self._given_up.remove(late[0])
+        return True
+
+    def reply(self, reply: Reply) -> Request | None:
         """Credit a reply to the request it belongs to. None: nobody asked. After a no the rest of it is not sent."""
-        found = self._in_flight.pop(_kind(trnm), None)
-        if found is None:
+        found = self._in_flight.get(_kind(reply.trnm))
+        if found is None or (isinstance(found[1], ConditionRequest) and not _answers(reply, found[1])):
             return None
+        del self._in_flight[_kind(reply.trnm)]
         request = found[0]
         self._pause = FIRST_PAUSE
-        if ok:
+        if reply.ok:
             request.confirmed = min(request.confirmed + 1, len(request.messages))
         else:
-            self._line = deque(step for step in self._line if step[0] is not request)
+            self._drop(request)
         return request
 
     def repeat(self, trnm: str, now: float) -> bool:
@@ -297,6 +350,18 @@ class RequestQueue:
         self._interval = max(self._interval, min(max(self._interval, MEASURED_INTERVAL) * SLOWER, LONGEST_INTERVAL))
         return True
 
+    def give_up(self, now: float) -> tuple[Request, ConditionRequest] | None:
+        """Give up a condition request whose reply is overdue. Returns it, and the message; None: there is none."""
+        found = self._in_flight.get(CONDITIONS)
+        if found is None or now < found[2]:
+            return None
+        del self._in_flight[CONDITIONS]
+        request, message, _ = found
+        assert isinstance(message, ConditionRequest)
+        self._given_up.append(message)
+        self._drop(request)
+        return request, message
+
     def next_waiting(self, trnm: str) -> Request | None:
         """The first request of this trnm that is still to be sent."""
         return next((request for request, _ in self._line if request.trnm == trnm), None)
@@ -308,14 +373,27 @@ class RequestQueue:
     def next_timeout(self) -> float | None:
         """When `take` will have something to send, or a reply is overdue; None: not before something else happens."""
         times = [overdue_at for _, _, overdue_at in self._in_flight.values()]
-        if self._can_send():
+        if self._next() is not None:
             times.append(self._next_send_at)
         return min(times, default=None)
 
     def is_overdue(self, now: float) -> bool:
-        """Whether a reply should have come by now."""
-        return any(now >= overdue_at for _, _, overdue_at in self._in_flight.values())
+        """Whether a reply that names nothing should have come by now."""
+        return any(now >= overdue_at for kind, (_, _, overdue_at) in self._in_flight.items() if kind != CONDITIONS)
 
-    def _can_send(self) -> bool:
-        # Only ever the head of the line: a REMOVE must not overtake the REG before it.
-        return bool(self._line) and _kind(self._line[0][0].trnm) not in self._in_flight
+    def _next(self) -> int | None:
+        """Where in the line that stands which may go next: the first of the registrations, or of the searches."""
+        seen = set()
+        for index, (request, _) in enumerate(self._line):
+            kind = _kind(request.trnm)
+            line = kind == CONDITIONS
+            if line not in seen and kind not in self._in_flight:
+                return index
+            seen.add(line)  # Only ever its head: a REMOVE must not overtake the REG before it.
+            if len(seen) == 2:
+                break
+        return None
+
+    def _drop(self, request: Request) -> None:
+        """Send nothing more of a request."""
+        self._line = deque(step for step in self._line if step[0] is not request)

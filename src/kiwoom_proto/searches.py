@@ -4,6 +4,10 @@ A request is asked of the present connection, and of the next one where that is 
 live search is wanted until it is cleared, so it is asked for anew on every further connection. Several consumers may
 want one: it is cleared when the last has let go.
 
+A request that is not answered is given up alone, and its call is told so. What is still to be done then, a live search
+that is wanted or a clear of one that is not, is asked for again after `WAITS`, on the same connection; after that not
+until the next one, or until somebody asks.
+
 What a connection must be asked in which order (the list first, a clear where it was registered already) is its own
 business; see conversation.py.
 """
@@ -15,14 +19,38 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from .connection import ClientConnection
-from .events import ConditionList, ConditionResult, RequestAccepted, RequestRejected
+from .events import ConditionList, ConditionResult, RequestAccepted, RequestRejected, RequestUnanswered
 from .messages import ConditionRequest
 from .requests import Request
 from .subscriptions import Subscription, SubscriptionState
 
 __all__ = ("Answer", "Searches")
 
-Answer = ConditionList | ConditionResult | RequestAccepted | RequestRejected
+Answer = ConditionList | ConditionResult | RequestAccepted | RequestRejected | RequestUnanswered
+NOT_ANSWERED = "not answered"
+
+WAITS = (5.0, 20.0, 60.0)
+"""Seconds before what was not answered is asked again, each time in a row; and no more often."""
+
+
+@attrs.define(eq=False)
+class _Turn:
+    """When something that was not answered is asked again, on the same connection."""
+
+    unanswered: int = 0  # how often in a row
+    ask_at: float | None = None
+
+    def missed(self, now: float) -> float | None:
+        """It was not answered. Returns in how many seconds to ask again; None: not on this connection."""
+        self.unanswered += 1
+        if self.unanswered > len(WAITS):
+            return None
+        delay = WAITS[self.unanswered - 1]
+        self.ask_at = now + delay
+        return delay
+
+    def is_due(self, now: float) -> bool:
+        return self.ask_at is None or self.ask_at <= now
 
 
 @attrs.define(eq=False)
@@ -32,6 +60,7 @@ class _Live:
     consumers: int = 0
     state: SubscriptionState = SubscriptionState.WANTED
     reason: str = ""
+    turn: _Turn = attrs.field(factory=_Turn)
 
 
 class Searches:
@@ -42,7 +71,9 @@ class Searches:
         self._asked: dict[Request, Request | str] = {}  # of the connection -> of the session, or a live search's number
         self._live: dict[str, _Live] = {}
         self._claims: WeakKeyDictionary[Request, _Live] = WeakKeyDictionary()  # what counts as a consumer, and of what
-        self._untold: set[Request] = set()  # of those that wait: clears that no call asked for
+        self._untold: dict[Request, _Turn] = {}  # of those that wait: clears that no call asked for
+        self.is_ailing = False
+        """Whether something was not answered on this connection: then nothing else should wait for a search."""
 
     def add(self, message: ConditionRequest) -> tuple[Request, bool]:
         """A call asks something. Returns its request, and whether it is answered with that: there is nothing to ask."""
@@ -57,36 +88,49 @@ class Searches:
             self._let_go(live, request.seq)
             if live.consumers:
                 return request, True  # somebody else wants it
-            if live.state is SubscriptionState.WANTED and not self._waits_for(request.seq):
+            is_known = live.state is not SubscriptionState.WANTED or live.turn.unanswered
+            if not is_known and not self._waits_for(request.seq):
                 return request, True  # it was lost with the connection
+        if _is_live(request) or message.trnm.endswith("CLR"):  # this call decides
+            self._drop(
+                [each for each, turn in self._untold.items() if each.seq == request.seq and turn.ask_at is not None]
+            )
         self._waiting.append(request)
         return request, False
 
-    def send(self, connection: ClientConnection) -> None:
+    def send(self, connection: ClientConnection, now: float) -> None:
         """Ask a connection that is logged in whatever it was not asked yet."""
         asked = [request for request in self._asked.values() if isinstance(request, Request)]
         for request in self._waiting:
-            if request not in asked:
+            turn = self._untold.get(request)
+            if request not in asked and (turn is None or turn.is_due(now)):
                 self._asked[_ask(connection, request)] = request
+                if turn is not None:
+                    turn.ask_at = None
         for seq, live in self._live.items():
-            if live.state is SubscriptionState.WANTED:
-                live.state = SubscriptionState.SENT
+            if live.state is SubscriptionState.WANTED and live.turn.is_due(now):
+                live.state, live.turn.ask_at = SubscriptionState.SENT, None
                 if not self._waits_for(seq):
                     self._asked[connection.search_condition(seq, realtime=True)] = seq
 
-    def take(self, answer: Answer) -> Answer | None:
+    def take(self, answer: Answer, now: float) -> Answer | None:
         """Take what the connection answered. Returns what to report; None: nothing, as nobody waits for it."""
+        self.is_ailing |= isinstance(answer, RequestUnanswered)
         found = self._asked.get(answer.request)
         if found is None:
             return None
-        if isinstance(answer, RequestAccepted | RequestRejected):
+        if not isinstance(answer, ConditionList | ConditionResult):
             del self._asked[answer.request]
-            self._finish(found, answer)
-            if isinstance(found, str) and isinstance(answer, RequestAccepted):
+            if isinstance(found, Request) and found in self._untold:
+                self._take_untold(found, answer, now)
                 return None
-            if found in self._untold:
-                self._untold.discard(found)
-                return None
+            self._finish(found, answer, now)
+            if isinstance(found, str):
+                if isinstance(answer, RequestAccepted):
+                    return None
+                if isinstance(answer, RequestUnanswered) and (live := self._live.get(found)) is not None:
+                    ask_at = live.turn.ask_at
+                    return attrs.evolve(answer, delay=None if ask_at is None else ask_at - now)
         return answer if isinstance(found, str) else attrs.evolve(answer, request=found)
 
     def withdraw(self, request: Request, connected: bool) -> None:
@@ -95,7 +139,9 @@ class Searches:
             self._waiting.remove(request)
         asked = [key for key, found in self._asked.items() if found is request]
         live = self._claims.get(request)
-        is_known = bool(asked) or (live is not None and live.state is SubscriptionState.CONFIRMED)
+        is_known = bool(asked) or (
+            live is not None and (live.state is SubscriptionState.CONFIRMED or live.turn.unanswered > 0)
+        )
         is_last = self._release(request)
         for key in asked:
             if _is_live(request) and request.seq in self._live:
@@ -110,8 +156,15 @@ class Searches:
     def lost(self) -> None:
         """The connection is gone."""
         self._asked.clear()
+        self.is_ailing = False
+        self._drop([each for each, turn in self._untold.items() if turn.unanswered])
         for live in self._live.values():
-            live.state, live.reason = SubscriptionState.WANTED, ""
+            live.state, live.reason, live.turn = SubscriptionState.WANTED, "", _Turn()
+
+    def next_timeout(self) -> float | None:
+        """When `send` has something to ask again; None: not before something else happens."""
+        turns = [*(live.turn for live in self._live.values()), *self._untold.values()]
+        return min((turn.ask_at for turn in turns if turn.ask_at is not None), default=None)
 
     @property
     def is_settled(self) -> bool:
@@ -143,31 +196,54 @@ class Searches:
         if not live.consumers:
             del self._live[seq]
 
-    def _finish(self, found: Request | str, answer: RequestAccepted | RequestRejected) -> None:
-        refused = isinstance(answer, RequestRejected)
+    def _finish(
+        self, found: Request | str, answer: RequestAccepted | RequestRejected | RequestUnanswered, now: float
+    ) -> None:
+        accepted, refused = isinstance(answer, RequestAccepted), isinstance(answer, RequestRejected)
+        asked = answer.request.messages[-1]
+        assert isinstance(asked, ConditionRequest)
         if isinstance(found, Request):
             self._waiting.remove(found)
-            found.confirmed = 0 if refused else len(found.messages)
+            found.confirmed = len(found.messages) if accepted else 0
             if not _is_live(found):
+                if asked.trnm.endswith("CLR") and not accepted and not refused and found.seq not in self._live:
+                    self._clear(asked).missed(now)
                 return
-            if refused:
+            if not accepted:
                 self._release(found)
         seq = found if isinstance(found, str) else found.seq
         live = self._live.get(seq)
-        if live is not None:
-            live.state = SubscriptionState.REFUSED if refused else SubscriptionState.CONFIRMED
-            live.reason = answer.reason if isinstance(answer, RequestRejected) else ""
-        elif not refused and not any(request.seq == seq and request.trnm.endswith("CLR") for request in self._waiting):
-            # Nobody wants it any more, and the call that said so was withdrawn.
-            asked = answer.request.messages[-1]
-            assert isinstance(asked, ConditionRequest)
-            self._clear(asked)
+        if live is None:
+            if not refused and not any(each.seq == seq and each.trnm.endswith("CLR") for each in self._waiting):
+                # Nobody wants it any more, no call is left to say so, and the server has it or may have it.
+                self._clear(asked)
+        elif accepted:
+            live.state, live.reason, live.turn = SubscriptionState.CONFIRMED, "", _Turn()
+        elif isinstance(answer, RequestRejected):
+            live.state, live.reason, live.turn = SubscriptionState.REFUSED, answer.reason, _Turn()
+        else:
+            asks_again = live.turn.missed(now) is not None
+            live.state = SubscriptionState.WANTED if asks_again else SubscriptionState.REFUSED
+            live.reason = NOT_ANSWERED
 
-    def _clear(self, search: ConditionRequest) -> None:
+    def _take_untold(
+        self, clearing: Request, answer: RequestAccepted | RequestRejected | RequestUnanswered, now: float
+    ) -> None:
+        if not isinstance(answer, RequestUnanswered) or self._untold[clearing].missed(now) is None:
+            self._drop([clearing])
+
+    def _drop(self, clears: list[Request]) -> None:
+        """Ask for these no more: clears that no call asked for."""
+        for clearing in clears:
+            self._waiting.remove(clearing)
+            del self._untold[clearing]
+
+    def _clear(self, search: ConditionRequest) -> _Turn:
         """End a live search that nobody wants any more, though no call says so."""
-        clearing = Request((ConditionRequest(search.trnm.removesuffix("REQ") + "CLR", seq=search.seq),))
+        clearing = Request((ConditionRequest(search.trnm[:-3] + "CLR", seq=search.seq),))
         self._waiting.append(clearing)
-        self._untold.add(clearing)
+        turn = self._untold[clearing] = _Turn()
+        return turn
 
 
 def _is_live(request: Request) -> bool:

@@ -21,6 +21,7 @@ be registered in subscriptions.py, pacing in requests.py, what happens on one co
   up. That takes it as long as it was away, at least `CATCH_UP`; reads in that time count as one. And what comes once
   the connection has begun to close may be ignored, so it moves nothing.
 * A call is answered once: by the connection that answers it. One whose connection was lost is asked again.
+* A condition request that is not answered costs nothing but itself: neither market data nor a `Gap` waits for it.
 * What a call claims is released by `unsubscribe`, by a refusal, or by `withdraw`, and by one of them only. Whether a
   call was answered makes no difference to `withdraw`: a call that never learned of its answer has not got it.
 * Every event has a number, and the session's own come after those of the bytes that brought them about.
@@ -60,6 +61,7 @@ from .events import (
     Opened,
     RequestAccepted,
     RequestRejected,
+    RequestUnanswered,
     Stale,
 )
 from .headers import RequestHeader, ResponseHeader
@@ -489,11 +491,14 @@ class Session:
         """
         if self._deadline is not None or self._connection is None:
             return self._deadline
-        timeout = self._connection.next_timeout()
-        other = self._recovery.give_up_at if self._state is CONNECTING else self._subscriptions.next_timeout()
-        if timeout is None or other is None:
-            return timeout if other is None else other
-        return min(timeout, other)
+        times = [self._connection.next_timeout()]
+        if self._state is CONNECTING:
+            times.append(self._recovery.give_up_at)
+        else:
+            times.append(self._subscriptions.next_timeout())
+        if self._state is READY:
+            times.append(self._searches.next_timeout())
+        return min((time for time in times if time is not None), default=None)
 
     def handle_timeout(self) -> None:
         """Do what is due by the clock. Harmless when nothing is."""
@@ -515,6 +520,9 @@ class Session:
             if late is not None:
                 self._connection.abort(late)
             self._take(self._connection.events())
+        ask_at = self._searches.next_timeout()
+        if ask_at is not None and now >= ask_at:
+            self._advance()
 
     def data_to_send(self) -> bytes:
         """Return the bytes to write to the network, and forget them; empty: nothing."""
@@ -659,8 +667,8 @@ class Session:
                     return  # one bad item must not take the others along: see which it is
                 self._subscriptions.refuse(event.reason)
                 self._refuse_calls(event)
-            case RequestAccepted() | RequestRejected() | ConditionList() | ConditionResult():
-                answer = self._searches.take(event)
+            case RequestAccepted() | RequestRejected() | RequestUnanswered() | ConditionList() | ConditionResult():
+                answer = self._searches.take(event, self._clock())
                 if answer is not None:
                     self._events.append(answer)
             case Opened(header=header):
@@ -727,15 +735,20 @@ class Session:
         if connection is not None:
             if self._subscriptions.is_urgent:
                 self._send_batch(connection)
-            self._searches.send(connection)
+            self._searches.send(connection, self._clock())
             self._send_batch(connection)
         self._answer_calls()
-        if self._gap is not None and self.is_settled:
+        if self._gap is not None and self._is_whole:
             start, last_sequence = self._gap
             self._gap = None
             self._later.append(Gap(start, self._received_at, last_sequence))
         self._subscriptions.watch(self._clock())
         self._flush()
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether a gap is over. It does not wait for searches where the server leaves them unanswered."""
+        return self.is_settled or (self._state is READY and self._subscriptions.is_settled and self._searches.is_ailing)
 
     def _ready_connection(self) -> ClientConnection | None:
         connection = self._connection

@@ -56,7 +56,7 @@ class SubscriptionState(enum.Enum):
     RECEIVING = "receiving"
     """A row has come."""
     REFUSED = "refused"
-    """Refused by the server. It is asked for again on the next connection, not before."""
+    """Refused by the server, or not answered. It is asked for again on the next connection, not before."""
     LEAVING = "leaving"
     """No longer wanted, and not removed yet."""
 

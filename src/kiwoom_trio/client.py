@@ -239,7 +239,7 @@ class Client:
         return await self._replied(self._session.request(message), wait)
 
     async def list_conditions(self) -> tuple[Condition, ...]:
-        """Return the saved conditions (조건검색 목록조회). Errors as `subscribe`."""
+        """Return the saved conditions (조건검색 목록조회). Errors as `search_condition`."""
         await self._open()
         answer = await self._told(self._session.list_conditions())
         assert isinstance(answer, ConditionList)
@@ -259,6 +259,7 @@ class Client:
 
         Raises:
             RequestRefused: the server refused it.
+            RequestTimeout: the server did not answer it within `ack_timeout`. Everything else goes on.
             ConnectionLost: the session ended first.
             LocalProtocolError: an argument cannot be right; nothing was sent.
         """

@@ -33,6 +33,7 @@ from kiwoom_proto import (
     RequestAccepted,
     RequestHeader,
     RequestRefused,
+    RequestTimeout,
     SessionState,
     SystemNotice,
     TakenOver,
@@ -373,6 +374,30 @@ async def test_a_lost_acknowledgement_ends_the_connection(loop: Loop) -> None:
         assert isinstance(caught.value.__cause__, DeadlineExceeded)
         assert caught.value.__cause__.phase == "ack"
         assert client.state is SessionState.CLOSED
+
+
+async def test_a_search_without_an_answer_fails_alone(loop: Loop) -> None:
+    exchange = Exchange(rate=50)
+    config = ClientConfig(ack_timeout=0.2, request_interval=0.01)
+    async with loop.serve(exchange) as server, loop.connect(server.endpoint, config=config) as client:
+        await client.subscribe("0D", "005930")
+        for call in (
+            client.list_conditions,
+            lambda: client.search_condition("0"),
+            lambda: client.search_condition("0", realtime=True),
+            lambda: client.clear_condition("0"),
+        ):
+            exchange.faults.lose_acks = 100
+            with pytest.raises(RequestTimeout, match=r"not answered within 0\.2 s \(ack_timeout\)") as caught:
+                await call()
+            assert isinstance(caught.value, TimeoutError)
+            assert caught.value.request.trnm.startswith("CNSR")
+        exchange.faults.lose_acks = 0
+        assert (await client.search_condition("0")).rows
+        assert client.stats().connections == 1
+        async for event in client:
+            assert isinstance(event, Record)
+            break
 
 
 async def test_subscribing_after_the_loss_raises_the_loss(loop: Loop) -> None:

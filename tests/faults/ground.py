@@ -17,6 +17,7 @@ from kiwoom_proto import (
     KiwoomError,
     Request,
     RequestAccepted,
+    RequestUnanswered,
     ServerConnection,
     ServerRequest,
     Session,
@@ -328,6 +329,17 @@ class Ground:
         self._live.discard(seq)
         self._leave(request, ("02", seq))
 
+    def _ask_again(self, request: Request) -> None:
+        """A call was not answered. (What is asked for anew after a loss, the session asks again by itself.)"""
+        if all(request is not asked for asked, _ in self._unanswered):
+            return
+        self._unanswered = [entry for entry in self._unanswered if entry[0] is not request]
+        if request.trnm == "CNSRREQ" and request.seq in self._live:
+            self.search(request.seq)
+        elif request.trnm == "CNSRCLR" and request.seq not in self._live:
+            self._leaving = [entry for entry in self._leaving if entry[0] is not request]
+            self.clear(request.seq)
+
     def _ask(self, request: Request, *pairs: tuple[str, str]) -> None:
         self._unanswered.append((request, pairs))
 
@@ -347,6 +359,8 @@ class Ground:
         ledger = self.ledger
         start = 0
         for index, event in enumerate(events):
+            if isinstance(event, RequestUnanswered):
+                self._ask_again(event.request)
             if not isinstance(event, RequestAccepted):
                 continue
             self.expected |= dict.fromkeys(

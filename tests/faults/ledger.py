@@ -5,7 +5,8 @@ Two accounts are kept:
 * Of each connection: rows keep their order on it, so each row delivered must be the next that the server sent over that
   connection. Another one was delivered twice, or never sent, or belongs to something that nobody wants.
 * Of the market: a witness, whose line never fails, sees every row of what is wanted. One that was not delivered is
-  allowed only within a reported `Gap`.
+  allowed only within a reported `Gap`; of a live search also before its `ConditionResult`, on a connection on which a
+  `RequestUnanswered` was reported.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 
 from kiwoom_proto import (
     Closed,
+    ConditionResult,
     Connecting,
     Disconnected,
     Event,
@@ -26,6 +28,7 @@ from kiwoom_proto import (
     LoggedIn,
     Record,
     RequestRejected,
+    RequestUnanswered,
     UnknownMessage,
 )
 from kiwoom_proto.messages import Row
@@ -67,6 +70,11 @@ class _Sent:
     @property
     def key(self) -> _RowKey:
         return self.type, self.item, self.values
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """What was subscribed to for this row."""
+        return self.type, str(msgspec.json.decode(self.values)["841"]).strip() if self.type == "02" else self.item
 
 
 @attrs.frozen
@@ -118,6 +126,9 @@ class Ledger:
     _rows: list[_Sent] = attrs.field(factory=list)
     _delivered: Counter[_RowKey] = attrs.field(factory=Counter)
     _told: list[Gap] = attrs.field(factory=list)
+    _ready_at: int = 0
+    _is_ailing: bool = False
+    _results: list[tuple[int, str, int]] = attrs.field(factory=list)  # of live searches, since when they were missing
     _dropped: dict[tuple[str, str], None] = attrs.field(factory=dict)
     _state: str = "waiting"
     _has_gap: bool = False
@@ -147,7 +158,7 @@ class Ledger:
         for sent in self._rows:
             if self._delivered[sent.key]:
                 self._delivered[sent.key] -= 1
-            elif any(gap.start - int(self.transit * 1e9) <= sent.at <= gap.end for gap in self._told):
+            elif self._is_told(sent):
                 self.lost_in_gaps += 1
             else:
                 self.lost_outside += 1
@@ -157,9 +168,16 @@ class Ledger:
         self._rows.clear()
         self._delivered.clear()
         self._told.clear()
+        self._results.clear()
         if any(self._under_way.values()):
             self._complain("rows were sent over a connection that lives, and not delivered")
         self._under_way.clear()
+
+    def _is_told(self, sent: _Sent) -> bool:
+        """Whether a row that was not delivered lies where rows are missing by the session's own account."""
+        if any(gap.start - int(self.transit * 1e9) <= sent.at <= gap.end for gap in self._told):
+            return True
+        return any(begin <= sent.at <= end and sent.subject == ("02", seq) for begin, seq, end in self._results)
 
     def want(self, type: str, item: str) -> None:
         """Rows of this are wanted again."""
@@ -203,6 +221,7 @@ class Ledger:
             case LoggedIn():
                 self._expect(event, "connecting", "ready")
                 self._attempt = 0
+                self._ready_at, self._is_ailing = nanoseconds(self.clock()), False
             case Disconnected():
                 if self._state == "ready" and not self._has_gap:
                     self._has_gap, self._before_gap = True, self._last_row
@@ -215,6 +234,10 @@ class Ledger:
                 self._take_gap(event)
             case UnknownMessage():
                 self.undecodable += 1
+            case RequestUnanswered():
+                self._is_ailing = True
+            case ConditionResult(seq=seq) if self._is_ailing:
+                self._results.append((self._ready_at, seq, nanoseconds(self.clock())))
             case RequestRejected():
                 self._complain(f"a request was refused: {event.code} {event.message}")
             case Closed():

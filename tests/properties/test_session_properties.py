@@ -25,6 +25,7 @@ from kiwoom_proto import (
     Request,
     RequestAccepted,
     RequestRejected,
+    RequestUnanswered,
     Session,
     SessionState,
     SubscriptionState,
@@ -313,6 +314,8 @@ class SessionMachine(RuleBasedStateMachine):
             self.network.advance(1)
             self.look()
             assert self.clock.now < begun + 300, "it never settles"
+            if self.is_settled and self.has_given_up_searches:
+                self.network.reset()  # what it asks for no more on this connection, it does on the next
         if end:
             # What is half open shows by then; and everything holds from then on.
             self.network.advance(CONFIG.idle_timeout + 1)
@@ -327,6 +330,13 @@ class SessionMachine(RuleBasedStateMachine):
     @property
     def is_settled(self) -> bool:
         return self.session.is_settled and not self.open
+
+    @property
+    def has_given_up_searches(self) -> bool:
+        """Whether it asks no more on this connection for a live search to begin, or to end."""
+        given_up = {one.item for one in self.session.subscriptions if one.state is SubscriptionState.REFUSED}
+        live = {seq for peer in self.exchange.peers for _, seq in peer.live}
+        return bool(given_up or any(not self.live[seq] for seq in live))
 
     @property
     def peer_epoch(self) -> int:
@@ -364,6 +374,13 @@ class SessionMachine(RuleBasedStateMachine):
                     assert request in self.replaced, f"nothing else here can be refused: {event}"
                     self.replaced.remove(request)
                     self.over.add(request)
+                case RequestUnanswered(request=request):
+                    assert request.trnm.startswith("CNSR")
+                    assert request not in self.over
+                    if (call := self.open.pop(request, None)) is not None:
+                        self.over.add(request)
+                        if call.claims_live and call.seq is not None:
+                            self.release_live(call.seq)
                 case LoggedIn():
                     self.logged_in = True
                     self.epoch = event.epoch

@@ -24,8 +24,10 @@ from kiwoom_proto import (
     MessageDecoder,
     Record,
     Reg,
+    Request,
     RequestAccepted,
     RequestRejected,
+    RequestUnanswered,
     Symbol,
     UnknownMessage,
     UsConditionRow,
@@ -217,13 +219,206 @@ def test_a_live_search_is_ended() -> None:
     assert wire.events() == [RequestAccepted(request)]
 
 
-def test_a_search_that_is_not_answered_ends_the_connection() -> None:
+def given_up(wire: Wire, *requests: Request, seconds: float = 5.0) -> None:
+    """Wait until it is too late for an answer; these were not answered."""
+    wire.clock.advance(seconds)
+    wire.client.handle_timeout()
+    assert wire.events() == [RequestUnanswered(request, 5.0) for request in requests]
+    assert wire.client.state is ConnectionState.READY
+
+
+def ask(wire: Wire, what: str) -> Request:
+    """ "LST", "CLR 4", "REQ 4", "REQ 4 live" or "REQ 4 K2" for the next page."""
+    trnm, *rest = what.split()
+    if trnm == "LST":
+        return wire.client.list_conditions()
+    if trnm == "CLR":
+        return wire.client.clear_condition(rest[0])
+    realtime = rest[1:] == ["live"]
+    return wire.client.search_condition(rest[0], realtime=realtime, next_key="" if realtime else "".join(rest[1:]))
+
+
+@pytest.mark.parametrize("endpoint", [PRODUCTION, US_PRODUCTION])
+@pytest.mark.parametrize("what", ["LST", "REQ 5", "REQ 5 live", "REQ 5 K2", "CLR 5"])
+def test_what_is_not_answered_is_given_up_alone(what: str, endpoint: Endpoint) -> None:
+    """The server was measured to keep silent for half a minute on a healthy connection."""
+    wire, first = searching(endpoint=endpoint)
+    wire.send(answer(first.trnm, seq="4", data=[]))
+    wire.events()
+    request = ask(wire, what)
+    assert len(sent(wire)) == 1
+    wire.clock.advance(3.9)
+    wire.client.handle_timeout()
+    assert wire.events() == []
+    given_up(wire, request)
+    assert str(RequestUnanswered(request, 5.0)) == f"{request} was not answered within 5 s (ack_timeout)"
+    wire.send(real(("0B", "005930", {"10": "1"})))
+    assert len(wire.events()) == 1
+
+
+def test_a_list_that_is_not_answered_is_asked_for_again_before_the_next_search() -> None:
+    wire = ready()
+    first, second = wire.client.search_condition("4"), wire.client.search_condition("5")
+    assert sent(wire) == [LIST]
+    given_up(wire, first)
+    assert sent(wire) == [LIST]
+    given_up(wire, second)
+    assert sent(wire) == []
+    third = wire.client.search_condition("6")
+    assert sent(wire) == [LIST]
+    wire.send(LISTED)
+    assert json.loads(sent(wire)[0])["seq"] == "6"
+    wire.send(answer("CNSRREQ", seq="6", data=[]))
+    assert result_of(wire).request is third
+    wire.send(LISTED, LISTED)  # late, of those before
+    assert wire.events() == []
+
+
+def test_a_late_list_is_a_list() -> None:
+    """The server was asked, and has answered: searches need no other."""
+    wire = ready()
+    request = wire.client.list_conditions()
+    sent(wire)
+    given_up(wire, request)
+    wire.send(LISTED)
+    wire.client.search_condition("4")
+    assert json.loads(sent(wire)[0])["trnm"] == "CNSRREQ"
+    assert wire.events() == []
+
+
+def test_registrations_do_not_wait_for_a_search_nor_a_search_for_them() -> None:
     wire, _ = searching()
-    wire.clock.advance(10)
+    wire.client.subscribe("0E", "005930")
+    wire.client.unsubscribe("0D", "005930")
+    assert [json.loads(message)["trnm"] for message in (*sent(wire), *sent(wire))] == ["REG", "REMOVE"]
+    wire.send(answer("CNSRREQ", seq="4", data=[]))
+    wire.client.subscribe("0E", "000660")  # waits for the first
+    wire.client.search_condition("5")
+    assert [json.loads(message)["trnm"] for message in sent(wire)] == ["CNSRREQ"]
+
+
+def test_a_registration_that_is_not_acknowledged_ends_the_connection_all_the_same() -> None:
+    wire, request = searching()
+    wire.client.subscribe("0E", "005930")
+    sent(wire)
+    given_up(wire, request, seconds=3.5)
+    wire.clock.advance(0.5)
     wire.client.handle_timeout()
     (closed,) = wire.events()
     assert isinstance(closed, Closed)
     assert "ack_timeout" in str(closed)
+
+
+ONCE, LIVE = {"data": [ROW], "cont_yn": "N"}, {"data": [{"jmcode": "A005930"}]}
+NO = {"return_code": 105111, "return_msg": "m"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "late"),
+    [
+        ("REQ 4", "REQ 5", ("CNSRREQ", "4", ONCE)),
+        ("REQ 4", "REQ 5", ("CNSRREQ", "004 ", ONCE)),
+        ("REQ 4", "REQ 40", ("CNSRREQ", "4", NO)),
+        ("REQ 4", "REQ 5", ("CNSRREQ", "", ONCE)),
+        ("REQ 4", "REQ 5", ("CNSRREQ", "", NO)),
+        ("REQ 4 live", "REQ 5 live", ("CNSRREQ", "", {"return_code": 900003, "return_msg": "m.(seq=4)"})),
+        ("REQ 4", "REQ 4 live", ("CNSRREQ", "4", ONCE)),
+        ("REQ 4 live", "REQ 4", ("CNSRREQ", "4", LIVE)),
+        ("REQ 4", "REQ 4 live", ("CNSRREQ", "4", {"data": None})),
+        ("REQ 4 K2", "REQ 4", ("CNSRREQ", "4", ONCE)),
+        ("REQ 4", "CLR 4", ("CNSRREQ", "4", ONCE)),
+        ("REQ 4", "LST", ("CNSRREQ", "4", ONCE)),
+        ("CLR 4", "REQ 4 live", ("CNSRCLR", "4", {})),
+        ("CLR 4", "CLR 5", ("CNSRCLR", "4", {})),
+        ("LST", "REQ 5", ("CNSRLST", "", {"data": [["4", "x"]]})),
+        ("LST", "CLR 5", ("CNSRLST", "", NO)),
+    ],
+)
+@pytest.mark.parametrize("us", [False, True])
+def test_a_late_reply_is_dropped_and_never_taken_for_another(
+    before: str, now: str, late: tuple[str, str, dict[str, Any]], us: bool
+) -> None:
+    """It is told by its kind, its number, and by what it looks like."""
+    prefix, endpoint = ("G", US_PRODUCTION) if us else ("", PRODUCTION)
+    wire, request = searching("3", endpoint)
+    wire.send(answer(f"{prefix}CNSRREQ", seq="3", data=[]))
+    wire.events()
+    request = ask(wire, before)
+    assert len(sent(wire)) == 1
+    given_up(wire, request)
+    request = ask(wire, now)
+    assert len(sent(wire)) == 1
+
+    trnm, seq, members = late
+    wire.send(answer(prefix + trnm, **({"seq": seq} if seq else {}), **members))
+    assert wire.events() == []
+    kind, *number = now.split()
+    right = LIVE if now.endswith("live") else ONCE if kind == "REQ" else {"data": [["4", "x"]]} if kind == "LST" else {}
+    wire.send(answer(f"{prefix}CNSR{kind}", **({"seq": number[0]} if number else {}), **right))
+    assert wire.events()[-1] == RequestAccepted(request)
+
+
+@pytest.mark.parametrize("us", [False, True])
+@pytest.mark.parametrize("what", ["LST", "REQ 4", "REQ 4 live", "REQ 4 K2", "CLR 4"])
+def test_a_late_reply_answers_the_same_question_asked_again(what: str, us: bool) -> None:
+    prefix, endpoint = ("G", US_PRODUCTION) if us else ("", PRODUCTION)
+    wire, request = searching("3", endpoint)
+    wire.send(answer(f"{prefix}CNSRREQ", seq="3", data=[]))
+    wire.events()
+    for _ in range(2):
+        request = ask(wire, what)
+        sent(wire)
+        given_up(wire, request)
+    request = ask(wire, what)
+    sent(wire)
+    kind = what.split()[0]
+    members: dict[str, Any] = {} if kind == "CLR" else LIVE if what.endswith("live") else {"data": []}
+    payload = answer(f"{prefix}CNSR{kind}", **({} if kind == "LST" else {"seq": "4"}), **members)
+    wire.send(payload)
+    assert wire.events()[-1] == RequestAccepted(request)
+    wire.send(payload, payload)  # those to the later ones: too late
+    assert wire.events() == []
+    wire.send(payload)  # one too many
+    (event,) = wire.events()
+    assert isinstance(event, UnknownMessage)
+
+
+def test_a_us_clear_is_not_taken_for_the_search_before_it_nor_the_other_way_round() -> None:
+    """Both replies come under the name of a search."""
+    for first, second in (({"return_msg": "정상종료되었습니다."}, LIVE), (LIVE, {"return_msg": "정상종료되었습니다."})):
+        wire, request = searching(endpoint=US_PRODUCTION, realtime=True)
+        given_up(wire, request)
+        clearing = wire.client.clear_condition("4")
+        sent(wire)
+        wire.send(answer("GCNSRREQ", seq="4", return_code=0, **first), answer("GCNSRREQ", seq="4", **second))
+        assert wire.events() == [RequestAccepted(clearing)]
+
+
+def test_a_refusal_for_coming_too_fast_names_nothing_and_is_of_the_one_that_waits() -> None:
+    wire, request = searching()
+    given_up(wire, request)
+    wire.client.search_condition("5")
+    (message,) = sent(wire)
+    wire.send(answer("CNSRREQ", return_code=105110, return_msg="m"))
+    assert wire.events() == []
+    assert sent(wire) == [message]
+
+
+def test_a_reply_with_another_number_is_nobodys() -> None:
+    wire, request = searching("4")
+    wire.send(answer("CNSRREQ", seq="5", data=[ROW]))
+    (event,) = wire.events()
+    assert isinstance(event, UnknownMessage)
+    wire.send(answer("CNSRREQ", seq="4", data=[ROW]))
+    assert result_of(wire).request is request
+
+
+def test_a_live_search_given_up_in_the_middle_is_not_asked_for_again() -> None:
+    wire, request = searching(realtime=True)
+    wire.send(answer("CNSRREQ", return_code=900003, return_msg="m(seq=4)"))
+    assert json.loads(sent(wire)[0])["trnm"] == "CNSRCLR"
+    given_up(wire, request)
+    assert sent(wire) == []
 
 
 def test_a_condition_reply_that_nobody_asked_for_is_reported_and_no_more() -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kiwoom_proto import PRODUCTION, Element, Reg, Remove, Request
+from kiwoom_proto import PRODUCTION, Element, Reg, Remove, Reply, Request
 from kiwoom_proto.requests import RequestQueue, condition_list, condition_search
 
 INTERVAL, ACK_TIMEOUT = 0.35, 5.0
@@ -28,6 +28,10 @@ def queue_of(*requests: Request) -> RequestQueue:
     for request in requests:
         queue.add(request)
     return queue
+
+
+def answer(trnm: str, ok: bool) -> Reply:
+    return Reply(trnm, "0" if ok else "105111", "", {})
 
 
 def items(payload: bytes | None) -> list[str]:
@@ -68,7 +72,7 @@ def test_messages_are_an_interval_apart() -> None:
 def test_interval_holds_after_the_reply_too() -> None:
     queue = queue_of(reg("1"), reg("2"))
     queue.take(10.0)
-    assert queue.reply("REG", True) is not None
+    assert queue.reply(answer("REG", True)) is not None
     assert queue.take(10.01) is None
     assert queue.next_timeout() == 10.0 + INTERVAL
     assert items(queue.take(10.0 + INTERVAL)) == ["2"]
@@ -88,7 +92,7 @@ def test_one_unanswered_message_of_a_trnm_at_a_time() -> None:
     queue.take(0.0)
     assert queue.take(4.0) is None
     assert queue.next_timeout() == ACK_TIMEOUT
-    queue.reply("REG", True)
+    queue.reply(answer("REG", True))
     assert items(queue.take(4.0)) == ["2"]
 
 
@@ -97,7 +101,7 @@ def test_nothing_overtakes_the_head_of_the_line() -> None:
     queue = queue_of(reg("1"), reg("2"), remove("2"))
     queue.take(0.0)
     assert queue.take(1.0) is None
-    queue.reply("REG", True)
+    queue.reply(answer("REG", True))
     assert items(queue.take(1.0)) == ["2"]
     assert items(queue.take(2.0)) == ["2"]
 
@@ -107,8 +111,8 @@ def test_replies_are_credited_by_trnm_and_order() -> None:
     queue = queue_of(first, second)
     queue.take(0.0)
     queue.take(1.0)
-    assert queue.reply("REMOVE", True) is second
-    assert queue.reply("REG", True) is first
+    assert queue.reply(answer("REMOVE", True)) is second
+    assert queue.reply(answer("REG", True)) is first
     assert queue.is_finished(first)
     assert queue.is_finished(second)
     assert queue.next_timeout() is None
@@ -117,11 +121,11 @@ def test_replies_are_credited_by_trnm_and_order() -> None:
 @pytest.mark.parametrize("ok", [True, False])
 def test_reply_that_nobody_asked_for_is_credited_to_nobody(ok: bool) -> None:
     queue = queue_of(reg("1"))
-    assert queue.reply("REG", ok) is None
+    assert queue.reply(answer("REG", ok)) is None
     queue.take(0.0)
-    assert queue.reply("REMOVE", ok) is None
-    assert queue.reply("REG", ok) is not None
-    assert queue.reply("REG", ok) is None
+    assert queue.reply(answer("REMOVE", ok)) is None
+    assert queue.reply(answer("REG", ok)) is not None
+    assert queue.reply(answer("REG", ok)) is None
 
 
 def test_split_request_is_finished_before_the_next_begins() -> None:
@@ -132,13 +136,13 @@ def test_split_request_is_finished_before_the_next_begins() -> None:
     now = 0.0
     for confirmed in (1, 2, 3):
         sent += items(queue.take(now))
-        assert queue.reply("REG", True) is split
+        assert queue.reply(answer("REG", True)) is split
         assert queue.is_finished(split) is (confirmed == 3)
         assert split.confirmed == confirmed
         now += INTERVAL
     assert sent == ["1", "2", "3"]
     assert items(queue.take(now)) == ["4"]
-    assert queue.reply("REG", True) is later
+    assert queue.reply(answer("REG", True)) is later
 
 
 def test_nothing_overtakes_a_split_request() -> None:
@@ -148,7 +152,7 @@ def test_nothing_overtakes_a_split_request() -> None:
     queue.take(0.0)
     assert queue.take(1.0) is None
     assert queue.next_timeout() == ACK_TIMEOUT
-    queue.reply("REG", True)
+    queue.reply(answer("REG", True))
     assert b'"trnm":"REG"' in (queue.take(1.0) or b"")
     assert b'"trnm":"REMOVE"' in (queue.take(2.0) or b"")
 
@@ -158,9 +162,9 @@ def test_refused_part_ends_a_split_request() -> None:
     split, later = reg("1", "2", "3", parts=3), reg("4")
     queue = queue_of(split, later)
     queue.take(0.0)
-    queue.reply("REG", True)
+    queue.reply(answer("REG", True))
     queue.take(1.0)
-    assert queue.reply("REG", False) is split
+    assert queue.reply(answer("REG", False)) is split
     assert queue.is_finished(split)
     assert split.confirmed == 1
     assert items(queue.take(2.0)) == ["4"]
@@ -171,7 +175,7 @@ def test_request_is_overdue_at_its_deadline_and_not_before() -> None:
     queue.take(10.0)
     assert not queue.is_overdue(10.0 + ACK_TIMEOUT - 0.001)
     assert queue.is_overdue(10.0 + ACK_TIMEOUT)
-    queue.reply("REG", True)
+    queue.reply(answer("REG", True))
     assert not queue.is_overdue(1e9)
 
 
@@ -179,7 +183,7 @@ def test_each_trnm_has_a_deadline_of_its_own() -> None:
     queue = queue_of(reg("1"), remove("2"))
     queue.take(0.0)
     queue.take(3.0)
-    queue.reply("REG", True)
+    queue.reply(answer("REG", True))
     assert queue.next_timeout() == 3.0 + ACK_TIMEOUT
     assert not queue.is_overdue(ACK_TIMEOUT)
     assert queue.is_overdue(3.0 + ACK_TIMEOUT)
@@ -192,7 +196,7 @@ def test_waiting_requests_are_never_overdue() -> None:
     for number in range(50):
         assert items(queue.take(now)) == [str(number)]
         assert not queue.is_overdue(now + 1)
-        queue.reply("REG", True)
+        queue.reply(answer("REG", True))
         now += 1
 
 
@@ -226,7 +230,7 @@ def test_the_pause_is_short_again_after_a_yes() -> None:
     queue.take(1.0)
     assert too_fast(queue, 1.0) == 2
     queue.take(3.0)
-    assert queue.reply("REG", True) is not None
+    assert queue.reply(answer("REG", True)) is not None
     assert items(queue.take(10.0)) == ["2"]
     assert too_fast(queue, 10.0) == 1
 
@@ -239,7 +243,7 @@ def test_after_a_refusal_everything_goes_out_more_slowly() -> None:
         queue.take(now)
         now += too_fast(queue, now)
         queue.take(now)
-        queue.reply("REG", True)
+        queue.reply(answer("REG", True))
         due = queue.next_timeout()
         assert due is not None
         intervals.append(round(due - now, 3))
@@ -265,12 +269,12 @@ def test_what_is_sent_again_keeps_its_place() -> None:
     split, later = reg("1", "2", parts=2), remove("3")
     queue = queue_of(split, later)
     queue.take(0.0)
-    queue.reply("REG", True)
+    queue.reply(answer("REG", True))
     assert items(queue.take(1.0)) == ["2"]
     too_fast(queue, 1.0)
     assert not queue.is_finished(split)
     assert [items(queue.take(now)) for now in (2.0, 3.0)] == [["2"], ["3"]]
-    assert queue.reply("REG", True) is split
+    assert queue.reply(answer("REG", True)) is split
     assert split.confirmed == 2
 
 

@@ -47,6 +47,7 @@ from kiwoom_proto import (
     RequestHeader,
     RequestRefused,
     RequestRejected,
+    RequestUnanswered,
     Session,
     SessionState,
     Stale,
@@ -425,7 +426,7 @@ def test_pitfall_sends_reg_before_the_login_reply() -> None:
     line.wait(2.9)
     assert line.said() == ["LOGIN"]
     line.send(LOGIN_OK)
-    assert line.acknowledge() == ["CNSRLST", "CNSRREQ 4", "REG 0E 000660"]
+    assert line.acknowledge() == ["CNSRLST", "REG 0E 000660", "CNSRREQ 4"]
 
 
 def test_pitfall_logs_in_again_after_a_drop_but_registers_nothing() -> None:
@@ -1111,6 +1112,208 @@ def test_a_live_search_that_is_refused_on_a_later_connection_is_reported() -> No
     line.again()
     assert line.acknowledge() == ["CNSRLST", "CNSRREQ 4"]
     assert line.session.subscriptions[0].state is CONFIRMED
+
+
+def silent(line: Line, *, about: str, seconds: float) -> list[tuple[float, str]]:
+    """Let time pass in which the server answers everything but condition requests with this in them, and PINGs.
+
+    Returns those, and when they came.
+    """
+    begin, end, ignored = line.clock.now, line.clock.now + seconds, []
+    while line.clock.now < end:
+        line.send(PING)
+        for message in line.messages():
+            trnm, said = message["trnm"], shortly(message)
+            if about in said and "CNSR" in said:
+                ignored.append((line.clock.now - begin, said))
+            elif trnm != "PING":
+                answer = reply(trnm, seq=message.get("seq"), data=[]) if "CNSR" in trnm else reply(trnm)
+                line.send(LISTED if trnm == "CNSRLST" else answer)
+        line.wait(0.5)
+    return ignored
+
+
+UNANSWERED_CALLS: list[tuple[str, Callable[[Session], Request]]] = [
+    ("CNSRLST", lambda session: session.list_conditions()),
+    ("CNSRREQ", lambda session: session.search_condition("4")),
+    ("CNSRREQ", lambda session: session.search_condition("4", next_key="K")),
+    ("CNSRREQ", lambda session: session.search_condition("4", realtime=True)),
+    ("CNSRCLR", lambda session: session.clear_condition("4")),
+]
+
+
+@pytest.mark.parametrize("endpoint", [PRODUCTION, US_PRODUCTION])
+@pytest.mark.parametrize(("trnm", "call"), UNANSWERED_CALLS)
+def test_a_condition_call_that_is_never_answered_fails_alone(
+    trnm: str, call: Callable[[Session], Request], endpoint: Endpoint
+) -> None:
+    line = Line(endpoint=endpoint).ready()
+    request = call(line.session)
+    silent(line, about=trnm, seconds=120)
+    assert line.events() == [RequestUnanswered(request, 4.0)]
+    assert line.session.state is READY
+    assert line.session.subscriptions == ()
+    assert line.session.is_settled
+    line.send(reply(request.trnm, seq="4", data=[]), reply(request.trnm, 105111, seq="4"))  # late, and too many
+    assert {type(event) for event in line.events()} <= {UnknownMessage}
+    assert line.session.state is READY
+
+
+def test_a_live_search_that_was_not_answered_is_cleared_as_the_server_may_have_it() -> None:
+    line = Line().ready()
+    request = line.session.search_condition("4", realtime=True)
+    assert [said for _, said in silent(line, about="REQ 4", seconds=3)] == ["CNSRREQ 4"]
+    line.wait(2)
+    assert line.events() == [RequestUnanswered(request, 4.0)]
+    assert line.acknowledge() == ["CNSRCLR 4"]
+    line.send(reply("CNSRREQ", seq="4", data=[{"jmcode": "A005930"}]))
+    assert line.events() == []
+    assert line.session.is_settled
+
+
+@pytest.mark.parametrize("call", ["search", "clear"])
+def test_what_is_not_wanted_is_cleared_again_a_few_times_where_a_clear_is_not_answered(call: str) -> None:
+    """The server may go on pushing it. The call is told all the same, after the first."""
+    line = Line().ready()
+    if call == "search":
+        line.session.search_condition("4", realtime=True)
+        line.wait(4)
+    else:
+        line.session.clear_condition("4")
+    asked = silent(line, about="CNSR", seconds=3600)
+    assert [at for at, said in asked if said == "CNSRCLR 4"] == [0, 9, 33, 97]
+    assert [type(event) for event in line.events()] == [RequestUnanswered]
+    assert line.session.is_settled
+    assert line.session.state is READY
+
+
+def test_what_is_wanted_again_is_not_cleared_any_more() -> None:
+    line = Line().ready()
+    line.session.clear_condition("4")
+    silent(line, about="CLR", seconds=6)
+    line.session.search_condition("4", realtime=True)
+    assert line.acknowledge() == ["CNSRLST", "CNSRREQ 4"]
+    line.wait(20)
+    assert line.messages() == []
+    assert line.states() == {("02", "4"): CONFIRMED}
+
+
+def test_what_was_to_be_cleared_again_died_with_the_connection() -> None:
+    line = Line().ready()
+    line.session.clear_condition("4")
+    silent(line, about="CLR", seconds=6)
+    assert not line.session.is_settled
+    line.drop()
+    line.again()
+    line.wait(20)
+    assert line.messages() == []
+    assert line.session.is_settled
+
+
+def test_a_live_search_that_is_not_answered_after_a_loss_is_asked_for_a_few_times_more_and_reported() -> None:
+    line = Line().ready()
+    line.session.search_condition("4", realtime=True)
+    line.session.search_condition("5", realtime=True)
+    line.acknowledge()
+    line.drop()
+    line.again()
+    line.events()
+    asked = silent(line, about="REQ 4", seconds=3600)
+    assert [at for at, _ in asked] == [0.5, 9, 33, 97]  # looked at every half second, the list being asked for first
+    told = [event for event in line.events() if isinstance(event, RequestUnanswered)]
+    assert [event.delay for event in told] == [5.0, 20.0, 60.0, None]
+    assert str(told[0]) == "CNSRREQ 4 was not answered within 4 s (ack_timeout); asking again in 5 s"
+    assert line.session.state is READY
+    assert line.states() == {("02", "4"): REFUSED, ("02", "5"): CONFIRMED}
+    assert line.session.subscriptions[0].reason == "not answered"
+    line.drop()
+    line.again()
+    assert line.acknowledge() == ["CNSRLST", "CNSRREQ 4", "CNSRREQ 5"]
+    assert line.states() == {("02", "4"): CONFIRMED, ("02", "5"): CONFIRMED}
+
+
+def test_a_live_search_that_is_answered_in_the_end_is_live_again() -> None:
+    line = Line().ready()
+    line.session.search_condition("4", realtime=True)
+    line.acknowledge()
+    line.drop()
+    line.again()
+    silent(line, about="REQ 4", seconds=8)
+    assert line.states() == {("02", "4"): WANTED}
+    assert not line.session.is_settled
+    line.events()
+    line.wait(2)
+    assert line.acknowledge() == ["CNSRREQ 4"]
+    assert line.kinds() == ["ConditionResult"]
+    assert line.states() == {("02", "4"): CONFIRMED}
+    assert line.session.is_settled
+    line.wait(20)
+    assert line.messages() == []
+
+
+def test_a_live_search_that_was_not_answered_for_a_second_consumer_is_asked_for_again_for_the_first() -> None:
+    line = Line().ready()
+    line.session.search_condition("4", realtime=True)
+    line.acknowledge()
+    line.events()
+    second = line.session.search_condition("4", realtime=True)
+    assert silent(line, about="REQ 4", seconds=8) == [(0.0, "CNSRREQ 4")]
+    assert line.events() == [RequestUnanswered(second, 4.0)]
+    line.wait(2)
+    assert line.acknowledge() == ["CNSRREQ 4"]
+    (one,) = line.session.subscriptions
+    assert (one.state, one.consumers) == (CONFIRMED, 1)
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+def test_what_waits_to_be_asked_again_can_be_cleared_or_asked_for_by_a_call(asked: int) -> None:
+    line = Line().ready()
+    line.session.search_condition("4", realtime=True)
+    line.acknowledge()
+    line.drop()
+    line.again()
+    silent(line, about="REQ 4", seconds=6)
+    if asked:
+        line.session.search_condition("4", realtime=True)
+        assert line.acknowledge() == ["CNSRREQ 4"]
+    else:
+        line.session.clear_condition("4")
+        assert line.acknowledge() == ["CNSRCLR 4"]
+    line.wait(25)
+    assert line.messages() == []
+    assert [one.consumers for one in line.session.subscriptions] == [2] * asked
+
+
+def test_a_gap_comes_though_a_search_stays_unanswered_and_market_data_does_not_wait_for_it() -> None:
+    config = attrs.evolve(CONFIG, request_interval=0.35)
+    line = Line(config).ready()
+    line.session.search_condition("4", realtime=True)
+    line.session.search_condition("5", realtime=True)
+    line.session.subscribe("0E", "005930")
+    silent(line, about="nothing", seconds=5)
+    line.drop()
+    line.again()
+    line.events()
+    silent(line, about="LST", seconds=1.5)
+    assert line.states() == {("0E", "005930"): CONFIRMED, ("02", "4"): SENT, ("02", "5"): SENT}
+    assert line.events() == []
+    silent(line, about="LST", seconds=3.5)
+    assert line.kinds() == ["RequestUnanswered", "Gap"]
+    assert silent(line, about="LST", seconds=3600)
+    assert "Gap" not in line.kinds()
+    assert line.session.state is READY
+
+
+def test_closing_with_something_to_ask_again_does_not_wake_for_it() -> None:
+    line = Line(attrs.evolve(CONFIG, close_timeout=60)).ready()
+    line.session.search_condition("4", realtime=True)
+    line.acknowledge()
+    line.drop()
+    line.again()
+    silent(line, about="REQ 4", seconds=6)
+    line.session.close()
+    due = line.session.next_timeout()
+    assert due == line.clock.now + 60
 
 
 def test_the_next_page_of_a_search_can_be_asked_for_on_another_connection() -> None:
