@@ -285,6 +285,7 @@ class RequestQueue:
         self._line: deque[tuple[Request, Message]] = deque()  # both lines, in the order asked
         self._in_flight: dict[str, tuple[Request, Message, float]] = {}  # kind -> what, and when a reply is overdue
         self._given_up: deque[ConditionRequest] = deque(maxlen=GIVEN_UP_KEPT)  # whose replies may yet come
+        self._doubted: ConditionRequest | None = None  # what waits, where its reply may have been taken for late
         self._next_send_at = float("-inf")
         self._pause = FIRST_PAUSE
 
@@ -310,7 +311,8 @@ class RequestQueue:
         """Whether this answers a condition request that was given up, and no other. It is not waited for any more then.
 
         What could as well answer the one that waits is taken for the earlier one's, as the server answers in order,
-        unless both ask the same.
+        unless both ask the same. Where that was wrong, because the earlier one is never answered, the one that waits is
+        given up too, and nothing is waited for any more that the next could be mistaken for.
         """
         late = [message for message in self._given_up if _answers(reply, message)]
         if not late:
@@ -320,6 +322,7 @@ class RequestQueue:
             others = [message for message in late if message != waiting[1] and _fits(reply, message)]
             if not others and _fits(reply, waiting[1]):
                 return False
+            self._doubted = waiting[1]
         self._given_up.remove(late[0])
         return True
 
@@ -358,7 +361,8 @@ class RequestQueue:
         del self._in_flight[CONDITIONS]
         request, message, _ = found
         assert isinstance(message, ConditionRequest)
-        self._given_up.append(message)
+        if message is not self._doubted:
+            self._given_up.append(message)
         self._drop(request)
         return request, message
 

@@ -229,7 +229,8 @@ class Searches:
     def _take_untold(
         self, clearing: Request, answer: RequestAccepted | RequestRejected | RequestUnanswered, now: float
     ) -> None:
-        if not isinstance(answer, RequestUnanswered) or self._untold[clearing].missed(now) is None:
+        repeats = isinstance(answer, RequestUnanswered) and clearing.seq not in self._live
+        if not repeats or self._untold[clearing].missed(now) is None:
             self._drop([clearing])
 
     def _drop(self, clears: list[Request]) -> None:

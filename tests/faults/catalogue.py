@@ -36,6 +36,8 @@ class Moment(enum.Enum):
 
 ALWAYS = tuple(Moment)
 CONNECTED = (Moment.LOGIN, Moment.REGISTERING, Moment.STREAMING, Moment.RESUMING)
+RESUMED = (Moment.BEFORE, Moment.REGISTERING, Moment.RESUMING)
+CONDITIONS = (*RESUMED, Moment.STREAMING)
 LOGGED_IN = (Moment.REGISTERING, Moment.STREAMING)
 
 
@@ -116,6 +118,26 @@ def slow_ack(ground: Ground) -> Iterator[None]:
     ground.exchange.faults.ack_delay = CONFIG.ack_timeout - 1
     yield
     ground.exchange.faults.ack_delay = 0.0
+
+
+@contextmanager
+def mute_conditions(ground: Ground) -> Iterator[None]:
+    ground.exchange.faults.mute_conditions = True
+    yield
+    ground.exchange.faults.mute_conditions = False
+
+
+@contextmanager
+def late_conditions(ground: Ground) -> Iterator[None]:
+    ground.ledger.counts_searches = False
+    delay = CONFIG.ack_timeout + ground.random.uniform(0.5, 30)
+    ground.exchange.faults.condition_delay = delay
+    yield
+    begin = ground.clock.now
+    while ground.exchange.faults.condition_delay:
+        # What is asked now must not overtake what was asked before.
+        ground.run(0.001)
+        ground.exchange.faults.condition_delay = max(0.0, delay - (ground.clock.now - begin) * 0.9)
 
 
 @contextmanager
@@ -295,6 +317,8 @@ CATALOGUE = (
     Fault("acknowledgement is lost", lost_ack, (6, 9), says="ack_timeout", moments=STREAMING, patient=False),
     Fault("acknowledgements are too late", late_ack, (1, 60), loses=None),
     Fault("acknowledgements are slow", slow_ack, (1, 20), loses=False, moments=LOGGED_IN),
+    Fault("searches are not answered", mute_conditions, (1, 60), loses=False, moments=CONDITIONS, patient=False),
+    Fault("searches are answered too late", late_conditions, (1, 60), loses=False, moments=RESUMED, patient=False),
     Fault("server splits every byte", split, (1, 5), loses=False),
     Fault("server cuts every 3 s", flapping, (60, 180)),
     Fault("server was restarted", restart, (0, 0)),

@@ -330,15 +330,13 @@ class Ground:
         self._leave(request, ("02", seq))
 
     def _ask_again(self, request: Request) -> None:
-        """A call was not answered. (What is asked for anew after a loss, the session asks again by itself.)"""
+        """A call was not answered. (A clear, and what is asked for after a loss, the session repeats by itself.)"""
         if all(request is not asked for asked, _ in self._unanswered):
             return
         self._unanswered = [entry for entry in self._unanswered if entry[0] is not request]
         if request.trnm == "CNSRREQ" and request.seq in self._live:
             self.search(request.seq)
-        elif request.trnm == "CNSRCLR" and request.seq not in self._live:
-            self._leaving = [entry for entry in self._leaving if entry[0] is not request]
-            self.clear(request.seq)
+        self._leaving = [entry for entry in self._leaving if entry[0] is not request]
 
     def _ask(self, request: Request, *pairs: tuple[str, str]) -> None:
         self._unanswered.append((request, pairs))

@@ -6,7 +6,8 @@ Two accounts are kept:
   connection. Another one was delivered twice, or never sent, or belongs to something that nobody wants.
 * Of the market: a witness, whose line never fails, sees every row of what is wanted. One that was not delivered is
   allowed only within a reported `Gap`; of a live search also before its `ConditionResult`, on a connection on which a
-  `RequestUnanswered` was reported.
+  `RequestUnanswered` was reported. (Where answers come too late, that may be the answer to the request before, and the
+  clear between them is still to take effect: then rows of searches do not count.)
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class Ledger:
         disconnections: what the session said of each loss.
         gaps: how many it reported.
         undecodable: messages that it could not understand.
+        counts_searches: whether rows of live searches may not be lost.
         problems: everything that it must not do and did.
     """
 
@@ -118,6 +120,7 @@ class Ledger:
     disconnections: int = 0
     gaps: int = 0
     undecodable: int = 0
+    counts_searches: bool = True
     last_cause: str = ""
     problems: list[str] = attrs.field(factory=list)
     retries: list[float] = attrs.field(factory=list)
@@ -126,9 +129,9 @@ class Ledger:
     _rows: list[_Sent] = attrs.field(factory=list)
     _delivered: Counter[_RowKey] = attrs.field(factory=Counter)
     _told: list[Gap] = attrs.field(factory=list)
-    _ready_at: int = 0
-    _is_ailing: bool = False
-    _results: list[tuple[int, str, int]] = attrs.field(factory=list)  # of live searches, since when they were missing
+    _answered: set[str] = attrs.field(factory=set)  # searches, on this connection
+    _ailing_since: int | None = None  # when something was not answered on this connection: where the gap before ends
+    _missing: list[tuple[int, int, frozenset[str]]] = attrs.field(factory=list)  # rows of all searches but these
     _dropped: dict[tuple[str, str], None] = attrs.field(factory=dict)
     _state: str = "waiting"
     _has_gap: bool = False
@@ -155,6 +158,7 @@ class Ledger:
 
     def settle(self) -> None:
         """The session is whole and nothing is on its way: whatever was not delivered by now is lost."""
+        self._note_missing()
         for sent in self._rows:
             if self._delivered[sent.key]:
                 self._delivered[sent.key] -= 1
@@ -168,7 +172,7 @@ class Ledger:
         self._rows.clear()
         self._delivered.clear()
         self._told.clear()
-        self._results.clear()
+        self._missing.clear()
         if any(self._under_way.values()):
             self._complain("rows were sent over a connection that lives, and not delivered")
         self._under_way.clear()
@@ -177,7 +181,17 @@ class Ledger:
         """Whether a row that was not delivered lies where rows are missing by the session's own account."""
         if any(gap.start - int(self.transit * 1e9) <= sent.at <= gap.end for gap in self._told):
             return True
-        return any(begin <= sent.at <= end and sent.subject == ("02", seq) for begin, seq, end in self._results)
+        if sent.type == "02" and not self.counts_searches:
+            return True
+        number = sent.subject[1]
+        return sent.type == "02" and any(
+            begin <= sent.at <= end and number not in answered for begin, end, answered in self._missing
+        )
+
+    def _note_missing(self) -> None:
+        """Rows of the searches that were not answered are missing up to now."""
+        if self._ailing_since is not None:
+            self._missing.append((self._ailing_since, nanoseconds(self.clock()), frozenset(self._answered)))
 
     def want(self, type: str, item: str) -> None:
         """Rows of this are wanted again."""
@@ -202,7 +216,9 @@ class Ledger:
         self.received += 1
         sent, key = _key_of(record), _subject_of(record)
         under_way = self._under_way.get(record.epoch)
-        if key in self._dropped or not under_way or under_way.popleft().key != sent:
+        is_next = under_way is not None and bool(under_way) and under_way.popleft().key == sent
+        is_dropped = key in self._dropped and (self.counts_searches or record.type_code != "02")
+        if is_dropped or not is_next:
             self.unwanted += 1
         else:
             self._delivered[sent] += 1
@@ -221,7 +237,9 @@ class Ledger:
             case LoggedIn():
                 self._expect(event, "connecting", "ready")
                 self._attempt = 0
-                self._ready_at, self._is_ailing = nanoseconds(self.clock()), False
+                self._note_missing()
+                self._answered.clear()
+                self._ailing_since = None
             case Disconnected():
                 if self._state == "ready" and not self._has_gap:
                     self._has_gap, self._before_gap = True, self._last_row
@@ -234,10 +252,13 @@ class Ledger:
                 self._take_gap(event)
             case UnknownMessage():
                 self.undecodable += 1
-            case RequestUnanswered():
-                self._is_ailing = True
-            case ConditionResult(seq=seq) if self._is_ailing:
-                self._results.append((self._ready_at, seq, nanoseconds(self.clock())))
+            case RequestUnanswered(request=request):
+                self._answered.discard(request.seq)
+                if self._ailing_since is None:
+                    self._ailing_since = self._told[-1].end if self._told else 0
+            case ConditionResult(seq=seq):
+                self._note_missing()
+                self._answered.add(seq)
             case RequestRejected():
                 self._complain(f"a request was refused: {event.code} {event.message}")
             case Closed():
