@@ -20,7 +20,7 @@ from tests.adapters.test_tokens import issue
 from kiwoom_proto import AppKey, ClientConfig, ConnectionLost, DeadlineExceeded, Endpoint, TransportError
 from kiwoom_proto.simulator import Exchange
 
-HOST = "exchange.test"
+HOST = "localhost"
 GOOD, OTHER, THIRD = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 
 needs_loopback_net = pytest.mark.skipif(sys.platform != "linux", reason="there all of 127/8 is loopback")

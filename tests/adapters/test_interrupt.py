@@ -27,11 +27,9 @@ import kiwoom_trio.client
 from kiwoom_proto import AppKey, ClientConfig, Disconnected, Gap, KiwoomError, Session, TokenCall, TokenError
 from kiwoom_proto.simulator import Exchange
 
-FILES = (
-    *(str(Path(inspect.getfile(module)).parent) for module in (kiwoom_asyncio, kiwoom_trio)),
-    *(inspect.getfile(module) for module in (contextlib, trio._highlevel_open_tcp_stream)),
-)
-"""Where to interrupt: in the adapters, and in what runs parts of them."""
+ADAPTERS = tuple(str(Path(inspect.getfile(module)).parent) for module in (kiwoom_asyncio, kiwoom_trio))
+BESIDE = tuple(inspect.getfile(module) for module in (contextlib, trio._highlevel_open_tcp_stream))
+"""What runs parts of the adapters. On trio alone does it matter which line is interrupted there."""
 STRIDE = {"trio": 7, "asyncio": 23, "uvloop": 23}
 """One line of so many is interrupted; all of them take a minute for each loop. On asyncio it is the loop's doing."""
 CONFIG = ClientConfig(backoff_min=0.001, backoff_max=0.001, request_interval=0)
@@ -43,7 +41,8 @@ Scenario = Callable[[], Awaitable[None]]
 class Tracer:
     """Sees every line of the adapters that is executed, and interrupts at the first execution of one of them."""
 
-    def __init__(self, at: Line | None = None) -> None:
+    def __init__(self, loop: Loop, at: Line | None = None) -> None:
+        self.files = ADAPTERS + BESIDE if loop.name == "trio" else ADAPTERS
         self.at = at
         self.seen: dict[Line, None] = {}
 
@@ -56,7 +55,7 @@ class Tracer:
         sys.settrace(self._before)
 
     def _call(self, frame: FrameType, event: str, argument: Any) -> Any:
-        return self._line if frame.f_code.co_filename.startswith(FILES) else None
+        return self._line if frame.f_code.co_filename.startswith(self.files) else None
 
     def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
         line = frame.f_code.co_filename, frame.f_lineno
@@ -70,7 +69,7 @@ class Tracer:
 
 def run(loop: Loop, scenario: Scenario, at: Line | None = None) -> list[Line]:
     """Run a scenario on plain trio or asyncio, as a program does; return the lines it went through, in order."""
-    with Tracer(at) as tracer:
+    with Tracer(loop, at) as tracer:
         anyio.run(scenario, **loop.backend())
     return list(tracer.seen)
 

@@ -293,7 +293,7 @@ async def test_the_token_is_never_shown(loop: Loop, caplog: pytest.LogCaptureFix
 async def test_a_request_that_is_refused_is_raised_where_it_was_made_and_nothing_of_it_is_wanted(
     loop: Loop, net: Net
 ) -> None:
-    exchange = Exchange(rate=50)
+    exchange = Exchange(rate=5)
     config = ClientConfig(reconnect=False, request_interval=0, item_limit=1000)
     async with (
         loop.serve(exchange, ssl_context=net.server) as server,
