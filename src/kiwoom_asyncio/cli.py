@@ -10,14 +10,13 @@ import datetime
 import enum
 import functools
 import inspect
-import io
 import os
 import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import anyio
 
@@ -31,11 +30,7 @@ except ImportError:
 
 
 from kiwoom_proto import (
-    MOCK,
-    PRODUCTION,
     REALTIME,
-    US_MOCK,
-    US_PRODUCTION,
     AppKey,
     ClientConnection,
     Condition,
@@ -44,17 +39,18 @@ from kiwoom_proto import (
     LocalProtocolError,
     Record,
 )
-from kiwoom_proto.errors import printable
+from kiwoom_proto.display import displayed
 from kiwoom_proto.messages import MAX_TYPE_LENGTH, check_token
 from kiwoom_proto.simulator import Exchange
 
 from . import connect, serve
 from .demo import run_demo
 from .ending import Ending
+from .endpoint_option import endpoint_options
 from .follow import CONFIG, Follow, Token, complain, find_condition, follow, follow_condition, show
 from .lines import decode_lines, json_line, masked, write_line
-from .output import Output, OutputError, ReaderLeft, guard_standard_output
-from .view import View, label_of, summary_of, view_of
+from .output import Output, OutputError, ReaderLeft, guard_standard_error, guard_standard_output
+from .view import View, label_of, shown, summary_of, view_of
 
 __all__ = ("main",)
 
@@ -66,38 +62,6 @@ CLOSE_TIMEOUT = 1.0
 POLL_INTERVAL = 0.02
 TOKEN_VARIABLE = "KIWOOM_TOKEN"
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
-
-if TYPE_CHECKING:
-    _EndpointBase = click.ParamType[Endpoint]
-else:
-    _EndpointBase = click.ParamType  # not generic before click 8.5
-
-
-ENDPOINTS = {"production": PRODUCTION, "mock": MOCK, "us": US_PRODUCTION, "us-mock": US_MOCK}
-
-
-class _Endpoint(_EndpointBase):
-    name = "|".join([*ENDPOINTS, "URL"])
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "ENDPOINT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Endpoint:
-        known = ENDPOINTS.get(value)
-        if known is not None:
-            return known
-        try:
-            return Endpoint(value)
-        except LocalProtocolError as error:
-            self.fail(str(error), param, ctx)
-
-
-_endpoint_option = click.option(
-    "--endpoint",
-    type=_Endpoint(),
-    default="production",
-    help="production, mock, us, us-mock, or a URL. [default: production]",
-)
 
 
 class _Commands(click.Group):
@@ -147,7 +111,7 @@ def demo(type: str, duration: float) -> None:
 @cli.command(short_help="Follow real-time rows: a live table, or JSON lines.")
 @click.argument("type", metavar="TYPE")
 @click.argument("items", metavar="[ITEM]...", nargs=-1)
-@_endpoint_option
+@endpoint_options
 @click.option("--count", type=click.IntRange(min=1), help="End after this many rows.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="End after this many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line; the default when piped.")
@@ -275,8 +239,8 @@ def types(type: str | None) -> None:
     found = REALTIME.get(type)
     if found is None:
         raise click.BadParameter(f"no type {type!r} in the catalogue{_other_case(type)}", param_hint="TYPE")
-    console.print(f"[bold]{type}[/]  {label_of(type)}  [cyan]{found.__name__}[/]")
-    console.print(f"{inspect.getdoc(found)}\n", style="dim", highlight=False)
+    console.print(Text.assemble((type, "bold"), f"  {label_of(type)}  ", (found.__name__, "cyan")))
+    console.print(Text(f"{inspect.getdoc(found)}\n", style="dim"))
     for column in ("FID", "attribute", "Korean", "kind", "value", "unit"):
         table.add_column(column, overflow="fold")
     for field in found.fields.values():
@@ -285,20 +249,20 @@ def types(type: str | None) -> None:
     console.print(table)
     for name, member in vars(found).items():
         if isinstance(member, property) and name not in found.fields:
-            console.print(f"\n[bold]{name}[/]: {inspect.getdoc(member)}", highlight=False)
+            console.print(Text.assemble("\n", (name, "bold"), f": {inspect.getdoc(member)}"))
     for field in found.fields.values():
         codes = field.kind.python_type
         if issubclass(codes, enum.Enum):
             listed = ", ".join(
                 f"{' or '.join(getattr(code, 'spellings', (code.value,)))} {code.name.lower()}" for code in codes
             )
-            console.print(f"\n[bold]{field.name}[/] ({codes.__name__}): {listed}", highlight=False)
+            console.print(Text.assemble("\n", (field.name, "bold"), f" ({codes.__name__}): {listed}"))
 
 
 @cli.command(short_help="Condition searches: list them, run one, follow one.")
 @click.argument("condition", metavar="[CONDITION]", required=False)
 @click.option("--live", is_flag=True, help="Follow which stocks enter and leave.")
-@_endpoint_option
+@endpoint_options
 @click.option("--count", type=click.IntRange(min=1), help="With --live: end after this many hits.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="End after this many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line; the default when piped.")
@@ -330,7 +294,7 @@ def conditions(
     elif not live:
         _run(lambda ending: _search_condition(ending, endpoint, token, condition, table), duration)
     else:
-        source = f"condition {condition}, {endpoint.host}:{endpoint.port}"
+        source = f"condition {displayed(condition, 40)}, {endpoint.host}:{endpoint.port}"
         view = view_of("S2" if endpoint.us else "02", source) if table else None
 
         def following(ending: Ending) -> Follow:
@@ -361,10 +325,7 @@ def main() -> NoReturn:
     # None: closed by whoever started this.
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr.reconfigure(errors="replace")  # a console of another encoding shows what it can
+    guard_standard_error()
     with _exit_codes():
         try:
             cli()
@@ -427,7 +388,7 @@ def _print_rows(as_table: bool, columns: tuple[str, ...], rows: Iterable[Mapping
         table.add_column(column.replace("_", " "))
     for row in rows:
         cells = ("" if row.get(column) is None else str(row[column]) for column in columns)
-        table.add_row(*(Text(printable(cell)) for cell in cells))  # the server's words are no markup of rich's
+        table.add_row(*(shown(cell) for cell in cells))
     Console().print(table)
 
 

@@ -30,7 +30,7 @@ from kiwoom_proto import (
     SystemNotice,
     UnknownMessage,
 )
-from kiwoom_proto.errors import printable
+from kiwoom_proto.display import MESSAGE_LIMIT, displayed, quoted
 
 from .client import Client, connect
 from .ending import Ending
@@ -50,6 +50,8 @@ __all__ = (
 )
 
 FRAMES_PER_SECOND = 8
+MAX_LISTED = 50
+"""Conditions that an error lists."""
 CLEAR_TIMEOUT = 1.0
 
 CONFIG = ClientConfig(connect_timeout=3, close_timeout=1)
@@ -124,7 +126,7 @@ async def follow_condition(
                     result = await client.search_condition(condition.seq, realtime=True)
                     answered = True
                     now = ", ".join(symbol.item for symbol in result.symbols)
-                    which = f"condition {condition.seq} ({condition.name})"
+                    which = f"condition {displayed(condition.seq)} ({displayed(condition.name)})"
                     complain(f"{len(result.symbols)} meet {which} now" + (f": {now}" if now else ""))
                     await _emit_rows(client, emit, count, result.matches)
             except RequestRefused:
@@ -149,9 +151,12 @@ async def find_condition(client: Client, given: str) -> Condition:
     if len(found) == 1:
         return found[0]
     problem = "has the number or name" if not found else "is the only one with the name"
-    there_are = "".join(f"\n  {printable(condition.seq):>3}  {printable(condition.name)}" for condition in conditions)
+    listed = [f"\n  {displayed(each.seq):>3}  {displayed(each.name)}" for each in conditions[:MAX_LISTED]]
+    if len(conditions) > MAX_LISTED:
+        listed.append(f"\n  and {len(conditions) - MAX_LISTED} more")
+    there_are = f"There are:{''.join(listed)}" if conditions else "None are saved."
     raise click.BadParameter(
-        f"no condition {problem} {given!r}. " + (f"There are:{there_are}" if conditions else "None are saved."),
+        f"no condition {problem} {quoted(given)}. {there_are}",
         param_hint="CONDITION",
     )
 
@@ -215,6 +220,6 @@ def _complain_of(event: Event, client: Client) -> None:
 
 
 def complain(text: str) -> None:
-    """Say something on standard error, fit for a terminal whoever wrote it."""
+    """Say something on standard error, in one line, fit for a terminal whoever wrote it."""
     with suppress(OSError):  # nobody is left to say that to
-        sys.stderr.write(f"kiwoom-proto: {printable(text)}\n")  # which a live view puts above itself
+        sys.stderr.write(f"kiwoom-proto: {displayed(text, MESSAGE_LIMIT)}\n")  # which a live view puts above itself

@@ -11,6 +11,7 @@ import msgspec
 
 from kiwoom_proto import KiwoomError, MessageDecoder, Ping, Record, Reply, SystemNotice, UnknownMessage
 from kiwoom_proto.conditions import read_rows
+from kiwoom_proto.display import json_displayed
 from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 
 from .follow import complain
@@ -77,8 +78,11 @@ def write_line(members: Mapping[str, Any]) -> None:
 
 
 def json_line(members: Mapping[str, Any]) -> bytes:
-    """Return one JSON object as a line."""
-    return msgspec.json.encode(members) + b"\n"
+    """Return one JSON object as a line: exactly what came, but for a terminal with what is unprintable escaped."""
+    line = msgspec.json.encode(members)
+    if sys.stdout.isatty():
+        line = json_displayed(line.decode()).encode()
+    return line + b"\n"
 
 
 def masked(record: Record) -> Mapping[str, Any]:

@@ -7,6 +7,8 @@ everything that writes: click, rich, and `Output`.
 A reader may also pause: a pager, a full pipe, a terminal held with Ctrl-S. Waiting for that in the event loop would
 keep a PING from being answered until the server cuts the connection. So a thread writes, and the event loop only waits,
 without blocking anything else, while a good deal is unwritten.
+
+Standard error is read by a person: `guard_standard_error` makes whatever is written to it fit to be shown.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ import queue
 import select
 import sys
 import threading
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import anyio
 
-__all__ = ("Output", "OutputError", "ReaderLeft", "guard_standard_output")
+from kiwoom_proto.display import MESSAGE_LIMIT, displayed
+
+__all__ = ("Output", "OutputError", "ReaderLeft", "guard_standard_error", "guard_standard_output")
 
 UNWRITTEN_LIMIT = 1024 * 1024
 BLOCK_SIZE = 64 * 1024
@@ -87,6 +91,42 @@ def guard_standard_output() -> None:
         line_buffering=stdout.line_buffering,
         write_through=stdout.write_through,
     )
+
+
+class _Shown(io.TextIOBase):
+    """A text stream on which every line is fit for a terminal, whoever wrote it: click, Python, or the command."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write("\n".join(displayed(line, MESSAGE_LIMIT) for line in text.split("\n")))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # read-only here, and nobody sets it
+        return self._stream.encoding
+
+
+def guard_standard_error() -> None:
+    """Make whatever is written to standard error fit for a terminal."""
+    if sys.stderr is None:  # closed by whoever started this
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="replace")  # a console of another encoding shows what it can
+    sys.stderr = cast("TextIO", _Shown(sys.stderr))
 
 
 def _raw_of(stream: io.TextIOWrapper) -> io.RawIOBase:

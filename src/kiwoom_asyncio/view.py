@@ -27,13 +27,25 @@ from kiwoom_proto import (
     UsTrade,
     realtime,
 )
+from kiwoom_proto.display import MESSAGE_LIMIT, displayed
 from kiwoom_proto.realtime.codes import Code
 from kiwoom_proto.realtime.levels import Level
 from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 
 from .client import Client
 
-__all__ = ("EventView", "LadderView", "TableView", "TapeView", "View", "label_of", "plural", "summary_of", "view_of")
+__all__ = (
+    "EventView",
+    "LadderView",
+    "TableView",
+    "TapeView",
+    "View",
+    "label_of",
+    "plural",
+    "shown",
+    "summary_of",
+    "view_of",
+)
 
 MOST_COLUMNS = 8
 ITEM_WIDTH, COLUMN_WIDTH = 24, 11  # about what the first column and any other take
@@ -107,23 +119,23 @@ class View:
             (self.type_code, "bold"),
             f" {label_of(self.type_code)}".rstrip(),
             (f" {cls.__name__}" if cls else "", "cyan"),
-            (f" · {self._source}", "dim"),
+            (f" · {displayed(self._source)}", "dim"),
         )
         status = Text(f"{plural(self.rows, 'row')} · {rate:.1f} a second · {seconds:.0f} s", style="dim")
         away = None
         if self._client is not None:
-            status.append(f" · {standing_of(self._client)}")
+            status.append(f" · {displayed(standing_of(self._client))}")
             away = self._client.disconnected
         body = self._body() if self._newest else Text("waiting for rows …", style="dim")
         if away is None:
             return Group(title, status, Text(), body)
-        return Group(title, status, Text(str(away), style="bold yellow"), Styled(body, "dim"))
+        return Group(title, status, Text(displayed(str(away), MESSAGE_LIMIT), style="bold yellow"), Styled(body, "dim"))
 
     def _body(self) -> RenderableType:
         raise NotImplementedError
 
     def _name(self, item: str) -> Text:
-        return Text.assemble(item or "-", (f" {self._labels[item]}" if item in self._labels else "", "dim"))
+        return Text.assemble(displayed(item) or "-", (f" {self._labels[item]}" if item in self._labels else "", "dim"))
 
 
 class TableView(View):
@@ -149,13 +161,13 @@ class TableView(View):
         for field in fields:
             table.add_column(field.name.replace("_", " "), justify="right", overflow="fold")
         for fid in self._unknown_fids:
-            table.add_column(Text(f"FID {fid}"), justify="right")  # the server's words are no markup of rich's
+            table.add_column(shown(f"FID {fid}"), justify="right")
         table.add_column("rows", justify="right", style="dim")
         lines = self._lines()
         height = max(3, min(MOST_ROWS, self._height))
         for item, record in lines[:height]:
             cells = [_cell(record, field.name) for field in fields]
-            cells += [Text(record.fid(fid) or "") for fid in self._unknown_fids]
+            cells += [shown(record.fid(fid) or "") for fid in self._unknown_fids]
             table.add_row(self._name(item), *cells, f"{self._counts[item]:,}")
         if len(lines) > height:
             table.add_row(f"… {len(lines) - height} more")
@@ -291,6 +303,11 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def shown(text: str, style: str = "") -> Text:
+    """A text from outside for rich: escaped, cut, and none of rich's markup."""
+    return Text(displayed(text), style=style)
+
+
 def _table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
 
@@ -309,17 +326,17 @@ def _cell(record: Record, name: str) -> Text:
     try:
         value: Any = getattr(record, name)
     except FieldError as error:
-        return Text(error.text or "unreadable", style="reverse")
+        return shown(error.text or "unreadable", "reverse")
     if value is None:
         return Text("-", style="dim")
     if isinstance(value, datetime.time):
         return Text(f"{value:%H:%M:%S}")
     if isinstance(value, Code):
-        return Text(value.name.lower().replace("_", " ") if value.is_known else value.value)
+        return shown(value.name.lower().replace("_", " ") if value.is_known else value.value)
     if not isinstance(value, int | Decimal):
-        return Text(str(value))
+        return shown(str(value))
     if field.kind.directional:
-        return Text(f"{value:,}", style=STYLE_OF[record.direction(name)])
+        return shown(f"{value:,}", STYLE_OF[record.direction(name)])
     if field.kind.name in SIGNED_KINDS or name.endswith("change_rate"):
         return _signed(value)
     return _number(value)
@@ -332,10 +349,10 @@ def _price(record: Record, name: str) -> Text:
 
 
 def _number(value: int | Decimal | None) -> Text:
-    return Text("-" if value is None else f"{value:,}", style="dim" if not value else "")
+    return shown("-" if value is None else f"{value:,}", "dim" if not value else "")
 
 
 def _signed(value: int | Decimal | None) -> Text:
     if not value:
         return Text("-" if value is None else "0", style="dim")
-    return Text(f"{value:+,}", style=UP if value > 0 else DOWN)
+    return shown(f"{value:+,}", UP if value > 0 else DOWN)

@@ -14,8 +14,10 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from . import fields as kinds
+from .display import repr_of
 from .fields import Field, Kind
 from .realtime import codes
 from .record import Record
@@ -34,6 +36,9 @@ class Condition(msgspec.Struct, frozen=True):
 
     seq: str
     name: str
+
+    def __repr__(self) -> str:
+        return repr_of(self, structs.asdict(self))
 
 
 def _thousandths(text: str) -> Decimal:

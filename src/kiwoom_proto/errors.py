@@ -23,7 +23,8 @@ Three families, told apart by whose fault it is:
 Receiving never raises for the server's faults: they travel inside events, the last of them `Closed`. The
 adapters turn that into exceptions, at the call that is waiting.
 
-Secrets (tokens, keys, account numbers) are never part of a message.
+Secrets (tokens, keys, account numbers) are never part of a message. `str()` and `repr()` are fit for a terminal and
+bounded in length (see `display`); attributes hold the exact text.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 import attrs
+
+from .display import MEMBER_LIMIT, MESSAGE_LIMIT, displayed, quoted
 
 if TYPE_CHECKING:
     from .events import Closed
@@ -61,12 +64,22 @@ __all__ = (
     "explain_code",
     "masked",
     "remedy_of",
-    "printable",
 )
 
 
 class KiwoomError(Exception):
     """Base of everything this library raises."""
+
+    def __str__(self) -> str:
+        return displayed(self._text(), MESSAGE_LIMIT)
+
+    def __repr__(self) -> str:
+        args = ", ".join(quoted(arg, MEMBER_LIMIT) for arg in self.args)
+        return displayed(f"{type(self).__name__}({args})", MESSAGE_LIMIT)
+
+    def _text(self) -> str:
+        """What the error says; `str()` makes it fit to be shown."""
+        return super().__str__()
 
 
 class LocalProtocolError(KiwoomError, ValueError):
@@ -95,7 +108,7 @@ class QuotaExceeded(LocalProtocolError):
         self.source = source
         self.group = group
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return (
             f"items{f' of group {self.group}' if self.group else ''}: {self.used} of {self.limit} are in use and "
             f"{self.asked} more were asked for, {self.used + self.asked - self.limit} too many ({self.source}; a stock "
@@ -148,8 +161,8 @@ class FieldError(KiwoomError, ValueError):
         self.reason = reason
         self._masked = masked
 
-    def __str__(self) -> str:
-        text = "a text not shown" if self._masked else repr(self.text)
+    def _text(self) -> str:
+        text = "a text not shown" if self._masked else quoted(self.text)
         field = f"type {self.type_code}, FID {self.fid}" + (f" ({self.name})" if self.name else "")
         return f"{field}: {self.reason or f'{text} is not a value of this field'}"
 
@@ -174,7 +187,7 @@ class LoginRefused(KiwoomError):
         """What helps: another token, trying again later, or nothing; None: nobody knows this code."""
         return remedy_of(self.reason or self.code)
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return f"login refused with code {explain_code(self.code, self.message, self.reason)}"
 
 
@@ -208,11 +221,11 @@ class TokenRefused(TokenError):
         """What helps: another token, trying again later, or nothing; None: nobody knows this code."""
         return remedy_of(self.reason or self.code)
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         text = f"no token: HTTP {self.status}"
         if self.code:
             return f"{text}, code {explain_code(self.code, self.message, self.reason)}"
-        return printable(f"{text}: {self.message}" if self.message else text)
+        return f"{text}: {displayed(self.message)}" if self.message else text
 
 
 class RequestRefused(KiwoomError):
@@ -230,13 +243,13 @@ class RequestRefused(KiwoomError):
         self.code = code
         self.message = message
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         if not self.code:  # the session's own word, not the server's
-            return f"{self.request}: {self.message}"
+            return f"{self.request}: {displayed(self.message, MESSAGE_LIMIT)}"
         text = f"{self.request} refused with code {explain_code(self.code, self.message)}"
         if self.request.confirmed:
             text += f" ({self.request.confirmed} of its {len(self.request.messages)} messages had been accepted)"
-        return printable(text)
+        return text
 
 
 class TakenOver(KiwoomError):
@@ -250,7 +263,7 @@ class TakenOver(KiwoomError):
         super().__init__(times)
         self.times = times
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         often = "" if self.times == 1 else f" {self.times} times in a row"
         return (
             f"the same app key logged in elsewhere (R10001){often}, which ends this session: two programs with one key "
@@ -286,7 +299,7 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
         self.last = last
         self.__cause__ = last
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         text = f"{_PHASES[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
         return text if self.last is None else f"{text}; the last attempt failed: {self.last}"
 
@@ -303,7 +316,7 @@ class RequestTimeout(DeadlineExceeded):
         self.args = (request, seconds)
         self.request = request
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return f"{self.request} was not answered within {self.seconds:g} s (ack_timeout)"
 
 
@@ -330,13 +343,8 @@ class ConnectionLost(KiwoomError):
         super().__init__(closed)
         self.closed = closed
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return str(self.closed)
-
-
-def printable(text: str) -> str:
-    """Return a text of the server's fit for a terminal: what cannot be printed is escaped."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 @attrs.frozen
@@ -460,6 +468,8 @@ def remedy_of(code: str) -> Remedy | None:
 def explain_code(code: str, message: str = "", reason: str | None = None) -> str:
     """Return what the server said about a code, and beside it what we know: "8005 (the token is not valid): ...".
 
+    The result may be shown: the server's words are escaped, and cut at 200 characters.
+
     Arguments:
         code: one of Kiwoom's codes.
         message: the server's own words, which are always shown, but for what may be a secret.
@@ -469,8 +479,8 @@ def explain_code(code: str, message: str = "", reason: str | None = None) -> str
     for part in (code, reason if reason != code else None):
         if part is not None:
             known = RETURN_CODES.get(part)
-            text += ("; reason " if text else "") + (f"{part} ({known.meaning})" if known else part)
-    return printable(f"{text}: {masked(message)}" if message else text)
+            text += ("; reason " if text else "") + (f"{part} ({known.meaning})" if known else displayed(part))
+    return f"{text}: {displayed(masked(message))}" if message else text
 
 
 # Longer than any word: a token or key that the server quotes, perhaps one that was never seen before.

@@ -7,6 +7,9 @@
 
 Every real-time row is a `Record` (or a subclass of it); everything else is below. Each of them, rows too, knows
 the connection it came over (`epoch`) and its place among all of its session's (`sequence`).
+
+`str()` and `repr()` of an event are fit for a terminal and bounded in length (see `display`); its attributes hold what
+came, exactly.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ import attrs
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
 from .conditions import Condition, ConditionRow, UsConditionRow
-from .errors import RETURN_CODES, ClosedByPeer, KiwoomError, explain_code, printable
+from .display import MESSAGE_LIMIT, displayed, repr_of
+from .errors import RETURN_CODES, ClosedByPeer, KiwoomError, explain_code
 from .headers import ResponseHeader
 from .messages import number_of
 from .record import Record
@@ -45,7 +49,7 @@ __all__ = (
 )
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class _Numbered:
     """What every event has.
 
@@ -57,6 +61,11 @@ class _Numbered:
 
     epoch: int = attrs.field(default=0, kw_only=True, eq=False, repr=False)
     sequence: int = attrs.field(default=0, kw_only=True, eq=False, repr=False)
+
+    def __repr__(self) -> str:
+        fields = [field for field in attrs.fields(type(self)) if field.repr]
+        shown = {field.name: field.repr for field in fields if callable(field.repr)}
+        return repr_of(self, {field.name: getattr(self, field.name) for field in fields}, shown)
 
 
 E = TypeVar("E", bound=_Numbered)
@@ -77,7 +86,7 @@ class Numbering:
         return attrs.evolve(event, epoch=self.epoch, sequence=self.sequence)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Opened(_Numbered):
     """The opening handshake succeeded; LOGIN was sent.
 
@@ -88,7 +97,7 @@ class Opened(_Numbered):
     header: ResponseHeader
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class LoggedIn(_Numbered):
     """The LOGIN was accepted; requests that waited go out now.
 
@@ -99,7 +108,7 @@ class LoggedIn(_Numbered):
     members: dict[str, Any]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class LoginRejected(_Numbered):
     """The LOGIN was refused; the connection closes.
 
@@ -114,14 +123,14 @@ class LoginRejected(_Numbered):
     reason: str | None
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class RequestAccepted(_Numbered):
     """Every message of a request was acknowledged. The server checks nothing: a nonsense item is accepted too."""
 
     request: Request
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class RequestRejected(_Numbered):
     """A request was refused.
 
@@ -141,7 +150,7 @@ class RequestRejected(_Numbered):
         return ": ".join(filter(None, (self.code, self.message)))
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class RequestUnanswered(_Numbered):
     """A condition request was not answered in time. The connection stays. `str()` explains it.
 
@@ -161,7 +170,7 @@ class RequestUnanswered(_Numbered):
         return f"{self.request} was not answered within {self.seconds:g} s (ack_timeout){again}"
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class ConditionList(_Numbered):
     """The answer to `list_conditions`; `RequestAccepted` follows.
 
@@ -174,7 +183,7 @@ class ConditionList(_Numbered):
     conditions: tuple[Condition, ...]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class ConditionResult(_Numbered):
     """The answer to `search_condition`; `RequestAccepted` follows.
 
@@ -200,7 +209,7 @@ class ConditionResult(_Numbered):
         return number is not None and number_of(number) == number_of(self.seq)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class SystemNotice(_Numbered):
     """The server's word on the connection itself, usually just before it closes. `str()` explains it.
 
@@ -224,7 +233,7 @@ class SystemNotice(_Numbered):
         return explain_code(self.code, self.message)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class UnknownMessage(_Numbered):
     """A message, or one row of a message, that could not be understood. The stream goes on.
 
@@ -237,7 +246,7 @@ class UnknownMessage(_Numbered):
     error: str
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Connecting(_Numbered):
     """A session begins to connect; `LoggedIn` or `Disconnected` follows.
 
@@ -248,7 +257,7 @@ class Connecting(_Numbered):
     attempt: int
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Disconnected(_Numbered):
     """A session has lost its connection, or an attempt at one failed, and will try again. `str()` explains it.
 
@@ -270,10 +279,11 @@ class Disconnected(_Numbered):
         what = str(self.cause if self.closed is None else self.closed)
         if self.attempt:
             what = f"attempt {self.attempt} failed: {what.removeprefix('connection lost: ')}"
-        return f"{what}; trying again " + (f"in {self.delay:.1f} s" if self.delay else "at once")
+        again = f"in {self.delay:.1f} s" if self.delay else "at once"
+        return f"{displayed(what, MESSAGE_LIMIT - 100)}; trying again {again}"
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Gap(_Numbered):
     """A session is whole again after a loss: everything wanted was registered anew. What happened meanwhile is missing.
 
@@ -304,7 +314,7 @@ class Gap(_Numbered):
         return (self.end - self.start) / 1e9
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Stale(_Numbered):
     """Nothing came for a subscription within the limit that was set for it (`fresh_within`).
 
@@ -321,7 +331,7 @@ class Stale(_Numbered):
     seconds: float
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Closed(_Numbered):
     """The connection, or session, has ended. Always the last event, exactly one of each. `str()` explains it.
 
@@ -349,10 +359,11 @@ class Closed(_Numbered):
             if self.error is None or isinstance(self.error, ClosedByPeer):
                 parts.append("no close frame was received")
         else:
-            parts.append(f"received {_close_text(self.code)}" + (f' "{self.reason}"' if self.reason else ""))
+            parts.append(f"received {_close_text(self.code)}" + (f' "{displayed(self.reason)}"' if self.reason else ""))
         if self.sent_code is not None:
             parts.append(f"sent {_close_text(self.sent_code)}")
-        return printable(("connection closed: " if self.error is None else "connection lost: ") + "; ".join(parts))
+        text = ("connection closed: " if self.error is None else "connection lost: ") + "; ".join(parts)
+        return displayed(text, MESSAGE_LIMIT)
 
 
 def _close_text(code: int) -> str:

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 import attrs
 import msgspec
 
+from .display import quoted
 from .errors import LocalProtocolError
 from .values import UNREADABLE
 
@@ -110,9 +111,9 @@ class ResponseHeader:
         next_key: the key to ask for it with.
     """
 
-    api_id: str | None = None
-    cont_yn: str | None = None
-    next_key: str | None = None
+    api_id: str | None = attrs.field(default=None, repr=quoted)
+    cont_yn: str | None = attrs.field(default=None, repr=quoted)
+    next_key: str | None = attrs.field(default=None, repr=quoted)
 
     @classmethod
     def from_http(cls, headers: Iterable[tuple[str, str]]) -> ResponseHeader:

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
+from .display import repr_of
 from .errors import LocalProtocolError
 from .symbol import MAX_ITEM_LENGTH
 
@@ -133,6 +135,9 @@ class Reply(msgspec.Struct, frozen=True):
     code: str
     message: str
     members: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return repr_of(self, structs.asdict(self))
 
     @property
     def ok(self) -> bool:

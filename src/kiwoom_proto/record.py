@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Self
 import msgspec
 from msgspec.structs import force_setattr
 
+from .display import MESSAGE_LIMIT, displayed, quoted
 from .errors import FieldError, LocalProtocolError
 from .fields import Direction, Field, to_magnitude, to_whole_number
 from .symbol import Symbol, parse_item, parse_stock_code
@@ -233,9 +234,9 @@ class Record(msgspec.Struct, **_OPTIONS):
         )
 
     def __repr__(self) -> str:
-        parts = [f"item={self.item!r}"]
+        parts = [f"item={quoted(self.item)}"]
         if self._layout is None:
-            parts.insert(0, f"type_code={self.type_code!r}")
+            parts.insert(0, f"type_code={quoted(self.type_code)}")
             # Its FIDs are unknown, so one of them may be an account number.
             parts.append(f"fids=<{len(self.fids())}>")
         for name, field in self.fields.items():
@@ -248,12 +249,12 @@ class Record(msgspec.Struct, **_OPTIONS):
             try:
                 value = getattr(self, name)
             except FieldError:
-                parts.append(f"{name}=<bad text {text!r}>")
+                parts.append(f"{name}=<bad text {quoted(text)}>")
                 continue
-            parts.append(f"{name}={value}" if isinstance(value, datetime.time) else f"{name}={value!r}")
+            parts.append(f"{name}={value}" if isinstance(value, datetime.time) else f"{name}={quoted(value)}")
         if isinstance(self._decoded, Texts) and self._decoded.wrong:
             parts.append("values=<no JSON>")
-        return f"{type(self).__name__}({', '.join(parts)})"
+        return displayed(f"{type(self).__name__}({', '.join(parts)})", MESSAGE_LIMIT)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record):

@@ -24,6 +24,7 @@ from typing import TypeAlias, TypeVar
 import attrs
 from msgspec import UNSET, structs
 
+from .display import displayed
 from .endpoint import Endpoint
 from .errors import LocalProtocolError
 from .messages import ConditionRequest, Element, Reg, Remove, Reply, UsItem, check, check_condition, encode, number_of
@@ -261,13 +262,13 @@ class Request:
 
     def __str__(self) -> str:
         if not self.types:
-            return f"{self.trnm} {self.seq}".rstrip()
+            return displayed(f"{self.trnm} {self.seq}".rstrip())
         items = self.items
-        shown = ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
-        return f"{self.trnm} {', '.join(self.types)}" + (f" for {shown}" if shown else "")
+        shown = ", ".join(map(displayed, items[:3])) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
+        return f"{self.trnm} {displayed(', '.join(self.types))}" + (f" for {shown}" if shown else "")
 
     def __repr__(self) -> str:
-        group = f", group {self.group}" if self.group else ""
+        group = f", group {displayed(self.group)}" if self.group else ""
         return f"<Request {self}{group}, {self.confirmed} of {len(self.messages)} confirmed>"
 
 

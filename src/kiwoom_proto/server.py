@@ -24,6 +24,7 @@ from .conversation import (
     ConnectionState,
     Trigger,
 )
+from .display import quoted
 from .errors import ClosedByPeer, DeadlineExceeded, KiwoomError, LocalProtocolError, RemoteProtocolError
 from .events import Closed, SystemNotice, UnknownMessage
 from .headers import RequestHeader
@@ -51,7 +52,7 @@ class ServerRequest:
         members: everything else in the message. Not shown in the repr: a LOGIN holds the token.
     """
 
-    trnm: str
+    trnm: str = attrs.field(repr=quoted)
     members: dict[str, Any] = attrs.field(repr=False)
 
     def registrations(self) -> list[tuple[str, str]]:
@@ -101,7 +102,7 @@ class ClientOpened:
         header: the documented header elements it carried, or None.
     """
 
-    path: str
+    path: str = attrs.field(repr=quoted)
     header: RequestHeader | None
 
 
@@ -116,7 +117,7 @@ class RequestReceived:
 class PingAnswered:
     """A client echoed a PING. `payload`: its exact bytes."""
 
-    payload: bytes
+    payload: bytes = attrs.field(repr=quoted)
 
 
 ServerEvent: TypeAlias = ClientOpened | RequestReceived | PingAnswered | UnknownMessage | Closed

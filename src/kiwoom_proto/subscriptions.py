@@ -26,6 +26,7 @@ from typing import TypeAlias
 
 import attrs
 
+from .display import quoted
 from .errors import GROUP_QUOTA, QuotaExceeded
 from .messages import Element, Reg, Remove
 from .record import Record
@@ -78,12 +79,12 @@ class Subscription:
         fresh_within: seconds within which a row is to come, or None.
     """
 
-    type: str
-    item: str
+    type: str = attrs.field(repr=quoted)
+    item: str = attrs.field(repr=quoted)
     state: SubscriptionState
-    group: str = "1"
+    group: str = attrs.field(default="1", repr=quoted)
     consumers: int = 1
-    reason: str = ""
+    reason: str = attrs.field(default="", repr=quoted)
     fresh_within: float | None = None
 
 

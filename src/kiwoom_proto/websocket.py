@@ -31,8 +31,9 @@ from websockets.typing import LoggerLike
 from websockets.uri import parse_uri
 from websockets.utils import apply_mask
 
-from .errors import HandshakeError, LocalProtocolError, masked, printable
-from .headers import MAX_SHOWN, describe_page, read_retry_after, read_words
+from .display import displayed
+from .errors import HandshakeError, LocalProtocolError, masked
+from .headers import describe_page, read_retry_after, read_words
 
 __all__ = ("BinaryMessage", "WebSocketClient", "WebSocketServer")
 
@@ -363,17 +364,17 @@ class WebSocketClient(_WebSocket):
             return None
         if isinstance(error, InvalidStatus):
             response = error.response
-            phrase = f" {response.reason_phrase}" if response.reason_phrase else ""
+            phrase = f" {displayed(response.reason_phrase)}" if response.reason_phrase else ""
             text = f"the opening handshake was answered HTTP {response.status_code}{phrase} instead of 101"
             body = bytes(response.body or b"")
             words = describe_page(response.headers.raw_items(), body) or read_words(body)
-            text += f": {masked(words)[:MAX_SHOWN]}" if words else ""
+            text += f": {displayed(masked(words))}" if words else ""
             retry_after = read_retry_after(response.headers.raw_items())
-            return HandshakeError(printable(text), response.status_code, body, retry_after)
+            return HandshakeError(text, response.status_code, body, retry_after)
         if isinstance(error.__cause__, EOFError) and self._protocol.reader.eof:
             return HandshakeError("the server closed the connection during the opening handshake")
         cause = f": {error.__cause__}" if error.__cause__ is not None else ""
-        return HandshakeError(f"the opening handshake failed: {error}{cause}")
+        return HandshakeError(f"the opening handshake failed: {displayed(f'{error}{cause}')}")
 
     def _receive_handshake(self, event: Request | Response) -> None:
         assert isinstance(event, Response)

@@ -25,7 +25,8 @@ ADAPTERS = ("kiwoom_trio", "kiwoom_asyncio")
 # their modules, which may also import one another.
 LAYERS: tuple[tuple[str, ...], ...] = (
     # what everything is made of
-    ("errors", "known", "values"),
+    ("display", "known", "values"),
+    ("errors",),
     ("config", "fields", "symbol"),
     ("endpoint", "record"),
     # what is said, and what is reported

@@ -1,0 +1,130 @@
+"""Text from outside, made fit to be shown to a person: escaped, and bounded in length.
+
+What a server, a file or a user says may hold anything: escape sequences that move the cursor or set the title of a
+terminal, marks that turn the direction of the text around, characters that nobody can see, or megabytes. Errors, the
+`str()` and `repr()` of events and rows, and all that the command writes come through here.
+
+Only what is shown is changed. Attributes of events and errors, and the fields of rows, keep the exact text: pass it to
+`displayed` before it goes to a terminal.
+"""
+
+from __future__ import annotations
+
+import reprlib
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+
+__all__ = ("MEMBER_LIMIT", "MESSAGE_LIMIT", "QUOTE_LIMIT", "displayed", "json_displayed", "quoted", "repr_of")
+
+QUOTE_LIMIT = 200
+"""Maximum length of a text that is quoted, in characters."""
+MESSAGE_LIMIT = 8_000
+"""Maximum length of a whole message, in characters."""
+MEMBER_LIMIT = 1_000
+"""Maximum length of one member in the `repr` of an object, in characters."""
+MAX_MARKS = 2
+"""Combining marks shown on one character. More are a tower over the lines above."""
+
+# `str.isprintable` refuses control, format (bidirectional marks, zero-width), private-use, surrogate and unassigned
+# characters and all separators but the space. These it lets pass, and nobody sees them: the rest of Unicode's
+# Default_Ignorable_Code_Point.
+_IGNORABLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u3164\uffa0"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
+
+
+def displayed(text: str, limit: int = QUOTE_LIMIT) -> str:
+    r"""Return a text as it may be shown: at most `limit` characters, with the unprintable ones escaped ("\x1b").
+
+    A text that is too long ends in its length: "… (4194304 characters)". A backslash stays as it is, so the result is
+    to be read, not to be parsed; applying the function again changes nothing.
+
+    Arguments:
+        text: any text.
+        limit: maximum length of the result, in characters.
+    """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
+    pieces = [char if fit else ascii(char)[1:-1] for char, fit in _judged(text[: limit + 1])]
+    shown = "".join(pieces)
+    if len(shown) <= limit:  # and the text, which is never longer
+        return shown
+    mark = f"… ({len(text)} characters)"
+    room = max(0, limit - len(mark))
+    kept = []
+    for piece in pieces:
+        room -= len(piece)
+        if room < 0:
+            break
+        kept.append(piece)
+    return "".join(kept) + mark
+
+
+def json_displayed(text: str) -> str:
+    r"""Return a JSON text that says the same and may be shown, in full: the unprintable is escaped ("\u202e")."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if fit else _json_escape(char) for char, fit in _judged(text))
+
+
+def quoted(value: object, limit: int = QUOTE_LIMIT) -> str:
+    """Return the `repr` of a value as it may be shown, at most `limit` characters.
+
+    Neither the size of the value nor the depth to which it is nested costs more than what is shown of it.
+    """
+    return displayed(_bounded.repr(value), limit)
+
+
+def repr_of(value: object, members: Mapping[str, object], shown: Mapping[str, Callable[[object], str]] = {}) -> str:
+    """Return a `repr` of an object by its members, as it may be shown.
+
+    Arguments:
+        value: the object.
+        members: what it consists of.
+        shown: how to show some of them; the others are `quoted`.
+    """
+    parts = (
+        f"{name}={shown[name](member) if name in shown else quoted(member, MEMBER_LIMIT)}"
+        for name, member in members.items()
+    )
+    return displayed(f"{type(value).__name__}({', '.join(parts)})", MESSAGE_LIMIT)
+
+
+def _judged(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield each character, and whether it may be shown as it is."""
+    marks = MAX_MARKS  # a mark that comes first would stand on what is shown in front of the text
+    for char in text:
+        if unicodedata.category(char) in ("Mn", "Me"):
+            marks += 1
+            yield char, marks <= MAX_MARKS and char not in _IGNORABLE
+        else:
+            marks = 0
+            yield char, char.isprintable() and char not in _IGNORABLE
+
+
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+class _Bounded(reprlib.Repr):
+    """The standard library's bounded `repr`, without its sorting, and with the length of what was cut."""
+
+    def repr_str(self, x: str, level: int) -> str:
+        if len(x) <= QUOTE_LIMIT:
+            return repr(x)
+        return f"{x[:QUOTE_LIMIT]!r}… ({len(x)} characters)"
+
+    def repr_dict(self, x: dict[object, object], level: int) -> str:
+        if level <= 0 and x:
+            return "{...}"
+        pieces = [f"{self.repr1(key, level - 1)}: {self.repr1(x[key], level - 1)}" for key in islice(x, self.maxdict)]
+        return f"{{{', '.join(pieces)}{', ...' if len(x) > self.maxdict else ''}}}"
+
+
+_bounded = _Bounded()
+_bounded.maxlevel = 4
+_bounded.maxlist = _bounded.maxtuple = _bounded.maxdict = 8
+_bounded.maxother = MEMBER_LIMIT
