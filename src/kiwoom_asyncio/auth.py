@@ -9,7 +9,8 @@ import asyncio
 import ssl
 import time
 
-from kiwoom_proto import AppKey, Endpoint, Token, TokenCall
+from kiwoom_proto import AppKey, Endpoint, Secret, Token, TokenCall
+from kiwoom_proto.secrets import conceal
 
 from .dial import NETWORK_ERRORS, describe, dial
 
@@ -41,9 +42,10 @@ async def issue_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLCo
 
 
 async def revoke_token(
-    endpoint: Endpoint, key: AppKey, token: str, *, ssl_context: ssl.SSLContext | None = None
+    endpoint: Endpoint, key: AppKey, token: str | Secret, *, ssl_context: ssl.SSLContext | None = None
 ) -> None:
     """Revoke an access token: nobody can log in with it any more. Arguments and errors as `issue_token`."""
+    token = conceal(token)
     endpoint.check_tls(ssl_context)
     call = TokenCall(endpoint, key, revoke=token)
     await _carry(call, ssl_context)
@@ -51,7 +53,7 @@ async def revoke_token(
     key.forget(endpoint, token)
 
 
-async def fresh_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLContext | None = None) -> str:
+async def fresh_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLContext | None = None) -> Secret:
     """Return the key's token where it has one that is good, else ask for one and keep it. As `issue_token`."""
     cached = key.cached(endpoint, time.time())
     if cached is not None:
@@ -66,8 +68,10 @@ async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None) -> None:
     finished = asyncio.Event()
 
     def receive(data: bytes, error: str | None) -> None:
-        if data:
-            call.receive_data(data)
+        view = memoryview(data)
+        del data  # it may hold a token
+        if view:
+            call.receive_data(view)
         else:
             call.receive_eof(error)
         if call.finished:
@@ -80,7 +84,7 @@ async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None) -> None:
         return
     async with link.supervised():
         try:
-            await link.send(call.data_to_send())
+            await link.send(memoryview(call.data_to_send()))  # which shows nothing of the keys
         except OSError as error:
             call.receive_eof(describe(error))
         else:

@@ -38,6 +38,7 @@ from kiwoom_proto import (
     KiwoomError,
     LocalProtocolError,
     Record,
+    Secret,
 )
 from kiwoom_proto.display import displayed
 from kiwoom_proto.messages import MAX_TYPE_LENGTH, check_token
@@ -409,8 +410,8 @@ def _undeclared(type: str) -> list[type[Record]]:
 
 
 def _token() -> Token:
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    appkey, secretkey = (os.environ.get(name, "").strip() for name in KEY_VARIABLES)
+    token = Secret(os.environ.get(TOKEN_VARIABLE, "").strip())
+    appkey, secretkey = (Secret(os.environ.get(name, "").strip()) for name in KEY_VARIABLES)
     with _usage_errors():
         if token:
             check_token(token)

@@ -91,7 +91,7 @@ class Link(asyncio.BufferedProtocol):
         finally:
             self.abort()
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes | memoryview) -> None:
         """Write, and wait until the system has taken it, or the connection is lost.
 
         Raises:

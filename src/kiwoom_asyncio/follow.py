@@ -27,6 +27,7 @@ from kiwoom_proto import (
     RequestRefused,
     RequestRejected,
     RequestUnanswered,
+    Secret,
     SystemNotice,
     UnknownMessage,
 )
@@ -58,7 +59,7 @@ CONFIG = ClientConfig(connect_timeout=3, close_timeout=1)
 """Somebody waits for the first login: long enough for what passes by itself (HTTP 429), then say why it fails. And
 somebody waits for the end."""
 
-Token: TypeAlias = str | AppKey
+Token: TypeAlias = str | Secret | AppKey
 Emit: TypeAlias = Callable[[Record], Awaitable[None]]
 Watch: TypeAlias = Callable[[Client], None]
 Follow: TypeAlias = Callable[[Emit, Watch], Coroutine[Any, Any, None]]

@@ -26,6 +26,7 @@ from .endpoint import MOCK, PRODUCTION, US_MOCK, US_PRODUCTION, Endpoint
 from .headers import RequestHeader, ResponseHeader
 from .messages import ConditionRequest, Element, Ping, Reg, Remove, Reply, Row, UsItem
 from .requests import Request
+from .secrets import Secret
 from .symbol import Symbol, Venue
 
 # What they report.
@@ -156,6 +157,7 @@ __all__ = (
     "RequestHeader",
     "ResponseHeader",
     "Row",
+    "Secret",
     "ServerConfig",
     "Symbol",
     "Token",

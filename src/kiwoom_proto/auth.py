@@ -24,10 +24,11 @@ import attrs
 import msgspec
 
 from .endpoint import Endpoint
-from .errors import KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError, masked
+from .errors import KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError
 from .headers import MAX_SHOWN, describe_page, read_retry_after, read_words
 from .messages import check_token, encode
 from .record import KST
+from .secrets import MASK, Redaction, Secret, conceal
 from .values import UNREADABLE
 
 if TYPE_CHECKING:
@@ -39,11 +40,15 @@ RENEW_MARGIN = 600.0
 """Seconds before its expiry from which a token is asked for again."""
 MAX_BODY = 1024 * 1024
 """Bytes of an answer above which it is not read on."""
+NO_TOKEN = Secret("")
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 """The environment variables of an app key and its secret key."""
 
-_any = msgspec.json.Decoder()
 _REASON = re.compile(r"(?:\[|CODE\s*=)\s*([0-9]+)\b")
+
+
+def _concealed(value: str | Secret) -> Secret:
+    return conceal(value)
 
 
 @attrs.frozen
@@ -51,20 +56,26 @@ class Token:
     """An access token.
 
     Attributes:
-        value: what LOGIN wants, without "Bearer". Not shown in the repr.
+        value: what LOGIN wants, without "Bearer", as a `Secret`: give it on as it is. `value.reveal()` is the text.
         expires_at: when it expires (KST); None where the server's answer did not tell.
     """
 
-    value: str = attrs.field(repr=lambda _: "'***'")
+    value: Secret = attrs.field(converter=_concealed)
     expires_at: datetime.datetime | None
 
 
 class AppKey:
     """App key and secret key of an account, and the tokens they got. Share one object between connections.
 
+    It cannot be pickled: make one in each process that needs it.
+
     Arguments:
         appkey: the app key (앱키).
         secretkey: the secret key (시크릿키).
+
+    Attributes:
+        appkey: the app key, as a `Secret`.
+        secretkey: the secret key, likewise.
 
     Raises:
         LocalProtocolError: one of them is empty or not printable ASCII.
@@ -72,14 +83,15 @@ class AppKey:
 
     __slots__ = ("_tokens", "appkey", "secretkey")
 
-    def __init__(self, appkey: str, secretkey: str) -> None:
-        for name, value in (("appkey", appkey), ("secretkey", secretkey)):
-            if not isinstance(value, str) or not value.strip() or not (value.isascii() and value.isprintable()):
+    def __init__(self, appkey: str | Secret, secretkey: str | Secret) -> None:
+        appkey, secretkey = conceal(appkey), conceal(secretkey)
+        for name, key in (("appkey", appkey), ("secretkey", secretkey)):
+            if not isinstance(key, Secret) or not _is_key(key):
                 raise LocalProtocolError(f"{name}: must be printable ASCII and not empty")
         self.appkey = appkey
         self.secretkey = secretkey
         # By token URL (production and mock know different tokens): the token, and until when it is good.
-        self._tokens: dict[str, tuple[str, float]] = {}
+        self._tokens: dict[str, tuple[Secret, float]] = {}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> AppKey:
@@ -91,8 +103,9 @@ class AppKey:
         Raises:
             LocalProtocolError: one of them is not set; says which, and where keys come from.
         """
-        environ = os.environ if environ is None else environ
-        missing = [name for name in KEY_VARIABLES if not environ.get(name, "").strip()]
+        keys = [conceal((os.environ if environ is None else environ).get(name, "").strip()) for name in KEY_VARIABLES]
+        del environ  # its repr shows everything
+        missing = [name for name, key in zip(KEY_VARIABLES, keys, strict=True) if not key]
         if missing:
             raise LocalProtocolError(
                 f"{' and '.join(missing)}: not set in the environment. Set {' and '.join(KEY_VARIABLES)} to the app "
@@ -100,9 +113,14 @@ class AppKey:
                 "https://openapi.kiwoom.com, where the IP address that your program connects from must be "
                 "registered too"
             )
-        return cls(*(environ[name].strip() for name in KEY_VARIABLES))
+        return cls(*keys)
 
-    def cached(self, endpoint: Endpoint, now: float) -> str | None:
+    @property
+    def secrets(self) -> tuple[Secret, Secret]:
+        """Both keys: what is masked where a server says it."""
+        return self.appkey, self.secretkey
+
+    def cached(self, endpoint: Endpoint, now: float) -> Secret | None:
         """Return the token to log in with, or None where one must be asked for.
 
         Arguments:
@@ -121,13 +139,14 @@ class AppKey:
             good_until = expires_at - RENEW_MARGIN if now < expires_at - RENEW_MARGIN else expires_at
         self._tokens[endpoint.token_url] = token.value, good_until
 
-    def forget(self, endpoint: Endpoint, token: str) -> None:
+    def forget(self, endpoint: Endpoint, token: str | Secret) -> None:
         """Drop a token that was refused or revoked; one that was stored in its place meanwhile stays."""
-        if self._tokens.get(endpoint.token_url, ("", 0.0))[0] == token:
+        token = conceal(token)
+        if self._tokens.get(endpoint.token_url, (None, 0.0))[0] == token:
             del self._tokens[endpoint.token_url]
 
     def __repr__(self) -> str:
-        return "AppKey(appkey='***', secretkey='***')"
+        return f"AppKey(appkey='{MASK}', secretkey='{MASK}')"
 
 
 class TokenCall:
@@ -148,10 +167,11 @@ class TokenCall:
         LocalProtocolError: `revoke` cannot be a token.
     """
 
-    def __init__(self, endpoint: Endpoint, key: AppKey, revoke: str | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, key: AppKey, revoke: str | Secret | None = None) -> None:
+        revoke = conceal(revoke)
         import h11  # here, so that a program which has its token need not wait until this has loaded
 
-        body = {"appkey": key.appkey, "secretkey": key.secretkey}
+        body: dict[str, str | Secret] = {"appkey": key.appkey, "secretkey": key.secretkey}
         if revoke is None:
             body = {"grant_type": "client_credentials", **body}
         else:
@@ -163,13 +183,13 @@ class TokenCall:
         self.port = parts.port or (443 if endpoint.secure else 80)
         self.secure = endpoint.secure
         self._revokes = revoke is not None
-        self._secrets = [secret for secret in (key.appkey, key.secretkey, revoke) if secret]
+        self._redaction = Redaction((*key.secrets, revoke))
         self._outcome: Token | KiwoomError | None = None
         self._finished = False
         self._response: h11.Response | None = None
         self._body = bytearray()
         self._connection = h11.Connection(our_role=h11.CLIENT)
-        payload = encode(body)
+        payload = memoryview(encode(body))  # which shows nothing of it
         request = h11.Request(
             method="POST",
             target=parts.path,
@@ -181,8 +201,9 @@ class TokenCall:
                 ("Connection", "close"),
             ],
         )
-        events = (request, h11.Data(payload), h11.EndOfMessage())
-        self._outgoing = b"".join(self._connection.send(event) or b"" for event in events)
+        data = h11.Data(payload)  # type: ignore[arg-type]  # it takes whatever has a length
+        events = (request, data, h11.EndOfMessage())
+        self._outgoing = memoryview(b"".join(self._connection.send(event) or b"" for event in events))
 
     @property
     def finished(self) -> bool:
@@ -191,13 +212,15 @@ class TokenCall:
 
     def data_to_send(self) -> bytes:
         """Return the bytes to write to the network, and forget them; empty: nothing."""
-        data, self._outgoing = self._outgoing, b""
-        return data
+        data, self._outgoing = self._outgoing, memoryview(b"")
+        return bytes(data)
 
-    def receive_data(self, data: bytes | bytearray) -> None:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the network. Never raises for what they hold; after the end they are ignored."""
-        if data and not self._finished:
-            self._connection.receive_data(bytes(data))
+        view = memoryview(data)
+        del data  # it may hold a token
+        if view and not self._finished:
+            self._connection.receive_data(bytes(view))
             self._read("the answer breaks the rules of HTTP", TokenError)
 
     def receive_eof(self, error: str | None = None) -> None:
@@ -267,34 +290,60 @@ class TokenCall:
         if status // 100 == 3:
             return TokenRefused("", f"{wrong}: the server redirects, which is not followed", status)
         try:
-            members = _any.decode(self._body)
+            answer = _answer.decode(self._body)
         except UNREADABLE:
+            if _is_json(self._body):
+                return TokenRefused("", wrong or "a JSON text that is no object", status)
             page = describe_page(_headers(response), self._body)
             words = page or read_words(self._body)
             wrong = "an HTML page where JSON belongs" if page is not None else wrong or "no JSON text"
             return TokenRefused("", self._shown(f"{wrong}: {words}" if words else wrong), status)
-        if not isinstance(members, dict):
-            return TokenRefused("", wrong or "a JSON text that is no object", status)
-        value = members.get("token")
-        if isinstance(value, str) and value:
-            self._secrets.append(value)
-        code, message = self._shown(members.get("return_code")), self._shown(members.get("return_msg"))
+        self._redaction.add(answer.token)
+        code, message = self._shown(answer.return_code), self._shown(answer.return_msg)
         if not good or code not in ("", "0"):
             found = _REASON.search(message)
             return TokenRefused(code, message or wrong, status, found[1] if found else None)
         if self._revokes:
             return None if code else TokenRefused("", "the answer has no return_code", status)
         try:
-            check_token(value)
+            check_token(answer.token)
         except LocalProtocolError as error:
             return TokenRefused("", f"the answer holds no token that can be used ({error})", status)
-        return Token(str(value), _read_expiry(members.get("expires_dt")))
+        return Token(answer.token, _read_expiry(answer.expires_dt))
 
     def _shown(self, value: Any) -> str:
         """A member of the answer as text that can go into an error; "" where it is neither text nor number."""
         if not isinstance(value, str | int) or isinstance(value, bool):
             return ""
-        return masked(str(value), *self._secrets)[:MAX_SHOWN]
+        return self._redaction.words(str(value))[:MAX_SHOWN]
+
+
+class _Answer(msgspec.Struct):
+    """What the server says, of whatever type; the token is never a text that can be seen."""
+
+    token: Secret = NO_TOKEN
+    expires_dt: Any = None
+    return_code: Any = None
+    return_msg: Any = None
+
+
+def _conceal_token(type: type, value: object) -> Secret:
+    return conceal(value) if isinstance(value, str) else NO_TOKEN
+
+
+_answer = msgspec.json.Decoder(_Answer, dec_hook=_conceal_token)
+
+
+def _is_json(text: bytes | bytearray) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except UNREADABLE:
+        return False
+    return True
+
+
+def _is_key(key: Secret) -> bool:
+    return bool(key.reveal().strip()) and key.reveal().isascii() and key.reveal().isprintable()
 
 
 def _phrase(response: h11.Response) -> str:

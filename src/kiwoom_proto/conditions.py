@@ -21,6 +21,7 @@ from .display import repr_of
 from .fields import Field, Kind
 from .realtime import codes
 from .record import Record
+from .secrets import redact
 from .symbol import Symbol, parse_item, parse_stock_code
 
 __all__ = ("Condition", "ConditionRow", "UsConditionRow", "read_conditions", "read_rows", "read_symbols")
@@ -38,7 +39,7 @@ class Condition(msgspec.Struct, frozen=True):
     name: str
 
     def __repr__(self) -> str:
-        return repr_of(self, structs.asdict(self))
+        return repr_of(self, {"seq": redact(self.seq), "name": redact(self.name)})
 
 
 def _thousandths(text: str) -> Decimal:

@@ -27,6 +27,7 @@ from .errors import LocalProtocolError, RemoteProtocolError, TransportError
 from .events import Numbering
 from .headers import RequestHeader, ResponseHeader
 from .record import Record
+from .secrets import Secret, conceal
 from .websocket import WebSocketClient
 
 __all__ = ("ClientConnection", "ConnectionState", "MessageConnection")
@@ -60,12 +61,18 @@ class ClientConnection(Conversation):
         self.bytes_received = 0
         """Bytes received from the network so far."""
         self._websocket = WebSocketClient(
-            endpoint.url, max_size=self.config.max_message_size, random_bytes=random_bytes
+            endpoint.url,
+            max_size=self.config.max_message_size,
+            random_bytes=random_bytes,
+            redaction=self._redaction,
         )
 
-    def connect(self, token: str, header: RequestHeader | None = None) -> None:
-        super().connect(token, header)
-        self._websocket.connect(() if header is None else header.http_headers(token))
+    def connect(
+        self, token: str | Secret, header: RequestHeader | None = None, *, secrets: Iterable[Secret] = ()
+    ) -> None:
+        token = conceal(token)
+        super().connect(token, header, secrets=secrets)
+        self._websocket.connect(() if header is None else header.elements(token))
 
     connect.__doc__ = Conversation.connect.__doc__
 
@@ -95,7 +102,9 @@ class ClientConnection(Conversation):
         if not websocket.is_open and self._state is not CLOSING:
             # Either the server has begun to close, or it broke RFC 6455 and the WebSocket has.
             if websocket.error is not None:
-                self._error = RemoteProtocolError(f"WebSocket protocol violation: {websocket.error}")
+                self._error = RemoteProtocolError(
+                    self._redaction.words(f"WebSocket protocol violation: {websocket.error}")
+                )
             super()._start_closing(1000, "", now)
         self._close_answered = websocket.close_received is not None
 
@@ -110,7 +119,7 @@ class ClientConnection(Conversation):
         self._websocket.receive_eof()
         if self._error is None and not self._close_asked and not self._close_answered:
             if error is not None:
-                self._error = TransportError(error)
+                self._error = TransportError(self._redaction.known(error))
             elif self._state is CONNECTING:
                 self._error = self._websocket.handshake_error
         self._end()
@@ -131,7 +140,7 @@ class ClientConnection(Conversation):
     def _has_opened(self, now: float) -> bool:
         websocket = self._websocket
         if websocket.is_open or (websocket.response_headers and websocket.handshake_error is None):
-            self._opened(ResponseHeader.from_http(websocket.response_headers), now)
+            self._opened(ResponseHeader.from_http(websocket.response_headers, self._redaction), now)
             return True
         self._error = websocket.handshake_error
         if self._error is not None:
@@ -141,7 +150,7 @@ class ClientConnection(Conversation):
     def _is_text(self, payload: bytes) -> bool:
         return self._websocket.check_text(payload)
 
-    def _send(self, payload: bytes) -> None:
+    def _send(self, payload: bytes | memoryview) -> None:
         # After a close frame nothing may follow: what is still to be said is too late.
         if self._websocket.is_open:
             self._websocket.send_text(payload)
@@ -240,8 +249,8 @@ class MessageConnection(Conversation):
         outbox, self._outbox = self._outbox, []
         return outbox
 
-    def _send(self, payload: bytes) -> None:
-        self._outbox.append(payload)
+    def _send(self, payload: bytes | memoryview) -> None:
+        self._outbox.append(bytes(payload))
 
     def _start_closing(self, code: int, reason: str, now: float) -> None:
         super()._start_closing(code, reason, now)

@@ -49,7 +49,6 @@ from .errors import (
     LoginRefused,
     RemoteProtocolError,
     explain_code,
-    masked,
 )
 from .events import (
     Closed,
@@ -79,6 +78,7 @@ from .requests import (
     registration,
     removal,
 )
+from .secrets import Redaction, Secret, conceal
 from .spelling import catalogue
 from .symbol import Symbol
 from .websocket import check_close
@@ -177,7 +177,8 @@ class Conversation:
         """The documented header elements of the server's answer, once the WebSocket is open."""
         self._clock = clock
         self._state = CONNECTING
-        self._token: str | None = None
+        self._token: Secret | None = None
+        self._redaction = Redaction()
         self._connect_called = False
         self._deadline: float | None = None  # of every state but READY
         self._heard_at = 0.0
@@ -187,7 +188,7 @@ class Conversation:
         )  # how many pings went out, and of which silence: that since `_heard_at`
         self._requests = RequestQueue(self.config.request_interval, self.config.ack_timeout)
         self._numbering = Numbering() if numbering is None else numbering
-        decoder = MessageDecoder(self._types, self._numbering)
+        decoder = MessageDecoder(self._types, self._numbering, self._redaction)
         self._take_rows = decoder.take_rows
         self._decode_rows = decoder.decode_rows
         self._decode_other = decoder.decode_other
@@ -207,25 +208,32 @@ class Conversation:
         """Where the connection stands."""
         return self._state
 
-    def connect(self, token: str, header: RequestHeader | None = None) -> None:
+    def connect(
+        self, token: str | Secret, header: RequestHeader | None = None, *, secrets: Iterable[Secret] = ()
+    ) -> None:
         """Start: the deadline for opening runs from here. LOGIN with `token` follows by itself.
 
         Arguments:
             token: the access token, without "Bearer".
             header: header elements for the opening handshake; None sends none, which the server does not mind.
+            secrets: what is masked where the server says it, beside the token: `AppKey.secrets`.
 
         Raises:
             LocalProtocolError: the token cannot be one, or `connect` was called before.
         """
+        token = conceal(token)
         check_token(token)
         if self._connect_called or self._state is CLOSED:
             raise LocalProtocolError("connect: the connection was used before; it is for single use")
         if header is not None:
             if not isinstance(header, RequestHeader):
                 raise LocalProtocolError(f"header: must be a RequestHeader, not {_kind_of(header)}")
-            header.http_headers(token)
+            header.elements(token)
+            if header.authorization is not None:
+                secrets = (*secrets, Secret(header.authorization.reveal().removeprefix("Bearer ")))
         self._connect_called = True
         self._token = token
+        self._redaction.add(token, *secrets)
         self._start_phase(self._clock())
 
     def subscribe(
@@ -367,8 +375,8 @@ class Conversation:
             while (message := self._requests.take(now)) is not None:
                 self._send(message)
 
-    def _send(self, payload: bytes) -> None:
-        """Send one message, where it still can be sent."""
+    def _send(self, payload: bytes | memoryview) -> None:
+        """Send one message, where it still can be sent. The LOGIN is a memoryview, which shows nothing of the token."""
         raise NotImplementedError
 
     def _send_ping(self) -> None:
@@ -457,9 +465,8 @@ class Conversation:
             return
         found = _REASON.search(reply.message)
         reason = found[1] if found else None
-        message = masked(reply.message)
-        self._report(LoginRejected(reply.code, message, reason))
-        self._error = LoginRefused(reply.code, message, reason)
+        self._report(LoginRejected(reply.code, reply.message, reason))
+        self._error = LoginRefused(reply.code, reply.message, reason)
         self._start_closing(1000, "", now)
 
     def _take_reply(self, reply: Reply, payload: bytes, received_at: int, now: float) -> None:
@@ -529,8 +536,8 @@ class Conversation:
         self._start_phase(now)
         self.header = header
         self._report(Opened(header))
-        self._send(encode(Login(self._token)))
-        self._token = None  # not needed again, so not kept
+        self._send(memoryview(encode(Login(self._token))))
+        self._token = None  # not needed again
 
     def _fail(self, error: KiwoomError, code: int, now: float) -> None:
         """End the connection for a fault of the server's, with a closing handshake."""
@@ -556,7 +563,9 @@ class Conversation:
         self._move(Trigger.ENDED)
         self._deadline = None
         self._token = None
+        reason = self._redaction.words(reason)
         self._report(Closed(1006 if code is None else code, reason, self._error, sent_code, self._system))
+        self._redaction.forget()
 
 
 def checked_config(endpoint: object, config: object) -> ClientConfig:

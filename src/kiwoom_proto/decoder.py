@@ -26,6 +26,7 @@ from .events import Numbering, SystemNotice, UnknownMessage
 from .messages import Ping, Reply
 from .realtime import REALTIME
 from .record import Record
+from .secrets import Redaction
 from .values import UNREADABLE
 
 __all__ = ("Message", "MessageDecoder")
@@ -45,6 +46,9 @@ LONGEST = 256
 
 MAX_BAD_ROWS = 16
 """Bad rows reported one by one; in a message with more of them, those after are reported as one, with the message."""
+
+MAX_CODE = 7
+"""Characters that a code of the server's may have without being taken for a secret: "R10001"."""
 
 REPLIES = frozenset(
     {"LOGIN", "REG", "REMOVE"} | {f"{market}CNSR{what}" for market in ("", "G") for what in ("LST", "REQ", "CLR")}
@@ -81,9 +85,16 @@ class MessageDecoder:
     Arguments:
         types: type code -> class; the whole catalogue unless said otherwise. Other types give plain `Record`s.
         numbering: what rows get their numbers from; its own unless given.
+        redaction: what is masked in whatever is no row: what looks like a secret, unless more is known.
     """
 
-    def __init__(self, types: Mapping[str, type[Record]] = REALTIME, numbering: Numbering | None = None) -> None:
+    def __init__(
+        self,
+        types: Mapping[str, type[Record]] = REALTIME,
+        numbering: Numbering | None = None,
+        redaction: Redaction | None = None,
+    ) -> None:
+        self._redaction = Redaction() if redaction is None else redaction
         self._class_of = dict(types).get
         self._numbering = Numbering(0) if numbering is None else numbering
         self._real = msgspec.json.Decoder(_Real).decode
@@ -221,16 +232,37 @@ class MessageDecoder:
         if trnm == "REAL":
             return self._decode_real(payload, members, rows, received_at)
         if trnm == "SYSTEM":
-            return [_system(payload, members)]
+            return [self._system(payload, members)]
         if isinstance(trnm, str) and trnm in REPLIES:
             if rows is not None:
                 return [UnknownMessage(payload, f"{trnm}: data cannot be read")]
-            return [_reply(payload, trnm, members)]
+            return [self._reply(payload, trnm, members)]
         try:
             payload.decode()
         except UnicodeDecodeError as error:
             return [UnknownMessage(payload, _describe(error))]
         return [UnknownMessage(payload, "no trnm" if trnm is None else "unknown trnm")]
+
+    def _reply(self, payload: bytes, trnm: str, members: dict[str, msgspec.Raw]) -> Reply | UnknownMessage:
+        # Documented: return_code and return_msg. Taken as well: the names a SYSTEM message uses for the same two.
+        code = _first(members, "return_code", "code")
+        text = _first(members, "return_msg", "message")
+        if code is None:
+            code = 0  # condition-search replies come without one
+        if isinstance(code, bool) or not isinstance(code, int | str):
+            return UnknownMessage(payload, f"{trnm}: return_code is neither a number nor a text")
+        redaction = self._redaction
+        code = str(code).strip()
+        return Reply(
+            trnm,
+            (redaction.words(code) if len(code) > MAX_CODE else code) or "0",
+            redaction.words(text) if isinstance(text, str) else "",
+            redaction.reply({key: _value(value) for key, value in members.items()}),
+        )
+
+    def _system(self, payload: bytes, members: dict[str, msgspec.Raw]) -> SystemNotice | UnknownMessage:
+        reply = self._reply(payload, "SYSTEM", members)
+        return SystemNotice(reply.code, reply.message, reply.members) if isinstance(reply, Reply) else reply
 
     def _decode_real(
         self, payload: bytes, members: dict[str, msgspec.Raw], rows: list[bytes] | None, received_at: int
@@ -243,7 +275,7 @@ class MessageDecoder:
                 return [UnknownMessage(payload, f"REAL: data is {kind} where a list of rows belongs")]
             # An object is one row where a list of rows belongs.
             rows = [bytes(row) for row in _rows.decode(data)] if kind == "list" else [data]
-        envelope = {key: _value(value) for key, value in members.items()}
+        envelope = self._redaction.extra({key: _value(value) for key, value in members.items()})
         result: list[Message] = []
         bad = 0
         for index, row in enumerate(rows):
@@ -281,6 +313,7 @@ class MessageDecoder:
                 return UnknownMessage(raw, f"REAL: data[{index}] has an item that is not UTF-8")
             if key in ("type", "item", "name") and (text := _string_of_list(value)) is not None:
                 texts[key] = text
+        own = own and self._redaction.extra(own)
         # Neither item nor name is required [official page], and an order names its stock in FID 9001 too.
         if "type" not in texts:
             return UnknownMessage(raw, f"REAL: data[{index}] has no type")
@@ -333,18 +366,6 @@ def split_rows(payload: bytes) -> tuple[dict[str, msgspec.Raw], list[bytes]] | N
     return None
 
 
-def _reply(payload: bytes, trnm: str, members: dict[str, msgspec.Raw]) -> Reply | UnknownMessage:
-    # Documented: return_code and return_msg. Taken as well: the names a SYSTEM message uses for the same two things.
-    code = _first(members, "return_code", "code")
-    text = _first(members, "return_msg", "message")
-    if code is None:
-        code = 0  # condition-search replies come without one
-    if isinstance(code, bool) or not isinstance(code, int | str):
-        return UnknownMessage(payload, f"{trnm}: return_code is neither a number nor a text")
-    others = {key: _value(value) for key, value in members.items()}
-    return Reply(trnm, str(code).strip() or "0", text if isinstance(text, str) else "", others)
-
-
 def _first(members: dict[str, msgspec.Raw], *names: str) -> Any:
     """Take the first of these members that is there and not null."""
     for name in names:
@@ -352,11 +373,6 @@ def _first(members: dict[str, msgspec.Raw], *names: str) -> Any:
         if value is not None:
             return value
     return None
-
-
-def _system(payload: bytes, members: dict[str, msgspec.Raw]) -> SystemNotice | UnknownMessage:
-    reply = _reply(payload, "SYSTEM", members)
-    return SystemNotice(reply.code, reply.message, reply.members) if isinstance(reply, Reply) else reply
 
 
 def _value(raw: msgspec.Raw | bytes) -> Any:

@@ -23,8 +23,8 @@ Three families, told apart by whose fault it is:
 Receiving never raises for the server's faults: they travel inside events, the last of them `Closed`. The
 adapters turn that into exceptions, at the call that is waiting.
 
-Secrets (tokens, keys, account numbers) are never part of a message. `str()` and `repr()` are fit for a terminal and
-bounded in length (see `display`); attributes hold the exact text.
+Secrets (tokens, keys, account numbers) are never part of a message; see `secrets`. `str()` and `repr()` are fit for a
+terminal and bounded in length (see `display`); attributes hold the exact text.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from .display import MEMBER_LIMIT, MESSAGE_LIMIT, displayed, quoted
+from .secrets import MASK, redact
 
 if TYPE_CHECKING:
     from .events import Closed
@@ -62,7 +63,6 @@ __all__ = (
     "RETURN_CODES",
     "Remedy",
     "explain_code",
-    "masked",
     "remedy_of",
 )
 
@@ -145,15 +145,16 @@ class FieldError(KiwoomError, ValueError):
         type_code: the real-time type, "0E".
         fid: the field's number, "131".
         name: the field's English name, "ask_quantity".
-        text: the exact text received. Not shown in the message where it may be an account number. None where the
-            row cannot be read, so that nobody knows it.
+        text: the exact text received. The message shows it without what may be a secret, and not at all where it may
+            be an account number. None where the row cannot be read, so that nobody knows it.
         reason: what is wrong with the row then; else "".
     """
 
     def __init__(
         self, type_code: str, fid: str, name: str, text: str | None, reason: str = "", *, masked: bool = False
     ) -> None:
-        super().__init__(type_code, fid, name, "***" if masked else text, reason)
+        shown = text if text is None else redact(text)
+        super().__init__(type_code, fid, name, MASK if masked else shown, reason)
         self.type_code = type_code
         self.fid = fid
         self.name = name
@@ -162,7 +163,7 @@ class FieldError(KiwoomError, ValueError):
         self._masked = masked
 
     def _text(self) -> str:
-        text = "a text not shown" if self._masked else quoted(self.text)
+        text = "a text not shown" if self._masked else quoted(self.args[3])
         field = f"type {self.type_code}, FID {self.fid}" + (f" ({self.name})" if self.name else "")
         return f"{field}: {self.reason or f'{text} is not a value of this field'}"
 
@@ -480,18 +481,7 @@ def explain_code(code: str, message: str = "", reason: str | None = None) -> str
         if part is not None:
             known = RETURN_CODES.get(part)
             text += ("; reason " if text else "") + (f"{part} ({known.meaning})" if known else displayed(part))
-    return f"{text}: {displayed(masked(message))}" if message else text
-
-
-# Longer than any word: a token or key that the server quotes, perhaps one that was never seen before.
-_OPAQUE = re.compile(r"[A-Za-z0-9_\-]{20,}")
-
-
-def masked(text: str, *secrets: str | None) -> str:
-    """Return a text of the server's with stars in the place of these secrets, and of what may be one."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return _OPAQUE.sub("***", text)
+    return f"{text}: {displayed(redact(message))}" if message else text
 
 
 def item_limit_in(message: str) -> int | None:

@@ -36,6 +36,7 @@ from .events import (
 )
 from .record import Record
 from .requests import Request
+from .secrets import OpaqueBuffer
 from .session import LinkNeeded, Session, SessionState
 
 __all__ = ("Feed", "Stats")
@@ -92,7 +93,7 @@ class Feed:
         self.session = session
         self.closed: Closed | None = None
         self.logged_in = False
-        self.outgoing = bytearray()
+        self.outgoing: bytearray = OpaqueBuffer()
         config = session.config
         self._buffer = EventBuffer(config.buffer_size, config.overflow, config.buffer_bytes)
         self._bytes_seen = 0
@@ -143,10 +144,10 @@ class Feed:
                 self._buffer.put_last(self._last.pop())
             # Not before: reads that complete no message belong to the one that they begin.
             self._bytes_seen = session.bytes_received
-        data = session.data_to_send()
+        data = memoryview(session.data_to_send())  # which shows nothing: a handshake may hold the token
         if session.epoch != self._epoch:
             self._epoch = session.epoch
-            self.outgoing = bytearray()
+            self.outgoing = OpaqueBuffer()
         if data:
             rows_only = False
             self.outgoing += data

@@ -10,7 +10,7 @@ And what else an HTTP answer that says no tells: how long to stay away (Retry-Af
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
 
 import attrs
@@ -18,6 +18,7 @@ import msgspec
 
 from .display import quoted
 from .errors import LocalProtocolError
+from .secrets import Redaction, Secret, conceal, redact
 from .values import UNREADABLE
 
 __all__ = ("RequestHeader", "ResponseHeader", "describe_page", "read_retry_after", "read_words")
@@ -32,16 +33,25 @@ LIMITS = {"api-id": 10, "authorization": 1000, "cont-yn": 1, "next-key": 50}
 """Longest value of each element, in characters."""
 
 
-def check_header(name: str, value: object, *, required: bool = False, shown: bool = True) -> None:
+def check_header(name: str, value: object, *, required: bool = False) -> None:
     """Raise LocalProtocolError, naming the element and its limit, where `value` cannot be sent."""
     if value is None and not required:
         return
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str | Secret) or not _text(value).strip():
         raise LocalProtocolError(f"{name}: must be a text that is not empty")
     if len(value) > LIMITS[name]:
         raise LocalProtocolError(f"{name}: has {len(value)} characters, the limit is {LIMITS[name]}")
-    if not (value.isascii() and value.isprintable()):
-        raise LocalProtocolError(f"{name}: must be printable ASCII" + (f", not {value!r}" if shown else ""))
+    if not (_text(value).isascii() and _text(value).isprintable()):
+        shown = "" if isinstance(value, Secret) else f", not {value!r}"
+        raise LocalProtocolError(f"{name}: must be printable ASCII{shown}")
+
+
+def _text(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _concealed(value: str | Secret | None) -> Secret | None:
+    return conceal(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +60,8 @@ class RequestHeader:
 
     Attributes:
         api_id: the API's name (TR명), "0E". Required, at most 10 characters.
-        authorization: "Bearer " and the token, at most 1000 characters. None: made of the token that `connect` gets.
+        authorization: "Bearer " and the token, at most 1000 characters; kept as a `Secret`. None: made of the token
+            that `connect` gets.
         cont_yn: "Y" to go on with an earlier answer (연속조회여부).
         next_key: where to go on (연속조회키), at most 50 characters.
 
@@ -59,27 +70,34 @@ class RequestHeader:
     """
 
     api_id: str = attrs.field()
-    authorization: str | None = attrs.field(default=None, repr=lambda value: "None" if value is None else "'***'")
+    authorization: Secret | None = attrs.field(default=None, converter=_concealed)
     cont_yn: str | None = None
     next_key: str | None = None
 
     def __attrs_post_init__(self) -> None:
         check_header("api-id", self.api_id, required=True)
-        check_header("authorization", self.authorization, shown=False)
-        if self.authorization is not None and not self.authorization.startswith("Bearer "):
+        check_header("authorization", self.authorization)
+        if self.authorization is not None and not self.authorization.reveal().startswith("Bearer "):
             raise LocalProtocolError("authorization: must begin with 'Bearer '")
         check_header("cont-yn", self.cont_yn)
         check_header("next-key", self.next_key)
 
-    def http_headers(self, token: str) -> list[tuple[str, str]]:
+    def http_headers(self, token: str | Secret) -> list[tuple[str, str]]:
         """Return the HTTP headers to send, filling `authorization` from `token` where it is absent.
 
         Raises:
             LocalProtocolError: the token makes `authorization` too long.
         """
-        authorization = self.authorization if self.authorization is not None else f"Bearer {token}"
-        check_header("authorization", authorization, shown=False)
-        headers = [("api-id", self.api_id), ("authorization", authorization)]
+        token = conceal(token)
+        return [(name, _text(value)) for name, value in self.elements(token)]
+
+    def elements(self, token: Secret) -> list[tuple[str, str | Secret]]:
+        """The same with what is secret still hidden."""
+        authorization = self.authorization
+        if authorization is None:
+            authorization = Secret(f"Bearer {token.reveal()}")
+        check_header("authorization", authorization)
+        headers: list[tuple[str, str | Secret]] = [("api-id", self.api_id), ("authorization", authorization)]
         if self.cont_yn is not None:
             headers.append(("cont-yn", self.cont_yn))
         if self.next_key is not None:
@@ -103,7 +121,7 @@ class RequestHeader:
 
 @attrs.frozen(kw_only=True)
 class ResponseHeader:
-    """Header elements of the server's answer, as they came; None where there was none.
+    """Header elements of the server's answer, as they came but without secrets; None where there was none.
 
     Attributes:
         api_id: the API's name (TR명).
@@ -113,13 +131,27 @@ class ResponseHeader:
 
     api_id: str | None = attrs.field(default=None, repr=quoted)
     cont_yn: str | None = attrs.field(default=None, repr=quoted)
-    next_key: str | None = attrs.field(default=None, repr=quoted)
+    next_key: str | None = attrs.field(default=None, repr=lambda key: quoted(key and redact(key)))
 
     @classmethod
-    def from_http(cls, headers: Iterable[tuple[str, str]]) -> ResponseHeader:
-        """Pick the elements out of the HTTP headers of the answer to the opening handshake."""
+    def from_http(cls, headers: Iterable[tuple[str, str]], redaction: Redaction | None = None) -> ResponseHeader:
+        """Pick the elements out of the HTTP headers of the answer to the opening handshake.
+
+        Arguments:
+            headers: names and values.
+            redaction: what is masked in them.
+        """
+        redaction = Redaction() if redaction is None else redaction
         found = {name.lower(): value for name, value in headers}
-        return cls(api_id=found.get("api-id"), cont_yn=found.get("cont-yn"), next_key=found.get("next-key"))
+        return cls(
+            api_id=_masked(found.get("api-id"), redaction.words),
+            cont_yn=_masked(found.get("cont-yn"), redaction.words),
+            next_key=_masked(found.get("next-key"), redaction.known),
+        )
+
+
+def _masked(value: str | None, mask: Callable[[str], str]) -> str | None:
+    return None if value is None else mask(value)
 
 
 def read_retry_after(headers: Iterable[tuple[str, str]]) -> float | None:

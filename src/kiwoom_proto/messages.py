@@ -16,6 +16,7 @@ from msgspec import structs
 
 from .display import repr_of
 from .errors import LocalProtocolError
+from .secrets import Secret
 from .symbol import MAX_ITEM_LENGTH
 
 __all__ = (
@@ -39,10 +40,7 @@ MAX_TYPE_LENGTH = 2
 class Login(msgspec.Struct, frozen=True, tag_field="trnm", tag="LOGIN"):
     """The first message of a client: the bare token, without "Bearer"."""
 
-    token: str
-
-    def __repr__(self) -> str:
-        return "Login(token='***')"
+    token: Secret
 
 
 class UsItem(msgspec.Struct, frozen=True):
@@ -120,6 +118,9 @@ class Ping(msgspec.Struct, frozen=True):
 
     payload: bytes
 
+    def __repr__(self) -> str:
+        return f"Ping(payload=<{len(self.payload)} bytes>)"  # it may hold anything
+
 
 class Reply(msgspec.Struct, frozen=True):
     """The server's answer to a LOGIN, REG, REMOVE or condition-search request.
@@ -127,7 +128,7 @@ class Reply(msgspec.Struct, frozen=True):
     Attributes:
         trnm: which kind of request it answers. It names no request: order is all there is.
         code: `return_code` as text; "0" is yes.
-        message: `return_msg`, "" where there is none.
+        message: `return_msg`, "" where there is none; without secrets, as all of it. See `secrets`.
         members: everything else the reply held.
     """
 
@@ -168,11 +169,17 @@ class _Rows(msgspec.Struct):
     trnm: str = "REAL"
 
 
-_encoder = msgspec.json.Encoder()
+def _encode_secret(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise NotImplementedError
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_encode_secret)
 
 
 def encode(message: Login | Reg | Remove | ConditionRequest | Mapping[str, Any]) -> bytes:
-    """Return the compact JSON of a message."""
+    """Return the compact JSON of a message, with the text of each `Secret` in it."""
     return _encoder.encode(message)
 
 
@@ -182,12 +189,12 @@ def encode_rows(rows: Iterable[Row]) -> bytes:
 
 
 def check_token(token: object) -> None:
-    """Raise LocalProtocolError, without showing it, where `token` cannot be sent."""
-    if not isinstance(token, str) or not token:
+    """Raise LocalProtocolError, without showing it, where `token` is no `Secret` of one that can be sent."""
+    if not isinstance(token, Secret) or not token:
         raise LocalProtocolError("token: must be a text that is not empty")
-    if token[:7].lower() == "bearer ":
+    if token.reveal()[:7].lower() == "bearer ":
         raise LocalProtocolError("token: give it without 'Bearer ' in front; the server refuses it with it")
-    if not (token.isascii() and token.isprintable()):
+    if not (token.reveal().isascii() and token.reveal().isprintable()):
         raise LocalProtocolError("token: must be printable ASCII")
 
 

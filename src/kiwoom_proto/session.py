@@ -78,6 +78,7 @@ from .requests import (
     removal,
 )
 from .searches import Searches
+from .secrets import Secret, conceal
 from .spelling import catalogue
 from .subscriptions import Claims, Key, Subscription, Subscriptions, keys_of
 from .symbol import Symbol
@@ -161,7 +162,7 @@ class TokenNeeded:
         refused: the last one, where a LOGIN refused it: not that one again.
     """
 
-    refused: str | None = attrs.field(default=None, repr=False)
+    refused: Secret | None = None
 
 
 Need: TypeAlias = LinkNeeded | TokenNeeded
@@ -220,8 +221,9 @@ class Session:
         self._connection: ClientConnection | None = None
         self._header: RequestHeader | None = None
         self._answer_header: ResponseHeader | None = None
-        self._token: str | None = None
-        self._refused: str | None = None  # the token that the last LOGIN refused
+        self._token: Secret | None = None
+        self._refused: Secret | None = None  # the token that the last LOGIN refused
+        self._secrets: tuple[Secret, ...] = ()
         self._renewable = False
         self._driver_keeps_token = False
         self._deadline: float | None = None  # of WAITING and AUTHORIZING
@@ -278,11 +280,12 @@ class Session:
 
     def connect(
         self,
-        token: str | None = None,
+        token: str | Secret | None = None,
         header: RequestHeader | None = None,
         *,
         renewable: bool = False,
         keep: bool = False,
+        secrets: Iterable[Secret] = (),
     ) -> None:
         """Start.
 
@@ -292,10 +295,12 @@ class Session:
             header: header elements for the opening handshakes; None sends none.
             renewable: whether the driver can be asked for another one when this token is refused.
             keep: with a token of None, keep what the driver gets until it is refused; False: the driver keeps it.
+            secrets: what is masked where the server says it, beside the tokens: `AppKey.secrets`.
 
         Raises:
             LocalProtocolError: the token cannot be one, or `connect` was called before.
         """
+        token = conceal(token)
         if self._state is not WAITING or self._deadline is not None:
             raise LocalProtocolError("connect: the session was started before")
         if header is not None and not isinstance(header, RequestHeader):
@@ -304,6 +309,7 @@ class Session:
             _check_token(token, header)
         self._header = header
         self._token = token
+        self._secrets = tuple(secrets)
         self._driver_keeps_token = token is None and not keep
         self._renewable = renewable or token is None
         now = self._clock()
@@ -426,12 +432,13 @@ class Session:
 
     # What the driver does.
 
-    def receive_token(self, token: str) -> None:
+    def receive_token(self, token: str | Secret) -> None:
         """Take the access token that was needed. Ignored where none is.
 
         Raises:
             LocalProtocolError: it cannot be one.
         """
+        token = conceal(token)
         if self._state is AUTHORIZING:
             _check_token(token, self._header)
             self._token = token
@@ -572,7 +579,8 @@ class Session:
             types=self._types.values(),
         )
         self.needs = LinkNeeded(self.endpoint, self._numbering.epoch)
-        self._connection.connect(self._token, self._header)
+        known = self._secrets if self._refused is None else (*self._secrets, self._refused)
+        self._connection.connect(self._token, self._header, secrets=known)
 
     def _lost(self, closed: Closed) -> None:
         """The connection has ended."""
@@ -788,8 +796,8 @@ class Session:
             self._events.append(event)
 
 
-def _check_token(token: str, header: RequestHeader | None) -> None:
+def _check_token(token: Secret, header: RequestHeader | None) -> None:
     """Raise LocalProtocolError where a connection could not begin with these."""
     check_token(token)
     if header is not None:
-        header.http_headers(token)
+        header.elements(token)

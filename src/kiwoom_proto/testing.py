@@ -27,6 +27,7 @@ from .connection import ClientConnection
 from .conversation import ConnectionState
 from .errors import KiwoomError
 from .events import Event
+from .secrets import Secret
 from .session import LinkNeeded, Need, Session, TokenNeeded
 
 __all__ = ("ConnectionPair", "ManualClock", "Server", "ServerEnd", "SimulatedNetwork")
@@ -156,7 +157,7 @@ class SimulatedNetwork:
         session: Session,
         server: Server,
         clock: ManualClock,
-        token: Callable[[bool], str | KiwoomError] = lambda refused: "token",
+        token: Callable[[bool], str | Secret | KiwoomError] = lambda refused: "token",
     ) -> None:
         self.session = session
         self.unreachable: str | None = None

@@ -32,8 +32,9 @@ from websockets.uri import parse_uri
 from websockets.utils import apply_mask
 
 from .display import displayed
-from .errors import HandshakeError, LocalProtocolError, masked
+from .errors import HandshakeError, LocalProtocolError
 from .headers import describe_page, read_retry_after, read_words
+from .secrets import Redaction, Secret
 
 __all__ = ("BinaryMessage", "WebSocketClient", "WebSocketServer")
 
@@ -216,7 +217,7 @@ class _WebSocket:
         if not self._protocol.reader.eof:
             self._protocol.receive_eof()
 
-    def send_text(self, payload: bytes) -> None:
+    def send_text(self, payload: bytes | memoryview) -> None:
         """Send one text message. Legal while `is_open`."""
         self._protocol.send_text(payload)
 
@@ -330,9 +331,17 @@ class _Client(ClientProtocol):
             return
         # The same frame without a mask has the same header but for the mask bit.
         mask = self.random_bytes(4)
-        plain = frame.serialize(mask=False)
+        plain = memoryview(frame.serialize(mask=False))  # which shows nothing: a LOGIN holds the token
         head = len(plain) - len(frame.data)
-        self.writes.append(plain[:1] + bytes([plain[1] | 0x80]) + plain[2:head] + mask + apply_mask(frame.data, mask))
+        parts = (plain[:1], bytes([plain[1] | 0x80]), plain[2:head], mask, apply_mask(frame.data, mask))
+        self.writes.append(b"".join(parts))
+
+
+class _UnshownRequest(Request):
+    """The opening handshake, whose headers may hold a token."""
+
+    def __repr__(self) -> str:
+        return "<opening handshake>"
 
 
 class WebSocketClient(_WebSocket):
@@ -342,18 +351,28 @@ class WebSocketClient(_WebSocket):
         url: "ws://..." or "wss://...", with the path.
         max_size: largest message accepted, in bytes.
         random_bytes: source of masks and key, for reproducible bytes; None: the system's, as the package draws it.
+        redaction: what is masked in the server's words.
     """
 
-    def __init__(self, url: str, *, max_size: int, random_bytes: Callable[[int], bytes] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_size: int,
+        random_bytes: Callable[[int], bytes] | None = None,
+        redaction: Redaction | None = None,
+    ) -> None:
         super().__init__(_Client(url, max_size, random_bytes), max_size, masked=False)
+        self._redaction = Redaction() if redaction is None else redaction
         self.response_headers: list[tuple[str, str]] = []
         """HTTP headers of the server's answer, once it came."""
 
-    def connect(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+    def connect(self, headers: Iterable[tuple[str, str | Secret]] = ()) -> None:
         """Send the opening handshake, with further HTTP headers."""
-        request = self._protocol.connect()
+        plain = self._protocol.connect()
+        request = _UnshownRequest(plain.path, plain.headers)
         for name, value in headers:
-            request.headers[name] = value
+            request.headers[name] = value.reveal() if isinstance(value, Secret) else value
         self._protocol.send_request(request)
 
     @property
@@ -364,7 +383,8 @@ class WebSocketClient(_WebSocket):
             return None
         if isinstance(error, InvalidStatus):
             response = error.response
-            phrase = f" {displayed(response.reason_phrase)}" if response.reason_phrase else ""
+            masked = self._redaction.words
+            phrase = f" {displayed(masked(response.reason_phrase))}" if response.reason_phrase else ""
             text = f"the opening handshake was answered HTTP {response.status_code}{phrase} instead of 101"
             body = bytes(response.body or b"")
             words = describe_page(response.headers.raw_items(), body) or read_words(body)
@@ -374,7 +394,8 @@ class WebSocketClient(_WebSocket):
         if isinstance(error.__cause__, EOFError) and self._protocol.reader.eof:
             return HandshakeError("the server closed the connection during the opening handshake")
         cause = f": {error.__cause__}" if error.__cause__ is not None else ""
-        return HandshakeError(f"the opening handshake failed: {displayed(f'{error}{cause}')}")
+        said = self._redaction.words(f"{error}{cause}")
+        return HandshakeError(f"the opening handshake failed: {displayed(said)}")
 
     def _receive_handshake(self, event: Request | Response) -> None:
         assert isinstance(event, Response)

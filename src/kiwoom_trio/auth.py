@@ -10,7 +10,8 @@ import time
 
 import trio
 
-from kiwoom_proto import AppKey, Endpoint, Token, TokenCall
+from kiwoom_proto import AppKey, Endpoint, Secret, Token, TokenCall
+from kiwoom_proto.secrets import conceal
 
 from .dial import NETWORK_ERRORS, describe, dial
 
@@ -44,9 +45,10 @@ async def issue_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLCo
 
 
 async def revoke_token(
-    endpoint: Endpoint, key: AppKey, token: str, *, ssl_context: ssl.SSLContext | None = None
+    endpoint: Endpoint, key: AppKey, token: str | Secret, *, ssl_context: ssl.SSLContext | None = None
 ) -> None:
     """Revoke an access token: nobody can log in with it any more. Arguments and errors as `issue_token`."""
+    token = conceal(token)
     endpoint.check_tls(ssl_context)
     call = TokenCall(endpoint, key, revoke=token)
     await _carry(call, ssl_context)
@@ -54,7 +56,7 @@ async def revoke_token(
     key.forget(endpoint, token)
 
 
-async def fresh_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLContext | None = None) -> str:
+async def fresh_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLContext | None = None) -> Secret:
     """Return the key's token where it has one that is good, else ask for one and keep it. As `issue_token`."""
     cached = key.cached(endpoint, time.time())
     if cached is not None:
@@ -69,8 +71,8 @@ async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None) -> None:
     stream = None
     try:
         stream = await dial(call.host, call.port, call.secure, ssl_context)
-        await stream.send_all(call.data_to_send())
-        while not call.finished and (data := await stream.receive_some(READ_SIZE)):
+        await stream.send_all(memoryview(call.data_to_send()))  # which shows nothing of the keys
+        while not call.finished and (data := memoryview(await stream.receive_some(READ_SIZE))):
             call.receive_data(data)
         call.receive_eof()
     except NETWORK_ERRORS as error:

@@ -38,6 +38,7 @@ from kiwoom_proto import (
     Request,
     RequestHeader,
     ResponseHeader,
+    Secret,
     Session,
     SessionState,
     Stats,
@@ -50,6 +51,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.feed import Feed
 from kiwoom_proto.messages import check_token
+from kiwoom_proto.secrets import conceal
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, describe, dial
@@ -67,7 +69,7 @@ FLUSH_TIME = 0.5
 async def connect(
     endpoint: Endpoint,
     *,
-    token: str | AppKey | Callable[[], Awaitable[str]],
+    token: str | Secret | AppKey | Callable[[], Awaitable[str | Secret]],
     config: ClientConfig | None = None,
     header: RequestHeader | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -94,10 +96,11 @@ async def connect(
         ConnectionLost: no connection could be made within `connect_timeout`; its text tells what went wrong last.
         LocalProtocolError: an argument cannot be right.
     """
+    token = conceal(token)
     if isinstance(endpoint, Endpoint):  # anything else is refused below
         endpoint.check_tls(ssl_context)
     session = Session(endpoint, config, clock=trio.current_time, random=random.random, types=types)
-    first: str | None = None
+    first: Secret | None = None
     failure: KiwoomError | None = None
     if not isinstance(token, AppKey):
         with trio.move_on_after(session.config.token_timeout) as scope:
@@ -108,7 +111,13 @@ async def connect(
                 failure = error  # the session knows whether it is the end
         if scope.cancelled_caught:
             raise DeadlineExceeded("token", session.config.token_timeout)
-    session.connect(first, header, renewable=not isinstance(token, str), keep=not isinstance(token, AppKey))
+    session.connect(
+        first,
+        header,
+        renewable=not isinstance(token, Secret),
+        keep=not isinstance(token, AppKey),
+        secrets=token.secrets if isinstance(token, AppKey) else (),
+    )
     if failure is not None:
         session.token_failed(failure)
     client = Client(session, token, ssl_context)
@@ -140,7 +149,7 @@ class Client:
     def __init__(
         self,
         session: Session,
-        token: str | AppKey | Callable[[], Awaitable[str]],
+        token: Secret | AppKey | Callable[[], Awaitable[str | Secret]],
         ssl_context: ssl.SSLContext | None,
     ) -> None:
         self._session = session
@@ -418,7 +427,7 @@ class Client:
                 self._session.receive_token(token)
         self._pump()
 
-    async def _obtain_token(self, refused: str | None) -> str:
+    async def _obtain_token(self, refused: Secret | None) -> Secret:
         if isinstance(self._token, AppKey):
             if refused is not None:
                 self._token.forget(self.endpoint, refused)
@@ -475,7 +484,7 @@ class Client:
         while True:
             if outgoing:
                 await checkpoint()  # a write that fails would lose what has arrived: let it be read first
-                data = bytes(outgoing)
+                data = memoryview(bytes(outgoing))  # which shows nothing of a token
                 outgoing.clear()
                 try:
                     await stream.send_all(data)
@@ -504,11 +513,11 @@ class Client:
 
 
 @disable_ki_protection
-async def _called(token: str | Callable[[], Awaitable[str]]) -> str:
+async def _called(token: Secret | Callable[[], Awaitable[str | Secret]]) -> Secret:
     """What the user's callable does; nothing of ours that could go wrong."""
-    if isinstance(token, str):
+    if isinstance(token, Secret):
         return token
     answer = token() if callable(token) else None
     if not isinstance(answer, Awaitable):
         raise LocalProtocolError("token: must be a text, an AppKey, or an async callable that returns a text")
-    return await answer
+    return conceal(await answer)

@@ -18,12 +18,12 @@ import trio
 
 import kiwoom_asyncio
 import kiwoom_trio
-from kiwoom_proto import AppKey, ClientConfig, Endpoint, Event, Record, RequestHeader
+from kiwoom_proto import AppKey, ClientConfig, Endpoint, Event, Record, RequestHeader, Secret
 from kiwoom_proto.simulator import Exchange
 
 Client: TypeAlias = kiwoom_trio.Client | kiwoom_asyncio.Client
 Server: TypeAlias = kiwoom_trio.Server | kiwoom_asyncio.Server
-Token: TypeAlias = str | AppKey | Callable[[], Awaitable[str]]
+Token: TypeAlias = str | Secret | AppKey | Callable[[], Awaitable[str | Secret]]
 
 LoopName: TypeAlias = Literal["trio", "asyncio", "uvloop"]
 HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None

@@ -24,7 +24,7 @@ import kiwoom_asyncio
 import kiwoom_asyncio.client
 import kiwoom_trio
 import kiwoom_trio.client
-from kiwoom_proto import AppKey, ClientConfig, Disconnected, Gap, KiwoomError, Session, TokenCall, TokenError
+from kiwoom_proto import AppKey, ClientConfig, Disconnected, Gap, KiwoomError, Secret, Session, TokenCall, TokenError
 from kiwoom_proto.simulator import Exchange
 
 ADAPTERS = tuple(str(Path(inspect.getfile(module)).parent) for module in (kiwoom_asyncio, kiwoom_trio))
@@ -129,7 +129,7 @@ async def asked_again(loop: Loop, second: Callable[[], Awaitable[str]]) -> list[
     async with loop.serve(exchange) as server:
         calls = 0
 
-        async def token() -> str:
+        async def token() -> str | Secret:
             nonlocal calls
             calls += 1
             return await second() if calls == 2 else (await issue(loop, server.endpoint, AppKey("app", "secret"))).value

@@ -26,6 +26,7 @@ from kiwoom_proto import (
     Gap,
     KiwoomError,
     LocalProtocolError,
+    Secret,
     Token,
     TokenError,
     TokenRefused,
@@ -47,13 +48,13 @@ async def issue(loop: Loop, endpoint: Endpoint, key: AppKey, ssl_context: ssl.SS
 
 
 async def revoke(
-    loop: Loop, endpoint: Endpoint, key: AppKey, token: str, ssl_context: ssl.SSLContext | None = None
+    loop: Loop, endpoint: Endpoint, key: AppKey, token: str | Secret, ssl_context: ssl.SSLContext | None = None
 ) -> None:
     call = kiwoom_trio.revoke_token if loop.name == "trio" else kiwoom_asyncio.revoke_token
     await call(endpoint, key, token, ssl_context=ssl_context)
 
 
-async def fresh(loop: Loop, endpoint: Endpoint, key: AppKey, ssl_context: ssl.SSLContext | None = None) -> str:
+async def fresh(loop: Loop, endpoint: Endpoint, key: AppKey, ssl_context: ssl.SSLContext | None = None) -> Secret:
     call = kiwoom_trio.auth.fresh_token if loop.name == "trio" else kiwoom_asyncio.auth.fresh_token
     return await call(endpoint, key, ssl_context=ssl_context)
 

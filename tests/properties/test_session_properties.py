@@ -26,6 +26,7 @@ from kiwoom_proto import (
     RequestAccepted,
     RequestRejected,
     RequestUnanswered,
+    Secret,
     Session,
     SessionState,
     SubscriptionState,
@@ -88,7 +89,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.epoch = 0  # of the last login
         self.in_gap = False
 
-    def token(self, refused: bool) -> str | KiwoomError:
+    def token(self, refused: bool) -> str | Secret | KiwoomError:
         """Ask the exchange's token server, as an adapter does."""
         call = TokenCall(PRODUCTION, self.key)
         peer = self.exchange.connect()

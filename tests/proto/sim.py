@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from kiwoom_proto import PRODUCTION, US_PRODUCTION, ClientConfig, ClientConnection, ConnectionState, Endpoint
+from kiwoom_proto import PRODUCTION, US_PRODUCTION, ClientConfig, ClientConnection, ConnectionState, Endpoint, Secret
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
 from kiwoom_proto.websocket import WebSocketClient
@@ -81,7 +81,7 @@ class RawClient:
         self._websocket.send_text(message if isinstance(message, bytes) else json.dumps(message).encode())
         self._sim.settle()
 
-    def login(self, token: str = "key") -> None:
+    def login(self, token: str | Secret = "key") -> None:
         """Log in, and forget what was heard on the way."""
         self.say({"trnm": "LOGIN", "token": token})
         self._sim.advance(0.02)
@@ -149,7 +149,7 @@ class Sim:
         self._links: list[tuple[ClientEnd, Peer]] = []
 
     def client(
-        self, token: str = "key", config: ClientConfig = UNPACED, endpoint: Endpoint = PRODUCTION
+        self, token: str | Secret = "key", config: ClientConfig = UNPACED, endpoint: Endpoint = PRODUCTION
     ) -> ClientConnection:
         """Return a client that has begun to connect."""
         client = ClientConnection(endpoint, config, clock=self.clock, random_bytes=CountingBytes())
@@ -158,7 +158,7 @@ class Sim:
         return client
 
     def ready(
-        self, token: str = "key", config: ClientConfig = UNPACED, endpoint: Endpoint = PRODUCTION
+        self, token: str | Secret = "key", config: ClientConfig = UNPACED, endpoint: Endpoint = PRODUCTION
     ) -> ClientConnection:
         """Return a client that is logged in; what it reported on the way is forgotten."""
         client = self.client(token, config, endpoint)

@@ -432,7 +432,7 @@ def test_keys_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("KIWOOM_SECRETKEY", SECRETKEY)
 
     for key in (AppKey.from_env(), AppKey.from_env({"KIWOOM_APPKEY": APPKEY, "KIWOOM_SECRETKEY": SECRETKEY})):
-        assert (key.appkey, key.secretkey) == (APPKEY, SECRETKEY)
+        assert [secret.reveal() for secret in key.secrets] == [APPKEY, SECRETKEY]
 
 
 @pytest.mark.parametrize(

@@ -1469,11 +1469,13 @@ def test_search_for_secrets_finds_them() -> None:
 
 
 @pytest.mark.parametrize("header", [None, RequestHeader(api_id="0E")], ids=["without header", "with header"])
-def test_token_is_forgotten_once_the_login_was_sent(header: RequestHeader | None) -> None:
-    """No attribute at any depth keeps it: not the connection, not the WebSocket, not the package's parser."""
+def test_token_is_kept_as_what_is_to_be_masked_alone_once_the_login_was_sent(header: RequestHeader | None) -> None:
+    """No other attribute at any depth keeps it: not the connection, not the WebSocket, not the package's parser."""
     wire = Wire().connect(header)
     wire.client.receive_data(accept_handshake(wire.request))
     assert wire.messages() == [LOGIN]
+    assert known_texts(wire.client).count(TOKEN) == 1
+    wire.client.receive_eof()
     assert TOKEN not in known_texts(wire.client)
 
 
@@ -1490,6 +1492,8 @@ def test_message_connection_forgets_the_token() -> None:
     connection.connect(TOKEN)
     connection.receive_opened()
     assert connection.messages_to_send() == [LOGIN]
+    assert known_texts(connection).count(TOKEN) == 1
+    connection.receive_close()
     assert TOKEN not in known_texts(connection)
 
 

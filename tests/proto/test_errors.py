@@ -36,7 +36,7 @@ from kiwoom_proto import (
     TokenRefused,
     explain_code,
 )
-from kiwoom_proto.errors import item_limit_in, masked, remedy_of
+from kiwoom_proto.errors import item_limit_in, remedy_of
 
 ERROR_CODES = Path(__file__).parents[1] / "data" / "error_codes.csv"
 
@@ -217,11 +217,6 @@ def test_a_notice_of_the_servers_is_told_in_its_words_and_ours() -> None:
     assert str(SystemNotice("R4711", "a\nb")) == "R4711: a\\nb"
     end = Closed(1000, "Bye", TakenOver(1), None, SystemNotice("R10001", "동일한 App key로 접속"))
     assert f"the server said R10001 ({meaning}): 동일한 App key로 접속; received 1000" in str(ConnectionLost(end))
-
-
-@pytest.mark.parametrize("secret", ["", "123", OPAQUE])
-def test_secrets_in_the_servers_words_are_masked(secret: str) -> None:
-    assert masked(f"지정단말기 {OPAQUE} [{secret}]", None, secret) in ("지정단말기 *** [***]", "지정단말기 *** []")
 
 
 def test_a_refused_request_of_many_items_is_told_shortly() -> None:

@@ -25,7 +25,7 @@ ADAPTERS = ("kiwoom_trio", "kiwoom_asyncio")
 # their modules, which may also import one another.
 LAYERS: tuple[tuple[str, ...], ...] = (
     # what everything is made of
-    ("display", "known", "values"),
+    ("display", "known", "secrets", "values"),
     ("errors",),
     ("config", "fields", "symbol"),
     ("endpoint", "record"),

@@ -18,6 +18,7 @@ from kiwoom_proto import (
     AppKey,
     ConnectionState,
     LoginRejected,
+    Secret,
     Token,
     TokenCall,
     TokenRefused,
@@ -49,7 +50,7 @@ class CallEnd:
     def handle_timeout(self) -> None: ...
 
 
-def called(sim: Sim, key: AppKey = ONE, revoke: str | None = None) -> Token | None:
+def called(sim: Sim, key: AppKey = ONE, revoke: str | Secret | None = None) -> Token | None:
     """Make a call to the token server, to its end."""
     call = TokenCall(PRODUCTION, key, revoke)
     peer = sim.add(CallEnd(call))
@@ -65,13 +66,13 @@ def issued(sim: Sim, key: AppKey = ONE) -> Token:
     return token
 
 
-def refused(sim: Sim, key: AppKey = ONE, revoke: str | None = None) -> TokenRefused:
+def refused(sim: Sim, key: AppKey = ONE, revoke: str | Secret | None = None) -> TokenRefused:
     with pytest.raises(TokenRefused) as caught:
         called(sim, key, revoke)
     return caught.value
 
 
-def logs_in(sim: Sim, token: str) -> str | None:
+def logs_in(sim: Sim, token: str | Secret) -> str | None:
     """Log in; return the app key that it was as, or None."""
     client = sim.client(token)
     sim.advance(0.02)
