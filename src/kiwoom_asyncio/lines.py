@@ -12,14 +12,11 @@ import msgspec
 from kiwoom_proto import KiwoomError, MessageDecoder, Ping, Record, Reply, SystemNotice, UnknownMessage
 from kiwoom_proto.conditions import read_rows
 from kiwoom_proto.display import json_displayed
-from kiwoom_proto.record import ACCOUNT_NUMBER_FID
 
 from .follow import complain
 from .view import plural
 
 __all__ = ("decode_lines", "json_line", "masked", "write_line")
-
-SECRETS = frozenset({"token", "appkey", "secretkey", "authorization"})
 
 
 def decode_lines(file: IO[bytes]) -> None:
@@ -61,15 +58,9 @@ def _members_of(message: Record | Ping | Reply | SystemNotice) -> Mapping[str, A
         case Reply():
             members = {"trnm": message.trnm, "return_code": message.code, "return_msg": message.message}
             rows = read_rows(message.trnm, message.members.get("data"), 0) if message.trnm.endswith("REQ") else ()
-            others = _without_secrets(message.members)
-            return members | others | ({"data": [masked(row) for row in rows]} if rows else {})
+            return members | message.members | ({"data": [masked(row) for row in rows]} if rows else {})
         case SystemNotice():
             return {"trnm": "SYSTEM", "code": message.code, "message": message.message, **message.members}
-
-
-def _without_secrets(members: Mapping[str, Any]) -> dict[str, Any]:
-    """A recording may hold what the client said, too."""
-    return {name: "***" if name.lower() in SECRETS else value for name, value in members.items()}
 
 
 def write_line(members: Mapping[str, Any]) -> None:
@@ -86,16 +77,12 @@ def json_line(members: Mapping[str, Any]) -> bytes:
 
 
 def masked(record: Record) -> Mapping[str, Any]:
-    """What is printed of a row: everything but account numbers, and FIDs only where they have no name."""
+    """What is printed of a row: FIDs only where they have no name, and nothing personal (see `Record.to_dict`)."""
     members = record.to_dict()
     fids = members.pop("fids")
     for name, field in record.fields.items():
         if name in members:
             fids.pop(field.fid, None)
-            if field.kind.masked and members[name] is not None:
-                members[name] = "***"
-    if ACCOUNT_NUMBER_FID in fids:
-        fids[ACCOUNT_NUMBER_FID] = "***"
     if fids:
         members["fids"] = fids
     return members

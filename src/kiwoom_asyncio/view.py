@@ -30,7 +30,7 @@ from kiwoom_proto import (
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed
 from kiwoom_proto.realtime.codes import Code
 from kiwoom_proto.realtime.levels import Level
-from kiwoom_proto.record import ACCOUNT_NUMBER_FID
+from kiwoom_proto.secrets import PERSONAL_FIDS
 
 from .client import Client
 
@@ -149,7 +149,7 @@ class TableView(View):
         """Show a row."""
         super().add(record)
         if self.type_code not in REALTIME and not self._unknown_fids:
-            self._unknown_fids = tuple(fid for fid in record.fids() if fid != ACCOUNT_NUMBER_FID)[:MOST_COLUMNS]
+            self._unknown_fids = tuple(fid for fid in record.fids() if fid not in PERSONAL_FIDS)[:MOST_COLUMNS]
 
     def _body(self) -> RenderableType:
         cls = REALTIME.get(self.type_code)

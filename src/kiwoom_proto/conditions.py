@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from msgspec import structs
 
 from . import fields as kinds
 from .display import repr_of

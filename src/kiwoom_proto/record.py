@@ -22,6 +22,7 @@ from msgspec.structs import force_setattr
 from .display import MESSAGE_LIMIT, displayed, quoted
 from .errors import FieldError, LocalProtocolError
 from .fields import Direction, Field, to_magnitude, to_whole_number
+from .secrets import MASK, PERSONAL_FIDS, Redaction, holds_opaque, mask_opaque, redact
 from .symbol import Symbol, parse_item, parse_stock_code
 from .values import Layout, Texts, read_fids
 
@@ -33,7 +34,6 @@ KST = datetime.timezone(datetime.timedelta(hours=9), "KST")
 STOCK_CODE_FID = "9001"
 US_TYPES = frozenset({"F4", "F5", "FE", "FT", "S2", "GCNSRREQ"})
 """Types of which every row is about a US stock."""
-ACCOUNT_NUMBER_FID = "9201"
 
 
 # Spelled out in the class statement, type checkers would ask every subclass to repeat `frozen=True`.
@@ -72,6 +72,7 @@ class Record(msgspec.Struct, **_OPTIONS):
     fields: ClassVar[dict[str, Field[Any]]] = {}
     """The declared fields of this class by English name, in official order."""
     _by_fid: ClassVar[dict[str, Field[Any]]] = {}
+    _personal_fids: ClassVar[frozenset[str]] = PERSONAL_FIDS
     _layout: ClassVar[Layout | None] = None
 
     def __init_subclass__(cls) -> None:
@@ -83,6 +84,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         cls._by_fid = {field.fid: field for field in cls.fields.values()}
         if len(cls._by_fid) != len(cls.fields):
             raise TypeError(f"{cls.__name__}: two fields have the same FID")
+        cls._personal_fids = PERSONAL_FIDS.union(field.fid for field in cls.fields.values() if field.kind.masked)
         cls._layout = Layout(cls._by_fid)
         for name, field in declared.items():
             doc = ": ".join(filter(None, (field.label, field.note))) or None
@@ -185,13 +187,19 @@ class Record(msgspec.Struct, **_OPTIONS):
         day = datetime.timedelta(days=1)
         return min((same_day - day, same_day, same_day + day), key=lambda moment: abs(moment - received))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, masked: bool = True) -> dict[str, Any]:
         """Return plain, JSON-ready values under English names.
 
         Times and dates are ISO 8601 texts and Decimals plain decimal texts. A field whose text is not what it should be
-        is left out. The signs of prices are under "directions", and every FID is under "fids" with its exact text, so
-        nothing is lost: `from_dict` makes the same record of it.
+        is left out. The signs of prices are under "directions", and every FID is under "fids" with its exact text.
+
+        Arguments:
+            masked: put "***" in the place of account numbers, and of what looks like a token or key, for what becomes
+                of the result is a log or a file more often than not. A program with several accounts reads
+                `account_number`. False: nothing is lost, and `from_dict` makes the same record of it.
         """
+        if masked:
+            return self._mask(self.to_dict(masked=False))
         result: dict[str, Any] = {
             "type": self.type_code,
             "item": self.item,
@@ -216,9 +224,29 @@ class Record(msgspec.Struct, **_OPTIONS):
         result["fids"] = self.fids()
         return result
 
+    def _mask(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Mask what `to_dict` has made."""
+        fids = result["fids"]
+        for fid in self._personal_fids.intersection(fids):
+            fids[fid] = MASK
+        for name, field in self.fields.items():
+            if field.kind.masked and result.get(name) is not None:
+                result[name] = MASK
+        if holds_opaque(self.values):
+            result["fids"] = {mask_opaque(fid): mask_opaque(text) for fid, text in fids.items()}
+            for name in self.fields.keys() & result.keys():
+                if isinstance(result[name], str):
+                    result[name] = mask_opaque(result[name])
+        for name in ("type", "item", "name", "venue_code"):
+            if name in result:
+                result[name] = redact(result[name])
+        if "extra" in result:
+            result["extra"] = Redaction().reply(result["extra"])
+        return result
+
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Self:
-        """Return the record that `to_dict` was called on. Call it on the same class.
+        """Return the record that `to_dict(masked=False)` was called on. Call it on the same class.
 
         Raises:
             KeyError: "type", "item" or "fids" is missing.
@@ -234,9 +262,9 @@ class Record(msgspec.Struct, **_OPTIONS):
         )
 
     def __repr__(self) -> str:
-        parts = [f"item={quoted(self.item)}"]
+        parts = [f"item={quoted(redact(self.item))}"]
         if self._layout is None:
-            parts.insert(0, f"type_code={quoted(self.type_code)}")
+            parts.insert(0, f"type_code={quoted(redact(self.type_code))}")
             # Its FIDs are unknown, so one of them may be an account number.
             parts.append(f"fids=<{len(self.fids())}>")
         for name, field in self.fields.items():
@@ -244,13 +272,15 @@ class Record(msgspec.Struct, **_OPTIONS):
             if text is None:
                 continue
             if field.kind.masked:
-                parts.append(f"{name}='***'")
+                parts.append(f"{name}='{MASK}'")
                 continue
             try:
                 value = getattr(self, name)
             except FieldError:
-                parts.append(f"{name}=<bad text {quoted(text)}>")
+                parts.append(f"{name}=<bad text {quoted(redact(text))}>")
                 continue
+            if isinstance(value, str) and mask_opaque(value) != value:
+                value = mask_opaque(value)
             parts.append(f"{name}={value}" if isinstance(value, datetime.time) else f"{name}={quoted(value)}")
         if isinstance(self._decoded, Texts) and self._decoded.wrong:
             parts.append("values=<no JSON>")

@@ -166,7 +166,7 @@ def check_record(record: Record) -> None:
         except FieldError:
             pass
     repr(record)
-    members = record.to_dict()
+    members = record.to_dict(masked=False)
     json.dumps(members)
     assert type(record).from_dict(members) == record, "to_dict loses nothing"
     copy = pickle.loads(pickle.dumps(record))
@@ -394,7 +394,7 @@ def call(data: bytes, splits: int, token: str | None) -> object:
         return shown
     assert (found is None) == (token is not None)
     if found is not None:
-        assert found.value and (len(found.value) < 8 or found.value not in repr(found))
+        assert found.value and repr(found.value) == "'***'"
         AppKey(APPKEY, SECRET).store(PRODUCTION, found, 1.79e9)
     return found
 
