@@ -155,9 +155,13 @@ class ClientConnection(Conversation):
         if self._websocket.is_open:
             self._websocket.send_text(payload)
 
-    def _send_ping(self) -> None:
+    @property
+    def _pong(self) -> bytes | None:
+        return self._websocket.pong
+
+    def _send_ping(self, payload: bytes = b"") -> None:
         if self._websocket.is_open:
-            self._websocket.send_ping()
+            self._websocket.send_ping(payload)
 
     def _start_closing(self, code: int, reason: str, now: float) -> None:
         super()._start_closing(code, reason, now)

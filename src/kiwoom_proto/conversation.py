@@ -22,7 +22,8 @@ Three inputs drive it and nothing else: calls, what is received, and one deadlin
 * LOGIN goes out as soon as the WebSocket is open, PING is answered as soon as it is read: before any consumer of
   events can be slow.
 * Requests wait in `requests.RequestQueue` until READY; it paces them and credits the replies. A REG or REMOVE that is
-  not answered in time ends the connection; a condition request is given up alone.
+  not answered in time ends the connection; a condition request is given up alone. Whether it was the request's fault
+  (`ended_by`) is told by a ping that is sent after it: where its pong comes and the reply does not, it was.
 * The end is one `Closed` event, the last one, which says why.
 
 What is received comes in through one of its two subclasses in connection.py: `ClientConnection` has a WebSocket of its
@@ -80,6 +81,7 @@ from .requests import (
 )
 from .secrets import Redaction, Secret, conceal
 from .spelling import catalogue
+from .suspects import BLAMING_CODES
 from .symbol import Symbol
 from .websocket import check_close
 
@@ -195,6 +197,9 @@ class Conversation:
         self._events: list[Event] = []
         self.rows_only = True
         """Whether nothing but rows has come, and happened, since `events` was called."""
+        self.ended_by: Request | None = None
+        """The request that the connection was lost for, in the end; None: for something else."""
+        self._probes = 0  # pings that asked whether a server that does not acknowledge hears us
         self._error: KiwoomError | None = None
         self._close_asked = False
         self._conditions_listed = False
@@ -335,19 +340,25 @@ class Conversation:
         """
         if self._state is not READY:
             return self._deadline
-        timeout = self._requests.next_timeout()
-        return self._silence_due() if timeout is None else min(timeout, self._silence_due())
+        probe_at = self._requests.next_probe() if self._sends_pings else None
+        times = (self._silence_due(), self._requests.next_timeout(), probe_at)
+        return min(time for time in times if time is not None)
 
     def handle_timeout(self) -> None:
         """Do what is due by the clock. Harmless when nothing is."""
         now = self._clock()
         if self._deadline is not None and now >= self._deadline:
             self._expire(PHASE[self._state])
-        elif self._state is READY and self._requests.is_overdue(now):
+        elif self._state is READY and (overdue := self._requests.overdue(now)) is not None:
+            if self._probes and self._pong == b"%d" % self._probes:
+                self.ended_by = overdue  # the line is well, and the server has read it
             self._expire("ack")
         elif self._state is READY and now >= self._silence_due():
             self._take_silence(now)
         self._give_up_request(now)
+        if self._state is READY and self._requests.needs_probe(now):
+            self._probes += 1
+            self._send_ping(b"%d" % self._probes)
         self._send_requests(now)
 
     def events(self) -> list[Event]:
@@ -379,8 +390,13 @@ class Conversation:
         """Send one message, where it still can be sent. The LOGIN is a memoryview, which shows nothing of the token."""
         raise NotImplementedError
 
-    def _send_ping(self) -> None:
+    def _send_ping(self, payload: bytes = b"") -> None:
         """Send a ping of RFC 6455, where it still can be sent."""
+
+    @property
+    def _pong(self) -> bytes | None:
+        """What the last pong of RFC 6455 held."""
+        return None
 
     def _is_text(self, payload: bytes) -> bool:
         """Whether a message may be looked at; it is the last otherwise."""
@@ -558,6 +574,8 @@ class Conversation:
         """The one way to CLOSED."""
         if self._state is CLOSED:
             return
+        if code in BLAMING_CODES and not self._close_asked:
+            self.ended_by = self._requests.last_unanswered()
         if self._error is None and not self._close_asked:
             self._error = ClosedByPeer("the connection was cut" if code is None else "the server closed the connection")
         self._move(Trigger.ENDED)

@@ -272,6 +272,16 @@ class Request:
         return f"<Request {self}{group}, {self.confirmed} of {len(self.messages)} confirmed>"
 
 
+@attrs.define(eq=False)
+class _Sent:
+    """A message that waits for its reply."""
+
+    request: Request
+    message: Message
+    overdue_at: float
+    probe_at: float | None  # when to find out whether the server hears us
+
+
 class RequestQueue:
     """Orders, paces and correlates the requests of one connection.
 
@@ -284,8 +294,9 @@ class RequestQueue:
         self._interval = interval
         self._ack_timeout = ack_timeout
         self._line: deque[tuple[Request, Message]] = deque()  # both lines, in the order asked
-        self._in_flight: dict[str, tuple[Request, Message, float]] = {}  # kind -> what, and when a reply is overdue
+        self._in_flight: dict[str, _Sent] = {}  # of each kind
         self._given_up: deque[ConditionRequest] = deque(maxlen=GIVEN_UP_KEPT)  # whose replies may yet come
+        self._last_kind = ""
         self._doubted: ConditionRequest | None = None  # what waits, where its reply may have been taken for late
         self._next_send_at = float("-inf")
         self._pause = FIRST_PAUSE
@@ -304,7 +315,9 @@ class RequestQueue:
             return None
         request, message = self._line[index]
         del self._line[index]
-        self._in_flight[_kind(request.trnm)] = request, message, now + self._ack_timeout
+        self._last_kind = _kind(request.trnm)
+        probe_at = None if self._last_kind == CONDITIONS else now + self._ack_timeout / 2
+        self._in_flight[self._last_kind] = _Sent(request, message, now + self._ack_timeout, probe_at)
         self._next_send_at = now + self._interval
         return encode(message)
 
@@ -319,21 +332,21 @@ class RequestQueue:
         if not late:
             return False
         waiting = self._in_flight.get(CONDITIONS)
-        if waiting is not None and isinstance(waiting[1], ConditionRequest) and _answers(reply, waiting[1]):
-            others = [message for message in late if message != waiting[1] and _fits(reply, message)]
-            if not others and _fits(reply, waiting[1]):
+        if waiting is not None and isinstance(waiting.message, ConditionRequest) and _answers(reply, waiting.message):
+            others = [message for message in late if message != waiting.message and _fits(reply, message)]
+            if not others and _fits(reply, waiting.message):
                 return False
-            self._doubted = waiting[1]
+            self._doubted = waiting.message
         self._given_up.remove(late[0])
         return True
 
     def reply(self, reply: Reply) -> Request | None:
         """Credit a reply to the request it belongs to. None: nobody asked. After a no the rest of it is not sent."""
         found = self._in_flight.get(_kind(reply.trnm))
-        if found is None or (isinstance(found[1], ConditionRequest) and not _answers(reply, found[1])):
+        if found is None or (isinstance(found.message, ConditionRequest) and not _answers(reply, found.message)):
             return None
         del self._in_flight[_kind(reply.trnm)]
-        request = found[0]
+        request = found.request
         self._pause = FIRST_PAUSE
         if reply.ok:
             request.confirmed = min(request.confirmed + 1, len(request.messages))
@@ -347,8 +360,7 @@ class RequestQueue:
         found = self._in_flight.pop(_kind(trnm), None)
         if found is None:
             return False
-        request, message, _ = found
-        self._line.appendleft((request, message))
+        self._line.appendleft((found.request, found.message))
         self._next_send_at = now + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._interval = max(self._interval, min(max(self._interval, MEASURED_INTERVAL) * SLOWER, LONGEST_INTERVAL))
@@ -357,10 +369,10 @@ class RequestQueue:
     def give_up(self, now: float) -> tuple[Request, ConditionRequest] | None:
         """Give up a condition request whose reply is overdue. Returns it, and the message; None: there is none."""
         found = self._in_flight.get(CONDITIONS)
-        if found is None or now < found[2]:
+        if found is None or now < found.overdue_at:
             return None
         del self._in_flight[CONDITIONS]
-        request, message, _ = found
+        request, message = found.request, found.message
         assert isinstance(message, ConditionRequest)
         if message is not self._doubted:
             self._given_up.append(message)
@@ -377,14 +389,33 @@ class RequestQueue:
 
     def next_timeout(self) -> float | None:
         """When `take` will have something to send, or a reply is overdue; None: not before something else happens."""
-        times = [overdue_at for _, _, overdue_at in self._in_flight.values()]
+        times = [sent.overdue_at for sent in self._in_flight.values()]
         if self._next() is not None:
             times.append(self._next_send_at)
         return min(times, default=None)
 
-    def is_overdue(self, now: float) -> bool:
-        """Whether a reply that names nothing should have come by now."""
-        return any(now >= overdue_at for kind, (_, _, overdue_at) in self._in_flight.items() if kind != CONDITIONS)
+    def overdue(self, now: float) -> Request | None:
+        """The request whose reply, which names nothing, should have come by now; None: there is none."""
+        for kind, sent in self._in_flight.items():
+            if kind != CONDITIONS and now >= sent.overdue_at:
+                return sent.request
+        return None
+
+    def next_probe(self) -> float | None:
+        """When to ask `needs_probe`; None: never."""
+        return min((sent.probe_at for sent in self._in_flight.values() if sent.probe_at is not None), default=None)
+
+    def needs_probe(self, now: float) -> bool:
+        """Whether a reply is so late that it is time to find out if the server hears us. Once for each message."""
+        due = [sent for sent in self._in_flight.values() if sent.probe_at is not None and now >= sent.probe_at]
+        for sent in due:
+            sent.probe_at = None
+        return bool(due)
+
+    def last_unanswered(self) -> Request | None:
+        """The request whose message was the last to go out, where it is not answered yet."""
+        found = self._in_flight.get(self._last_kind)
+        return None if found is None else found.request
 
     def _next(self) -> int | None:
         """Where in the line that stands which may go next: the first of the registrations, or of the searches."""

@@ -23,11 +23,13 @@ from .events import ConditionList, ConditionResult, RequestAccepted, RequestReje
 from .messages import ConditionRequest
 from .requests import Request
 from .subscriptions import Subscription, SubscriptionState
+from .suspects import Suspects
 
 __all__ = ("Answer", "Searches")
 
 Answer = ConditionList | ConditionResult | RequestAccepted | RequestRejected | RequestUnanswered
 NOT_ANSWERED = "not answered"
+CLOSED_FOR_IT = "the server closed the connection for it each time"
 
 WAITS = (5.0, 20.0, 60.0)
 """Seconds before what was not answered is asked again, each time in a row; and no more often."""
@@ -72,6 +74,7 @@ class Searches:
         self._live: dict[str, _Live] = {}
         self._claims: WeakKeyDictionary[Request, _Live] = WeakKeyDictionary()  # what counts as a consumer, and of what
         self._untold: dict[Request, _Turn] = {}  # of those that wait: clears that no call asked for
+        self._suspects: Suspects[ConditionRequest] = Suspects()
         self.is_ailing = False
         """Whether something was not answered on this connection: then nothing else should wait for a search."""
 
@@ -84,6 +87,7 @@ class Searches:
                 live = self._live[request.seq] = _Live()
             live.consumers += 1
             self._claims[request] = live
+            self._suspects.wake((message,))
         elif live is not None and message.trnm.endswith("CLR"):
             self._let_go(live, request.seq)
             if live.consumers:
@@ -121,6 +125,8 @@ class Searches:
             return None
         if not isinstance(answer, ConditionList | ConditionResult):
             del self._asked[answer.request]
+            if not isinstance(answer, RequestUnanswered):
+                self._suspects.clear(answer.request.messages[-1:])  # type: ignore[arg-type]  # no other is asked here
             if isinstance(found, Request) and found in self._untold:
                 self._take_untold(found, answer, now)
                 return None
@@ -153,13 +159,29 @@ class Searches:
             assert isinstance(message, ConditionRequest)
             self._clear(message)
 
+    def blame(self, request: Request, now: float) -> RequestRejected | None:
+        """The connection was lost for this request of its own. Returns what to report where it is given up for that."""
+        found = self._asked.get(request)
+        asked = request.messages[-1]
+        assert isinstance(asked, ConditionRequest)
+        if found is None or not self._suspects.accuse((asked,), now, certain=True):
+            return None
+        answer = RequestRejected(request, "", CLOSED_FOR_IT)
+        del self._asked[request]
+        if isinstance(found, Request) and found in self._untold:
+            self._drop([found])
+            return None
+        self._finish(found, answer, now)
+        return answer if isinstance(found, str) else attrs.evolve(answer, request=found)
+
     def lost(self) -> None:
         """The connection is gone."""
         self._asked.clear()
         self.is_ailing = False
         self._drop([each for each, turn in self._untold.items() if turn.unanswered])
         for live in self._live.values():
-            live.state, live.reason, live.turn = SubscriptionState.WANTED, "", _Turn()
+            if live.reason != CLOSED_FOR_IT:
+                live.state, live.reason, live.turn = SubscriptionState.WANTED, "", _Turn()
 
     def next_timeout(self) -> float | None:
         """When `send` has something to ask again; None: not before something else happens."""

@@ -21,6 +21,7 @@ be registered in subscriptions.py, pacing in requests.py, what happens on one co
   up. That takes it as long as it was away, at least `CATCH_UP`; reads in that time count as one. And what comes once
   the connection has begun to close may be ignored, so it moves nothing.
 * A call is answered once: by the connection that answers it. One whose connection was lost is asked again.
+* What a connection was lost for is not sent again as it was: suspects.py has the rule.
 * A condition request that is not answered costs nothing but itself: neither market data nor a `Gap` waits for it.
 * What a call claims is released by `unsubscribe`, by a refusal, or by `withdraw`, and by one of them only. Whether a
   call was answered makes no difference to `withdraw`: a call that never learned of its answer has not got it.
@@ -80,7 +81,7 @@ from .requests import (
 from .searches import Searches
 from .secrets import Secret, conceal
 from .spelling import catalogue
-from .subscriptions import Claims, Key, Subscription, Subscriptions, keys_of
+from .subscriptions import UNACKNOWLEDGED, Claims, Key, Subscription, Subscriptions, keys_of
 from .symbol import Symbol
 from .websocket import check_close
 
@@ -504,7 +505,7 @@ class Session:
         else:
             times.append(self._subscriptions.next_timeout())
         if self._state is READY:
-            times.append(self._searches.next_timeout())
+            times += self._searches.next_timeout(), self._subscriptions.next_try()
         return min((time for time in times if time is not None), default=None)
 
     def handle_timeout(self) -> None:
@@ -527,8 +528,8 @@ class Session:
             if late is not None:
                 self._connection.abort(late)
             self._take(self._connection.events())
-        ask_at = self._searches.next_timeout()
-        if ask_at is not None and now >= ask_at:
+        again = (self._searches.next_timeout(), self._subscriptions.next_try())
+        if any(at is not None and now >= at for at in again):
             self._advance()
 
     def data_to_send(self) -> bytes:
@@ -588,6 +589,7 @@ class Session:
         was_ready = self._state is READY
         if was_ready and self._gap is None:
             self._gap = min(self._empty_at, self._received_at), closed.sequence - 1
+        self._blame(now, certain=not isinstance(closed.error, DeadlineExceeded))
         self._subscriptions.lost()
         self._batch = None
         self._searches.lost()
@@ -606,6 +608,20 @@ class Session:
         if isinstance(verdict, Renew):
             self._refused, self._token = token, None
             self._attempt(now)
+
+    def _blame(self, now: float, certain: bool) -> None:
+        """Note which request the connection was lost for, if any, and give it up where it was not the first."""
+        request = None if self._connection is None else self._connection.ended_by
+        if request is None:
+            return
+        if request is not self._batch:
+            answer = self._searches.blame(request, now)
+            if answer is not None:
+                self._later.append(answer)
+        elif self._subscriptions.blame(now, certain):
+            refusal = RequestRejected(request, "", UNACKNOWLEDGED)
+            if self._refuse_calls(refusal):
+                self._later.append(refusal)
 
     def _caught_up(self, received_at: int) -> None:
         """A read that was made so long after the one before does not go on with what had been waiting then."""
@@ -664,7 +680,8 @@ class Session:
         match event:
             case RequestAccepted(request=request) if request is self._batch:
                 self._batch = None
-                self._subscriptions.accept()
+                if self._subscriptions.accept():
+                    self._events.append(event)  # after a refusal that was reported
             case RequestRejected(request=request) if request is self._batch:
                 self._batch = None
                 if event.code in OVER_QUOTA:
@@ -674,7 +691,8 @@ class Session:
                 elif self._subscriptions.split():
                     return  # one bad item must not take the others along: see which it is
                 self._subscriptions.refuse(event.reason)
-                self._refuse_calls(event)
+                if self._refuse_calls(event):
+                    self._events.append(event)
             case RequestAccepted() | RequestRejected() | RequestUnanswered() | ConditionList() | ConditionResult():
                 answer = self._searches.take(event, self._clock())
                 if answer is not None:
@@ -741,6 +759,7 @@ class Session:
         """Send what can be sent and answer what can be answered."""
         connection = self._ready_connection()
         if connection is not None:
+            self._subscriptions.try_again(self._clock())
             if self._subscriptions.is_urgent:
                 self._send_batch(connection)
             self._searches.send(connection, self._clock())
@@ -780,8 +799,11 @@ class Session:
                 call.request.confirmed = len(call.request.messages)
                 self._later.append(RequestAccepted(call.request))
 
-    def _refuse_calls(self, event: RequestRejected) -> None:
-        """The server refused a message: tell the calls that it belonged to, and nobody wants theirs any more."""
+    def _refuse_calls(self, event: RequestRejected) -> bool:
+        """A message was refused: tell the calls that it belonged to, and nobody wants theirs any more.
+
+        Returns whether it must be reported, for no call of now is told all of it.
+        """
         keys = set(keys_of(message for message in event.request.messages if isinstance(message, Reg | Remove)))
         registers = event.request.trnm == "REG"
         calls = self._registering if registers else self._removing
@@ -792,8 +814,7 @@ class Session:
                 self._take_back(call.request)
             self._later.append(RequestRejected(call.request, event.code, event.message))
         # Some of it may have been registered before, on an earlier connection.
-        if any(self._subscriptions.refusal(key) for key in keys) if registers else not concerned:
-            self._events.append(event)
+        return any(self._subscriptions.refusal(key) for key in keys) if registers else not concerned
 
 
 def _check_token(token: Secret, header: RequestHeader | None) -> None:

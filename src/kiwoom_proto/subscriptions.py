@@ -30,6 +30,7 @@ from .display import quoted
 from .errors import GROUP_QUOTA, QuotaExceeded
 from .messages import Element, Reg, Remove
 from .record import Record
+from .suspects import Suspects
 
 __all__ = ("Claims", "Key", "Subscription", "SubscriptionState", "Subscriptions", "keys_of")
 
@@ -42,6 +43,7 @@ URGENT_TYPES = frozenset({"00", "04", "F4", "F5"})
 """Orders and balances: what a trading program must not miss."""
 PUSHED_AS = {"MGD": "MGU"}
 """Items whose rows come under another name: 0I registers MGD and pushes MGU [measured]."""
+UNACKNOWLEDGED = "not acknowledged, and connections were lost for that each time"
 NEVER = float("inf")
 
 
@@ -136,6 +138,8 @@ class Subscriptions:
         self._items: dict[str, int] = {}  # item -> how many wanted entries have it
         self._watched: dict[str, dict[str, list[Key]]] = {}  # type -> item of its rows -> who wants to know of it
         self._check_at: float | None = None  # not before then can anything be stale
+        self._suspects: Suspects[Key] = Suspects()
+        self._was_answered = False  # whether the server has answered anything on this connection
 
     # What is wanted.
 
@@ -173,6 +177,7 @@ class Subscriptions:
             if entry.state is REFUSED or (entry.state is WANTED and key not in self._to_register):
                 entry.state, entry.reason = WANTED, ""
                 self._to_register[key] = None
+                self._suspects.wake((key,))
             if fresh_within is not None:
                 entry.fresh_within = min(fresh_within, entry.fresh_within or fresh_within)
                 entry.due = None
@@ -235,7 +240,7 @@ class Subscriptions:
     @property
     def is_urgent(self) -> bool:
         """Whether something of the account waits to be registered."""
-        return any(type in URGENT_TYPES for _, type, _ in self._to_register)
+        return any(key[1] in URGENT_TYPES and self._suspects.most(key) is None for key in self._to_register)
 
     def plan(self) -> Reg | Remove | None:
         """Return the next message to send; None: nothing is to be said, or the last one is not answered yet."""
@@ -261,10 +266,11 @@ class Subscriptions:
                 self._watch(key)  # rows may come before the acknowledgement [measured]
         return self._in_flight
 
-    def accept(self) -> None:
-        """The message in flight was acknowledged."""
+    def accept(self) -> bool:
+        """The message in flight was acknowledged. Returns whether some of it had been refused here, as a suspect."""
         message = self._answered()
-        for key in keys_of((message,)):
+        keys = keys_of((message,))
+        for key in keys:
             entry = self._entries[key]
             if isinstance(message, Remove):
                 self._removed(key, entry)
@@ -273,6 +279,35 @@ class Subscriptions:
                 self._to_remove[key] = None
             elif entry.state is SENT:
                 self._confirm(key, entry)
+        return self._suspects.clear(keys)
+
+    def blame(self, now: float, certain: bool) -> bool:
+        """The connection was lost for the message in flight. Returns whether it is refused: not sent again for now.
+
+        Arguments:
+            now: seconds on the session's clock.
+            certain: whether the server has blamed it.
+        """
+        message = self._in_flight
+        certain = certain or self._was_answered
+        if not isinstance(message, Reg) or not self._suspects.accuse(keys_of((message,)), now, certain=certain):
+            return False
+        for key in keys_of((message,)):
+            self._entries[key].state, self._entries[key].reason = REFUSED, UNACKNOWLEDGED
+        return True
+
+    def try_again(self, now: float) -> None:
+        """Want to register what was refused here and has waited for long enough."""
+        for key in self._suspects.due(now):
+            self._suspects.wake((key,))
+            entry = self._entries.get(key)
+            if entry is not None and entry.state is REFUSED:
+                entry.state, entry.reason = WANTED, ""
+                self._to_register[key] = None
+
+    def next_try(self) -> float | None:
+        """When to call `try_again`; None: never."""
+        return self._suspects.next_timeout()
 
     def split(self) -> bool:
         """The message in flight was refused: send its two halves instead. False: it names one thing only.
@@ -293,6 +328,7 @@ class Subscriptions:
     def refuse(self, reason: str) -> None:
         """The message in flight was refused. It is not sent again over this connection."""
         message = self._answered()
+        self._suspects.clear(keys_of((message,)))
         for key in keys_of((message,)):
             entry = self._entries[key]
             if isinstance(message, Remove):
@@ -306,14 +342,19 @@ class Subscriptions:
     def lost(self) -> None:
         """The connection is gone, and all registrations with it: everything wanted is to be sent again."""
         self._in_flight = None
+        self._was_answered = False
         self._parts.clear()
         self._to_remove.clear()
         self._watched.clear()
         self._check_at = None
         self._entries = {key: entry for key, entry in self._entries.items() if entry.consumers}
-        for entry in self._entries.values():
-            entry.state, entry.reason, entry.due, entry.has_row = WANTED, "", None, False
-        self._to_register = dict.fromkeys(self._entries)
+        self._to_register = {key: None for key in self._entries if not self._suspects.rests(key)}
+        for key, entry in self._entries.items():
+            entry.due, entry.has_row = None, False
+            if key in self._to_register:
+                entry.state, entry.reason = WANTED, ""
+            else:
+                entry.state, entry.reason = REFUSED, UNACKNOWLEDGED
 
     @property
     def is_settled(self) -> bool:
@@ -411,6 +452,7 @@ class Subscriptions:
     def _answered(self) -> Reg | Remove:
         """The message in flight, which is no longer."""
         message, self._in_flight = self._in_flight, None
+        self._was_answered = True
         assert message is not None
         return message
 
@@ -457,8 +499,11 @@ class Subscriptions:
 
     def _choose(self, pending: Iterable[Key]) -> list[Key]:
         """What of this goes into one message."""
-        keys = sorted(pending, key=lambda key: key[1] not in URGENT_TYPES)  # stable, so else in the order asked for
-        keys = [key for key in keys if key[0] == keys[0][0]]
+        suspects = self._suspects
+        # Stable, so else in the order asked for. Suspects go last, and not many together.
+        keys = sorted(pending, key=lambda key: (suspects.times(key), key[1] not in URGENT_TYPES))
+        most = suspects.most(keys[0])
+        keys = [key for key in keys if key[0] == keys[0][0] and suspects.most(key) == most][:most]
         items = list(dict.fromkeys(item for _, _, item in keys if item))
         chosen = {"", *items[: self._items_per_request]}
         return [key for key in keys if key[2] in chosen]

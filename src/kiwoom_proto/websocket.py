@@ -92,6 +92,8 @@ class _WebSocket:
         self._fragments_binary = False
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._messages: list[bytes] = []
+        self.pong: bytes | None = None
+        """What the last pong received held."""
 
     @property
     def is_open(self) -> bool:
@@ -293,6 +295,8 @@ class _WebSocket:
 
     def _receive_frame(self, frame: Frame) -> None:
         if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            if frame.opcode is Opcode.PONG:
+                self.pong = bytes(frame.data)
             return  # control frames: the package has answered
         if frame.opcode is not Opcode.CONT:
             self._fragments_binary = frame.opcode is Opcode.BINARY

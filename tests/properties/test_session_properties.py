@@ -34,7 +34,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.exchange import Faults
-from kiwoom_proto.subscriptions import Key
+from kiwoom_proto.subscriptions import UNACKNOWLEDGED, Key
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
 
 READY, CLOSED = SessionState.READY, SessionState.CLOSED
@@ -46,6 +46,8 @@ CONFIG = ClientConfig(
     item_limit=LIMIT, items_per_request=2, connect_timeout=FOREVER, backoff_max=20, takeover="reconnect",
     takeover_limit=FOREVER,
 )  # fmt: skip
+PATIENCE = 300
+"""Seconds within which everything is as it should be again."""
 ATTEMPTS_PER_HOUR = 700
 """At a mean of 10 s between them, and twice as many where each needs a token first; and none to spare for a storm."""
 
@@ -88,6 +90,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.logged_in = False
         self.epoch = 0  # of the last login
         self.in_gap = False
+        self.patience = PATIENCE
 
     def token(self, refused: bool) -> str | Secret | KiwoomError:
         """Ask the exchange's token server, as an adapter does."""
@@ -314,7 +317,7 @@ class SessionMachine(RuleBasedStateMachine):
         while not (self.is_settled and self.network.peer is not None) or self.clock.now < begun + 1:
             self.network.advance(1)
             self.look()
-            assert self.clock.now < begun + 300, "it never settles"
+            assert self.clock.now < begun + self.patience, "it never settles"
             if self.is_settled and self.has_given_up_searches:
                 self.network.reset()  # what it asks for no more on this connection, it does on the next
         if end:
@@ -322,7 +325,7 @@ class SessionMachine(RuleBasedStateMachine):
             self.network.advance(CONFIG.idle_timeout + 1)
             while not self.is_settled:
                 self.network.advance(1)
-                assert self.clock.now < begun + 600, "it never settles"
+                assert self.clock.now < begun + 2 * self.patience, "it never settles"
             self.look()
         elif self.session.epoch != self.peer_epoch:
             return
@@ -330,12 +333,14 @@ class SessionMachine(RuleBasedStateMachine):
 
     @property
     def is_settled(self) -> bool:
-        return self.session.is_settled and not self.open
+        tries_later = any(one.state is SubscriptionState.REFUSED and one.group for one in self.session.subscriptions)
+        return self.session.is_settled and not self.open and not tries_later
 
     @property
     def has_given_up_searches(self) -> bool:
         """Whether it asks no more on this connection for a live search to begin, or to end."""
-        given_up = {one.item for one in self.session.subscriptions if one.state is SubscriptionState.REFUSED}
+        refused = [one for one in self.session.subscriptions if one.state is SubscriptionState.REFUSED]
+        given_up = [one for one in refused if not one.group]
         live = {seq for peer in self.exchange.peers for _, seq in peer.live}
         return bool(given_up or any(not self.live[seq] for seq in live))
 
@@ -369,8 +374,15 @@ class SessionMachine(RuleBasedStateMachine):
             match event:
                 case RequestAccepted(request=request):
                     assert request not in self.over, "one answer at most, and none after it was withdrawn"
-                    self.answered[request] = self.open.pop(request)
-                    self.over.add(request)
+                    if request in self.open or self.patience == PATIENCE:  # else of what was tried again
+                        self.answered[request] = self.open.pop(request)
+                        self.over.add(request)
+                case RequestRejected(request=request) if event.message == UNACKNOWLEDGED:
+                    assert request.trnm == "REG"
+                    self.patience = 5000  # it is tried again, later and later
+                    if (call := self.open.pop(request, None)) is not None:
+                        self.over.add(request)
+                        self.release(call.claims)
                 case RequestRejected(request=request):
                     assert request in self.replaced, f"nothing else here can be refused: {event}"
                     self.replaced.remove(request)

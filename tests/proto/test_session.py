@@ -68,6 +68,7 @@ from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
 from .wire import (
     CLOSE,
     LOGIN_OK,
+    PONG,
     REG_OK,
     REMOVE_OK,
     TEXT,
@@ -77,11 +78,13 @@ from .wire import (
     accept_handshake,
     close,
     close_payload,
+    frame,
     parse_frames,
     real,
     reply,
     text,
 )
+from .wire import PING as PING_FRAME
 
 WAITING, AUTHORIZING, CONNECTING, READY, CLOSING, CLOSED = SessionState
 WANTED, SENT, CONFIRMED, RECEIVING, REFUSED, LEAVING = SubscriptionState
@@ -173,6 +176,18 @@ class Line:
 
     def sent(self) -> list[WireFrame]:
         return parse_frames(self.session.data_to_send())
+
+    def answer_pings(self) -> None:
+        """Send the pongs of RFC 6455 that are due, and nothing else; forget what else was sent."""
+        for found in self.sent():
+            if found.opcode == PING_FRAME:
+                self.receive(frame(PONG, found.payload))
+
+    def overdue(self) -> None:
+        """Wait until an acknowledgement is overdue, on a line that is well."""
+        self.wait(self.session.config.ack_timeout * 0.75)
+        self.answer_pings()
+        self.wait(self.session.config.ack_timeout / 4)
 
     def messages(self) -> list[dict[str, Any]]:
         """The messages sent since the last call."""
@@ -1026,6 +1041,235 @@ def test_105110_while_coming_back_loses_nothing() -> None:
     assert line.kinds() == ["Gap"]
 
 
+# What connections are lost for.
+
+
+UNANSWERED_CALLS: list[tuple[str, Callable[[Session], Request]]] = [
+    ("CNSRLST", lambda session: session.list_conditions()),
+    ("CNSRREQ", lambda session: session.search_condition("4")),
+    ("CNSRREQ", lambda session: session.search_condition("4", next_key="K")),
+    ("CNSRREQ", lambda session: session.search_condition("4", realtime=True)),
+    ("CNSRCLR", lambda session: session.clear_condition("4")),
+]
+
+
+def refusing(line: Line, *bad: str, seconds: float, close_with: int | None = None) -> int:
+    """Let time pass with a server that acknowledges no REG with one of these in it, or closes; with PINGs, and again.
+
+    Returns how many connections were lost.
+    """
+    end, epoch = line.clock.now + seconds, line.session.epoch
+    while line.clock.now < end:
+        if line.session.state is WAITING:
+            line.again()
+        line.send(PING)
+        for found in line.sent():
+            if found.opcode == PING_FRAME:
+                line.receive(frame(PONG, found.payload))
+            message = json.loads(found.payload) if found.opcode == TEXT else {"trnm": "PING"}
+            if message["trnm"] == "PING":
+                continue
+            if not any(item in shortly(message) for item in bad):
+                line.send(LISTED if message["trnm"] == "CNSRLST" else reply(message["trnm"], data=[]))
+            elif close_with is not None:
+                line.receive(close(close_with, b""))
+                line.drop()
+                break
+        if line.session.state is WAITING:
+            continue
+        due = line.session.next_timeout()
+        assert due is not None
+        line.clock.now = max(line.clock.now, min(due, line.clock.now + 1))
+        line.session.handle_timeout()
+    return line.session.epoch - epoch
+
+
+UNACKNOWLEDGED = "not acknowledged, and connections were lost for that each time"
+
+
+@pytest.mark.parametrize("close_with", [None, 1002, 1009])
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_registration_that_costs_the_connection_is_tried_once_more_and_then_refused(
+    by_hand: bool, close_with: int | None
+) -> None:
+    line = Line().ready()
+    good = line.session.subscribe("0E", "000660")
+    line.acknowledge()
+    session = line.session
+    message = Reg("1", "1", (Element(("000001",), ("0B",)),))
+    bad = session.request(message) if by_hand else session.subscribe("0B", "000001")
+    assert refusing(line, "000001", seconds=3600, close_with=close_with) == 2
+    events = line.events()
+    assert [event for event in events if isinstance(event, RequestRejected)] == [
+        RequestRejected(bad, "", UNACKNOWLEDGED)
+    ]
+    assert str(RequestRefused(bad, "", UNACKNOWLEDGED)) == f"REG 0B for 000001: {UNACKNOWLEDGED}"
+    assert RequestAccepted(good) in events
+    assert isinstance(events[-1], Gap)
+    assert line.states() == {("0E", "000660"): CONFIRMED}
+    assert session.is_settled
+
+
+def test_one_bad_item_is_found_among_many_in_a_few_connections() -> None:
+    line = Line().ready()
+    items = [f"{number:06}" for number in range(100)]
+    request = line.session.subscribe("0E", *items)
+    assert refusing(line, "000042", seconds=3600) == 3
+    assert line.session.subscriptions == ()
+    assert only(RequestRejected, line.events()).request is request
+    line.session.subscribe("0E", *items[:42], *items[43:])
+    line.acknowledge()
+    assert set(line.states().values()) == {CONFIRMED}
+
+
+def test_what_was_registered_before_is_reported_and_tried_again_a_few_times() -> None:
+    """The others do not wait for it, nor does the gap."""
+    line = Line().ready()
+    line.session.subscribe("0E", "000660", "000001", group="2")
+    line.acknowledge()
+    line.drop()
+    line.events()
+    begin, lost = line.clock.now, []
+    while line.clock.now < begin + 20_000:
+        if refusing(line, "000001", seconds=1):
+            lost.append(line.clock.now - begin)
+    rejected = [event for event in line.events() if isinstance(event, RequestRejected)]
+    assert {(str(event.request), event.message) for event in rejected} == {("REG 0E for 000001", UNACKNOWLEDGED)}
+    assert len(rejected) == 4
+    assert line.states() == {("0E", "000660"): CONFIRMED, ("0E", "000001"): REFUSED}
+    assert {one.item: one.reason for one in line.session.subscriptions}["000001"] == UNACKNOWLEDGED
+    first, *tries = [at for at in lost if at > 30]
+    assert 60 < first < 90
+    assert [round(at, -2) for at in tries] == [700, 4300]
+    assert line.session.is_settled
+
+    request = line.session.subscribe("0E", "000001", group="2")  # somebody asks
+    line.acknowledge()
+    assert RequestAccepted(request) in line.events()
+    assert line.states() == {("0E", "000660"): CONFIRMED, ("0E", "000001"): CONFIRMED}
+
+
+def test_what_is_acknowledged_after_it_was_refused_is_reported() -> None:
+    line = Line().ready()
+    line.session.subscribe("0E", "000001")
+    line.acknowledge()
+    line.drop()
+    refusing(line, "000001", seconds=30)
+    assert line.states() == {("0E", "000001"): REFUSED}
+    line.events()
+    refusing(line, seconds=60)
+    assert str(only(RequestAccepted, line.events()).request) == "REG 0E for 000001"
+    assert line.states() == {("0E", "000001"): CONFIRMED}
+    line.drop()
+    line.again()
+    assert line.acknowledge() == ["REG 0E 000001"]
+    assert "RequestAccepted" not in line.kinds()
+
+
+def test_one_lost_acknowledgement_is_forgotten_once_another_has_come() -> None:
+    line = Line().ready()
+    request = line.session.subscribe("00")
+    for _ in range(5):
+        assert line.said() == ["REG 00"]
+        line.overdue()
+        line.again()
+        assert line.acknowledge() == ["REG 00"]
+        line.drop()
+        line.again()
+    assert RequestAccepted(request) in line.events()
+
+
+@pytest.mark.parametrize("how", ["cut", 1000, 1001, 1006, 1012])
+def test_a_connection_that_is_lost_for_something_else_accuses_nothing(how: str | int) -> None:
+    line = Line().ready()
+    request = line.session.subscribe("0E", "000660", "005930")
+    for _ in range(20):
+        assert line.said() == ["REG 0E 000660,005930"]
+        if isinstance(how, int) and how != 1006:
+            line.receive(close(how, b"Bye"))
+        line.drop("connection reset by peer")
+        line.again()
+    assert line.acknowledge() == ["REG 0E 000660,005930"]
+    assert RequestAccepted(request) in line.events()
+
+
+def test_suspects_come_last_and_in_parts() -> None:
+    line = Line().ready()
+    line.session.subscribe("0E", *[f"{number:06}" for number in range(30)])
+    line.overdue()
+    line.session.subscribe("00")
+    line.session.subscribe("0D", "005930")
+    line.again()
+    said = line.acknowledge()
+    assert said[0] == "REG 00 0D 005930"
+    assert [text.count(",") + 1 for text in said[1:]] == [3] * 10
+    assert line.session.is_settled
+
+
+def test_of_two_that_were_not_answered_the_later_is_accused() -> None:
+    line = Line().ready()
+    line.session.list_conditions()
+    line.acknowledge()
+    line.session.search_condition("4", realtime=True)
+    line.session.subscribe("0E", "005930")
+    line.receive(close(1002, b""))
+    line.drop()
+    line.session.subscribe("0E", "000660")  # goes out before the suspect
+    line.again()
+    assert line.said() == ["CNSRLST", "REG 0E 000660"]
+    line.send(LISTED, REG_OK)
+    assert line.said() == ["CNSRREQ 4", "REG 0E 005930"]
+    line.receive(close(1002, b""))
+    line.drop()
+    refused = [event for event in line.events() if isinstance(event, RequestRejected)]
+    assert [str(event.request) for event in refused] == ["REG 0E for 005930"]
+    line.again()
+    assert line.said() == ["CNSRLST", "REG 0E 000660"]
+
+
+@pytest.mark.parametrize("call", [call for _, call in UNANSWERED_CALLS])
+def test_a_condition_call_that_the_server_closes_for_is_asked_once_more_and_then_refused(
+    call: Callable[[Session], Request],
+) -> None:
+    line = Line().ready()
+    line.session.list_conditions()
+    line.acknowledge()
+    line.events()
+    request = call(line.session)
+    for _ in range(2):
+        assert line.messages()
+        line.receive(close(1009, b""))
+        line.drop()
+        line.again()
+    assert [event for event in line.events() if isinstance(event, RequestRejected)] == [
+        RequestRejected(request, "", "the server closed the connection for it each time")
+    ]
+    assert line.messages() == []
+    assert line.session.is_settled
+
+
+def test_a_live_search_that_the_server_closes_for_is_left_alone_until_somebody_asks() -> None:
+    line = Line().ready()
+    line.session.search_condition("4", realtime=True)
+    line.acknowledge()
+    line.drop()
+    for _ in range(2):
+        line.again()
+        line.send(LISTED)
+        line.receive(close(1002, b""))
+        line.drop()
+    line.again()
+    assert line.messages() == []
+    assert only(RequestRejected, line.events()).request.seq == "4"
+    assert line.states() == {("02", "4"): REFUSED}
+    line.drop()
+    line.again()
+    assert line.messages() == []
+    line.session.search_condition("4", realtime=True)
+    assert line.acknowledge() == ["CNSRLST", "CNSRREQ 4"]
+    assert line.states() == {("02", "4"): CONFIRMED}
+
+
 # Conditions.
 
 
@@ -1131,15 +1375,6 @@ def silent(line: Line, *, about: str, seconds: float) -> list[tuple[float, str]]
                 line.send(LISTED if trnm == "CNSRLST" else answer)
         line.wait(0.5)
     return ignored
-
-
-UNANSWERED_CALLS: list[tuple[str, Callable[[Session], Request]]] = [
-    ("CNSRLST", lambda session: session.list_conditions()),
-    ("CNSRREQ", lambda session: session.search_condition("4")),
-    ("CNSRREQ", lambda session: session.search_condition("4", next_key="K")),
-    ("CNSRREQ", lambda session: session.search_condition("4", realtime=True)),
-    ("CNSRCLR", lambda session: session.clear_condition("4")),
-]
 
 
 @pytest.mark.parametrize("endpoint", [PRODUCTION, US_PRODUCTION])
