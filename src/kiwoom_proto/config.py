@@ -75,7 +75,8 @@ class ClientConfig:
         max_message_size: largest message accepted, in bytes.
         request_interval: least seconds between two requests. The server takes about 5 a second and refuses the
             rest with 105110; 0.35 was measured to work.
-        items_per_request: most items in one REG or REMOVE; `subscribe` splits longer lists.
+        items_per_request: most items in one REG or REMOVE; `subscribe` splits longer lists, and what would be more than
+            65,536 bytes.
         item_limit: most items a session wants at once (종목); None: what the endpoint takes, `Endpoint.item_limit`. A
             stock counts once for each venue it is wanted at, types and account-wide registrations count nothing.
         buffer_size: maximum number of events that wait for a slow consumer (adapters).

@@ -67,7 +67,7 @@ from .events import (
     UnknownMessage,
 )
 from .headers import RequestHeader, ResponseHeader
-from .messages import ConditionRequest, Login, Ping, Reg, Remove, Reply, check_token, encode
+from .messages import MAX_MESSAGE_SIZE, ConditionRequest, Login, Ping, Reg, Remove, Reply, check_token, encode
 from .record import Record
 from .requests import (
     Request,
@@ -129,6 +129,7 @@ PHASE = {CONNECTING: "open", LOGGING_IN: "login", READY: "idle", CLOSING: "close
 LEGAL = {"LOGIN": {LOGGING_IN}} | {trnm: {READY, CLOSING} for trnm in sorted(REPLIES - {"LOGIN"})}
 """In which states a reply is expected."""
 
+PING = {"trnm": "PING"}
 TOO_FAST = "105110"
 ALREADY_REGISTERED = "900003"
 THIRDS = 3
@@ -458,7 +459,8 @@ class Conversation:
                 self._events.append(message)
             case Ping():
                 if self._state in (LOGGING_IN, READY):
-                    self._send(message.payload)  # the very bytes: some clients were cut off for re-serialising them
+                    # The very bytes: some clients were cut off for re-serialising them. But none that are too many.
+                    self._send(message.payload if len(message.payload) <= MAX_MESSAGE_SIZE else encode(PING))
             case SystemNotice():
                 if self._system is None or self._system.code != TAKEN_OVER:  # nothing said later explains more
                     self._system = message

@@ -27,7 +27,21 @@ from msgspec import UNSET, structs
 from .display import displayed
 from .endpoint import Endpoint
 from .errors import LocalProtocolError
-from .messages import ConditionRequest, Element, Reg, Remove, Reply, UsItem, check, check_condition, encode, number_of
+from .messages import (
+    MAX_GROUP_LENGTH,
+    ConditionRequest,
+    Element,
+    Reg,
+    Remove,
+    Reply,
+    UsItem,
+    check,
+    check_condition,
+    check_size,
+    encode,
+    is_too_large,
+    number_of,
+)
 from .record import Record
 from .spelling import Types, check_item, check_type
 from .symbol import Symbol
@@ -50,6 +64,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds to wait before a message that was refused with 105110 is sent again; each time in a row twice as long."""
 MEASURED_INTERVAL, SLOWER, LONGEST_INTERVAL = 0.2, 1.5, 2.0
 """Seconds: what the server was measured to take; how the interval grows when it does not; and no further than this."""
+LONGEST_GROUP = "\U0001f600" * MAX_GROUP_LENGTH
+"""In bytes."""
 CONDITIONS = "CNSR"
 """The kind of all condition requests."""
 GIVEN_UP_KEPT = 100
@@ -121,7 +137,9 @@ def checked(endpoint: Endpoint, message: R) -> R:
     # A copy, because what was given as lists could change before it is sent.
     item_of = _us_item if endpoint.us else str
     data = tuple(Element(tuple(map(item_of, element.item)), tuple(element.type)) for element in message.data)
-    return structs.replace(message, data=data)
+    message = structs.replace(message, data=data)
+    check_size(message)
+    return message
 
 
 def condition_list(endpoint: Endpoint) -> ConditionRequest:
@@ -138,7 +156,7 @@ def condition_search(endpoint: Endpoint, seq: str, realtime: bool, next_key: str
     check_condition(seq, next_key)
     if realtime and next_key:
         raise LocalProtocolError("next_key: a live search has no pages")
-    return ConditionRequest(
+    message = ConditionRequest(
         _condition_trnm(endpoint, "REQ"),
         seq=seq.strip(),
         search_type="1" if realtime else "0",
@@ -146,12 +164,16 @@ def condition_search(endpoint: Endpoint, seq: str, realtime: bool, next_key: str
         cont_yn=UNSET if realtime else "Y" if next_key else "N",
         next_key=UNSET if realtime else next_key,
     )
+    check_size(message)
+    return message
 
 
 def condition_clear(endpoint: Endpoint, seq: str) -> ConditionRequest:
     """Return the request that ends a live search. Errors as `condition_search`."""
     check_condition(seq, "")
-    return ConditionRequest(_condition_trnm(endpoint, "CLR"), seq=seq.strip())
+    message = ConditionRequest(_condition_trnm(endpoint, "CLR"), seq=seq.strip())
+    check_size(message)
+    return message
 
 
 def _condition_trnm(endpoint: Endpoint, what: str) -> str:
@@ -170,7 +192,16 @@ def _elements(
             )
         texts.append(str(item))
     texts = texts or [""]
-    return [Element(tuple(texts[at : at + size]), (code,)) for at in range(0, len(texts), size)]
+    parts = (texts[at : at + size] for at in range(0, len(texts), size))
+    return [Element(tuple(items), (code,)) for part in parts for items in _cut(part, code)]
+
+
+def _cut(items: list[str], code: str) -> list[list[str]]:
+    """Cut items into as many lists as there must be messages for the size of each."""
+    if len(items) < 2 or not is_too_large(Reg(LONGEST_GROUP, "1", (Element(tuple(items), (code,)),))):
+        return [items]
+    middle = len(items) // 2
+    return _cut(items[:middle], code) + _cut(items[middle:], code)
 
 
 def _us_item(item: str | UsItem) -> str | UsItem:

@@ -5,7 +5,7 @@ both have let go. Messages say what the server knows. `plan` turns the differenc
 
 * the most urgent first: registrations of the account (orders, balances), then what makes room, then market data;
 * as few messages as possible: types are free, so every type of an item goes with it, and items of the same types share
-  an element, at most `items_per_request` items in a message;
+  an element, at most `items_per_request` items in a message, and no more than the server takes in one;
 * one message at a time: what is planned late needs no taking back.
 
 The quota is one of item strings a connection and a group [measured by several]: a code under three venues counts three,
@@ -28,7 +28,7 @@ import attrs
 
 from .display import quoted
 from .errors import GROUP_QUOTA, QuotaExceeded
-from .messages import Element, Reg, Remove
+from .messages import Element, Reg, Remove, is_too_large
 from .record import Record
 from .suspects import Suspects
 
@@ -506,7 +506,10 @@ class Subscriptions:
         keys = [key for key in keys if key[0] == keys[0][0] and suspects.most(key) == most][:most]
         items = list(dict.fromkeys(item for _, _, item in keys if item))
         chosen = {"", *items[: self._items_per_request]}
-        return [key for key in keys if key[2] in chosen]
+        keys = [key for key in keys if key[2] in chosen]
+        while len(keys) > 1 and is_too_large(Reg(keys[0][0], "1", _elements(keys))):
+            keys = keys[: len(keys) // 2]
+        return keys
 
     def _watch(self, key: Key) -> None:
         keys = self._watched.setdefault(key[1], {}).setdefault(_pushed_item(key), [])

@@ -633,7 +633,7 @@ def test_what_may_come_before_the_login_reply_is_no_failure() -> None:
         b'{ "trnm" : "PING" , "x":1}',
         b'\t{"x":[1, 2.50, null],\n"trnm":"PING"}  ',
         '{"trnm":"PING","text":"동시호가 \\ud55c"}'.encode(),
-        b'{"trnm":"PING","pad":"' + b"x" * 70_000 + b'"}',
+        b'{"trnm":"PING","pad":"' + b"x" * 65_000 + b'"}',
     ],
 )
 @pytest.mark.parametrize("state", [LOGGING_IN, READY])

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
-from kiwoom_proto import PRODUCTION, Element, Reg, Remove, Reply, Request
+from kiwoom_proto import (
+    PRODUCTION,
+    US_PRODUCTION,
+    ClientConfig,
+    ClientConnection,
+    Element,
+    Endpoint,
+    LocalProtocolError,
+    Reg,
+    Remove,
+    Reply,
+    Request,
+    Session,
+)
+from kiwoom_proto.messages import encode
 from kiwoom_proto.requests import RequestQueue, condition_list, condition_search
+from kiwoom_proto.testing import ManualClock
 
 INTERVAL, ACK_TIMEOUT = 0.35, 5.0
 
@@ -326,3 +342,93 @@ def test_request_is_told_apart_by_identity() -> None:
     first, second = reg("1"), reg("1")
     assert first != second
     assert len({first, second}) == 2
+
+
+# How large a message may be.
+
+LIMIT = 65_536
+KRX = tuple(f"{number:06}" for number in range(20_000))
+LONG = tuple(f"{number:05}{chr(0xAC00 + number) * 95}" for number in range(500))  # 290 bytes each
+
+
+def connection(endpoint: Endpoint, items_per_request: int = 1_000_000) -> ClientConnection:
+    return ClientConnection(endpoint, ClientConfig(items_per_request=items_per_request), clock=ManualClock())
+
+
+def wire_items(request: Request) -> tuple[list[str], list[int]]:
+    """All items of the messages of a request as they are sent, in order, and the size of each message."""
+    payloads = [encode(message) for message in request.messages]
+    found = [item for payload in payloads for element in json.loads(payload)["data"] for item in element["item"]]
+    return [item if isinstance(item, str) else f"{item['jmcode']}:{item['stex_tp']}" for item in found], [
+        len(payload) for payload in payloads
+    ]
+
+
+@pytest.mark.parametrize("group", ["1", "\U0001f600" * 4])
+@pytest.mark.parametrize("remove", [False, True])
+@pytest.mark.parametrize(
+    ("endpoint", "type", "items"),
+    [(PRODUCTION, "0B", KRX), (US_PRODUCTION, "FE", tuple(f"A{number}:ND" for number in range(5_000)))],
+)
+def test_no_message_of_a_call_is_longer_than_the_server_takes(
+    endpoint: Endpoint, type: str, items: tuple[str, ...], remove: bool, group: str
+) -> None:
+    client = connection(endpoint)
+    request = (client.unsubscribe if remove else client.subscribe)(type, *items, group=group)
+    sent, sizes = wire_items(request)
+    assert sent == list(items)
+    assert max(sizes) <= LIMIT
+    assert len(sizes) <= 2 * sum(sizes) / LIMIT + 1, "no more messages than there must be, or twice as many"
+
+
+def test_items_that_fit_into_one_message_go_into_one() -> None:
+    (message,) = connection(PRODUCTION).subscribe("0B", *KRX[:7_200]).messages
+    assert LIMIT - 1_000 < len(encode(message)) <= LIMIT
+
+
+@pytest.mark.parametrize("remove", [False, True])
+def test_a_message_of_ones_own_that_is_too_long_is_refused_with_its_size(remove: bool) -> None:
+    """By a session too, though it would cut it up: what is asked for as one message cannot be had."""
+
+    def of(*data: Element) -> Reg | Remove:
+        return Remove("1", data) if remove else Reg("1", "1", data)
+
+    fits = of(Element(LONG[:200], ("0B",)), Element(("1",), ("0D",)))
+    message = of(Element(LONG[:226], ("0B",)))
+    size = len(encode(message))
+    assert len(encode(fits)) < LIMIT < size
+    session = Session(PRODUCTION, ClientConfig(item_limit=1_000), clock=ManualClock(), random=lambda: 0.5)
+    for call in (connection(PRODUCTION).request, session.request):
+        call(fits)
+        with pytest.raises(LocalProtocolError, match=f"^message: has {size:,} bytes, the limit is 65,536$"):
+            call(message)
+    assert len(session.subscriptions) in (0, 201)
+
+
+def test_the_limit_itself_is_no_longer_than_the_limit() -> None:
+    def message(characters: int) -> Reg:
+        items = ["a" * 100] * (characters // 100) + ["b" * (characters % 100)]
+        return Reg("1", "1", (Element(tuple(items), ("0B",)),))
+
+    room = next(number for number in range(LIMIT - 3_000, LIMIT) if len(encode(message(number))) == LIMIT)
+    client = connection(PRODUCTION)
+    assert len(encode(client.request(message(room)).messages[0])) == LIMIT
+    with pytest.raises(LocalProtocolError, match="message: has 65,537 bytes"):
+        client.request(message(room + 1))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.search_condition("1" * LIMIT),
+        lambda client: (
+            client.search_condition("1", realtime=True).seq and client.search_condition("1" * LIMIT, realtime=True)
+        ),
+        lambda client: client.search_condition("1", next_key="가" * (LIMIT // 3)),
+        lambda client: client.clear_condition("1" * LIMIT),
+        lambda client: client.connect("t" * LIMIT),
+    ],
+)
+def test_nothing_else_that_is_too_long_is_taken_either(call: Callable[[ClientConnection], object]) -> None:
+    with pytest.raises(LocalProtocolError, match=r"message: has 65,\d\d\d bytes, the limit is 65,536"):
+        call(connection(PRODUCTION))

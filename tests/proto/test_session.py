@@ -1270,6 +1270,51 @@ def test_a_live_search_that_the_server_closes_for_is_left_alone_until_somebody_a
     assert line.states() == {("02", "4"): CONFIRMED}
 
 
+def test_no_message_of_a_session_is_longer_than_the_server_takes() -> None:
+    """Long items, many of them, each of several types, of more calls than one; then all of them again after a loss."""
+    config = attrs.evolve(CONFIG, item_limit=5_000, items_per_request=5_000)
+    line = Line(config).ready()
+    items = [f"{number:05}{chr(0xAC00 + number) * 95}" for number in range(500)]
+    for at in range(0, 500, 100):
+        line.session.request(Reg("1", "1", (Element(tuple(items[at : at + 100]), ("0B", "0D")),)))
+    line.session.subscribe("0B", *[f"{number:06}" for number in range(4_000)])
+
+    def registered() -> set[tuple[str, str]]:
+        found = set()
+        while frames := [each.payload for each in line.sent() if each.opcode == TEXT]:
+            for payload in frames:
+                assert len(payload) <= 65_536
+                for element in json.loads(payload)["data"]:
+                    found |= {(type, item) for type in element["type"] for item in element["item"]}
+                line.send(REG_OK)
+        return found
+
+    wanted = {(one.type, one.item) for one in line.session.subscriptions}
+    assert len(wanted) == 5_000
+    assert registered() == wanted
+    line.drop()
+    line.again()
+    assert registered() == wanted
+
+
+def test_a_us_session_counts_the_objects_that_its_items_are() -> None:
+    line = Line(attrs.evolve(CONFIG, item_limit=5_000, items_per_request=5_000), US_PRODUCTION).ready()
+    line.session.subscribe("FE", *[f"A{number}:ND" for number in range(3_000)])
+    sizes: list[int] = []
+    while frames := [each.payload for each in line.sent() if each.opcode == TEXT]:
+        sizes += map(len, frames)
+        line.send(*[REG_OK for _ in frames])
+    assert len(sizes) > 1
+    assert max(sizes) <= 65_536
+    assert set(line.states().values()) == {CONFIRMED}
+
+
+def test_a_ping_that_is_too_long_to_be_echoed_is_answered_shortly() -> None:
+    line = Line().ready()
+    line.send(b'{"trnm":"PING","x":"' + b"x" * 65_514 + b'"}', b'{"trnm":"PING","x":"' + b"x" * 65_515 + b'"}')
+    assert [len(each.payload) for each in line.sent()] == [65_536, len(PING)]
+
+
 # Conditions.
 
 
