@@ -39,7 +39,7 @@ from typing import TypeAlias, assert_never
 
 from .conditions import read_conditions, read_rows, read_symbols
 from .config import ClientConfig
-from .decoder import REPLIES, Message, MessageDecoder
+from .decoder import MessageDecoder
 from .endpoint import Endpoint
 from .errors import (
     TAKEN_OVER,
@@ -83,6 +83,7 @@ from .secrets import Redaction, Secret, conceal
 from .spelling import catalogue
 from .suspects import BLAMING_CODES
 from .symbol import Symbol
+from .tolerant import REPLIES, Message
 from .websocket import check_close
 
 __all__ = ("ConnectionState", "Conversation")

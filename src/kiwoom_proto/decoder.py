@@ -9,29 +9,25 @@ So `take_rows` cuts a message at its first brace that closes, and looks up in a 
 Only those met for the first time are parsed, with nothing between the braces. `values` stay encoded; see `record`.
 
 Everything else takes the other ways. Well-formed REAL messages of several rows, or with other texts than ASCII in them,
-are parsed whole. What is no such message is taken apart by hand: a bad row is reported beside its good neighbours, in
-order, with its exact bytes, and so is a whole message that says nothing intelligible. No input raises.
+are parsed whole. What is no such message is `tolerant`'s. No input raises.
 """
 
 from __future__ import annotations
 
-import re
-from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
-from .events import Numbering, SystemNotice, UnknownMessage
-from .messages import Ping, Reply
+from .events import Numbering
 from .realtime import REALTIME
 from .record import Record
 from .secrets import Redaction
+from .tolerant import MAX_ROWS, Message, Row, TolerantDecoder
 from .values import UNREADABLE
 
-__all__ = ("Message", "MessageDecoder")
+__all__ = ("MessageDecoder",)
 
-Message: TypeAlias = Record | Ping | Reply | SystemNotice | UnknownMessage
 _Kind: TypeAlias = tuple[bytes, int, type[Record], str, str, str]
 _Envelope: TypeAlias = tuple[_Kind, str]
 
@@ -44,39 +40,14 @@ MAX_ENVELOPE_BYTES = 2 * 1024 * 1024
 LONGEST = 256
 """Bytes of an opening or a tail; longer ones hold more than the ends of a row and of its message."""
 
-MAX_BAD_ROWS = 16
-"""Bad rows reported one by one; in a message with more of them, those after are reported as one, with the message."""
 
-MAX_CODE = 7
-"""Characters that a code of the server's may have without being taken for a secret: "R10001"."""
-
-REPLIES = frozenset(
-    {"LOGIN", "REG", "REMOVE"} | {f"{market}CNSR{what}" for market in ("", "G") for what in ("LST", "REQ", "CLR")}
-)
-"""The `trnm` of every answer to a request."""
-
-
-class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    # Members in the order that was measured; see values.py for why that matters.
-    values: msgspec.Raw
-    type: str
-    item: str = ""  # no element of a response is required, says the official page
-    name: str = ""
-    stexTp: str = ""
+SUSPICIOUS = 20 * MAX_ROWS
+"""Bytes from which a message may hold too many rows: the shortest row has twenty."""
 
 
 class _Real(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    data: list[_Row]
+    data: list[Row]
     trnm: str
-
-
-_any = msgspec.json.Decoder()
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_rows = msgspec.json.Decoder(list[msgspec.Raw])
-_text = msgspec.json.Decoder(str)
-_only_text = msgspec.json.Decoder(tuple[str])
-
-_ROW_TEXTS = ("type", "item", "name", "stexTp")
 
 
 class MessageDecoder:
@@ -94,9 +65,11 @@ class MessageDecoder:
         numbering: Numbering | None = None,
         redaction: Redaction | None = None,
     ) -> None:
-        self._redaction = Redaction() if redaction is None else redaction
         self._class_of = dict(types).get
         self._numbering = Numbering(0) if numbering is None else numbering
+        self._tolerant = TolerantDecoder(
+            self._class_of, self._numbering, Redaction() if redaction is None else redaction
+        )
         self._real = msgspec.json.Decoder(_Real).decode
         # The tail, or opening and tail -> what a record needs: the item, and what it has in common with all other items
         # (the opening with its brace, where that stands, class, type, name, venue), which is then in the CPU's cache.
@@ -192,12 +165,14 @@ class MessageDecoder:
         return envelope
 
     def decode_rows(self, payload: bytes, received_at: int) -> list[Record] | None:
-        """Return the records of a well-formed REAL message of any number of rows; None for everything else."""
+        """Return the records of a well-formed REAL message of up to `MAX_ROWS` rows; None for everything else."""
+        if len(payload) > SUSPICIOUS and payload.count(b"{") > 2 * MAX_ROWS + 1:
+            return None
         try:
             real = self._real(payload)
         except UNREADABLE:
             return None
-        if real.trnm != "REAL":
+        if real.trnm != "REAL" or len(real.data) > MAX_ROWS:
             return None
         numbering = self._numbering
         epoch, sequence = numbering.epoch, numbering.sequence
@@ -212,211 +187,4 @@ class MessageDecoder:
 
     def decode_other(self, payload: bytes, received_at: int) -> list[Message]:
         """Return what any other payload says; never raises."""
-        return [self._numbered(message) for message in self._take_apart(payload, received_at)]
-
-    def _take_apart(self, payload: bytes, received_at: int) -> list[Message]:
-        rows: list[bytes] | None = None
-        try:
-            members = _members.decode(payload)
-        except msgspec.ValidationError:
-            return [UnknownMessage(payload, f"a JSON {_json_type(payload)} where a message object belongs")]
-        except UNREADABLE as error:
-            # One row may have spoilt it for all: nested too deeply, half a surrogate pair.
-            split = split_rows(payload)
-            if split is None:
-                return [UnknownMessage(payload, f"not a JSON text: {_describe(error)}")]
-            members, rows = split
-        trnm = _value(members.pop("trnm", b"null"))
-        if trnm == "PING":
-            return [Ping(payload)]
-        if trnm == "REAL":
-            return self._decode_real(payload, members, rows, received_at)
-        if trnm == "SYSTEM":
-            return [self._system(payload, members)]
-        if isinstance(trnm, str) and trnm in REPLIES:
-            if rows is not None:
-                return [UnknownMessage(payload, f"{trnm}: data cannot be read")]
-            return [self._reply(payload, trnm, members)]
-        try:
-            payload.decode()
-        except UnicodeDecodeError as error:
-            return [UnknownMessage(payload, _describe(error))]
-        return [UnknownMessage(payload, "no trnm" if trnm is None else "unknown trnm")]
-
-    def _reply(self, payload: bytes, trnm: str, members: dict[str, msgspec.Raw]) -> Reply | UnknownMessage:
-        # Documented: return_code and return_msg. Taken as well: the names a SYSTEM message uses for the same two.
-        code = _first(members, "return_code", "code")
-        text = _first(members, "return_msg", "message")
-        if code is None:
-            code = 0  # condition-search replies come without one
-        if isinstance(code, bool) or not isinstance(code, int | str):
-            return UnknownMessage(payload, f"{trnm}: return_code is neither a number nor a text")
-        redaction = self._redaction
-        code = str(code).strip()
-        return Reply(
-            trnm,
-            (redaction.words(code) if len(code) > MAX_CODE else code) or "0",
-            redaction.words(text) if isinstance(text, str) else "",
-            redaction.reply({key: _value(value) for key, value in members.items()}),
-        )
-
-    def _system(self, payload: bytes, members: dict[str, msgspec.Raw]) -> SystemNotice | UnknownMessage:
-        reply = self._reply(payload, "SYSTEM", members)
-        return SystemNotice(reply.code, reply.message, reply.members) if isinstance(reply, Reply) else reply
-
-    def _decode_real(
-        self, payload: bytes, members: dict[str, msgspec.Raw], rows: list[bytes] | None, received_at: int
-    ) -> list[Message]:
-        """The tolerant way through a REAL message: each row on its own."""
-        data = bytes(members.pop("data", b"null"))
-        if rows is None:
-            kind = _json_type(data)
-            if kind not in ("list", "object"):
-                return [UnknownMessage(payload, f"REAL: data is {kind} where a list of rows belongs")]
-            # An object is one row where a list of rows belongs.
-            rows = [bytes(row) for row in _rows.decode(data)] if kind == "list" else [data]
-        envelope = self._redaction.extra({key: _value(value) for key, value in members.items()})
-        result: list[Message] = []
-        bad = 0
-        for index, row in enumerate(rows):
-            decoded = self._decode_row(row, index, envelope, received_at)
-            if isinstance(decoded, UnknownMessage):
-                bad += 1
-                if bad > MAX_BAD_ROWS:
-                    continue
-            result.append(self._numbered(decoded))  # here, to keep the order of its rows
-        if bad > MAX_BAD_ROWS:
-            result.append(UnknownMessage(payload, f"REAL: {bad} bad rows, {MAX_BAD_ROWS} reported one by one"))
-        return result
-
-    def _numbered(self, message: Message) -> Message:
-        if isinstance(message, SystemNotice | UnknownMessage) and not message.sequence:
-            return self._numbering.stamp(message)
-        return message
-
-    def _decode_row(
-        self, raw: bytes, index: int, envelope: dict[str, Any], received_at: int
-    ) -> Record | UnknownMessage:
-        try:
-            members = _members.decode(raw)
-        except UNREADABLE:
-            return UnknownMessage(raw, f"REAL: data[{index}] is no object that can be read")
-        values = bytes(members.pop("values", b""))
-        texts: dict[str, str] = {}
-        own: dict[str, Any] = {}  # what is no text as well where it is read as one: nothing is lost
-        for key, value in members.items():
-            if key in _ROW_TEXTS and (text := _string(value)) is not None:
-                texts[key] = text
-                continue
-            own[key] = _value(value)
-            if key == "item" and not _is_utf8(value):
-                return UnknownMessage(raw, f"REAL: data[{index}] has an item that is not UTF-8")
-            if key in ("type", "item", "name") and (text := _string_of_list(value)) is not None:
-                texts[key] = text
-        own = own and self._redaction.extra(own)
-        # Neither item nor name is required [official page], and an order names its stock in FID 9001 too.
-        if "type" not in texts:
-            return UnknownMessage(raw, f"REAL: data[{index}] has no type")
-        if not values and "item" not in texts:
-            return UnknownMessage(raw, f"REAL: data[{index}] has neither values nor an item")
-        self._numbering.sequence += 1
-        return self._class_of(texts["type"], Record)(
-            texts["type"],
-            texts.get("item", ""),
-            texts.get("name", ""),
-            received_at,
-            values or b"{}",
-            texts.get("stexTp", ""),
-            self._numbering.epoch,
-            self._numbering.sequence,
-            # The message's own members are shared between its rows: copied, they would multiply.
-            (ChainMap(own, envelope) if own and envelope else own or envelope) or None,
-        )
-
-
-# A string that does not end takes everything up to the end, so that no token is looked for twice.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[][{},]', re.DOTALL)
-
-
-def split_rows(payload: bytes) -> tuple[dict[str, msgspec.Raw], list[bytes]] | None:
-    """Cut the rows out of a message without parsing them, so that one that cannot be parsed does not take its
-    neighbours along. Returns the message's other members, and the rows; None where it is not such a message."""
-    depth = 0
-    first = start = -1
-    text = b""  # the last string seen in the message object itself
-    rows: list[bytes] = []
-    for token in _TOKEN.finditer(payload):
-        what = token[0]
-        if what in b"[{":
-            depth += 1
-            if depth == 2 and what == b"[" and text == b'"data"':
-                first = start = token.end()
-        elif what in b"]}":
-            depth -= 1
-        elif depth == 1:
-            text = what
-        if start >= 0 and (depth == 1 or (depth == 2 and what == b",")):
-            rows.append(payload[start : token.start()].strip())
-            start = token.end()
-            if depth == 1:
-                try:
-                    return _members.decode(payload[:first] + payload[token.start() :]), rows
-                except UNREADABLE:
-                    return None
-    return None
-
-
-def _first(members: dict[str, msgspec.Raw], *names: str) -> Any:
-    """Take the first of these members that is there and not null."""
-    for name in names:
-        value = _value(members.pop(name, b"null"))
-        if value is not None:
-            return value
-    return None
-
-
-def _value(raw: msgspec.Raw | bytes) -> Any:
-    """Decode one member; what Python cannot hold (1e999, half a surrogate pair) stays the text that it was."""
-    try:
-        return _any.decode(raw)
-    except UNREADABLE:
-        return bytes(raw).decode(errors="replace")
-
-
-def _string(raw: msgspec.Raw) -> str | None:
-    try:
-        return _text.decode(raw)
-    except UNREADABLE:
-        return None
-
-
-def _string_of_list(raw: msgspec.Raw) -> str | None:
-    """The text that stands alone in a list, as items and types do where they are registered."""
-    try:
-        return _only_text.decode(raw)[0]
-    except UNREADABLE:
-        return None
-
-
-def _is_utf8(raw: msgspec.Raw) -> bool:
-    try:
-        bytes(raw).decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    if isinstance(error, UnicodeDecodeError):
-        return f"not UTF-8 at byte {error.start}"
-    return str(error)
-
-
-_JSON_TYPES = {b"{": "object", b"[": "list", b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}
-
-
-def _json_type(raw: bytes) -> str:
-    """What kind of JSON value this is, going by how it begins."""
-    return _JSON_TYPES.get(raw.lstrip()[:1], "number")
+        return self._tolerant.decode(payload, received_at)

@@ -117,7 +117,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         text = self._text(field.fid)
         if text is None:
             if isinstance(self._decoded, Texts) and self._decoded.wrong:
-                reason = f"the row's values are no JSON: {self._decoded.wrong}"
+                reason = f"the row's values cannot be read: {self._decoded.wrong}"
                 raise FieldError(self.type_code, field.fid, field.name, None, reason)
             return None
         kind = field.kind
@@ -137,7 +137,7 @@ class Record(msgspec.Struct, **_OPTIONS):
     def fids(self) -> dict[str, str]:
         """Return every FID received with its exact text, in the order received, unknown ones too.
 
-        Of values that are no JSON, those that stand there whole.
+        Of values that are no JSON, or have more than 16,384 FIDs, those that stand there whole, from the beginning.
         """
         return read_fids(self.values)[0]
 
@@ -283,7 +283,7 @@ class Record(msgspec.Struct, **_OPTIONS):
                 value = mask_opaque(value)
             parts.append(f"{name}={value}" if isinstance(value, datetime.time) else f"{name}={quoted(value)}")
         if isinstance(self._decoded, Texts) and self._decoded.wrong:
-            parts.append("values=<no JSON>")
+            parts.append("values=<cannot be read>")
         return displayed(f"{type(self).__name__}({', '.join(parts)})", MESSAGE_LIMIT)
 
     def __eq__(self, other: object) -> bool:

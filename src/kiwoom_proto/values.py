@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
 import msgspec
@@ -36,6 +37,11 @@ MANY = 14
 
 LONGEST_LEARNED = 65_536
 """Bytes of a row that anything is learned from; one of 163 FIDs has 2 kB. What is learned outlives the row."""
+
+MAX_FIDS = 16_384
+"""FIDs of a row that are read; the catalogue knows of 163 in one."""
+LONGEST_SALVAGED = 1024 * 1024
+"""Bytes of a row in which FIDs are looked for one by one."""
 
 UNDERSCORE, BACKSLASH = b"_\\"  # numbers: looking for a byte is five times as fast as for bytes
 
@@ -57,8 +63,10 @@ def read_fids(values: bytes) -> tuple[dict[str, str], str]:
 
     Takes what the documentation promises (an object of strings) and what it might mean elsewhere: numbers and nested
     values keep their JSON text, null is absent, a list is read as its objects one after another, and anything else
-    has no FIDs. Of what is no JSON those that stand there whole are taken.
+    has no FIDs. Of what is no JSON, or has too many, those that stand there whole are taken, from the beginning.
     """
+    if values.count(b",") > MAX_FIDS:
+        return _salvage(values), f"more than {MAX_FIDS:,} FIDs, or commas"
     try:
         return _strict.decode(values), ""
     except UNREADABLE:
@@ -76,13 +84,19 @@ def read_fids(values: bytes) -> tuple[dict[str, str], str]:
             continue  # JSON, but no object
         except UNREADABLE as error:
             wrong = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-            fids.update((fid.decode(), text.decode(errors="replace")) for fid, text in _pair.findall(row))
+            fids.update(_salvage(row))
             continue
         for fid, value in members.items():
             text = _text(bytes(value))
             if text is not None:
                 fids[fid] = text
     return fids, wrong
+
+
+def _salvage(row: bytes) -> dict[str, str]:
+    """Return the FIDs that stand whole in what cannot be read as it should be."""
+    pairs = islice(_pair.finditer(row[:LONGEST_SALVAGED]), MAX_FIDS)
+    return {pair[1].decode(): pair[2].decode(errors="replace") for pair in pairs}
 
 
 def _members(row: bytes) -> dict[str, msgspec.Raw]:

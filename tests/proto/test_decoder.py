@@ -28,8 +28,8 @@ from kiwoom_proto import (
     Trade,
     UnknownMessage,
 )
-from kiwoom_proto.decoder import MAX_BAD_ROWS
 from kiwoom_proto.messages import Ping, Reply, encode, encode_rows
+from kiwoom_proto.tolerant import REPORTED_BAD_ROWS
 
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES: list[dict[str, str]] = [
@@ -459,7 +459,7 @@ def test_a_number_or_escape_that_python_cannot_hold_spoils_its_own_row_at_most(b
         assert messages[1].payload == bad
 
 
-@pytest.mark.parametrize("count", [MAX_BAD_ROWS, MAX_BAD_ROWS + 1, 1000])
+@pytest.mark.parametrize("count", [REPORTED_BAD_ROWS, REPORTED_BAD_ROWS + 1, 1000])
 def test_many_bad_rows_are_reported_one_by_one_up_to_a_limit_and_then_as_one(count: int) -> None:
     rows = [b'{"bad":%d}' % number for number in range(count)]
     payload = real(GOOD, *rows, GOOD)
@@ -467,15 +467,15 @@ def test_many_bad_rows_are_reported_one_by_one_up_to_a_limit_and_then_as_one(cou
     messages = decode(payload)
 
     unknown = [message for message in messages if isinstance(message, UnknownMessage)]
-    assert [message.payload for message in unknown[:MAX_BAD_ROWS]] == rows[:MAX_BAD_ROWS]
+    assert [message.payload for message in unknown[:REPORTED_BAD_ROWS]] == rows[:REPORTED_BAD_ROWS]
     assert fids_of(messages) == [GOOD_FIDS, GOOD_FIDS]
-    if count == MAX_BAD_ROWS:
-        assert len(unknown) == MAX_BAD_ROWS
+    if count == REPORTED_BAD_ROWS:
+        assert len(unknown) == REPORTED_BAD_ROWS
     else:
-        assert len(unknown) == MAX_BAD_ROWS + 1
+        assert len(unknown) == REPORTED_BAD_ROWS + 1
         assert unknown[-1] is messages[-1]
         assert unknown[-1].payload == payload
-        assert unknown[-1].error == f"REAL: {count} bad rows, {MAX_BAD_ROWS} reported one by one"
+        assert unknown[-1].error == f"REAL: {count} bad rows, {REPORTED_BAD_ROWS} reported one by one"
 
 
 # Rows that are not quite right, and still say something.
@@ -612,7 +612,10 @@ def test_an_order_row_without_an_item_has_its_symbol_from_fid_9001(type_code: st
 
 def test_a_message_of_four_mebibytes_is_decoded_row_by_row() -> None:
     size = 4 * 1024 * 1024
-    payload = real(*[GOOD] * (size // (len(GOOD) + 1)))
+    row = GOOD.replace(b'"n"', '"주식시간외호가"'.encode()).replace(
+        b'"131"', b'"132":"+156","135":"-0","136":"0","131"'
+    )
+    payload = real(*[row] * (size // (len(row) + 1)))
     assert size - 200 < len(payload) < size + 200
 
     records = decode(payload)

@@ -372,7 +372,7 @@ def test_a_row_whose_values_are_no_json_can_be_handled_like_any_other(name: str,
 def test_the_repr_of_a_row_whose_values_are_no_json_tells_what_nobody_knows() -> None:
     record = record_of(b'"21":"165"208","131":"5"')
 
-    assert repr(record) == "AfterHoursQuote(item='005930', ask_quantity=5, values=<no JSON>)"
+    assert repr(record) == "AfterHoursQuote(item='005930', ask_quantity=5, values=<cannot be read>)"
 
 
 def test_a_row_whose_values_are_no_json_changes_nothing_for_the_next() -> None:

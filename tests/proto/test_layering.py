@@ -35,7 +35,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("auth", "conditions", "requests"),
     ("events",),
     # from bytes to messages
-    ("buffer", "decoder", "suspects", "websocket"),
+    ("buffer", "suspects", "tolerant", "websocket"),
+    ("decoder",),
     # the rules: of the conversation, of what is to be said in it, of what follows its end
     ("conversation", "recovery", "subscriptions"),
     # the two ends
