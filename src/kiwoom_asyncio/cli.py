@@ -179,8 +179,20 @@ def stream(
     help="Rows a second for each item.",
 )
 @click.option("--mock", is_flag=True, help="Behave as mock trading (모의투자) does: KRX only.")
-def serve_command(host: str, port: int, seed: int, start: str, rate: float, mock: bool) -> None:
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    metavar="NAME",
+    multiple=True,
+    help="A name by which clients may call it, besides --host, its addresses and localhost. Can be repeated.",
+)
+def serve_command(
+    host: str, port: int, seed: int, start: str, rate: float, mock: bool, allowed_hosts: tuple[str, ...]
+) -> None:
     """Run a simulated exchange on a port, until interrupted. Any token may log in, and any keys get one.
+
+    Whoever reaches the port can use it. Web pages cannot: requests with an Origin, or for a host that is not its own,
+    are refused.
 
     All its clients share one market day: while somebody wants types of the day, those of the evening wait.
 
@@ -202,11 +214,18 @@ def serve_command(host: str, port: int, seed: int, start: str, rate: float, mock
         exchange = Exchange(seed=seed, start=start_time, rate=rate, mock=mock)
         async with AsyncExitStack() as stack:
             try:
-                server = await stack.enter_async_context(serve(exchange, host=host, port=port))
+                server = await stack.enter_async_context(
+                    serve(exchange, host=host, port=port, allowed_hosts=allowed_hosts)
+                )
             except OSError as error:
                 raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
             click.echo(f"Simulated exchange at {server.endpoint}")
             click.echo("Any token may log in, and any keys get one. Ctrl-C ends it.")
+            if not server.is_loopback:
+                complain(
+                    "warning: other machines can reach it: anyone who reaches the port can use it, and all is sent in "
+                    "clear; use no real token or key with it"
+                )
             with ending.cancels():
                 await anyio.sleep_forever()
             exchange.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 import math
 import ssl
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import anyio
 import anyio.abc
@@ -19,33 +22,51 @@ from .tasks import background_tasks
 
 __all__ = ("Server", "serve")
 
-READ_SIZE = 65_536
+READ_SIZE = 16_384
+LINGER = 5.0
+"""Seconds for writing what is left to say on a connection that is over."""
+ACCEPT_PAUSE = 0.1
+"""Seconds before connections are accepted again after that was not possible: all files that may be open are."""
+
+_logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def serve(
-    exchange: Exchange, *, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None
+    exchange: Exchange,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ssl_context: ssl.SSLContext | None = None,
+    allowed_hosts: Collection[str] = (),
 ) -> AsyncGenerator[Server]:
     """Put a simulated exchange on a port, until the block is left.
+
+    Whoever reaches the port can use it; requests from web pages are refused. An error of the exchange's own costs the
+    client that it came up with, and is logged to "kiwoom_asyncio.server".
 
     Arguments:
         exchange: what answers. It can be put on a port once.
         host: address to listen on; other machines can reach it where it is not a loopback address.
         port: 0 for any free one.
         ssl_context: for TLS, with a certificate; None serves without TLS.
+        allowed_hosts: further names by which clients may call it (Host), besides `host`, the address that they reach,
+            localhost and the loopback addresses.
 
     Raises:
         OSError: the address cannot be listened on.
     """
-    server = Server(exchange, host, ssl_context)
+    server = Server(exchange, host, ssl_context, allowed_hosts)
     async with (
         await anyio.create_tcp_listener(local_host=host, local_port=port) as listener,
         background_tasks() as tasks,
     ):
-        server._set_port(listener.extra(anyio.abc.SocketAttribute.local_port))
-        exchange.run_on(anyio.current_time, server._pump, wall_time=time.time())
+        addresses = [one.extra(anyio.abc.SocketAttribute.local_address)[0] for one in listener.listeners]
+        server._set_addresses(map(str, addresses), listener.extra(anyio.abc.SocketAttribute.local_port))
+        exchange.run_on(anyio.current_time, server._pump, wall_time=time.time(), on_failure=_report)
         tasks.start_soon(server._watch_clock)
-        tasks.start_soon(listener.serve, server._handle)
+        for one in listener.listeners:
+            tasks.start_soon(server._accept, cast(anyio.abc.SocketListener, one), tasks)
         yield server
 
 
@@ -56,10 +77,14 @@ class Server:
         exchange: what answers; its faults can be used at any time.
         endpoint: where to connect to, for the domestic market.
         us_endpoint: the same for the US market.
+        is_loopback: whether no other machine can reach it.
     """
 
-    def __init__(self, exchange: Exchange, host: str, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, exchange: Exchange, host: str, ssl_context: ssl.SSLContext | None, allowed_hosts: Collection[str]
+    ) -> None:
         self.exchange = exchange
+        self._hosts = {*allowed_hosts, host} - {"", "0.0.0.0", "::"}
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # every address, of which one to be named
         self._host = f"[{host}]" if ":" in host else host
         self._ssl_context = ssl_context
@@ -67,7 +92,8 @@ class Server:
         self._deadline_moved = anyio.Event()
         self._armed = math.inf
 
-    def _set_port(self, port: int) -> None:
+    def _set_addresses(self, addresses: Iterable[str], port: int) -> None:
+        self.is_loopback = all(ipaddress.ip_address(address).is_loopback for address in addresses)
         scheme = "ws" if self._ssl_context is None else "wss"
         address = f"{scheme}://{self._host}:{port}"
         # Who listens beyond loopback without TLS has chosen so: tokens of the simulated exchange are no secrets.
@@ -79,6 +105,8 @@ class Server:
         """Something happened: any connection may have something to send, and the deadline may have moved."""
         for link in self._links:
             link.changed.set()
+            if link.peer.state is ConnectionState.CLOSED:
+                link.end_soon()
         timeout = self.exchange.next_timeout()
         if timeout is not None and timeout < self._armed:
             self._deadline_moved.set()
@@ -94,31 +122,46 @@ class Server:
             self.exchange.handle_timeout()
             self._pump()
 
-    async def _handle(self, stream: anyio.abc.ByteStream) -> None:
-        if self._ssl_context is not None:
+    async def _accept(self, listener: anyio.abc.SocketListener, tasks: anyio.abc.TaskGroup) -> None:
+        while True:
             try:
-                with anyio.fail_after(10):
-                    stream = await TLSStream.wrap(
-                        stream, server_side=True, ssl_context=self._ssl_context, standard_compatible=False
-                    )
-            except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):
-                await anyio.aclose_forcefully(stream)
-                return
-            except BaseException:  # the server goes down; nobody else closes it
-                await anyio.aclose_forcefully(stream)
-                raise
-        link = _Link(self.exchange.connect())
+                stream = await listener.accept()
+            except OSError as error:
+                _logger.warning("cannot accept a connection, trying again: %s", error)
+                await anyio.sleep(ACCEPT_PAUSE)
+            else:
+                tasks.start_soon(self._handle, stream)
+
+    async def _handle(self, stream: anyio.abc.SocketStream) -> None:
+        try:
+            local = str(stream.extra(anyio.abc.SocketAttribute.local_address)[0])
+        except OSError:  # it is gone already
+            local = ""
+        link = _Link(self.exchange.connect({*self._hosts, local}))
         self._links.add(link)
         self._pump()
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._read, stream, link.peer)
-                await self._write(stream, link)
-                tasks.cancel_scope.cancel()
+            with link.scope:
+                await self._talk(stream, link)
+        except Exception as error:
+            _report(error)
         finally:
             self._links.discard(link)
             link.peer.receive_eof()
             await anyio.aclose_forcefully(stream)
+
+    async def _talk(self, stream: anyio.abc.ByteStream, link: _Link) -> None:
+        if self._ssl_context is not None:
+            try:
+                stream = await TLSStream.wrap(
+                    stream, server_side=True, ssl_context=self._ssl_context, standard_compatible=False
+                )
+            except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):
+                return
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._read, stream, link.peer)
+            await self._write(stream, link)
+            tasks.cancel_scope.cancel()
 
     async def _read(self, stream: anyio.abc.ByteStream, peer: Peer) -> None:
         while peer.state is not ConnectionState.CLOSED:
@@ -150,3 +193,12 @@ class _Link:
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.changed = anyio.Event()
+        self.scope = anyio.CancelScope()
+
+    def end_soon(self) -> None:
+        """Give up on a client that does not read what is left to say."""
+        self.scope.deadline = min(self.scope.deadline, anyio.current_time() + LINGER)
+
+
+def _report(error: Exception) -> None:
+    _logger.error("a client was cut off because of an error in here", exc_info=error)

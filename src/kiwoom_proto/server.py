@@ -8,6 +8,7 @@ its state is CLOSED and everything is written.
 from __future__ import annotations
 
 import http
+import weakref
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeAlias
 
@@ -55,11 +56,12 @@ class ServerRequest:
     trnm: str = attrs.field(repr=quoted)
     members: dict[str, Any] = attrs.field(repr=False)
 
-    def registrations(self) -> list[tuple[str, str]]:
-        """Return every (type, item) a REG or REMOVE names: each item of an element for each of its types.
+    def elements(self) -> list[tuple[list[str], list[str]]]:
+        """Return the items and the types of each element of a REG or REMOVE, each once.
 
-        Of an element without items the types of `ACCOUNT_TYPES` are returned, with the item "".
-        An item of the US path, `{"jmcode": "NVDA", "stex_tp": "ND"}`, is returned as the text "NVDA:ND".
+        It means each of the items for each of the types. Of an element without items the types of `ACCOUNT_TYPES` are
+        returned, with the item "". An item of the US path, `{"jmcode": "NVDA", "stex_tp": "ND"}`, is returned as the
+        str "NVDA:ND".
 
         Raises:
             ValueError: `data` is not the list of elements that it should be.
@@ -67,20 +69,34 @@ class ServerRequest:
         data = self.members.get("data")
         if not isinstance(data, list):
             raise ValueError("data must be a list")
-        pairs = []
-        for element in data:
-            if not isinstance(element, dict):
-                raise ValueError("data must hold objects")
-            items, types = element.get("item", [""]), element.get("type")
-            if not isinstance(items, list) or not isinstance(types, list):
-                raise ValueError("item and type must be lists")
-            items = [_item_text(item) for item in items]
-            if not all(isinstance(text, str) for text in (*items, *types)):
-                raise ValueError("item and type must hold texts")
-            if not items:
-                items, types = [""], [type for type in types if type in ACCOUNT_TYPES]
-            pairs += [(type, item) for item in items for type in types]
-        return pairs
+        return [_read_element(element) for element in data]
+
+    def registrations(self) -> list[tuple[str, str]]:
+        """Return every (type, item) a REG or REMOVE names: see `elements`.
+
+        Raises:
+            ValueError: `data` is not the list of elements that it should be, or names more than `MAX_REGISTRATIONS`,
+                which a small message can: a thousand items for a thousand types are a million.
+        """
+        elements = self.elements()
+        count = sum(len(items) * len(types) for items, types in elements)
+        if count > MAX_REGISTRATIONS:
+            raise ValueError(f"data names {count} registrations, more than {MAX_REGISTRATIONS}")
+        return [(type, item) for items, types in elements for item in items for type in types]
+
+
+def _read_element(element: object) -> tuple[list[str], list[str]]:
+    if not isinstance(element, dict):
+        raise ValueError("data must hold objects")
+    items, types = element.get("item", [""]), element.get("type")
+    if not isinstance(items, list) or not isinstance(types, list):
+        raise ValueError("item and type must be lists")
+    items = [_item_text(item) for item in items]
+    if not all(isinstance(text, str) for text in (*items, *types)):
+        raise ValueError("item and type must hold texts")
+    if not items:
+        items, types = [""], [type for type in types if type in ACCOUNT_TYPES]
+    return list(dict.fromkeys(items)), list(dict.fromkeys(types))
 
 
 def _item_text(item: object) -> object:
@@ -128,6 +144,8 @@ _STATUSES = frozenset(status.value for status in http.HTTPStatus)
 
 ACCOUNT_TYPES = frozenset(("00", "04", "F4", "F5"))
 """Types that tell of the account, whatever item they are registered for [official pages of each]; `[]` will do too."""
+MAX_REGISTRATIONS = 10_000
+"""Most (type, item) pairs that one message may name; an honest one has at most 200 items for 25 types."""
 TOO_LARGE = "Max frame length of {} has been exceeded."
 """Why a message that is too large is answered close 1009, word for word as measured 20 times."""
 
@@ -140,6 +158,7 @@ class ServerConnection:
         clock: gives seconds, never going back; read once per entry.
         status: the HTTP status to answer the opening handshake with: 101, or another to refuse it.
         paths: what it serves; a handshake for any other path is answered 404. None: every path.
+        refuse: tells of the headers of a handshake why it is refused, as HTTP status and text; None: it is not.
     """
 
     def __init__(
@@ -149,6 +168,7 @@ class ServerConnection:
         clock: Callable[[], float],
         status: int = 101,
         paths: Collection[str] | None = None,
+        refuse: Callable[[Iterable[tuple[str, str]]], tuple[int, str] | None] = lambda headers: None,
     ) -> None:
         if status not in _STATUSES:
             raise LocalProtocolError(f"status: {status!r} is not an HTTP status code")
@@ -156,6 +176,7 @@ class ServerConnection:
         self._clock = clock
         self._status = status
         self._paths = paths
+        self._refuse = refuse
         self._state = CONNECTING
         max_size = self.config.max_message_size
         self._websocket = WebSocketServer(
@@ -163,7 +184,8 @@ class ServerConnection:
         )
         self._deadline: float | None = clock() + self.config.open_timeout
         self._opened: ClientOpened | None = None
-        self._unanswered: set[ServerRequest] = set()
+        # Weak: a request that its owner has let go of is never answered, and a client may send any number of those.
+        self._unanswered: weakref.WeakSet[ServerRequest] = weakref.WeakSet()
         self._events: list[ServerEvent] = []
         self._error: KiwoomError | None = None
         self._system: SystemNotice | None = None
@@ -180,6 +202,11 @@ class ServerConnection:
         """Bytes that wait for `data_to_send`."""
         self._outgoing += self._websocket.data_to_send()
         return len(self._outgoing)
+
+    @property
+    def frames_received(self) -> int:
+        """How many WebSocket frames have begun to come."""
+        return self._websocket.frames_passed
 
     # What the owner asks for.
 
@@ -307,6 +334,8 @@ class ServerConnection:
     # Inside.
 
     def _answer_handshake(self, path: str, headers: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
+        if self._status == 101:
+            self._status, self._websocket.rejection = self._refuse(headers) or (101, "")
         if self._status == 101 and self._paths is not None and path.partition("?")[0] not in self._paths:
             self._status = 404
         if self._status != 101:

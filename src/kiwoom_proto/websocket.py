@@ -88,6 +88,8 @@ class _WebSocket:
         self._held = bytearray()  # the beginning of a frame, held back until it is whole
         self._needed = 0  # how long `_held` must get
         self._passing = 0  # bytes of the current frame that still go to the package
+        self.frames_passed = 0
+        """Frames that went to the package so far: of a client's all, of a server's few."""
         self._fragments = bytearray()
         self._fragments_binary = False
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
@@ -270,6 +272,7 @@ class _WebSocket:
         if size > 2:
             length = int.from_bytes(data[position + 2 : position + size], "big")
         self._passing = size + (4 if second & 0x80 else 0) + length
+        self.frames_passed += 1
         if data[position] & 0x0F == _CLOSE:
             # RFC 6455, 5.4: "Control frames MAY be injected in the middle of a fragmented message." The package
             # calls a close frame there a protocol error; it is a close frame like any other.
@@ -436,6 +439,8 @@ class WebSocketServer(_WebSocket):
     ) -> None:
         super().__init__(_Server(max_size, too_large), max_size, masked=True)
         self._on_request = on_request
+        self.rejection = ""
+        """What a client is told whose handshake `on_request` refuses; "": the HTTP status."""
 
     @property
     def error(self) -> Exception | None:
@@ -454,7 +459,7 @@ class WebSocketServer(_WebSocket):
         if response.status_code == 101:
             status, headers = self._on_request(event.path, list(event.headers.raw_items()))
             if status != 101:
-                response = protocol.reject(status, f"HTTP {status}\n")
+                response = protocol.reject(status, self.rejection or f"HTTP {status}\n")
             for name, value in headers:
                 response.headers[name] = value
         del response.headers["Date"]  # the clock is not ours to read

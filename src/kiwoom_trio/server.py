@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 import math
 import ssl
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import AsyncExitStack
 
 import trio
@@ -18,31 +20,46 @@ from .tasks import background_tasks, block
 
 __all__ = ("Server", "serve")
 
-READ_SIZE = 65_536
+READ_SIZE = 16_384
+LINGER = 5.0
+"""Seconds for writing what is left to say on a connection that is over."""
+
+_logger = logging.getLogger(__name__)
 
 
 @block
 async def serve(
-    exchange: Exchange, *, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None
+    exchange: Exchange,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ssl_context: ssl.SSLContext | None = None,
+    allowed_hosts: Collection[str] = (),
 ) -> AsyncGenerator[Server]:
     """Put a simulated exchange on a port, until the block is left.
+
+    Whoever reaches the port can use it; requests from web pages are refused. An error of the exchange's own costs the
+    client that it came up with, and is logged to "kiwoom_trio.server".
 
     Arguments:
         exchange: what answers. It can be put on a port once.
         host: address to listen on; other machines can reach it where it is not a loopback address.
         port: 0 for any free one.
         ssl_context: for TLS, with a certificate; None serves without TLS.
+        allowed_hosts: further names by which clients may call it (Host), besides `host`, the address that they reach,
+            localhost and the loopback addresses.
 
     Raises:
         OSError: the address cannot be listened on.
     """
-    server = Server(exchange, host, ssl_context)
+    server = Server(exchange, host, ssl_context, allowed_hosts)
     async with AsyncExitStack() as stack, background_tasks() as nursery:
         listeners = await trio.open_tcp_listeners(port, host=host)
         for listener in listeners:
             await stack.enter_async_context(listener)
-        server._set_port(listeners[0].socket.getsockname()[1])
-        exchange.run_on(trio.current_time, server._pump, wall_time=time.time())
+        names = [listener.socket.getsockname() for listener in listeners]
+        server._set_addresses((name[0] for name in names), names[0][1])
+        exchange.run_on(trio.current_time, server._pump, wall_time=time.time(), on_failure=_report)
         nursery.start_soon(server._watch_clock)
         nursery.start_soon(trio.serve_listeners, server._handle, listeners)
         yield server
@@ -55,10 +72,14 @@ class Server:
         exchange: what answers; its faults can be used at any time.
         endpoint: where to connect to, for the domestic market.
         us_endpoint: the same for the US market.
+        is_loopback: whether no other machine can reach it.
     """
 
-    def __init__(self, exchange: Exchange, host: str, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, exchange: Exchange, host: str, ssl_context: ssl.SSLContext | None, allowed_hosts: Collection[str]
+    ) -> None:
         self.exchange = exchange
+        self._hosts = {*allowed_hosts, host} - {"", "0.0.0.0", "::"}
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # every address, of which one to be named
         self._host = f"[{host}]" if ":" in host else host
         self._ssl_context = ssl_context
@@ -66,7 +87,8 @@ class Server:
         self._deadline_moved = trio.Event()
         self._armed = math.inf
 
-    def _set_port(self, port: int) -> None:
+    def _set_addresses(self, addresses: Iterable[str], port: int) -> None:
+        self.is_loopback = all(ipaddress.ip_address(address).is_loopback for address in addresses)
         scheme = "ws" if self._ssl_context is None else "wss"
         address = f"{scheme}://{self._host}:{port}"
         # Who listens beyond loopback without TLS has chosen so: tokens of the simulated exchange are no secrets.
@@ -78,6 +100,8 @@ class Server:
         """Something happened: any connection may have something to send, and the deadline may have moved."""
         for link in self._links:
             link.changed.set()
+            if link.peer.state is ConnectionState.CLOSED:
+                link.end_soon()
         timeout = self.exchange.next_timeout()
         if timeout is not None and timeout < self._armed:
             self._deadline_moved.set()
@@ -95,28 +119,36 @@ class Server:
             self._pump()
 
     @enable_ki_protection
-    async def _handle(self, stream: trio.abc.Stream) -> None:
-        if self._ssl_context is not None:
-            tls = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
-            try:
-                with trio.fail_after(10):
-                    await tls.do_handshake()
-            except (OSError, trio.TooSlowError, trio.BrokenResourceError):
-                await trio.aclose_forcefully(stream)
-                return
-            stream = tls
-        link = _Link(self.exchange.connect())
+    async def _handle(self, stream: trio.SocketStream) -> None:
+        try:
+            local = str(stream.socket.getsockname()[0])
+        except OSError:  # it is gone already
+            local = ""
+        link = _Link(self.exchange.connect({*self._hosts, local}))
         self._links.add(link)
         self._pump()
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._read, stream, link.peer)
-                await self._write(stream, link)
-                nursery.cancel_scope.cancel()
+            with link.scope:
+                await self._talk(stream, link)
+        except Exception as error:
+            _report(error)
         finally:
             self._links.discard(link)
             link.peer.receive_eof()
             await trio.aclose_forcefully(stream)
+
+    async def _talk(self, stream: trio.abc.Stream, link: _Link) -> None:
+        if self._ssl_context is not None:
+            tls = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
+            try:
+                await tls.do_handshake()
+            except (OSError, trio.BrokenResourceError):
+                return
+            stream = tls
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read, stream, link.peer)
+            await self._write(stream, link)
+            nursery.cancel_scope.cancel()
 
     @enable_ki_protection
     async def _read(self, stream: trio.abc.Stream, peer: Peer) -> None:
@@ -151,3 +183,12 @@ class _Link:
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.changed = trio.Event()
+        self.scope = trio.CancelScope()
+
+    def end_soon(self) -> None:
+        """Give up on a client that does not read what is left to say."""
+        self.scope.deadline = min(self.scope.deadline, trio.current_time() + LINGER)
+
+
+def _report(error: Exception) -> None:
+    _logger.error("a client was cut off because of an error in here", exc_info=error)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -29,6 +31,33 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def loop(request: pytest.FixtureRequest) -> Loop:
     """The event loop, and the adapter that belongs to it."""
     return Loop(request.param)
+
+
+class _Keeper(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def own_errors() -> Iterator[list[str]]:
+    """What a simulated exchange on a port reports of its own errors: it goes on, but a test must not.
+
+    A test that provokes some clears the list.
+    """
+    keeper = _Keeper()
+    loggers = [logging.getLogger(f"{package}.server") for package in ("kiwoom_trio", "kiwoom_asyncio")]
+    for logger in loggers:
+        logger.addHandler(keeper)
+    yield keeper.texts
+    for logger in loggers:
+        logger.removeHandler(keeper)
+    assert keeper.texts == []
 
 
 @dataclass(frozen=True)

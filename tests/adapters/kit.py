@@ -7,7 +7,7 @@ import gc
 import importlib.util
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -62,11 +62,16 @@ class Loop:
         return connect(endpoint, token=token, config=config, header=header, ssl_context=ssl_context, types=types)
 
     def serve(
-        self, exchange: Exchange, *, port: int = 0, ssl_context: ssl.SSLContext | None = None
+        self,
+        exchange: Exchange,
+        *,
+        port: int = 0,
+        ssl_context: ssl.SSLContext | None = None,
+        allowed_hosts: Collection[str] = (),
     ) -> AbstractAsyncContextManager[Server]:
         """The adapter's `serve`."""
         serve = kiwoom_trio.serve if self.name == "trio" else kiwoom_asyncio.serve
-        return serve(exchange, port=port, ssl_context=ssl_context)
+        return serve(exchange, port=port, ssl_context=ssl_context, allowed_hosts=allowed_hosts)
 
     def run(self, scenario: Callable[[], Awaitable[None]]) -> None:
         """Run a scenario within its limit, and see that it leaves no task, no socket and no warning behind."""

@@ -6,6 +6,7 @@ import datetime
 import socket
 import ssl
 import time
+from collections.abc import Collection
 
 import anyio
 import pytest
@@ -232,11 +233,11 @@ class Rising(Exchange):
         super().__init__(app_keys=KEYS)
         self.count = 0
 
-    def connect(self) -> Peer:
+    def connect(self, hosts: Collection[str] | None = None) -> Peer:
         self.count += 1
         self.faults.token_answer = "too_many" if self.count <= 2 else "ok"
         self.faults.http_status = 503 if self.count in (4, 5) else 101
-        return super().connect()
+        return super().connect(hosts)
 
 
 async def test_a_server_that_comes_up_by_and_by_is_waited_for(loop: Loop) -> None:

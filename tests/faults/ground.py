@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from tests.faults.ledger import Ledger
 from tests.proto.wire import accept_handshake, close
@@ -142,9 +142,9 @@ class _Exchange(Exchange):
         """The connections of the session."""
         return [peer for peer in self.peers if peer is not self._witness]
 
-    def connect(self) -> Peer:
+    def connect(self, hosts: Collection[str] | None = None) -> Peer:
         ground = self._service.ground
-        peer = super().connect()
+        peer = super().connect(hosts)
         epoch = ground.session.epoch
         send, register = peer.connection.send_records, peer._register
         ground.seen = ground.wanted()

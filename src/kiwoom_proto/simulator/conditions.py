@@ -15,8 +15,9 @@ nothing to do with the condition's name.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..messages import Row
 from ..server import ServerConnection, ServerRequest
@@ -26,7 +27,7 @@ from .names import KNOWN, US
 from .sessions import Moment
 from .source import Push, Source
 from .stock import Stock
-from .texts import US_CLEARED, already_live, missing
+from .texts import US_CLEARED, already_live, missing, wrong_shape
 from .us import dollars
 
 __all__ = ("Condition", "ConditionDesk", "Searcher")
@@ -34,6 +35,11 @@ __all__ = ("Condition", "ConditionDesk", "Searcher")
 PAGE = 20
 REMEMBERED = 30.0
 """Seconds for which a live search outlives its connection."""
+MAX_REMEMBERED = 1_000
+"""How many live searches of ended connections are remembered; the oldest are forgotten."""
+MAX_SEQ = 100
+"""Characters of a condition's number."""
+_is_next_key = re.compile(r"[0-9]{6}").fullmatch
 OTHERS = 40
 """Stocks besides the well-known ones that can meet a condition."""
 
@@ -51,6 +57,17 @@ class Searcher(Protocol):
     key: str | None
     listed: set[str]
     live: dict[tuple[str, str], None]
+
+
+class _Search(NamedTuple):
+    """What a search or a clear asks for; no more of the message is kept until it is answered."""
+
+    type: str
+    seq: str
+    how: str
+    """"0" once, "1" and keep pushing."""
+    first: int
+    """Which row to begin with."""
 
 
 class Condition(Source):
@@ -120,7 +137,8 @@ class ConditionDesk:
         self._names = dict(conditions)
         self._now = now
         self._on_live = on_live
-        self._held: dict[tuple[str | None, str, str], float] = {}  # of an account -> until when
+        self._live: set[tuple[str | None, str, str]] = set()  # of an account
+        self._ended: dict[tuple[str | None, str, str], float] = {}  # the same, of connections that ended -> until when
         draw = random.Random(f"{seed}/conditions")
         self._conditions: dict[tuple[str, str], Condition] = {}
         for type, items in (("02", _domestic_items(draw)), ("S2", _us_items(draw))):
@@ -143,47 +161,61 @@ class ConditionDesk:
         seq = request.members.get("seq")
         if not isinstance(seq, str) or not seq.strip():
             return lambda: client.connection.reject(request, *missing("seq"))
+        if len(seq) > MAX_SEQ:
+            return lambda: client.connection.reject(request, *wrong_shape(f"seq has more than {MAX_SEQ} characters"))
+        search = _read_search(type, seq.strip(), request.members)
         if what == "CLR":
-            return lambda: self._clear(client, request, type, seq.strip())
-        return lambda: self._search(client, request, type, seq.strip())
+            return lambda: self._clear(client, request, search)
+        return lambda: self._search(client, request, search)
 
     def forget(self, client: Searcher) -> None:
         """A client's connection is over; what was live is remembered for a while."""
+        now = self._now()
         for type, seq in client.live:
-            self._held[client.key, type, seq] = self._now() + REMEMBERED
+            key = client.key, type, seq
+            self._live.discard(key)
+            self._ended.pop(key, None)
+            self._ended[key] = now + REMEMBERED
         client.live.clear()
+        while self._ended:  # each is remembered for as long, so the first to come is the first to go
+            key = next(iter(self._ended))
+            if self._ended[key] > now and len(self._ended) <= MAX_REMEMBERED:
+                break
+            del self._ended[key]
 
     # Inside.
 
-    def _search(self, client: Searcher, request: ServerRequest, type: str, seq: str) -> None:
-        how = request.members.get("search_type")
+    def _search(self, client: Searcher, request: ServerRequest, search: _Search) -> None:
+        type, seq, how, _ = search
         condition = self._conditions.get((type, seq))
+        key = client.key, type, seq
         if how not in ("0", "1"):
             client.connection.reject(request, *missing("search_type"))
         elif condition is None:
             client.connection.answer(request, seq=seq, return_code=0, data=None)
         elif how == "0":
-            client.connection.answer(request, **self._page(condition, type, seq, request.members))
-        elif self._held.get((client.key, type, seq), 0.0) > self._now():
+            client.connection.answer(request, **self._page(condition, search))
+        elif key in self._live or self._ended.get(key, 0.0) > self._now():
             client.connection.reject(request, *already_live(seq))
         elif client.key is not None:
-            self._held[client.key, type, seq] = float("inf")
+            self._live.add(key)
             client.live[type, seq] = None
             found = [_bare(item) for item in condition.members]
             client.connection.answer(request, seq=seq, return_code=0, data=found)
             self._on_live()
 
-    def _clear(self, client: Searcher, request: ServerRequest, type: str, seq: str) -> None:
-        self._held.pop((client.key, type, seq), None)
+    def _clear(self, client: Searcher, request: ServerRequest, search: _Search) -> None:
+        type, seq = search.type, search.seq
+        self._live.discard((client.key, type, seq))
+        self._ended.pop((client.key, type, seq), None)
         client.live.pop((type, seq), None)
         if type == "S2":
             client.connection.answer(request, trnm="GCNSRREQ", seq=seq, return_code=0, return_msg=US_CLEARED)
         else:
             client.connection.answer(request, seq=seq, return_code=0, return_msg="")
 
-    def _page(self, condition: Condition, type: str, seq: str, members: Mapping[str, Any]) -> dict[str, Any]:
-        key = members.get("next_key") if members.get("cont_yn") == "Y" else ""
-        first = int(key) if isinstance(key, str) and key.isdecimal() and key.isascii() else 0
+    def _page(self, condition: Condition, search: _Search) -> dict[str, Any]:
+        type, seq, _, first = search
         items = list(condition.members)
         goes_on = len(items) > first + PAGE
         moment = self._market.moment(self._now())
@@ -199,6 +231,12 @@ class ConditionDesk:
         stock = self._market.stock(item)
         stock.prepare(moment)
         return _us_row(stock) if stock.instrument.kind == "us" else _domestic_row(stock)
+
+
+def _read_search(type: str, seq: str, members: Mapping[str, Any]) -> _Search:
+    how, key = members.get("search_type"), members.get("next_key")
+    first = int(key) if members.get("cont_yn") == "Y" and isinstance(key, str) and _is_next_key(key) else 0
+    return _Search(type, seq, how if how in ("0", "1") else "", first)
 
 
 def _domestic_items(draw: random.Random) -> tuple[str, ...]:

@@ -24,14 +24,15 @@ What it says in which words: see `texts`.
 
 Not known of the live server, so chosen: that refresh "0" drops the registrations of the group alone; that a message
 which is not JSON, or a PING before the LOGIN reply, is ignored; that an unanswered PING is forgiven by an echo alone;
-that any other path is answered HTTP 404, and a search on the other market's path 105108.
+that any other path is answered HTTP 404, and a search on the other market's path 105108; every bound on what a client
+may make it keep or do (docs/security.md has them all). Who may call is told in `callers`.
 """
 
 from __future__ import annotations
 
 import datetime
-import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -42,12 +43,15 @@ from ..conversation import READY
 from ..errors import LocalProtocolError
 from ..record import KST
 from ..server import ServerConnection
+from .agenda import Agenda
+from .callers import host_names, refusal_of
 from .conditions import ConditionDesk
 from .market import Market
 from .names import US, is_listed
 from .orders import Order, Side
 from .peer import PATH, SILENCE, US_PATH, Peer
 from .sessions import FIRST_DATE
+from .source import Push, SourceError
 from .tokens import FAULTY_ANSWERS, HttpAnswer, TokenAnswer, TokenDesk
 
 __all__ = ("Exchange", "Faults")
@@ -55,6 +59,10 @@ __all__ = ("Exchange", "Faults")
 BATCH_INTERVAL = 0.1
 ITEM_LIMIT = 200
 MOCK_ITEM_LIMIT = 100
+CONNECTION_LIMIT = 100
+"""Below the files that a process may have open: 256 on macOS, 1,024 on most of Linux."""
+MAX_TOKEN = 1_000
+"""Characters of a token that can log in, as the official pages have it of the element that carries it."""
 CONDITIONS = MappingProxyType({"0": "거래량 급증", "1": "신고가 돌파", "2": "골든크로스"})
 """The saved conditions, unless told otherwise: number -> name."""
 
@@ -101,6 +109,7 @@ class Exchange:
             key until it has expired or was revoked.
         mock: behave as mock trading does.
         item_limit: most items on a connection, and in a group; None: 200, on mock trading 100.
+        connection_limit: most connections at once; see `connect`.
         start: time of day (KST) at which its market begins.
         rate: how many things happen a second to each registered item, on average. Of a stock each is a row of 0D, half
             are one of 0B; an item of 0E has so many rows.
@@ -110,7 +119,7 @@ class Exchange:
         config: deadlines and limits of its connections.
 
     Raises:
-        LocalProtocolError: item_limit is no whole number above 0.
+        LocalProtocolError: item_limit or connection_limit is no whole number above 0.
     """
 
     def __init__(
@@ -121,6 +130,7 @@ class Exchange:
         app_keys: Mapping[str, str] | None = None,
         mock: bool = False,
         item_limit: int | None = None,
+        connection_limit: int = CONNECTION_LIMIT,
         start: datetime.time = datetime.time(16, 0),
         rate: float = 2.0,
         conditions: Mapping[str, str] = CONDITIONS,
@@ -130,7 +140,10 @@ class Exchange:
     ) -> None:
         if item_limit is not None and (type(item_limit) is not int or item_limit < 1):
             raise LocalProtocolError(f"item_limit: must be a whole number above 0, or None, not {item_limit!r}")
+        if type(connection_limit) is not int or connection_limit < 1:
+            raise LocalProtocolError(f"connection_limit: must be a whole number above 0, not {connection_limit!r}")
         self.mock = mock
+        self.connection_limit = connection_limit
         self.item_limit = (MOCK_ITEM_LIMIT if mock else ITEM_LIMIT) if item_limit is None else item_limit
         self.faults = Faults()
         self.peers: list[Peer] = []
@@ -143,10 +156,10 @@ class Exchange:
         self._config = ServerConfig() if config is None else config
         self._clock: Callable[[], float] | None = None
         self._notify: Callable[[], None] | None = None
+        self._on_failure: Callable[[Exception], None] | None = None
         self._opened_at = 0.0
         self._opened_wall = datetime.datetime.combine(FIRST_DATE, start, KST).timestamp()
-        self._actions: list[tuple[float, int, Callable[[float], None]]] = []
-        self._action_count = 0
+        self._agenda = Agenda()
         self._ticking = False
         self._conditions = ConditionDesk(
             self._market, conditions, seed=seed, rate=rate, now=self._seconds, on_live=self._start_ticking
@@ -160,6 +173,7 @@ class Exchange:
         notify: Callable[[], None] | None = None,
         *,
         wall_time: float | None = None,
+        on_failure: Callable[[Exception], None] | None = None,
     ) -> None:
         """Say what time it is, once.
 
@@ -168,6 +182,8 @@ class Exchange:
             notify: called when something other than the driver has given a connection something to do: a fault.
             wall_time: what time it is for tokens to expire by, in seconds since the epoch (UTC); None: the beginning of
                 its market's first day.
+            on_failure: called with an error of its own that came up in answering a client, which is cut off; the others
+                go on. None: the error is raised, which is what tests want.
 
         Raises:
             LocalProtocolError: it runs on a clock already.
@@ -176,19 +192,36 @@ class Exchange:
             raise LocalProtocolError("the exchange runs on a clock already")
         self._clock = clock
         self._notify = notify
+        self._on_failure = on_failure
         self._opened_at = clock()
         if wall_time is not None:
             self._opened_wall = wall_time
 
-    def connect(self) -> Peer:
-        """A client has connected: return the server's end of its connection."""
+    def connect(self, hosts: Collection[str] | None = None) -> Peer:
+        """A client has connected: return the server's end of its connection.
+
+        Where there are `connection_limit` connections already, the oldest that has not logged in is cut off for it;
+        where all have, the new one is.
+
+        Arguments:
+            hosts: names by which clients may call it, in the Host of their requests, besides localhost and the loopback
+                addresses; None: any. Requests from web pages are refused either way.
+        """
+        names = None if hosts is None else host_names(*hosts)
         # That another path is answered 404 is assumed; nobody has said.
         connection = ServerConnection(
-            self._config, clock=self.now, status=self.faults.http_status, paths=(PATH, US_PATH)
+            self._config,
+            clock=self.now,
+            status=self.faults.http_status,
+            paths=(PATH, US_PATH),
+            refuse=lambda headers: refusal_of(headers, names),
         )
-        peer = Peer(self, connection)
+        peer = Peer(self, connection, names)
         self.peers.append(peer)
-        self._later(SILENCE, peer._watch)
+        self._agenda.add(self.now() + SILENCE, peer._watch, peer)
+        if len(self.peers) > self.connection_limit:
+            next(one for one in self.peers if one is peer or one.state is not READY).cut()
+            self._tell_driver()
         return peer
 
     def now(self) -> float:
@@ -202,19 +235,24 @@ class Exchange:
         times = [
             time for peer in self.peers if not peer.stalled and (time := peer.connection.next_timeout()) is not None
         ]
-        if self._actions:
-            times.append(self._actions[0][0])
+        if (next_time := self._agenda.next_time) is not None:
+            times.append(next_time)
         return min(times, default=None)
 
     def handle_timeout(self) -> None:
         """Do what is due by the clock, on every connection. Harmless when nothing is."""
         now = self.now()
-        while self._actions and self._actions[0][0] <= now:
-            when, _, action = heapq.heappop(self._actions)
-            action(when)
+        for entry in self._agenda.due(now):
+            if isinstance(entry.owner, Peer):
+                with self._guard(entry.owner):
+                    entry.run()
+                entry.owner._settle()
+            else:
+                entry.run()
         for peer in tuple(self.peers):
             if not peer.stalled:
-                peer.connection.handle_timeout()
+                with self._guard(peer):
+                    peer.connection.handle_timeout()
                 peer._settle()
 
     def place_order(self, key: str, item: str, side: Side, quantity: int, price: int | Decimal = 0) -> Order:
@@ -293,16 +331,24 @@ class Exchange:
 
     # Inside.
 
+    @contextmanager
+    def _guard(self, peer: Peer) -> Iterator[None]:
+        """Let an error of the block cost this connection, and no other."""
+        try:
+            yield
+        except Exception as error:
+            if self._on_failure is not None:
+                peer.cut()
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        if self._on_failure is None:
+            raise error
+        self._on_failure(error)
+
     def _tell_driver(self) -> None:
         if self._notify is not None:
             self._notify()
-
-    def _later(self, delay: float, action: Callable[[float], None]) -> None:
-        self._at(self.now() + delay, action)
-
-    def _at(self, time: float, action: Callable[[float], None]) -> None:
-        self._action_count += 1
-        heapq.heappush(self._actions, (time, self._action_count, action))
 
     def _seconds(self) -> float:
         """Seconds since it was opened."""
@@ -313,7 +359,7 @@ class Exchange:
         return self._opened_wall + self._seconds()
 
     def _key_of(self, token: object) -> str | None:
-        if not isinstance(token, str) or not token or token.startswith("Bearer "):
+        if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN or token.startswith("Bearer "):
             return None
         return self._token_desk.key_of(token)
 
@@ -323,18 +369,40 @@ class Exchange:
     def _start_ticking(self) -> None:
         if not self._ticking:
             self._ticking = True
-            self._later(self._batch_interval, self._tick)
+            self._agenda.add(self.now() + self._batch_interval, self._tick)
 
     def _tick(self, when: float) -> None:
         peers = [peer for peer in self.peers if peer.connection.state is READY and (peer.registered or peer.live)]
         self._ticking = bool(peers or self._market.desk.open)
         if not self._ticking:
             return
+        began = self.now()
         # One stock is one book, however many clients look at it. A dict, for an order that does not vary.
         pairs_of = {peer: peer.wanted() for peer in peers}
         wanted = dict.fromkeys(pair for pairs in pairs_of.values() for pair in pairs)
         until = when - self._opened_at
-        pushes = self._market.pushes(until - self._batch_interval, until, wanted)
+        pushes = self._make_rows(until - self._batch_interval, until, wanted)
         for peer, pairs in pairs_of.items():
-            peer._send_rows([push.row for push in pushes if push.pair in pairs and push.account in (None, peer.key)])
-        self._at(when + self._batch_interval, self._tick)
+            with self._guard(peer):
+                peer._send_rows(
+                    [push.row for push in pushes if push.pair in pairs and push.account in (None, peer.key)]
+                )
+        ended = self.now()
+        spent = ended - began
+        # Where rows take longer to make than they are apart, half of the time belongs to all else. What would have
+        # happened in the market meanwhile does not.
+        late = spent > self._batch_interval
+        self._agenda.add(ended + spent if late else when + self._batch_interval, self._tick)
+
+    def _make_rows(self, since: float, until: float, wanted: Mapping[tuple[str, str], None]) -> list[Push]:
+        """Let the market go on. An error costs those who want what it was about."""
+        try:
+            return self._market.pushes(since, until, wanted)
+        except SourceError as error:
+            victims = [peer for peer in self.peers if not error.pairs.isdisjoint(peer.wanted())]
+            if not victims:
+                self._report(error)
+            for peer in victims:
+                with self._guard(peer):
+                    raise
+            return []

@@ -30,7 +30,7 @@ from .orders import Desk
 from .phases import Interruptions, Phases
 from .quotes import AfterHoursBook
 from .sessions import DAY, SESSIONS, Moment, closing, next_opening, open_types, seconds_of
-from .source import Push, Source
+from .source import Push, Source, SourceError
 from .stock import Stock
 from .trading import DomesticTrading, UsTrading
 
@@ -41,6 +41,12 @@ _US = frozenset(("FE", "FT", "F4"))
 _VENUES = MappingProxyType({"_NX": "NXT", "_AL": "SOR"})
 GAP = 1e-6
 """Seconds between two calls of `rows`, above which the sources begin anew."""
+
+MAX_SOURCES = 4_000
+"""How many items have rows at once, those first that were wanted first. It takes about 40 kB each, and a second of CPU
+for a second of all of them with every type."""
+MAX_IDLE = 1_000
+"""How many items are remembered of which nothing is wanted any more. One that was forgotten begins anew."""
 
 
 class Market:
@@ -68,6 +74,7 @@ class Market:
         self.desk = Desk(seed)
         self._interruptions = Interruptions(self.stock, self._is_watched, self._draw("interruptions"), rate)
         self._sources["1h", ""] = self._interruptions
+        self._lasting: set[tuple[str, str]] = {("1h", "")}  # of the sources, what is never forgotten
         # What is wanted, by source; of which those that are awake; and when they happen.
         self._wanted: Mapping[tuple[str, str], None] = {}
         self._groups: dict[Source, frozenset[str]] = {}
@@ -81,11 +88,15 @@ class Market:
     def add(self, pair: tuple[str, str], source: Source) -> None:
         """Let a source of somebody else's make the rows of a pair."""
         self._sources[pair] = source
+        self._lasting.add(pair)
 
     def rows(self, since: float, now: float, wanted: Iterable[tuple[str, str]]) -> list[Row]:
         """Return what happened from `since` until `now`, oldest first, for the (type, item) pairs wanted.
 
         Call it with times that go on. Rows of accounts are left out.
+
+        Raises:
+            SourceError: rows could not be made; after it, call again.
         """
         return [push.row for push in self.pushes(since, now, dict.fromkeys(wanted)) if push.account is None]
 
@@ -145,8 +156,8 @@ class Market:
     def _is_watched(self, code: str) -> bool:
         return any(("stock", code + suffix) in self._sources for suffix in ("", *_VENUES))
 
-    def _source(self, type: str, item: str) -> Source | None:
-        """The source of a pair; None: it has no rows."""
+    def _source(self, type: str, item: str, *, may_make: bool = True) -> Source | None:
+        """The source of a pair, made where there is none and it may be; None: it has no rows."""
         if (type, item) in self._sources:
             return self._sources[type, item]
         if type == "1h":
@@ -155,7 +166,7 @@ class Market:
             return None
         kind = "stock" if type in _DOMESTIC | _US else "sector" if type in ("0J", "0U") else type
         source = self._sources.get((kind, item))
-        if source is None:
+        if source is None and may_make:
             source = self._make_source(type, item)
             if source is not None:
                 self._sources[kind, item] = source
@@ -186,19 +197,38 @@ class Market:
             wanted = {**wanted, **dict.fromkeys(self.desk.pairs())}
         if wanted == self._wanted:
             return
-        self._wanted = dict(wanted)
+        self._wanted, self._groups, self._types = {}, {}, frozenset()
         groups: dict[Source, set[str]] = {}
         types = set()
         for type, item in wanted:
-            source = self._source(type, item) if item or type not in ACCOUNT_TYPES else None
+            try:
+                may_make = len(groups) < MAX_SOURCES
+                source = self._source(type, item, may_make=may_make) if item or type not in ACCOUNT_TYPES else None
+            except Exception as error:
+                raise SourceError([(type, item)]) from error
             if source is not None:
                 groups.setdefault(source, set()).add(type)
             if source is not None or type in ACCOUNT_TYPES:
                 types.add(type)
+        self._wanted = dict(wanted)
         self._groups = {source: frozenset(found) for source, found in groups.items()}
         self._types = frozenset(types)
         self._interruptions.items = frozenset(item for type, item in wanted if type == "1h")
         self._open = None
+        self._forget_idle()
+
+    def _forget_idle(self) -> None:
+        """Where too much is remembered of which nothing is wanted, forget the older half."""
+        idle = [key for key, source in self._sources.items() if source not in self._groups and key not in self._lasting]
+        if len(idle) <= MAX_IDLE:
+            return
+        for kind, item in idle[: len(idle) - MAX_IDLE // 2]:
+            source = self._sources.pop((kind, item))
+            self._awake.pop(source, None)
+            if kind == "stock":
+                self._stocks.pop(item, None)
+        used = {stock.instrument for stock in self._stocks.values()}
+        self._instruments = {key: one for key, one in self._instruments.items() if one in used}
 
     def _sleep(self) -> None:
         for source in self._awake:
@@ -242,7 +272,10 @@ class Market:
             stamp = min(int(due + shift), last)
             if stamp != moment.stamp:
                 moment = self._moment = Moment(stamp, stamp - shift)
-            pushes += source.step(moment)
+            try:
+                pushes += source.step(moment)
+            except Exception as error:
+                raise SourceError(pair for pair in self._wanted if self._source(*pair) is source) from error
             heapq.heapreplace(heap, (source.next_at, number, source))
             if interruptions.next_at != release_at:
                 if source is not interruptions and interruptions in self._awake:

@@ -6,7 +6,7 @@ What it answers, and why, is told in `exchange`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from ..endpoint import PRODUCTION, US_PRODUCTION
 from ..messages import Row
 from ..record import US_TYPES
 from ..server import ACCOUNT_TYPES, ClientOpened, PingAnswered, RequestReceived, ServerConnection, ServerRequest
+from .callers import refusal_of
 from .texts import (
     BAD_TOKEN,
     LOGIN_MISSING,
@@ -51,6 +52,19 @@ UNSENT_LIMIT = 4 * 1024 * 1024
 """Bytes waiting for a client that does not read, above which it gets no rows."""
 BACKLOG_LIMIT = 4 * UNSENT_LIMIT
 """Bytes waiting for it, replies and all, above which it is cut off."""
+PIECE = 16_384
+"""Bytes that are read at once of what came during a stall."""
+MAX_WAITING = 1_000
+"""Requests waiting for their answers, above which a client is cut off. Answers come 10 ms later, unless a fault delays
+them; five requests a second are carried out."""
+MAX_FRAMES = 1_000
+"""WebSocket frames in a second, above which a client is cut off: a small one costs more to read than its bytes do."""
+MAX_TEXT = 100
+"""Characters of a group, an item or a type: the longest that the official page has, of an item. What the live server
+makes of longer ones is not known; here they are wrong_shape."""
+MAX_PAIRS = 10_000
+"""(type, item) pairs that a connection may have registered, over all groups. Types are free, so 200 items for 25 types
+are 5,000; that there is an end to it is chosen."""
 POST = b"POST "
 """How a connection begins that wants no WebSocket."""
 CONDITION_REQUESTS = frozenset(f"{market}CNSR{what}" for market in ("", "G") for what in ("LST", "REQ", "CLR"))
@@ -74,7 +88,7 @@ class Peer:
         rows_dropped: rows not sent because the client did not read.
     """
 
-    def __init__(self, exchange: Exchange, connection: ServerConnection) -> None:
+    def __init__(self, exchange: Exchange, connection: ServerConnection, hosts: Collection[str] | None = None) -> None:
         self.connection = connection
         self.key: str | None = None
         self.us = False
@@ -92,6 +106,9 @@ class Peer:
         self._unread = bytearray()
         self._opening: bytearray | None = bytearray()  # until what came first has told what the client wants
         self._http: HttpCall | None = None
+        self._hosts = hosts
+        self._second = self._heard_at  # in which frames are counted, and how many had come when it began
+        self._frames_before = 0
 
     @property
     def state(self) -> ConnectionState:
@@ -121,27 +138,13 @@ class Peer:
 
     def receive_data(self, data: bytes | bytearray) -> None:
         """Take bytes from the network. Never raises for what they hold."""
-        if self.stalled:
-            self._unread += data
-            data = b""
-        elif data:
-            self._heard_at = self._exchange.now()
-        if self._opening is not None:
-            data = self._tell_http(data)
-        if self._http is None:
-            self.connection.receive_data(data)
-        else:
-            self._call(self._http, data)
-        for event in self.connection.events():
-            if isinstance(event, RequestReceived):
-                self._answer(event.request)
-            elif isinstance(event, PingAnswered):
-                if event.payload == ECHO or not self._exchange.faults.exact_echo:
-                    self._pings_unanswered = 0
-            elif isinstance(event, ClientOpened):
-                self.us = event.path.startswith(US_PATH)
-        if self._backlog() > BACKLOG_LIMIT:
-            self.connection.abort()
+        with self._exchange._guard(self):
+            self._receive(data)
+        self._settle()
+
+    def cut(self) -> None:
+        """End the connection without a word, whatever waits on it."""
+        self.connection.abort()
         self._settle()
 
     def stall(self) -> None:
@@ -153,7 +156,9 @@ class Peer:
         self.stalled = False
         data = bytes(self._unread)
         self._unread.clear()
-        self.receive_data(data)
+        self.receive_data(b"")
+        for at in range(0, len(data), PIECE):  # so that a flood of frames is noticed before all of it is read
+            self.receive_data(data[at : at + PIECE])
 
     def receive_eof(self) -> None:
         """Take the end of the stream."""
@@ -183,6 +188,36 @@ class Peer:
 
     # Requests.
 
+    def _receive(self, data: bytes | bytearray) -> None:
+        now = self._exchange.now()
+        if now - self._second >= 1.0:
+            self._second, self._frames_before = now, self.connection.frames_received
+        if self.stalled:
+            self._unread += data
+            data = b""
+        elif data:
+            self._heard_at = now
+        if self._opening is not None:
+            data = self._tell_http(data)
+        if self._http is None:
+            self.connection.receive_data(data)
+        else:
+            self._call(self._http, data)
+        for event in self.connection.events():
+            if isinstance(event, RequestReceived):
+                self._answer(event.request)
+            elif isinstance(event, PingAnswered):
+                if event.payload == ECHO or not self._exchange.faults.exact_echo:
+                    self._pings_unanswered = 0
+            elif isinstance(event, ClientOpened):
+                self.us = event.path.startswith(US_PATH)
+        if self._backlog() > BACKLOG_LIMIT or self._is_flooding():
+            self.connection.abort()
+
+    def _is_flooding(self) -> bool:
+        """Whether more frames have come within a second than any program has a reason to send."""
+        return self.connection.frames_received - self._frames_before > MAX_FRAMES
+
     def _tell_http(self, data: bytes | bytearray) -> bytes | bytearray:
         """Look at what came first. Returns what can be read on, now that it is known by whom."""
         assert self._opening is not None
@@ -191,7 +226,7 @@ class Peer:
             return b""
         data, self._opening = self._opening, None
         if data.startswith(POST):
-            self._http = HttpCall(self._exchange._answer_post)
+            self._http = HttpCall(self._exchange._answer_post, lambda headers: refusal_of(headers, self._hosts))
         return data
 
     def _call(self, http: HttpCall, data: bytes | bytearray) -> None:
@@ -216,6 +251,7 @@ class Peer:
         else:
             refusal = self._register(request)
             self._acknowledge(lambda: self._confirm(request, refusal))
+        request.members.clear()  # what waits for its answer is no more than a name
 
     def _answer_search(self, request: ServerRequest) -> None:
         if self._is_too_fast():
@@ -230,7 +266,7 @@ class Peer:
         key = self._exchange._key_of(request.members.get("token"))
         if key is not None:
             self._login_pending = True
-            self._exchange._later(LOGIN_DELAY, lambda _: self._accept_login(request, key))
+            self._later(LOGIN_DELAY, lambda _: self._accept_login(request, key))
             return
         self.connection.reject(request, *(BAD_TOKEN if request.members.get("token") else NO_TOKEN))
         if not self._exchange.mock:  # measured of both
@@ -254,22 +290,33 @@ class Peer:
         if not isinstance(group, str) or not group:
             return missing("grp_no")
         try:
-            pairs = dict.fromkeys(request.registrations())
+            elements = request.elements()
         except ValueError as error:
             return wrong_shape(str(error))
+        texts = [group, *(text for element in elements for texts in element for text in texts)]
+        if any(len(text) > MAX_TEXT for text in texts):
+            return wrong_shape(f"a text has more than {MAX_TEXT} characters")
+        limit = self._exchange.item_limit
+        is_new = request.trnm == "REG"
+        # What a message names can be much more than its bytes, so it is counted before it is written out.
+        if is_new and len({item for items, _ in elements for item in items if item}) > limit:
+            return over_group_quota(limit)
+        if sum(len(items) * len(types) for items, types in elements) > MAX_PAIRS:
+            return wrong_shape(f"more than {MAX_PAIRS} pairs of item and type")
+        pairs = dict.fromkeys((type, item) for items, types in elements for item in items for type in types)
         kept = {name: dict(held) for name, held in self.registered.items()}
         held = kept.setdefault(group, {})
-        if request.trnm == "REMOVE":
-            for pair in pairs:
-                held.pop(pair, None)
-        else:
+        if is_new:
             if request.members.get("refresh") == "0":
                 held.clear()
             held.update(pairs)
-        limit = self._exchange.item_limit
+        else:
+            for pair in pairs:
+                held.pop(pair, None)
         if _item_count(held) > limit:
             return over_group_quota(limit)
-        if _item_count({pair: None for pairs_ in kept.values() for pair in pairs_}) > limit:
+        total = {pair: None for pairs_ in kept.values() for pair in pairs_}
+        if _item_count(total) > limit or sum(map(len, kept.values())) > MAX_PAIRS:
             return over_connection_quota(limit)
         self.registered = {name: pairs_ for name, pairs_ in kept.items() if pairs_}
         if self.registered:
@@ -302,7 +349,14 @@ class Peer:
             if self.connection.state is READY:
                 send()
 
-        self._exchange._later(ACK_DELAY + faults.ack_delay + late, send_now)
+        if self._exchange._agenda.waiting(self) >= MAX_WAITING:
+            self.connection.abort()
+        else:
+            self._later(ACK_DELAY + faults.ack_delay + late, send_now)
+
+    def _later(self, delay: float, action: Callable[[float], None]) -> None:
+        """Do something later, unless the connection is over by then."""
+        self._exchange._agenda.add(self._exchange.now() + delay, action, self)
 
     # Rows, heartbeat and end.
 
@@ -332,7 +386,7 @@ class Peer:
             due = now + SILENCE
             if not self.stalled and not self._take_silence():
                 return
-        self._exchange._at(due, self._watch)
+        self._exchange._agenda.add(due, self._watch, self)
 
     def _take_silence(self) -> bool:
         """The client has said nothing for a while; returns whether it may stay."""
@@ -372,6 +426,7 @@ class Peer:
         """Let go of a connection that is over."""
         if self.connection.state is CLOSED and self in self._exchange.peers:
             self._exchange.peers.remove(self)
+            self._exchange._agenda.forget(self)
             self._forget()
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..messages import Row
 from .sessions import Moment
 
-__all__ = ("Push", "Source")
+__all__ = ("Push", "Source", "SourceError")
 
 
 class Push(NamedTuple):
@@ -25,6 +25,18 @@ class Push(NamedTuple):
     pair: tuple[str, str]
     row: Row
     account: str | None = None
+
+
+class SourceError(Exception):
+    """Rows could not be made, because of a mistake in here; the cause is the error.
+
+    Attributes:
+        pairs: the registrations that they were for, (type, item).
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        super().__init__("rows could not be made")
+        self.pairs = frozenset(pairs)
 
 
 class Source(abc.ABC):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import random
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -30,6 +30,12 @@ TOKEN_LENGTH = 86
 """Characters, as measured."""
 MAX_BODY = 64 * 1024
 """Bytes of a request above which it is refused."""
+MAX_PIECES = 1_000
+"""Pieces in which the body of a request may come (chunks); each costs more than its bytes do."""
+MAX_KEY = 256
+"""Characters of an app key or a secret key. Real ones have 43."""
+MAX_TOKENS = 10_000
+"""How many tokens are known; the oldest are forgotten, and log nobody in any more."""
 JSON = "application/json;charset=UTF-8"
 
 TokenAnswer: TypeAlias = Literal["ok", "html", "too_many"]
@@ -73,6 +79,7 @@ class Refusal(Exception):
 class _Issued:
     token: str
     appkey: str
+    number: int  # how many the app key was issued before
     expires_at: float
     revoked: bool = False
 
@@ -169,7 +176,8 @@ class TokenDesk:
         appkey, secretkey = members.get("appkey"), members.get("secretkey")
         if not (isinstance(appkey, str) and appkey and isinstance(secretkey, str) and secretkey):
             raise Refusal(2, "입력 값 오류입니다[8020:입력파라미터로 appkey 또는 secretkey가 전달되지 않았습니다.]")
-        if self._app_keys is not None and self._app_keys.get(appkey) != secretkey:
+        is_right = self._app_keys is None or self._app_keys.get(appkey) == secretkey
+        if not is_right or len(appkey) > MAX_KEY or len(secretkey) > MAX_KEY:
             raise Refusal(3, "인증에 실패했습니다[8001:App Key와 Secret Key 검증에 실패했습니다]")
         return appkey
 
@@ -177,12 +185,17 @@ class TokenDesk:
         return not issued.revoked and self._now() < issued.expires_at
 
     def _make(self, appkey: str) -> _Issued:
-        earlier = sum(issued.appkey == appkey for issued in self._issued.values())
+        before = self._latest.get(appkey)
+        earlier = 0 if before is None else before.number + 1
         draw = random.Random(f"{self._seed} {appkey} {earlier}")
         alphabet = string.ascii_letters + string.digits + "-_"
         token = "".join(draw.choice(alphabet) for _ in range(TOKEN_LENGTH))
-        issued = _Issued(token, appkey, self._now() + TOKEN_LIFE)
+        issued = _Issued(token, appkey, earlier, self._now() + TOKEN_LIFE)
         self._issued[token] = self._latest[appkey] = issued
+        if len(self._issued) > MAX_TOKENS:
+            oldest = self._issued.pop(next(iter(self._issued)))
+            if self._latest[oldest.appkey] is oldest:
+                del self._latest[oldest.appkey]
         return issued
 
 
@@ -191,19 +204,26 @@ class HttpCall:
 
     Arguments:
         answer: gives the answer for a path and a body.
+        refuse: tells of the headers of a request why it is refused, as HTTP status and text; None: it is not.
 
     Attributes:
         finished: whether the answer is there.
     """
 
-    def __init__(self, answer: Callable[[str, bytes], HttpAnswer]) -> None:
+    def __init__(
+        self,
+        answer: Callable[[str, bytes], HttpAnswer],
+        refuse: Callable[[Iterable[tuple[str, str]]], tuple[int, str] | None] = lambda headers: None,
+    ) -> None:
         import h11  # here, so that a program which asks for no token need not wait until this has loaded
 
         self.finished = False
         self._answer_for = answer
+        self._refuse = refuse
         self._connection = h11.Connection(our_role=h11.SERVER)
         self._path = ""
         self._body = bytearray()
+        self._pieces = 0
         self._outgoing = b""
 
     def receive_data(self, data: bytes | bytearray) -> None:
@@ -228,9 +248,14 @@ class HttpCall:
                 return
             if isinstance(event, h11.Request):
                 self._path = event.target.decode("ascii").partition("?")[0]
+                refused = self._refuse((name.decode(), value.decode("latin-1")) for name, value in event.headers)
+                if refused is not None:
+                    status, text = refused
+                    self._answer(HttpAnswer(status, "text/plain;charset=UTF-8", text.encode()))
             elif isinstance(event, h11.Data):
                 self._body += event.data
-                if len(self._body) > MAX_BODY:
+                self._pieces += 1
+                if len(self._body) > MAX_BODY or self._pieces > MAX_PIECES:
                     self._answer(HttpAnswer(413, "text/plain", b""))
             elif isinstance(event, h11.EndOfMessage):
                 self._answer(self._answer_for(self._path, bytes(self._body)))
