@@ -55,9 +55,9 @@ MAX_LISTED = 50
 """Conditions that an error lists."""
 CLEAR_TIMEOUT = 1.0
 
-CONFIG = ClientConfig(connect_timeout=3, close_timeout=1)
-"""Somebody waits for the first login: long enough for what passes by itself (HTTP 429), then say why it fails. And
-somebody waits for the end."""
+CONFIG = ClientConfig(connect_timeout=10, close_timeout=1)
+"""Somebody waits for the first login: long enough for what passes by itself (HTTP 429, a restart), then say why it
+fails. And somebody waits for the end."""
 
 Token: TypeAlias = str | Secret | AppKey
 Emit: TypeAlias = Callable[[Record], Awaitable[None]]

@@ -274,7 +274,7 @@ class TakenOver(KiwoomError):
 
 
 _PHASES = {
-    "connect": "no login could be made",
+    "connect": "cannot log in",
     "token": "no access token came",
     "open": "the opening handshake did not finish",
     "login": "the LOGIN was not answered",
@@ -302,7 +302,11 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
 
     def _text(self) -> str:
         text = f"{_PHASES[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
-        return text if self.last is None else f"{text}; the last attempt failed: {self.last}"
+        if self.last is None:
+            return text
+        wait = getattr(self.last, "retry_after", None)
+        asked = "" if wait is None else f"; the server asks to wait {wait:g} s"
+        return f"{text}; the last attempt failed: {self.last}{asked}"
 
 
 class RequestTimeout(DeadlineExceeded):

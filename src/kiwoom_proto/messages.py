@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from .display import repr_of
+from .display import quoted, repr_of
 from .errors import LocalProtocolError
 from .secrets import Secret
 from .symbol import MAX_ITEM_LENGTH
@@ -39,6 +39,8 @@ MAX_MESSAGE_SIZE = 65_536
 """Bytes of one message to the server, which closes the connection (1009) for a longer one [measured]."""
 US_ITEM_SIZE = 32
 """Bytes by which an item is longer on the US path than as a text, at most."""
+MAX_SEQ_LENGTH = 10
+"""No length is documented; the numbers met have one or two digits."""
 
 
 class Login(msgspec.Struct, frozen=True, tag_field="trnm", tag="LOGIN"):
@@ -250,8 +252,11 @@ def check_condition(seq: object, next_key: object) -> None:
     Raises:
         LocalProtocolError: names which.
     """
-    if not isinstance(seq, str) or not seq.strip() or not seq.isprintable():
-        raise LocalProtocolError(f"seq: must be the number of a condition, as text, not {seq!r}")
+    number = seq.strip(" ") if isinstance(seq, str) else ""  # the server pads with spaces [measured]
+    if not (number.isascii() and number.isdecimal() and len(number) <= MAX_SEQ_LENGTH):
+        raise LocalProtocolError(
+            f"seq: must be the number of a condition, as list_conditions gives it ('4'), not {quoted(seq)}"
+        )
     if not isinstance(next_key, str) or not next_key.isprintable():
         raise LocalProtocolError("next_key: must be a printable text")
 

@@ -432,7 +432,7 @@ def test_a_condition_reply_that_nobody_asked_for_is_reported_and_no_more() -> No
     assert wire.client.state is ConnectionState.READY
 
 
-@pytest.mark.parametrize("seq", ["", " ", 4, None, "1\n"])
+@pytest.mark.parametrize("seq", ["", " ", 4, None, "1\n", "골든크로스", "abc", "-1", "０", "1" * 11])
 def test_what_is_no_number_of_a_condition_is_refused(seq: Any) -> None:
     wire = ready()
     for call in (wire.client.search_condition, wire.client.clear_condition):

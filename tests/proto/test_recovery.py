@@ -175,9 +175,16 @@ def test_the_first_login_is_tried_for_so_long(seed: int, seconds: float) -> None
 
 def test_giving_up_says_what_went_wrong_last_and_which_limit_it_was() -> None:
     _, error = give_up(begun(), TransportError("connection refused"))
-    assert str(error) == (
-        "no login could be made within 30 s (connect_timeout); the last attempt failed: connection refused"
+    assert str(error) == ("cannot log in within 30 s (connect_timeout); the last attempt failed: connection refused")
+
+
+def test_giving_up_at_once_says_how_long_the_server_asks_to_wait() -> None:
+    error = TokenRefused("", "Too Many Requests", 429, retry_after=60.0)
+    _, why = give_up(begun(), error)
+    assert str(why).startswith(
+        "cannot log in within 30 s (connect_timeout); the last attempt failed: no token: HTTP 429"
     )
+    assert str(why).endswith("; the server asks to wait 60 s")
 
 
 def test_waits_that_happen_to_be_short_do_not_use_the_time_up() -> None:
@@ -211,7 +218,7 @@ def test_an_attempt_that_is_under_way_when_time_is_up_ends_with_the_reason_of_th
 
 def test_an_attempt_that_is_the_first_has_none_before_it() -> None:
     error = begun().out_of_time(30.0)
-    assert str(error) == "no login could be made within 30 s (connect_timeout)"
+    assert str(error) == "cannot log in within 30 s (connect_timeout)"
 
 
 def test_a_token_that_was_renewed_is_what_went_wrong_last() -> None:

@@ -2403,9 +2403,7 @@ def test_the_first_login_is_given_up_after_some_time() -> None:
     net.advance(5)
     end = only(Closed, net.events)
     assert isinstance(end.error, DeadlineExceeded)
-    assert str(end.error) == (
-        "no login could be made within 30 s (connect_timeout); the last attempt failed: no such host"
-    )
+    assert str(end.error) == ("cannot log in within 30 s (connect_timeout); the last attempt failed: no such host")
     assert net.events[-1] is end
 
 
@@ -2466,9 +2464,7 @@ def test_time_that_is_up_in_the_middle_of_an_attempt_ends_it_and_says_why_the_on
     line.attempt().open()
     line.wait(4)
     end = only(Closed, line.events())
-    assert str(end.error) == (
-        "no login could be made within 4 s (connect_timeout); the last attempt failed: connection refused"
-    )
+    assert str(end.error) == ("cannot log in within 4 s (connect_timeout); the last attempt failed: connection refused")
     assert (line.session.state, line.session.needs, line.session.next_timeout()) == (CLOSED, None, None)
 
 
@@ -2477,7 +2473,7 @@ def test_time_that_is_up_in_the_middle_of_the_first_attempt_ends_it(reconnect: b
     line = Line(attrs.evolve(CONFIG, connect_timeout=1, reconnect=reconnect)).connect()
     line.wait(1)
     end = only(Closed, line.events())
-    assert str(end.error) == "no login could be made within 1 s (connect_timeout)"
+    assert str(end.error) == "cannot log in within 1 s (connect_timeout)"
 
 
 def test_time_that_is_up_while_a_token_is_asked_for_ends_that() -> None:
