@@ -39,8 +39,6 @@ MAX_MESSAGE_SIZE = 65_536
 """Bytes of one message to the server, which closes the connection (1009) for a longer one [measured]."""
 US_ITEM_SIZE = 32
 """Bytes by which an item is longer on the US path than as a text, at most."""
-MAX_SEQ_LENGTH = 10
-"""No length is documented; the numbers met have one or two digits."""
 
 
 class Login(msgspec.Struct, frozen=True, tag_field="trnm", tag="LOGIN"):
@@ -253,7 +251,7 @@ def check_condition(seq: object, next_key: object) -> None:
         LocalProtocolError: names which.
     """
     number = seq.strip(" ") if isinstance(seq, str) else ""  # the server pads with spaces [measured]
-    if not (number.isascii() and number.isdecimal() and len(number) <= MAX_SEQ_LENGTH):
+    if not (number.isascii() and number.isdecimal()):
         raise LocalProtocolError(
             f"seq: must be the number of a condition, as list_conditions gives it ('4'), not {quoted(seq)}"
         )

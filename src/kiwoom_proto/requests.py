@@ -242,6 +242,19 @@ def _fits(reply: Reply, message: ConditionRequest) -> bool:
     return not rows or ("jmcode" in rows[0]) == (message.search_type == "1")
 
 
+def _is_of(reply: Reply, earlier: ConditionRequest, waiting: ConditionRequest) -> bool:
+    """Whether a reply that could answer both is the earlier one's, and not that of the one that waits."""
+    if earlier == waiting or not _fits(reply, earlier):
+        return False
+    if earlier.trnm != waiting.trnm or number_of(str(earlier.seq)) != number_of(str(waiting.seq)):
+        return True  # it names no number, and the server answers in order
+    if earlier.search_type != waiting.search_type:
+        return False  # rows would tell them apart; there are none, so that both say the same
+    # Pages of one search. Each names the next, so that the one before what is asked for is known by its key.
+    next_key = reply.members.get("next_key")
+    return next_key == waiting.next_key if waiting.next_key else next_key != earlier.next_key
+
+
 @attrs.define(eq=False)
 class Request:
     """One call of `subscribe`, `unsubscribe`, `request` or for a condition search, and what became of it.
@@ -328,7 +341,6 @@ class RequestQueue:
         self._in_flight: dict[str, _Sent] = {}  # of each kind
         self._given_up: deque[ConditionRequest] = deque(maxlen=GIVEN_UP_KEPT)  # whose replies may yet come
         self._last_kind = ""
-        self._doubted: ConditionRequest | None = None  # what waits, where its reply may have been taken for late
         self._next_send_at = float("-inf")
         self._pause = FIRST_PAUSE
 
@@ -353,21 +365,18 @@ class RequestQueue:
         return encode(message)
 
     def is_late(self, reply: Reply) -> bool:
-        """Whether this answers a condition request that was given up, and no other. It is not waited for any more then.
+        """Whether this answers a condition request that was given up, and not the one that waits. It is forgotten then.
 
-        What could as well answer the one that waits is taken for the earlier one's, as the server answers in order,
-        unless both ask the same. Where that was wrong, because the earlier one is never answered, the one that waits is
-        given up too, and nothing is waited for any more that the next could be mistaken for.
+        What was given up is mostly never answered, so a reply counts for it only where it cannot be meant for the one
+        that waits: see `_is_of`.
         """
         late = [message for message in self._given_up if _answers(reply, message)]
+        waiting = self._in_flight.get(CONDITIONS)
+        message = None if waiting is None else waiting.message
+        if isinstance(message, ConditionRequest) and _answers(reply, message) and _fits(reply, message):
+            late = [earlier for earlier in late if _is_of(reply, earlier, message)]
         if not late:
             return False
-        waiting = self._in_flight.get(CONDITIONS)
-        if waiting is not None and isinstance(waiting.message, ConditionRequest) and _answers(reply, waiting.message):
-            others = [message for message in late if message != waiting.message and _fits(reply, message)]
-            if not others and _fits(reply, waiting.message):
-                return False
-            self._doubted = waiting.message
         self._given_up.remove(late[0])
         return True
 
@@ -405,8 +414,7 @@ class RequestQueue:
         del self._in_flight[CONDITIONS]
         request, message = found.request, found.message
         assert isinstance(message, ConditionRequest)
-        if message is not self._doubted:
-            self._given_up.append(message)
+        self._given_up.append(message)
         self._drop(request)
         return request, message
 

@@ -774,8 +774,14 @@ class Session:
 
     @property
     def _is_whole(self) -> bool:
-        """Whether a gap is over. It does not wait for searches where the server leaves them unanswered."""
-        return self.is_settled or (self._state is READY and self._subscriptions.is_settled and self._searches.is_ailing)
+        """Whether a gap is over: what is subscribed to is registered.
+
+        Rows of a live search are whole from its own `ConditionResult` on. A gap waits for searches only where nothing
+        else is wanted, and not where the server leaves them unanswered.
+        """
+        if self._state is not READY or not self._subscriptions.is_settled:
+            return False
+        return not self._subscriptions.is_empty or self._searches.is_settled or self._searches.is_ailing
 
     def _ready_connection(self) -> ClientConnection | None:
         connection = self._connection

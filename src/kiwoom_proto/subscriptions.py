@@ -357,6 +357,11 @@ class Subscriptions:
                 entry.state, entry.reason = REFUSED, UNACKNOWLEDGED
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing is wanted, and nothing left to remove."""
+        return not self._entries
+
+    @property
     def is_settled(self) -> bool:
         """Whether the server knows all that it is to know."""
         return self._in_flight is None and not (self._parts or self._to_register or self._to_remove)

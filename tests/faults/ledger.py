@@ -5,8 +5,8 @@ Two accounts are kept:
 * Of each connection: rows keep their order on it, so each row delivered must be the next that the server sent over that
   connection. Another one was delivered twice, or never sent, or belongs to something that nobody wants.
 * Of the market: a witness, whose line never fails, sees every row of what is wanted. One that was not delivered is
-  allowed only within a reported `Gap`; of a live search also before its `ConditionResult`, on a connection on which a
-  `RequestUnanswered` was reported. (Where answers come too late, that may be the answer to the request before, and the
+  allowed only within a reported `Gap`; of a live search also before its `ConditionResult`. (Where answers come too
+  late, that may be the answer to the request before, and the
   clear between them is still to take effect: then rows of searches do not count.)
 """
 
@@ -277,6 +277,8 @@ class Ledger:
         self._has_gap = False
         self.gaps += 1
         self._told.append(gap)
+        if self._ailing_since is None:
+            self._ailing_since = gap.end
 
     def _expect(self, event: object, before: str, after: str) -> None:
         if self._state != before:
