@@ -35,6 +35,7 @@ from kiwoom_proto import (
     Request,
     RequestAccepted,
     RequestRejected,
+    RequestUnanswered,
     ServerConfig,
     ServerConnection,
     Session,
@@ -335,7 +336,7 @@ class Watch:
             assert not self.closed, "nothing comes after Closed"
             self._number += 1
             assert event.sequence == self._number, "numbered without a hole"
-            if isinstance(event, RequestAccepted | RequestRejected):
+            if isinstance(event, RequestAccepted | RequestRejected | RequestUnanswered):
                 assert event.request not in self._answered, "a request is answered once"
                 self._answered.add(event.request)
             self.closed = isinstance(event, Closed)
@@ -513,7 +514,7 @@ class Life:
             assert event.sequence > self._last[1] and event.epoch >= self._last[0], f"numbers go back: {event}"
             self._last = event.epoch, event.sequence
             self._closed = isinstance(event, Closed)
-            if isinstance(event, RequestAccepted | RequestRejected):
+            if isinstance(event, RequestAccepted | RequestRejected | RequestUnanswered):
                 assert event.request not in self.answered, "a call is answered once"
                 self.answered.add(event.request)
                 self.open.pop(event.request, None)
