@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from .config import ClientConfig
 from .conversation import CLOSED, CLOSING, CONNECTING, ConnectionState, Conversation
 from .endpoint import Endpoint
-from .errors import LocalProtocolError, RemoteProtocolError, TransportError
+from .errors import DeadlineExceeded, LocalProtocolError, RemoteProtocolError, TransportError
 from .events import Numbering
 from .headers import RequestHeader, ResponseHeader
 from .record import Record
@@ -31,6 +31,9 @@ from .secrets import Secret, conceal
 from .websocket import WebSocketClient
 
 __all__ = ("ClientConnection", "ConnectionState", "MessageConnection")
+
+NOTHING_CAME = "no connection was made, or nothing came over it,"
+"""What is known where the driver has not said that there is a stream."""
 
 
 class ClientConnection(Conversation):
@@ -60,6 +63,7 @@ class ClientConnection(Conversation):
         super().__init__(endpoint, config, clock=clock, numbering=numbering, types=types)
         self.bytes_received = 0
         """Bytes received from the network so far."""
+        self._was_made = False
         self._websocket = WebSocketClient(
             endpoint.url,
             max_size=self.config.max_message_size,
@@ -75,6 +79,17 @@ class ClientConnection(Conversation):
         self._websocket.connect(() if header is None else header.elements(token))
 
     connect.__doc__ = Conversation.connect.__doc__
+
+    def connection_made(self) -> None:
+        """The stream exists now, and `data_to_send` begins with the opening handshake.
+
+        For a driver that dials beside everything else: what `data_to_send` gave it before there was a stream is not to
+        be written any more. One that asks for nothing to send before it has a stream need not call this. Ignored once
+        something was received.
+        """
+        self._was_made = True
+        if self._state is CONNECTING and not self.bytes_received:
+            self._websocket.connect_again()
 
     def receive_data(self, data: bytes | bytearray, received_at: int = 0) -> None:
         """Take bytes from the network. Never raises for what they hold; after the end they are ignored.
@@ -125,7 +140,10 @@ class ClientConnection(Conversation):
         self._end()
 
     def data_to_send(self) -> bytes:
-        """Return the bytes to write to the network, and forget them; empty: nothing."""
+        """Return the bytes to write to the network, and forget them; empty: nothing.
+
+        Call it when there is a stream to write them to. Where it was called before, see `connection_made`.
+        """
         return self._websocket.data_to_send()
 
     def _expire(self, phase: str) -> None:
@@ -135,6 +153,8 @@ class ClientConnection(Conversation):
             error = self._websocket.handshake_error
             if error is not None and error.status is not None:
                 self._error = error
+            elif not self._was_made and not self.bytes_received:
+                self._error = DeadlineExceeded(phase, self.config.open_timeout, what=NOTHING_CAME)
         super()._expire(phase)
 
     def _has_opened(self, now: float) -> bool:

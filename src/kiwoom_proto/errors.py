@@ -291,17 +291,19 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
         phase: "connect", "token", "open", "login", "ack", "idle" or "close".
         seconds: the limit, as configured.
         last: why the last attempt failed, where the phase is "connect" and there was one; else None.
+        what: what did not happen, where it is not what the phase says; else "".
     """
 
-    def __init__(self, phase: str, seconds: float, last: KiwoomError | None = None) -> None:
+    def __init__(self, phase: str, seconds: float, last: KiwoomError | None = None, *, what: str = "") -> None:
         super().__init__(phase, seconds)
         self.phase = phase
         self.seconds = seconds
         self.last = last
+        self.what = what
         self.__cause__ = last
 
     def _text(self) -> str:
-        text = f"{_PHASES[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
+        text = f"{self.what or _PHASES[self.phase]} within {self.seconds:g} s ({self.phase}_timeout)"
         if self.last is None:
             return text
         wait = getattr(self.last, "retry_after", None)

@@ -457,6 +457,16 @@ class Session:
             assert not isinstance(verdict, Renew)
             self._wait(error, None, verdict.delay, now)
 
+    def connection_made(self) -> None:
+        """The stream that was needed exists now, and `data_to_send` begins with the opening handshake.
+
+        For a driver that dials beside everything else: what `data_to_send` gave it before there was a stream is not to
+        be written any more. One that asks for nothing to send before it has a stream need not call this. Ignored once
+        something was received, and where no stream is needed.
+        """
+        if self._connection is not None and isinstance(self.needs, LinkNeeded):
+            self._connection.connection_made()
+
     def receive_data(self, data: bytes | bytearray, received_at: int = 0) -> None:
         """Take bytes from the network. Never raises for what they hold.
 
@@ -533,7 +543,10 @@ class Session:
             self._advance()
 
     def data_to_send(self) -> bytes:
-        """Return the bytes to write to the network, and forget them; empty: nothing."""
+        """Return the bytes to write to the network, and forget them; empty: nothing.
+
+        Call it when there is a stream to write them to. Where it was called before, see `connection_made`.
+        """
         return b"" if self._connection is None else self._connection.data_to_send()
 
     def events(self) -> list[Event]:

@@ -373,6 +373,7 @@ class WebSocketClient(_WebSocket):
         self._redaction = Redaction() if redaction is None else redaction
         self.response_headers: list[tuple[str, str]] = []
         """HTTP headers of the server's answer, once it came."""
+        self._request: _UnshownRequest | None = None
 
     def connect(self, headers: Iterable[tuple[str, str | Secret]] = ()) -> None:
         """Send the opening handshake, with further HTTP headers."""
@@ -380,7 +381,14 @@ class WebSocketClient(_WebSocket):
         request = _UnshownRequest(plain.path, plain.headers)
         for name, value in headers:
             request.headers[name] = value.reveal() if isinstance(value, Secret) else value
+        self._request = request
         self._protocol.send_request(request)
+
+    def connect_again(self) -> None:
+        """Send the opening handshake anew, in place of what was not written anywhere."""
+        if self._request is not None and self._protocol.state is CONNECTING:
+            self._protocol.data_to_send()
+            self._protocol.send_request(self._request)
 
     @property
     def handshake_error(self) -> HandshakeError | None:
@@ -406,6 +414,7 @@ class WebSocketClient(_WebSocket):
 
     def _receive_handshake(self, event: Request | Response) -> None:
         assert isinstance(event, Response)
+        self._request = None  # not needed again, so not kept
         self.response_headers = list(event.headers.raw_items())
 
 
