@@ -68,8 +68,7 @@ async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None) -> None:
     finished = asyncio.Event()
 
     def receive(data: bytes, error: str | None) -> None:
-        view = memoryview(data)
-        del data  # it may hold a token
+        view, data = memoryview(data), b""  # which shows nothing: it may hold a token
         if view:
             call.receive_data(view)
         else:

@@ -30,7 +30,7 @@ from kiwoom_proto import (
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed
 from kiwoom_proto.realtime.codes import Code
 from kiwoom_proto.realtime.levels import Level
-from kiwoom_proto.secrets import PERSONAL_FIDS
+from kiwoom_proto.secrets import PERSONAL_FIDS, mask_opaque, redact
 
 from .client import Client
 
@@ -135,7 +135,9 @@ class View:
         raise NotImplementedError
 
     def _name(self, item: str) -> Text:
-        return Text.assemble(displayed(item) or "-", (f" {self._labels[item]}" if item in self._labels else "", "dim"))
+        return Text.assemble(
+            displayed(redact(item)) or "-", (f" {self._labels[item]}" if item in self._labels else "", "dim")
+        )
 
 
 class TableView(View):
@@ -304,8 +306,8 @@ def plural(number: int, noun: str) -> str:
 
 
 def shown(text: str, style: str = "") -> Text:
-    """A text from outside for rich: escaped, cut, and none of rich's markup."""
-    return Text(displayed(text), style=style)
+    """A text from outside for rich: escaped, cut, without what may be a secret, and none of rich's markup."""
+    return Text(displayed(mask_opaque(text)), style=style)
 
 
 def _table() -> Table:

@@ -103,8 +103,8 @@ class AppKey:
         Raises:
             LocalProtocolError: one of them is not set; says which, and where keys come from.
         """
-        keys = [conceal((os.environ if environ is None else environ).get(name, "").strip()) for name in KEY_VARIABLES]
-        del environ  # its repr shows everything
+        # One statement: the repr of an environment shows everything in it.
+        keys, environ = (_key_in(environ, KEY_VARIABLES[0]), _key_in(environ, KEY_VARIABLES[1])), None
         missing = [name for name, key in zip(KEY_VARIABLES, keys, strict=True) if not key]
         if missing:
             raise LocalProtocolError(
@@ -217,8 +217,7 @@ class TokenCall:
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the network. Never raises for what they hold; after the end they are ignored."""
-        view = memoryview(data)
-        del data  # it may hold a token
+        view, data = memoryview(data), b""  # which shows nothing: it may hold a token
         if view and not self._finished:
             self._connection.receive_data(bytes(view))
             self._read("the answer breaks the rules of HTTP", TokenError)
@@ -332,6 +331,10 @@ def _conceal_token(type: type, value: object) -> Secret:
 
 
 _answer = msgspec.json.Decoder(_Answer, dec_hook=_conceal_token)
+
+
+def _key_in(environ: Mapping[str, str] | None, name: str) -> Secret:
+    return Secret((os.environ if environ is None else environ).get(name, "").strip())
 
 
 def _is_json(text: bytes | bytearray) -> bool:

@@ -20,12 +20,13 @@ import attrs
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
 from .conditions import Condition, ConditionRow, UsConditionRow
-from .display import MESSAGE_LIMIT, displayed, repr_of
+from .display import MESSAGE_LIMIT, displayed, quoted, repr_of
 from .errors import RETURN_CODES, ClosedByPeer, KiwoomError, explain_code
 from .headers import ResponseHeader
 from .messages import number_of
 from .record import Record
 from .requests import Request
+from .secrets import redact
 from .symbol import Symbol
 
 __all__ = (
@@ -200,7 +201,7 @@ class ConditionResult(_Numbered):
     seq: str
     rows: tuple[ConditionRow | UsConditionRow, ...]
     symbols: tuple[Symbol, ...]
-    next_key: str | None
+    next_key: str | None = attrs.field(repr=lambda key: quoted(key and redact(key)))
     members: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
     def matches(self, record: Record) -> bool:

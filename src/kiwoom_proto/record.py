@@ -124,9 +124,11 @@ class Record(msgspec.Struct, **_OPTIONS):
         try:
             return kind.convert(text)
         except (ValueError, ArithmeticError):
-            if text.strip():
-                raise FieldError(self.type_code, field.fid, field.name, text, masked=kind.masked) from None
-            return None
+            if not text.strip():
+                return None
+            error = FieldError(self.type_code, field.fid, field.name, text, masked=kind.masked)
+        del text  # a traceback may show variables
+        raise error
 
     def fid(self, fid: str) -> str | None:
         """Return the exact text of a FID, or None where `fids` has none. Any FID, declared or not."""

@@ -19,7 +19,7 @@ What is masked, with stars in its place:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from hmac import compare_digest
 from typing import Any, NoReturn, TypeVar, overload
 
@@ -40,6 +40,7 @@ _OPAQUE = re.compile(r"(?<![A-Za-z0-9_\-])[A-Za-z0-9_\-]{20,}+")
 _OPAQUE_BYTES = re.compile(_OPAQUE.pattern.encode())
 _ACCOUNT = re.compile(r"(?<![0-9])[0-9]{4}-?[0-9]{4}-?[0-9]{2}(?![0-9])")
 _ACCOUNT_LENGTH = 10
+LONGEST_FID = 6
 SHORT = 8
 """Characters below which a secret is none that anybody issues: replaced only where it stands as a word of its own."""
 
@@ -163,13 +164,13 @@ class Redaction:
         """Return a text for a person to read: without secrets in use, account numbers and opaque words."""
         return _OPAQUE.sub(MASK, self._without_accounts(text))
 
-    def reply(self, members: Mapping[str, Any]) -> dict[str, Any]:
+    def reply(self, members: Mapping[str, Any], exact: Collection[str] = ()) -> dict[str, Any]:
         """Return the members of a message, at any depth, masked as words.
 
-        The rows under "data", and the key that goes on ("next_key"), are for a program: as `known`, but for personal
-        members.
+        Arguments:
+            members: name -> value.
+            exact: names of those that are for a program: as they came, but for secrets in use and personal members.
         """
-        exact = ("data", "next_key")
         return {
             self._name(name): self._masked(name, value, self.known if name in exact else self.words)
             for name, value in members.items()
@@ -181,7 +182,7 @@ class Redaction:
         return {self._name(name): self._masked(name, value, mask) for name, value in members.items()}
 
     def _name(self, name: str) -> str:
-        return name if len(name) < SHORT else self.known(name)
+        return name if len(name) < SHORT else self._without_accounts(name)
 
     def _without_accounts(self, text: str) -> str:
         return _ACCOUNT.sub(MASK, self.known(text))
@@ -192,7 +193,7 @@ class Redaction:
         if _is_personal(name):
             return MASK
         try:
-            return self._walk(value, self.known if name.isdecimal() else mask)
+            return self._walk(value, self.known if _is_fid(name) else mask)
         except RecursionError:
             return MASK  # nobody has looked into it
 
@@ -229,6 +230,10 @@ def mask_opaque(text: str) -> str:
 def holds_opaque(data: bytes) -> bool:
     """Whether bytes hold an opaque word."""
     return _OPAQUE_BYTES.search(data) is not None
+
+
+def _is_fid(name: str) -> bool:
+    return len(name) <= LONGEST_FID and name.isdecimal()
 
 
 def _is_personal(name: str) -> bool:

@@ -56,6 +56,8 @@ MAX_TOKENS = 65_536
 """Members, texts, commas and brackets that are looked at one by one to find rows in what cannot be parsed, beside those
 of rows that are what they should be, or nearly."""
 
+EXACT = ("data", "next_key")
+"""Members of a reply to a condition request that a program needs as they came: rows, and what asks for more of them."""
 MAX_CODE = 7
 """Characters that a code of the server's may have without being taken for a secret: "R10001"."""
 
@@ -176,7 +178,7 @@ class TolerantDecoder:
         code = str(code).strip()
         code = (redaction.words(code) if len(code) > MAX_CODE else code) or "0"
         text = redaction.words(text) if isinstance(text, str) else ""
-        members = redaction.reply(members)
+        members = redaction.reply(members, EXACT if "CNSR" in trnm else ())
         return SystemNotice(code, text, members) if trnm == "SYSTEM" else Reply(trnm, code, text, members)
 
     def _read_real(

@@ -261,11 +261,15 @@ class Layout:
         return decoder.decode
 
 
+# A traceback that shows variables shows these, and one of them may be an account number.
+_UNSHOWN = {"__repr__": lambda values: "<values of a row>"}
+
+
 def _make_decoder(order: Iterable[str], is_cut: bool) -> msgspec.json.Decoder[Any]:
     """`is_cut`: a row without one of these FIDs is refused, for it may be in what was cut off."""
     kind, default = (str, msgspec.NODEFAULT) if is_cut else (str | None, None)
     fields = [(f"f{fid}", kind, msgspec.field(name=fid, default=default)) for fid in order]
-    return msgspec.json.Decoder(msgspec.defstruct("Values", fields, frozen=True, gc=False))
+    return msgspec.json.Decoder(msgspec.defstruct("Values", fields, namespace=_UNSHOWN, frozen=True, gc=False))
 
 
 def _is_plain(wanted: bytes) -> bool:

@@ -379,6 +379,7 @@ class WebSocketClient(_WebSocket):
         """Send the opening handshake, with further HTTP headers."""
         plain = self._protocol.connect()
         request = _UnshownRequest(plain.path, plain.headers)
+        del plain
         for name, value in headers:
             request.headers[name] = value.reveal() if isinstance(value, Secret) else value
         self._request = request

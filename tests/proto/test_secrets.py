@@ -193,7 +193,7 @@ def test_members_of_a_reply_are_masked_at_any_depth() -> None:
 def test_rows_and_the_key_that_goes_on_are_exact_but_for_what_is_known() -> None:
     rows = [["0", "a_condition_of_a_long_name"], {"9201": ACCOUNT, "29": "1234567890", "302": f"x{TEXT}"}]
     members = {"data": rows, "next_key": f"{OPAQUE}-{ACCOUNT}"}
-    assert Redaction([SECRET]).reply(members) == {
+    assert Redaction([SECRET]).reply(members, exact=["data", "next_key"]) == {
         "data": [["0", "a_condition_of_a_long_name"], {"9201": "***", "29": "1234567890", "302": "x***"}],
         "next_key": f"{OPAQUE}-{ACCOUNT}",
     }
