@@ -128,7 +128,7 @@ class Record(msgspec.Struct, **_OPTIONS):
                 return None
             error = FieldError(self.type_code, field.fid, field.name, text, masked=kind.masked)
         del text  # a traceback may show variables
-        raise error
+        raise error from None
 
     def fid(self, fid: str) -> str | None:
         """Return the exact text of a FID, or None where `fids` has none. Any FID, declared or not."""
@@ -329,7 +329,8 @@ def _make_getter(field: Field[Any]) -> Callable[[Record], Any]:
 
     `values.f` fails for a FID that the program had not read of this type until now, and for `Texts`, which is what
     there is of rows in which Python might take a text for a number that is none. So `int` takes no more than it should.
-    There are three, since a call that converts would cost as much as the conversion.
+    There are three, since a call that converts would cost as much as the conversion. `text` is forgotten where it is no
+    value: a traceback may show variables.
     """
     known = field.kind.known
 
@@ -341,6 +342,7 @@ def _make_getter(field: Field[Any]) -> Callable[[Record], Any]:
             text = values.f
             return None if text is None else int(text)
         except (AttributeError, ValueError):
+            text = None
             return record._read(field)
 
     def magnitude(record: Record) -> Any:
@@ -351,6 +353,7 @@ def _make_getter(field: Field[Any]) -> Callable[[Record], Any]:
             text = values.f
             return None if text is None else abs(int(text))
         except (AttributeError, ValueError):
+            text = None
             return record._read(field)
 
     def other(record: Record) -> Any:
@@ -361,6 +364,7 @@ def _make_getter(field: Field[Any]) -> Callable[[Record], Any]:
             text = values.f
             return None if text is None else known[text]
         except (AttributeError, ValueError, ArithmeticError):
+            text = None
             return record._read(field)
 
     getters: dict[object, Callable[[Record], Any]] = {to_whole_number: whole_number, to_magnitude: magnitude}
