@@ -322,7 +322,9 @@ def _side(record: Record) -> Text:
 
 def _cell(record: Record, name: str) -> Text:
     """One field of a row, coloured by what its sign means."""
-    field = record.fields[name]
+    field = record.fields.get(name)
+    if field is None:  # a row of another type, which nobody asked for
+        return Text("-", style="dim")
     if field.kind.masked:
         return Text("***", style="dim")
     try:

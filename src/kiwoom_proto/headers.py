@@ -165,7 +165,7 @@ def read_retry_after(headers: Iterable[tuple[str, str]]) -> float | None:
         return float(text)
     try:
         wait = parsedate_to_datetime(text) - parsedate_to_datetime(values.get("date", ""))
-    except (ValueError, TypeError):  # no date, or one of the two without a zone
+    except (ValueError, TypeError, OverflowError, IndexError):  # no date, or one of the two without a zone
         return None
     return max(0.0, wait.total_seconds())
 

@@ -135,3 +135,20 @@ DATE = ("Date", "Tue, 14 Jan 2025 09:00:00 GMT")
 )
 def test_how_long_a_server_asks_to_wait(headers: list[tuple[str, str]], seconds: float | None) -> None:
     assert read_retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 99999999999999999999:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999999999999",
+        "Mon",
+        "9" * 400,
+    ],
+)
+@pytest.mark.parametrize("name", ["Retry-After", "Date"])
+def test_a_date_that_is_none_is_no_wait(name: str, date: str) -> None:
+    now = "Thu, 26 Nov 2026 00:00:00 GMT"
+    wait = read_retry_after({"Retry-After": now, "Date": now, name: date}.items())
+    assert wait is None or wait >= 0
