@@ -267,6 +267,7 @@ def test_of_requests_that_wait_little_is_kept_and_there_is_an_end_to_them() -> N
 
 
 def test_nothing_is_kept_of_clients_that_come_and_go() -> None:
+    before = alive(Peer)  # of other tests
     sim = Sim()
     sim.exchange.faults.ack_delay = 100
     logged_in(sim, "stays")
@@ -276,7 +277,7 @@ def test_nothing_is_kept_of_clients_that_come_and_go() -> None:
             link.receive_data(b"GET / HTTP/1.1\r\n")
         link.receive_eof()
     del link
-    assert alive(Peer) == 1
+    assert alive(Peer) <= before + 1
     assert len(sim.exchange._agenda) < 10
 
 
