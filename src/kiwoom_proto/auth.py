@@ -25,7 +25,7 @@ import msgspec
 
 from .endpoint import Endpoint
 from .errors import KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError
-from .headers import MAX_SHOWN, describe_page, read_retry_after, read_words
+from .headers import MAX_ANSWER, MAX_SHOWN, describe_page, read_retry_after, read_words
 from .messages import check_token, encode
 from .record import KST
 from .secrets import MASK, Redaction, Secret, conceal
@@ -38,8 +38,10 @@ __all__ = ("AppKey", "Token", "TokenCall")
 
 RENEW_MARGIN = 600.0
 """Seconds before its expiry from which a token is asked for again."""
-MAX_BODY = 1024 * 1024
-"""Bytes of an answer above which it is not read on."""
+PIECES, PIECE_SIZE = 1024, 64
+"""In how many pieces an answer may come at once: so many, and one more for each so many bytes. Each chunk is one, and
+each interim answer (1xx): h11 takes 20 µs over any of them."""
+
 NO_TOKEN = Secret("")
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 """The environment variables of an app key and its secret key."""
@@ -188,6 +190,8 @@ class TokenCall:
         self._finished = False
         self._response: h11.Response | None = None
         self._body = bytearray()
+        self._room = MAX_ANSWER
+        self._pieces_left = 0  # in this call
         self._connection = h11.Connection(our_role=h11.CLIENT)
         payload = memoryview(encode(body))  # which shows nothing of it
         request = h11.Request(
@@ -218,9 +222,17 @@ class TokenCall:
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the network. Never raises for what they hold; after the end they are ignored."""
         view, data = memoryview(data), b""  # which shows nothing: it may hold a token
-        if view and not self._finished:
+        if not view or self._finished:
+            return
+        is_too_long = len(view) > self._room
+        view = view[: self._room]
+        self._room -= len(view)
+        if view:  # nothing would be the end
+            self._pieces_left = PIECES + len(view) // PIECE_SIZE
             self._connection.receive_data(bytes(view))
             self._read("the answer breaks the rules of HTTP", TokenError)
+        if is_too_long and not self._finished:
+            self._end_long()
 
     def receive_eof(self, error: str | None = None) -> None:
         """Take the end of the stream; `error` says why where it is no orderly one. Repeating it does nothing."""
@@ -228,6 +240,7 @@ class TokenCall:
             return
         cut = "the server ended the connection before its answer was complete"
         if error is None:
+            self._pieces_left = PIECES
             self._connection.receive_data(b"")
             self._read(cut, TransportError)  # an answer may end where the stream ends
         if not self._finished:
@@ -238,7 +251,7 @@ class TokenCall:
 
         Raises:
             TokenRefused: the server said no, or what it said is not what it should say.
-            TokenError: its answer is not even HTTP, or far too long.
+            TokenError: its answer is not even HTTP, or far too long, or in far too many pieces.
             TransportError: the network failed.
             LocalProtocolError: it is not finished yet.
         """
@@ -257,6 +270,10 @@ class TokenCall:
         import h11
 
         while not self._finished:
+            self._pieces_left -= 1
+            if self._pieces_left < 0:
+                self._end(TokenError(f"{self.url}: the answer comes in far too many pieces"))
+                return
             try:
                 event = self._connection.next_event()
             except h11.RemoteProtocolError:  # its text may quote what came, which may be a token
@@ -266,16 +283,27 @@ class TokenCall:
                 self._response = event
             elif isinstance(event, h11.Data):
                 self._body += event.data
-                if len(self._body) > MAX_BODY:
-                    self._end(TokenError(f"{self.url}: the answer has more than {MAX_BODY} bytes"))
             elif isinstance(event, h11.EndOfMessage):
                 assert self._response is not None  # it comes first
-                outcome = self._judge(self._response)
-                if isinstance(outcome, TokenRefused):
-                    outcome.retry_after = read_retry_after(_headers(self._response))
-                self._end(outcome)
+                self._end_well(self._response)
             elif not isinstance(event, h11.InformationalResponse):
                 return  # all there is was read
+
+    def _end_well(self, response: h11.Response) -> None:
+        outcome = self._judge(response)
+        if isinstance(outcome, TokenRefused):
+            outcome.retry_after = read_retry_after(_headers(response))
+        self._end(outcome)
+
+    def _end_long(self) -> None:
+        """End without the rest of an answer that is too long. Of an error, or a page, the beginning tells why."""
+        response = self._response
+        if response is not None:
+            is_page = describe_page(_headers(response), self._body) is not None
+            if is_page or response.status_code // 100 != 2:
+                self._end_well(response)
+                return
+        self._end(TokenError(f"{self.url}: the answer has more than {MAX_ANSWER:,} bytes"))
 
     def _end(self, outcome: Token | KiwoomError | None) -> None:
         self._outcome = outcome

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from .config import ClientConfig
-from .conversation import CLOSED, CLOSING, CONNECTING, ConnectionState, Conversation
+from .conversation import CLOSED, CLOSING, CONNECTING, OTHER_SIZE, OTHERS, ConnectionState, Conversation
 from .endpoint import Endpoint
 from .errors import DeadlineExceeded, LocalProtocolError, RemoteProtocolError, TransportError
 from .events import Numbering
@@ -104,6 +104,7 @@ class ClientConnection(Conversation):
             raise LocalProtocolError("connect: must be called first")
         now = self._clock()
         self.bytes_received += len(data)
+        self._others_left = OTHERS + len(data) // OTHER_SIZE
         websocket = self._websocket
         if self._state is CONNECTING:
             payloads = websocket.receive_data(data)  # all of it: a server that closes at once needs no LOGIN
@@ -113,6 +114,10 @@ class ClientConnection(Conversation):
         else:
             for run in websocket.receive_runs(data):
                 self._take(run, received_at, now)
+                if self._others_left < 0:
+                    break
+        if self._others_left < 0:
+            return
         self._heard(now)
         if not websocket.is_open and self._state is not CLOSING:
             # Either the server has begun to close, or it broke RFC 6455 and the WebSocket has.
@@ -253,6 +258,7 @@ class MessageConnection(Conversation):
             raise LocalProtocolError("receive_opened: must be called first")
         now = self._clock()
         data = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
+        self._others_left = 1
         self._take((data,), received_at, now)
         self._heard(now)
 

@@ -136,6 +136,9 @@ ALREADY_REGISTERED = "900003"
 THIRDS = 3
 """Of `idle_timeout`: a ping goes out after each of them without a byte but the last, which is the end."""
 
+OTHERS, OTHER_SIZE = 1024, 128
+"""How many messages that hold no rows are taken of one read: so many, and one more for each so many bytes."""
+
 Reported: TypeAlias = (
     Opened
     | LoggedIn
@@ -196,6 +199,7 @@ class Conversation:
         self._take_rows = decoder.take_rows
         self._decode_rows = decoder.decode_rows
         self._decode_other = decoder.decode_other
+        self._others_left = OTHERS
         self._events: list[Event] = []
         self.rows_only = True
         """Whether nothing but rows has come, and happened, since `events` was called."""
@@ -420,8 +424,18 @@ class Conversation:
             if rows is not None:
                 self._events += rows
                 continue
+            self._others_left -= 1
+            if self._others_left < 0:
+                self._end_flood(now)
+                break
             for message in self._decode_other(payload, received_at):
                 self._take_message(message, payload, received_at, now)
+
+    def _end_flood(self, now: float) -> None:
+        """The server sends so many messages without rows that there would be time for nothing else: end at once."""
+        if self._state in (LOGGING_IN, READY):
+            self._fail(RemoteProtocolError("far too many messages without rows at once"), 1008, now)
+            self._end()
 
     def _heard(self, now: float) -> None:
         """Something came, and was taken: the server is alive."""

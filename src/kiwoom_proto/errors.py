@@ -125,7 +125,7 @@ class HandshakeError(RemoteProtocolError):
 
     Attributes:
         status: HTTP status code of the answer, or None when there was none.
-        body: the answer's body, exact bytes (at most 1 MiB).
+        body: the answer's body as it came, exact bytes; of an answer of more than 64 KiB, the beginning.
         retry_after: seconds for which the server asks to wait (Retry-After), or None.
     """
 

@@ -23,6 +23,9 @@ from .values import UNREADABLE
 
 __all__ = ("RequestHeader", "ResponseHeader", "describe_page", "read_retry_after", "read_words")
 
+MAX_ANSWER = 65_536
+"""Bytes of an HTTP answer that are read, head and body. The beginning of a page that says no is enough."""
+
 MAX_SHOWN = 200
 """Characters of a text of the server's that go into an error about an HTTP answer."""
 

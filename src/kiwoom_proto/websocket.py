@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import codecs
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
@@ -33,8 +34,10 @@ from websockets.utils import apply_mask
 
 from .display import displayed
 from .errors import HandshakeError, LocalProtocolError
-from .headers import describe_page, read_retry_after, read_words
+from .headers import MAX_ANSWER, describe_page, read_retry_after, read_words
 from .secrets import Redaction, Secret
+
+_STATUS_LINE = re.compile(rb"HTTP/[0-9.]+ ([1-5][0-9][0-9]) ?([^\r\n]*)").match
 
 __all__ = ("BinaryMessage", "WebSocketClient", "WebSocketServer")
 
@@ -43,6 +46,10 @@ _TEXT_FRAME_16 = 0x817E  # the same, and the next two bytes are the length: near
 _read_head = struct.Struct(">HH").unpack_from
 _CLOSE = 0x8
 _END_OF_HEAD = b"\r\n\r\n"
+
+FRAMES, FRAME_SIZE = 1024, 64
+"""How many fragments and control frames one call may bring: so many, and one more for each so many bytes. The package,
+which they go to, takes 10 µs over each, empty or not."""
 
 
 def check_close(code: int, reason: str) -> None:
@@ -94,6 +101,7 @@ class _WebSocket:
         self._fragments_binary = False
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._messages: list[bytes] = []
+        self._frames_left = 0  # in this call
         self.pong: bytes | None = None
         """What the last pong received held."""
 
@@ -143,6 +151,7 @@ class _WebSocket:
         Whoever takes them must `check_text` those that it does not know to be, leave the rest of the run where one is
         not, and take all runs: what a loop that ends early has not taken is lost.
         """
+        self._frames_left = frames = FRAMES + len(data) // FRAME_SIZE
         if self._held:
             if len(self._held) + len(data) < self._needed:
                 self._held += data
@@ -165,6 +174,9 @@ class _WebSocket:
                         yield self._take_messages()
                 if 0 <= position < len(data):
                     position = self._begin_passing(data, position)
+                if self._frames_left < 0:
+                    self._fail_flood(frames)
+                    position = -1
             if self._messages:
                 yield self._take_messages()
 
@@ -256,8 +268,11 @@ class _WebSocket:
             if found >= 0:
                 cut = position + found + len(_END_OF_HEAD) - len(self._head_tail)
             self._head_tail = window[-len(_END_OF_HEAD) + 1 :] if found < 0 else None
-        self._feed(data[position:cut])
+        self._feed_outside(data[position:cut])
         return cut
+
+    def _feed_outside(self, data: bytes) -> None:
+        self._feed(data)
 
     def _begin_passing(self, data: bytes, position: int) -> int:
         """Look at the header of a frame that goes to the package. Returns -1 where it is not whole yet, and held."""
@@ -271,6 +286,7 @@ class _WebSocket:
             return self._hold(data, position, size)
         if size > 2:
             length = int.from_bytes(data[position + 2 : position + size], "big")
+        self._frames_left -= 1
         self._passing = size + (4 if second & 0x80 else 0) + length
         self.frames_passed += 1
         if data[position] & 0x0F == _CLOSE:
@@ -317,6 +333,12 @@ class _WebSocket:
 
     def _receive_handshake(self, event: Request | Response) -> None:
         raise NotImplementedError
+
+    def _fail_flood(self, frames: int) -> None:
+        """The peer sends so much that says nothing that there would be time for nothing else."""
+        text = f"more than {frames:,} fragments and control frames at once"
+        self._protocol.fail(CloseCode.POLICY_VIOLATION, text)
+        self._protocol.parser_exc = ProtocolError(text)
 
     def _fail_utf8(self, error: UnicodeDecodeError) -> None:
         self._protocol.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
@@ -374,6 +396,8 @@ class WebSocketClient(_WebSocket):
         self.response_headers: list[tuple[str, str]] = []
         """HTTP headers of the server's answer, once it came."""
         self._request: _UnshownRequest | None = None
+        self._answer = bytearray()  # as it came, as far as it is read
+        self._is_too_long = False
 
     def connect(self, headers: Iterable[tuple[str, str | Secret]] = ()) -> None:
         """Send the opening handshake, with further HTTP headers."""
@@ -397,26 +421,52 @@ class WebSocketClient(_WebSocket):
         error = self._protocol.handshake_exc
         if error is None:
             return None
-        if isinstance(error, InvalidStatus):
+        if isinstance(error, InvalidStatus) and not self._is_too_long:
             response = error.response
-            masked = self._redaction.words
-            phrase = f" {displayed(masked(response.reason_phrase))}" if response.reason_phrase else ""
-            text = f"the opening handshake was answered HTTP {response.status_code}{phrase} instead of 101"
-            body = bytes(response.body or b"")
-            words = describe_page(response.headers.raw_items(), body) or read_words(body)
-            text += f": {displayed(masked(words))}" if words else ""
-            retry_after = read_retry_after(response.headers.raw_items())
-            return HandshakeError(text, response.status_code, body, retry_after)
-        if isinstance(error.__cause__, EOFError) and self._protocol.reader.eof:
+            headers = list(response.headers.raw_items())
+            return self._refusal(response.status_code, response.reason_phrase, headers, response.body or b"")
+        if self._is_too_long or (isinstance(error.__cause__, EOFError) and self._protocol.reader.eof):
+            head, end, body = bytes(self._answer).partition(_END_OF_HEAD)
+            status = _STATUS_LINE(head)
+            if end and status and status[1] != b"101":  # the end of its body did not come, and does not matter
+                fields = [line.decode("latin-1").partition(":") for line in head.split(b"\r\n")[1:]]
+                headers = [(name, value.strip()) for name, _, value in fields]
+                return self._refusal(int(status[1]), status[2].decode("latin-1"), headers, body)
+            if self._is_too_long:
+                return HandshakeError(f"the opening handshake failed: the answer has more than {MAX_ANSWER:,} bytes")
             return HandshakeError("the server closed the connection during the opening handshake")
         cause = f": {error.__cause__}" if error.__cause__ is not None else ""
         said = self._redaction.words(f"{error}{cause}")
         return HandshakeError(f"the opening handshake failed: {displayed(said)}")
 
+    def _refusal(
+        self, status: int, phrase: str, headers: list[tuple[str, str]], body: bytes | bytearray
+    ) -> HandshakeError:
+        masked = self._redaction.words
+        text = f"the opening handshake was answered HTTP {status}"
+        text += f" {displayed(masked(phrase))} instead of 101" if phrase else " instead of 101"
+        words = describe_page(headers, body) or read_words(body)
+        text += f": {displayed(masked(words))}" if words else ""
+        return HandshakeError(text, status, bytes(body), read_retry_after(headers))
+
+    def _feed_outside(self, data: bytes) -> None:
+        if self._protocol.state is not CONNECTING:
+            self._feed(data)
+            return
+        if self._protocol.handshake_exc is not None:
+            return  # what comes after a failure means nothing
+        read = data[: MAX_ANSWER - len(self._answer)]
+        self._answer += read
+        self._feed(read)
+        if len(read) < len(data) and self._protocol.state is CONNECTING and self._protocol.handshake_exc is None:
+            self._is_too_long = True
+            self.receive_eof()
+
     def _receive_handshake(self, event: Request | Response) -> None:
         assert isinstance(event, Response)
         self._request = None  # not needed again, so not kept
         self.response_headers = list(event.headers.raw_items())
+        self._answer.clear()
 
 
 class _Server(ServerProtocol):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import socket
 import ssl
 import time
 from collections.abc import Collection
+from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 import trustme
 from tests.adapters.conftest import Net
@@ -210,6 +213,40 @@ async def test_a_call_that_takes_too_long_can_be_cancelled(loop: Loop) -> None:
         tasks.start_soon(issue, loop, endpoint, make_key())
         await asked.wait()
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n{"], ids=["nothing", "a part"])
+async def test_a_call_has_a_deadline_of_its_own(loop: Loop, answer: bytes) -> None:
+    async def keep_silent(stream: anyio.abc.ByteStream) -> None:
+        if answer:
+            await stream.send(answer)
+        await anyio.sleep_forever()
+
+    issuing = kiwoom_trio.issue_token if loop.name == "trio" else kiwoom_asyncio.issue_token
+    revoking = kiwoom_trio.revoke_token if loop.name == "trio" else kiwoom_asyncio.revoke_token
+    async with raw_server(keep_silent) as endpoint:
+        with pytest.raises(TransportError, match=r"/oauth2/token: no answer within 0\.05 s"):
+            await issuing(endpoint, make_key(), timeout=0.05)
+        with pytest.raises(TransportError, match=r"/oauth2/revoke: no answer within 0\.05 s"):
+            await revoking(endpoint, make_key(), "a-token", timeout=0.05)
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, "10", None])
+async def test_a_deadline_that_is_none_is_refused(loop: Loop, timeout: Any) -> None:
+    issuing = kiwoom_trio.issue_token if loop.name == "trio" else kiwoom_asyncio.issue_token
+
+    with pytest.raises(LocalProtocolError, match="timeout: must be a number of seconds above 0"):
+        await issuing(Endpoint(f"ws://127.0.0.1:1{PATH}"), make_key(), timeout=timeout)
+
+
+def test_a_call_has_by_default_as_long_as_a_session_gives_it() -> None:
+    for call in (
+        kiwoom_trio.issue_token,
+        kiwoom_trio.revoke_token,
+        kiwoom_asyncio.issue_token,
+        kiwoom_asyncio.revoke_token,
+    ):
+        assert inspect.signature(call).parameters["timeout"].default == ClientConfig().token_timeout == 10.0
 
 
 async def test_a_callable_that_does_not_return_is_given_up_in_time(loop: Loop) -> None:

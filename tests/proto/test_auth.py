@@ -30,8 +30,11 @@ from kiwoom_proto import (
     TokenRefused,
     TransportError,
 )
-from kiwoom_proto.auth import MAX_BODY, RENEW_MARGIN
+from kiwoom_proto.auth import PIECE_SIZE, PIECES, RENEW_MARGIN
 from kiwoom_proto.errors import Remedy
+from kiwoom_proto.headers import MAX_ANSWER
+
+from .wire import one_by_one
 
 APPKEY, SECRETKEY, TOKEN = "app-key-that-nobody-may-see", "secret-key-that-nobody-may-see", "token-that-nobody-may-see"
 PACKAGE = Path(kiwoom_proto.__file__).parent
@@ -271,7 +274,7 @@ def test_a_refusal_tells_why(answer: object, code: str, reason: str | None, text
         (http(ISSUED, "302 Found"), "HTTP 302: Found: the server redirects, which is not followed"),
         (http(""), "HTTP 200: no JSON text"),
         (http("{", content_type="text/plain"), "HTTP 200: no JSON text"),
-        (http("[" * 100_000), "HTTP 200: no JSON text"),
+        (http("[" * 60_000), "HTTP 200: no JSON text"),
         (http(b'{"token": "\xff"}'), "HTTP 200: no JSON text"),
         (http([ISSUED]), "HTTP 200: a JSON text that is no object"),
         (http({}), "HTTP 200: the answer holds no token that can be used"),
@@ -321,7 +324,7 @@ def test_what_an_answer_repeats_of_the_keys_is_not_shown() -> None:
 
 
 def test_a_long_text_is_cut() -> None:
-    assert len(refusal(http({"return_code": 1, "return_msg": "긴 말 " * 30_000})).message) == 200
+    assert len(refusal(http({"return_code": 1, "return_msg": "긴 말 " * 7_000})).message) == 200
 
 
 @pytest.mark.parametrize(
@@ -346,14 +349,83 @@ def test_what_is_not_http_says_so(data: bytes) -> None:
 
 def test_an_endless_answer_is_not_read_on() -> None:
     call = make_call()
-    call.receive_data(b"HTTP/1.1 200 OK\r\n\r\n")
-    for _ in range(MAX_BODY // 65_536):
-        call.receive_data(b" " * 65_536)
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    call.receive_data(head)
+    call.receive_data(b" " * (MAX_ANSWER - len(head)))
     assert not call.finished
     call.receive_data(b" ")
 
     assert call.finished
-    assert "more than 1048576 bytes" in str(failure(call))
+    assert type(failure(call)) is TokenError
+    assert "the answer has more than 65,536 bytes" in str(failure(call))
+
+
+@pytest.mark.parametrize("framing", ["", f"Content-Length: {10 * MAX_ANSWER}\r\n", "Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_page_that_is_far_too_long_still_says_what_it_is_and_when_to_come_again(framing: str, at_once: bool) -> None:
+    page = "<html><title>시스템 점검</title>" + "x" * 2 * MAX_ANSWER
+    head = f"HTTP/1.1 503 Busy\r\nContent-Type: text/html\r\nRetry-After: 7\r\n{framing}\r\n"
+    data = (head + ("30000\r\n" if "chunked" in framing else "") + page).encode()
+    call = make_call()
+
+    for piece in (data,) if at_once else one_by_one(data[: MAX_ANSWER + 1]):
+        call.receive_data(piece)
+
+    error = failure(call)
+    assert isinstance(error, TokenRefused)
+    assert (error.status, error.retry_after) == (503, 7.0)
+    assert "an HTML page where JSON belongs: 시스템 점검" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;a=b\r\na\r\n"),
+        (b"", b"HTTP/1.1 100 \r\n\r\n"),
+        (b"", b"HTTP/1.1 102 Wait\r\na: b\r\n\r\n"),
+    ],
+    ids=["chunks", "chunks with something more", "continue", "processing"],
+)
+@pytest.mark.parametrize("at_a_time", [100, 4096, 65_536, 6_000_000])
+def test_an_answer_in_too_many_pieces_is_given_up_after_a_number_of_them(
+    monkeypatch: pytest.MonkeyPatch, head: bytes, piece: bytes, at_a_time: int
+) -> None:
+    steps = most = 0
+    next_event = h11.Connection.next_event
+
+    def counting(connection: h11.Connection) -> Any:
+        nonlocal steps
+        steps += 1
+        return next_event(connection)
+
+    monkeypatch.setattr(h11.Connection, "next_event", counting)
+    data = head + piece * (6_000_000 // len(piece))
+    call = make_call()
+    position = 0
+
+    while not call.finished:
+        steps = 0
+        call.receive_data(data[position : position + at_a_time])
+        position += at_a_time
+        most = max(most, steps)
+
+    assert position <= MAX_ANSWER + at_a_time
+    assert most <= PIECES + at_a_time // PIECE_SIZE
+    error = str(failure(call))
+    assert "in far too many pieces" in error or "more than 65,536 bytes" in error
+
+
+def test_an_answer_that_comes_byte_by_byte_is_in_no_pieces() -> None:
+    call = make_call()
+
+    answer = http({"token": "T" * 2000, "return_code": 0})
+    for byte in one_by_one(b"HTTP/1.1 100 Wait\r\n\r\n" * 3 + answer):
+        call.receive_data(byte)
+
+    token = call.result()
+    assert token is not None
+    assert token.value == "T" * 2000
 
 
 @pytest.mark.parametrize("length", [0, 5, 30, 60, -1])

@@ -52,7 +52,7 @@ from kiwoom_proto import (
     Venue,
     explain_code,
 )
-from kiwoom_proto.conversation import LEGAL, PHASE, TRANSITIONS, Trigger
+from kiwoom_proto.conversation import LEGAL, OTHER_SIZE, OTHERS, PHASE, TRANSITIONS, Trigger
 from kiwoom_proto.server import RequestReceived
 from kiwoom_proto.testing import ConnectionPair, ManualClock
 
@@ -1786,3 +1786,103 @@ def test_what_the_server_says_is_fit_for_a_terminal() -> None:
     wire.client.receive_data(close())
     wire.client.receive_eof()
     assert "\x1b" not in str(closed(wire.events()))
+
+
+# Floods.
+
+
+ROW = b'{"data":[{"values":{"131":"5"},"type":"0E","name":"n","item":"005930"}],"trnm":"REAL"}'
+NO_ROWS = {
+    "empty messages": b"",
+    "no objects": b"1",
+    "nothing known": b"{}",
+    "PING": b'{"trnm":"PING"}',
+    "SYSTEM": b'{"trnm":"SYSTEM"}',
+    "condition lists": b'{"trnm":"CNSRLST"}',
+    "logins": LOGIN_OK,
+}
+
+
+@pytest.mark.parametrize("payload", NO_ROWS.values(), ids=list(NO_ROWS))
+@pytest.mark.parametrize("before", [b"", text(ROW)], ids=["at once", "after a row"])
+def test_a_flood_of_messages_without_rows_ends_the_connection_at_once(payload: bytes, before: bytes) -> None:
+    wire = Wire().login()
+    size = 262_144
+    data = before + text(payload) * (size // len(text(payload)))
+
+    wire.client.receive_data(data)
+
+    events = wire.client.events()
+    assert len(events) <= OTHERS + len(data) // OTHER_SIZE + 2
+    assert isinstance(events[0], Record) == bool(before)
+    closed = events[-1]
+    assert isinstance(closed, Closed)
+    assert isinstance(closed.error, RemoteProtocolError)
+    assert "far too many messages without rows at once" in str(closed)
+    assert closed.sent_code == 1008
+    sent = wire.sent()
+    assert sent[-1].opcode == CLOSE
+    assert len(sent) <= OTHERS + len(data) // OTHER_SIZE + 1
+    wire.client.receive_data(data)
+    assert wire.client.events() == []
+
+
+def test_a_flood_before_the_login_and_with_the_answer_to_the_handshake_ends_it_too() -> None:
+    wire = Wire().connect()
+    answer = accept_handshake(wire.request)
+
+    wire.client.receive_data(answer + text(b"{}") * 100_000)
+
+    opened, *others, closed = wire.client.events()
+    assert isinstance(opened, Opened)
+    assert {type(event) for event in others} == {UnknownMessage}
+    assert isinstance(closed, Closed)
+    assert "far too many messages" in str(closed)
+
+
+def test_a_flood_while_closing_is_not_looked_at_and_the_close_ends_in_time() -> None:
+    wire = Wire().login()
+    wire.client.close()
+
+    wire.client.receive_data(text(b"{}") * 100_000)
+
+    assert wire.client.state is ConnectionState.CLOSING
+    assert len(wire.client.events()) < 10_000
+    wire.clock.advance(100)
+    wire.client.handle_timeout()
+    [closed] = wire.client.events()
+    assert isinstance(closed, Closed)
+    assert closed.error is not None or closed.code == 1006
+
+
+def test_as_many_messages_without_rows_in_many_reads_are_no_flood() -> None:
+    wire = Wire().login()
+
+    for _ in range(20):
+        wire.client.receive_data(text(b'{"trnm":"PING"}') * OTHERS)
+
+    assert wire.client.state is ConnectionState.READY
+
+
+def test_any_number_of_rows_is_no_flood() -> None:
+    wire = Wire().login()
+    two = ROW.replace(b"[{", b'[{"values":{},"type":"0B"},{')
+
+    wire.client.receive_data((text(ROW) + text(two)) * 20_000)
+
+    assert len(wire.client.events()) == 60_000
+    assert wire.client.state is ConnectionState.READY
+
+
+def test_fragments_without_end_end_the_connection() -> None:
+    wire = Wire().login()
+
+    wire.client.receive_data(text(ROW) + frame(TEXT, fin=False) + frame(CONT, fin=False) * 131_072)
+
+    assert isinstance(wire.client.events()[0], Record)
+    assert wire.client.state is ConnectionState.CLOSING
+    wire.client.receive_eof()
+    [closed] = wire.client.events()
+    assert isinstance(closed, Closed)
+    assert isinstance(closed.error, RemoteProtocolError)
+    assert "fragments and control frames at once" in str(closed)

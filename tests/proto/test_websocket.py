@@ -11,8 +11,9 @@ from itertools import pairwise
 import pytest
 
 from kiwoom_proto import MOCK, ClientConnection, HandshakeError, RequestHeader
+from kiwoom_proto.headers import MAX_ANSWER
 from kiwoom_proto.testing import ManualClock
-from kiwoom_proto.websocket import BinaryMessage, WebSocketClient, WebSocketServer
+from kiwoom_proto.websocket import FRAME_SIZE, FRAMES, BinaryMessage, WebSocketClient, WebSocketServer
 
 from .wire import (
     BINARY,
@@ -668,6 +669,59 @@ def test_body_of_blank_lines_is_taken_in_one_go() -> None:
     assert error.body == b"\r\n" * 10_000
 
 
+@pytest.mark.parametrize("framing", [b"", b"Content-Length: 900000\r\n", b"Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize("end", ["the stream ends", "too long"])
+def test_an_answer_without_an_end_still_says_why_and_when_to_come_again(framing: bytes, end: str, feed: Feed) -> None:
+    client, _ = connecting_client()
+    page = b"<html><title>Closed for today</title>" + b"x" * (MAX_ANSWER if end == "too long" else 100)
+    chunk = b"20000\r\n" if b"chunked" in framing else b""
+
+    feed(client, b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\n" + framing + b"\r\n" + chunk + page)
+    if end == "the stream ends":
+        assert client.handshake_error is None
+        client.receive_eof()
+
+    error = client.handshake_error
+    assert isinstance(error, HandshakeError)
+    assert (error.status, error.retry_after) == (503, 7.0)
+    assert str(error) == "the opening handshake was answered HTTP 503 Busy instead of 101: Closed for today"
+    assert len(error.body) < MAX_ANSWER
+    assert page.startswith(error.body.removeprefix(chunk))
+    assert client.is_closed
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"", b"HTTP/1.1 503 Busy\r\n", b"HTTP/1.1 101 X\r\n", b"HTTP/1.1 500 X\r\nTransfer-Encoding: chunked\r\n\r\n"],
+)
+@pytest.mark.parametrize("piece", [b"1\r\na\r\n", b"a: b\r\n", b"\r\n", b"HTTP/1.1 100 X\r\n\r\n", b"x"])
+@pytest.mark.parametrize("at_a_time", [1000, 262_144])
+def test_no_more_of_an_answer_is_looked_at_than_the_limit(head: bytes, piece: bytes, at_a_time: int) -> None:
+    client, _ = connecting_client()
+    taken = 0
+    feed_package = client._protocol.receive_data
+
+    def count(data: bytes) -> None:
+        nonlocal taken
+        taken += len(data)
+        feed_package(data)
+
+    client._protocol.receive_data = count
+    data = head + piece * (6_000_000 // len(piece))
+
+    for position in range(0, len(data), at_a_time):
+        client.receive_data(data[position : position + at_a_time])
+        if client.handshake_error is not None:
+            break
+
+    assert position <= MAX_ANSWER
+    assert taken <= MAX_ANSWER
+    assert client.handshake_error is not None
+    assert len(client.handshake_error.body) <= MAX_ANSWER
+    client.receive_eof()
+    assert client.is_closed
+
+
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -724,6 +778,82 @@ def test_server_closing_in_mid_handshake(length: int) -> None:
     assert error is not None
     assert error.status is None
     assert "closed the connection" in str(error)
+
+
+# Floods.
+
+FLOODS = {
+    "pings": frame(PING),
+    "pongs": frame(PONG),
+    "pings with something in them": frame(PING, b"x" * 20),
+    "empty fragments": frame(CONT, fin=False),
+    "fragments of a byte": frame(CONT, b"x", fin=False),
+    "empty binary messages": frame(BINARY),
+}
+BEGUN = {unit: frame(TEXT, fin=False) if unit[0] == CONT else b"" for unit in FLOODS.values()}
+
+
+def packages_calls(client: WebSocketClient) -> list[int]:
+    calls: list[int] = []
+    feed_package = client._protocol.receive_data
+
+    def count(data: bytes) -> None:
+        calls.append(len(data))
+        feed_package(data)
+
+    client._protocol.receive_data = count
+    return calls
+
+
+@pytest.mark.parametrize("unit", FLOODS.values(), ids=list(FLOODS))
+@pytest.mark.parametrize("size", [262_144, 1_000_000])
+def test_a_flood_of_frames_that_say_nothing_ends_the_connection(unit: bytes, size: int) -> None:
+    client = open_client(10_000_000)
+    client.data_to_send()
+    calls = packages_calls(client)
+
+    messages = client.receive_data(text(b"a") + BEGUN[unit] + unit * (size // len(unit)))
+
+    assert messages[0] == b"a"
+    assert len(calls) <= FRAMES + size // FRAME_SIZE + 2
+    assert client.is_closing
+    assert client.close_sent is not None
+    assert client.close_sent.code == 1008
+    assert "fragments and control frames at once" in str(client.error)
+    calls.clear()
+    client.receive_data(unit * (size // len(unit)))
+    assert len(calls) <= FRAMES + size // FRAME_SIZE + 2
+    client.receive_eof()
+    assert client.is_closed
+
+
+@pytest.mark.parametrize("unit", FLOODS.values(), ids=list(FLOODS))
+def test_as_many_frames_in_many_reads_are_no_flood(unit: bytes) -> None:
+    client = open_client()
+    client.receive_data(BEGUN[unit])
+
+    for _ in range(20):
+        client.receive_data(unit * FRAMES)
+        client.data_to_send()
+
+    assert client.is_open
+
+
+@pytest.mark.parametrize("at_a_time", [1000, 65_536, 8_000_000])
+def test_a_large_message_may_come_in_small_fragments(at_a_time: int) -> None:
+    payload = b"0123456789abcdef" * 4 * 65_536
+    client = open_client(len(payload))
+    data = frame(TEXT, fin=False) + b"".join(
+        frame(CONT, payload[at : at + 64], fin=at + 64 == len(payload)) for at in range(0, len(payload), 64)
+    )
+
+    found = [
+        message
+        for position in range(0, len(data), at_a_time)
+        for message in client.receive_data(data[position : position + at_a_time])
+    ]
+
+    assert found == [payload]
 
 
 # The opening handshake, server's end.
