@@ -120,6 +120,10 @@ class _Witness(Peer):
     def pairs(self) -> dict[tuple[str, str], None]:
         return dict(self._ground.expected)
 
+    def wanted(self) -> dict[tuple[str, str], None]:
+        self._served_of = None  # what is expected changes by itself
+        return super().wanted()
+
     def _send_rows(self, rows: list[Row]) -> None:
         self._ground.ledger.witness(rows)
 

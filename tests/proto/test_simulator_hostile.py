@@ -22,7 +22,6 @@ from tests.proto.wire import MASK, TEXT, frame
 
 from kiwoom_proto import ConnectionState, LocalProtocolError, ServerRequest
 from kiwoom_proto.simulator import Exchange, Peer, conditions, market, peer, tokens
-from kiwoom_proto.simulator.names import is_listed
 from kiwoom_proto.simulator.quotes import AfterHoursBook
 from kiwoom_proto.simulator.sessions import SESSIONS
 from kiwoom_proto.simulator.source import Push
@@ -386,6 +385,62 @@ def test_where_rows_take_longer_than_there_is_time_half_of_it_is_left(monkeypatc
     assert rows(client)
 
 
+def take_time(monkeypatch: pytest.MonkeyPatch, sim: Sim, *, to_make: float, to_happen: float) -> None:
+    """Let the work for rows of 0E take so many seconds, as it does on a clock that is not ours."""
+    make, happen = AfterHoursBook.__init__, AfterHoursBook.happen
+
+    def slow_make(book: AfterHoursBook, *arguments: Any) -> None:
+        sim.clock.advance(to_make)
+        make(book, *arguments)
+
+    def slow_happen(book: AfterHoursBook, moment: Any) -> Iterable[Push]:
+        sim.clock.advance(to_happen)
+        return happen(book, moment)
+
+    monkeypatch.setattr(AfterHoursBook, "__init__", slow_make)
+    monkeypatch.setattr(AfterHoursBook, "happen", slow_happen)
+
+
+def test_where_there_is_too_much_to_do_each_connection_gets_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    sim = Sim(rate=20)
+    take_time(monkeypatch, sim, to_make=0.001, to_happen=0.005)  # 23 s of work in a second
+    hostile = [logged_in(sim, f"hostile {number}") for number in range(3)]
+    for number, client in enumerate(hostile):
+        client.register(*(f"{number * 100 + index:06}" for index in range(75)))
+    sim.advance(10)
+    honest = logged_in(sim, "honest")
+    honest.register(ITEM)
+    sim.advance(2)
+    honest.heard.clear()
+    began = sim.clock.now
+    for _ in range(100):
+        before = sim.clock.now
+        sim.exchange.handle_timeout()
+        assert sim.clock.now - before < 0.2
+        sim.advance(0.1)
+    times = [time for time, text in honest.heard if b'"REAL"' in text]
+    assert len(times) > sim.clock.now - began, "one a second, which is one for 20 that it would be"
+    assert max(after - before for before, after in pairwise(times)) < 3
+
+
+def test_a_registration_of_many_new_items_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    sim = Sim(rate=2)
+    take_time(monkeypatch, sim, to_make=0.02, to_happen=0.0)
+    client = logged_in(sim)
+    client.say(compact(reg([f"{index:06}" for index in range(200)], ["0E"])))
+    longest = 0.0
+    for _ in range(200):
+        due = sim.exchange.next_timeout()
+        assert due is not None
+        sim.clock.now = max(due, sim.clock.now)
+        before = sim.clock.now
+        sim.exchange.handle_timeout()
+        sim.settle()
+        longest = max(longest, sim.clock.now - before)
+    assert longest < 0.1
+    assert len({row["item"] for row in rows(client)}) == 200
+
+
 # Clients that flood, and that do not read.
 
 
@@ -689,7 +744,14 @@ def test_an_error_in_beginning_to_make_rows_costs_those_who_want_them(monkeypatc
     sim, failures = contained()
     honest, other = logged_in(sim, "honest"), logged_in(sim, "other")
     honest.register(ITEM)
-    monkeypatch.setattr(market, "is_listed", lambda type, item: bool(is_listed(type, item)) and 1 // (item != "000660"))
+    make = AfterHoursBook.__init__
+
+    def fail(book: AfterHoursBook, item: str, *arguments: Any) -> None:
+        if item == "000660":
+            raise ZeroDivisionError
+        make(book, item, *arguments)
+
+    monkeypatch.setattr(AfterHoursBook, "__init__", fail)
     other.register("000660")
     sim.advance(1)
     assert other.is_over

@@ -34,6 +34,7 @@ import datetime
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from itertools import islice, zip_longest
 from types import MappingProxyType
 
 import attrs
@@ -61,6 +62,8 @@ ITEM_LIMIT = 200
 MOCK_ITEM_LIMIT = 100
 CONNECTION_LIMIT = 100
 """Below the files that a process may have open: 256 on macOS, 1,024 on most of Linux."""
+MAX_WANTED = 50_000
+"""Pairs of type and item, over all connections, above which further ones have no rows."""
 MAX_TOKEN = 1_000
 """Characters of a token that can log in, as the official pages have it of the element that carries it."""
 CONDITIONS = MappingProxyType({"0": "거래량 급증", "1": "신고가 돌파", "2": "골든크로스"})
@@ -379,9 +382,10 @@ class Exchange:
         began = self.now()
         # One stock is one book, however many clients look at it. A dict, for an order that does not vary.
         pairs_of = {peer: peer.wanted() for peer in peers}
-        wanted = dict.fromkeys(pair for pairs in pairs_of.values() for pair in pairs)
-        until = when - self._opened_at
-        pushes = self._make_rows(until - self._batch_interval, until, wanted)
+        # One of each in turn, so that each gets its share where there is too much.
+        in_turn = (pair for turn in zip_longest(*pairs_of.values()) for pair in turn if pair is not None)
+        wanted = dict.fromkeys(islice(in_turn, MAX_WANTED))
+        pushes = self._make_rows(when - self._opened_at, wanted)
         for peer, pairs in pairs_of.items():
             with self._guard(peer):
                 peer._send_rows(
@@ -394,10 +398,15 @@ class Exchange:
         late = spent > self._batch_interval
         self._agenda.add(ended + spent if late else when + self._batch_interval, self._tick)
 
-    def _make_rows(self, since: float, until: float, wanted: Mapping[tuple[str, str], None]) -> list[Push]:
+    def _stopwatch(self) -> Callable[[], bool]:
+        """Returns what tells whether more than half the time between two batches has gone by since."""
+        end = self.now() + self._batch_interval / 2
+        return lambda: self.now() > end
+
+    def _make_rows(self, until: float, wanted: Mapping[tuple[str, str], None]) -> list[Push]:
         """Let the market go on. An error costs those who want what it was about."""
         try:
-            return self._market.pushes(since, until, wanted)
+            return self._market.pushes(until - self._batch_interval, until, wanted, self._stopwatch)
         except SourceError as error:
             victims = [peer for peer in self.peers if not error.pairs.isdisjoint(peer.wanted())]
             if not victims:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import datetime
 import heapq
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from ..messages import Row
@@ -34,19 +34,33 @@ from .source import Push, Source, SourceError
 from .stock import Stock
 from .trading import DomesticTrading, UsTrading
 
-__all__ = ("Market",)
+__all__ = ("Market", "has_rows")
 
 _DOMESTIC = frozenset(("0A", "0B", "0C", "0D", "0F", "0G", "0H", "0g", "0m", "0u", "0w", "00"))
 _US = frozenset(("FE", "FT", "F4"))
+_OF_STOCKS = _DOMESTIC | _US
 _VENUES = MappingProxyType({"_NX": "NXT", "_AL": "SOR"})
 GAP = 1e-6
 """Seconds between two calls of `rows`, above which the sources begin anew."""
 
 MAX_SOURCES = 4_000
-"""How many items have rows at once, those first that were wanted first. It takes about 40 kB each, and a second of CPU
-for a second of all of them with every type."""
+"""How many items have rows at once. Each takes about 40 kB."""
 MAX_IDLE = 1_000
 """How many items are remembered of which nothing is wanted any more. One that was forgotten begins anew."""
+
+
+def _kind(type: str) -> str:
+    """What is common to the types that one source has rows of."""
+    return "stock" if type in _OF_STOCKS else "sector" if type in ("0J", "0U") else type
+
+
+def has_rows(type: str, item: str) -> bool:
+    """Whether a registration of this pair can bring rows, at some time of the day."""
+    if type == "1h":
+        return True
+    if item == "":
+        return type == "0s" or type in ACCOUNT_TYPES
+    return type in SESSIONS and type != "0s" and is_listed(type, item)
 
 
 class Market:
@@ -81,6 +95,7 @@ class Market:
         self._types: frozenset[str] = frozenset()
         self._open: frozenset[str] | None = None
         self._awake: dict[Source, None] = {}
+        self._breadth = MAX_SOURCES  # how many may be awake; fewer where there is no time for more
         self._heap: list[tuple[float, int, Source]] = []
         self._brought_forward = 0
         self._moment = Moment(seconds_of(start))
@@ -100,12 +115,28 @@ class Market:
         """
         return [push.row for push in self.pushes(since, now, dict.fromkeys(wanted)) if push.account is None]
 
-    def pushes(self, since: float, now: float, wanted: Mapping[tuple[str, str], None]) -> list[Push]:
-        """As `rows`, and tell of each row whom it is for."""
+    def pushes(
+        self,
+        since: float,
+        now: float,
+        wanted: Mapping[tuple[str, str], None],
+        stopwatch: Callable[[], Callable[[], bool]] = lambda: lambda: False,
+    ) -> list[Push]:
+        """As `rows`, and tell of each row whom it is for.
+
+        Arguments:
+            stopwatch: called at the beginning of a piece of work, returns what tells whether the work takes too long.
+                Then it is left: nothing more happens until `now`, and what was wanted last has to wait until there is
+                time for it.
+        """
         at = since if since - self._reached > GAP else self._reached
         if at > self._reached:
             self._sleep()
-        self._group(wanted)
+        self._group(wanted, stopwatch())
+        is_late = stopwatch()
+        if self._breadth < MAX_SOURCES:
+            self._breadth += 1 + self._breadth // 8
+            self._open = None
         pushes: list[Push] = []
         stamp = at + self._shift
         while at < now:
@@ -119,7 +150,7 @@ class Market:
                 continue
             ends = closing(stamp)
             end, stamp = (now, stamp + (now - at)) if ends - stamp >= now - at else (at + (ends - stamp), float(ends))
-            self._run(at, end, types, ends - 1, pushes)
+            self._run(at, end, types, ends - 1, pushes, is_late)
             at = end
         self._reached = max(now, self._reached)
         return pushes
@@ -156,25 +187,22 @@ class Market:
     def _is_watched(self, code: str) -> bool:
         return any(("stock", code + suffix) in self._sources for suffix in ("", *_VENUES))
 
-    def _source(self, type: str, item: str, *, may_make: bool = True) -> Source | None:
-        """The source of a pair, made where there is none and it may be; None: it has no rows."""
-        if (type, item) in self._sources:
-            return self._sources[type, item]
-        if type == "1h":
-            return self._interruptions
-        if (type == "0s") != (item == "") or type not in SESSIONS or (item and not is_listed(type, item)):
-            return None
-        kind = "stock" if type in _DOMESTIC | _US else "sector" if type in ("0J", "0U") else type
-        source = self._sources.get((kind, item))
-        if source is None and may_make:
+    def _find_source(self, type: str, item: str) -> Source | None:
+        """The source of a pair that has rows, if there is one yet."""
+        return self._sources.get((type, item)) or self._sources.get(("1h", "") if type == "1h" else (_kind(type), item))
+
+    def _add_source(self, type: str, item: str) -> Source | None:
+        try:
             source = self._make_source(type, item)
-            if source is not None:
-                self._sources[kind, item] = source
+        except Exception as error:
+            raise SourceError([(type, item)]) from error
+        if source is not None:
+            self._sources[_kind(type), item] = source
         return source
 
     def _make_source(self, type: str, item: str) -> Source | None:
         draw, rate = self._draw(f"{item}/{type}"), self._rate
-        if type in _DOMESTIC | _US:
+        if type in _OF_STOCKS:
             stock, draw = self.stock(item), self._draw(f"{item}/trading")
             if stock.instrument.kind == "us":
                 return UsTrading(stock, self.desk, draw, rate)
@@ -190,8 +218,8 @@ class Market:
                 return Phases(draw, rate)
         return None
 
-    def _group(self, wanted: Mapping[tuple[str, str], None]) -> None:
-        """Find the sources of what is wanted."""
+    def _group(self, wanted: Mapping[tuple[str, str], None], is_late: Callable[[], bool]) -> None:
+        """Find the sources of what is wanted. Once it `is_late`, further ones are left to be made the next time."""
         ordered = self.desk.open
         if ordered:
             wanted = {**wanted, **dict.fromkeys(self.desk.pairs())}
@@ -200,17 +228,23 @@ class Market:
         self._wanted, self._groups, self._types = {}, {}, frozenset()
         groups: dict[Source, set[str]] = {}
         types = set()
-        for type, item in wanted:
-            try:
-                may_make = len(groups) < MAX_SOURCES
-                source = self._source(type, item, may_make=may_make) if item or type not in ACCOUNT_TYPES else None
-            except Exception as error:
-                raise SourceError([(type, item)]) from error
-            if source is not None:
-                groups.setdefault(source, set()).add(type)
-            if source is not None or type in ACCOUNT_TYPES:
+        late = left_out = False
+        for pair in wanted:
+            type, item = pair
+            if item or type not in ACCOUNT_TYPES:
+                source = self._find_source(type, item)
+                if source is None and len(groups) < MAX_SOURCES:
+                    if late:
+                        left_out = True
+                    elif has_rows(type, item):
+                        source = self._add_source(type, item)
+                        late = is_late()
+                if source is not None and (source in groups or len(groups) < MAX_SOURCES):
+                    groups.setdefault(source, set()).add(type)
+                    types.add(type)
+            else:
                 types.add(type)
-        self._wanted = dict(wanted)
+        self._wanted = {} if left_out else dict(wanted)
         self._groups = {source: frozenset(found) for source, found in groups.items()}
         self._types = frozenset(types)
         self._interruptions.items = frozenset(item for type, item in wanted if type == "1h")
@@ -244,7 +278,7 @@ class Market:
         awake: dict[Source, None] = {}
         for source, wanted in self._groups.items():
             now_wanted = wanted & types
-            if now_wanted:
+            if now_wanted and len(awake) < self._breadth:
                 awake[source] = None
                 source.want(now_wanted)
                 if source not in self._awake:
@@ -256,7 +290,15 @@ class Market:
         self._heap = [(source.next_at, number, source) for number, source in enumerate(awake)]
         heapq.heapify(self._heap)
 
-    def _run(self, at: float, end: float, types: frozenset[str], last: int, pushes: list[Push]) -> None:
+    def _run(
+        self,
+        at: float,
+        end: float,
+        types: frozenset[str],
+        last: int,
+        pushes: list[Push],
+        is_late: Callable[[], bool],
+    ) -> None:
         """Let happen what happens from `at` until `end`, which is not after the second `last`."""
         shift = self._shift
         if self._moment.stamp != (stamp := min(int(at + shift), last)) or self._moment.begins_at != stamp - shift:
@@ -265,6 +307,11 @@ class Market:
         heap, moment, interruptions = self._heap, self._moment, self._interruptions
         release_at = interruptions.next_at
         while heap and heap[0][0] < end:
+            if is_late():
+                share = max(0.0, (heap[0][0] - at) / (end - at))
+                self._breadth = 1 + int(min(self._breadth, len(self._awake)) * min(share, 0.9))
+                self._sleep()  # else there would be more and more to make up for
+                return
             due, number, source = heap[0]
             if due != source.next_at:  # it was brought forward, and has another entry
                 heapq.heappop(heap)
@@ -275,7 +322,7 @@ class Market:
             try:
                 pushes += source.step(moment)
             except Exception as error:
-                raise SourceError(pair for pair in self._wanted if self._source(*pair) is source) from error
+                raise SourceError(pair for pair in self._wanted if self._find_source(*pair) is source) from error
             heapq.heapreplace(heap, (source.next_at, number, source))
             if interruptions.next_at != release_at:
                 if source is not interruptions and interruptions in self._awake:

@@ -16,6 +16,7 @@ from ..messages import Row
 from ..record import US_TYPES
 from ..server import ACCOUNT_TYPES, ClientOpened, PingAnswered, RequestReceived, ServerConnection, ServerRequest
 from .callers import refusal_of
+from .market import has_rows
 from .texts import (
     BAD_TOKEN,
     LOGIN_MISSING,
@@ -107,6 +108,8 @@ class Peer:
         self._opening: bytearray | None = bytearray()  # until what came first has told what the client wants
         self._http: HttpCall | None = None
         self._hosts = hosts
+        self._served: dict[tuple[str, str], None] = {}
+        self._served_of: object = None  # the registrations that these were found for; they are replaced, never changed
         self._second = self._heard_at  # in which frames are counted, and how many had come when it began
         self._frames_before = 0
 
@@ -126,13 +129,19 @@ class Peer:
         mock trading, which is for KRX alone [official], items of NXT and SOR. How mock trading answers those was never
         measured: that it acknowledges them as it does all nonsense is a choice.
         """
-        wanted: dict[tuple[str, str], None] = {}
+        if self._served_of is not self.registered:
+            self._served, self._served_of = self._find_served(), self.registered
+        return self._served | self.live if self.live else self._served
+
+    def _find_served(self) -> dict[tuple[str, str], None]:
+        served: dict[tuple[str, str], None] = {}
         for type, item in self.pairs():
             if type in ACCOUNT_TYPES:
                 item = ""  # they come whatever item was registered [official]
-            if (type in US_TYPES) == self.us and not (self._exchange.mock and item.endswith(("_NX", "_AL"))):
-                wanted[type, item] = None
-        return wanted | self.live
+            of_krx = not item.endswith(("_NX", "_AL"))
+            if (type in US_TYPES) == self.us and (of_krx or not self._exchange.mock) and has_rows(type, item):
+                served[type, item] = None
+        return served
 
     # What the driver does.
 
