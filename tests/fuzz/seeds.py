@@ -26,7 +26,7 @@ HTTP_WORDS = (
     "Content-Type: text/html\r\n", "Upgrade: websocket\r\n", "Connection: Upgrade\r\n", "Sec-WebSocket-Accept: \0\r\n",
     "Sec-WebSocket-Protocol: x\r\n", "Sec-WebSocket-Extensions: permessage-deflate\r\n", "api-id: 0E\r\n", "\r\n\r\n",
     "0\r\n\r\n", "<title>", "<html", "POST /oauth2/token HTTP/1.1\r\n", "/oauth2/revoke", "Host: x\r\n", "expires_dt",
-    "GET / HTTP/1.1\r\n",
+    "GET / HTTP/1.1\r\n", "Origin: http://x", "Host: localhost\r\n", "Host: [::1]:80\r\n",
 )  # fmt: skip
 
 
@@ -99,12 +99,29 @@ def seeds(target: str) -> Iterator[bytes]:
         for message in messages("send"):
             yield b"\2\3" + b"\n".join((login, b"+1", message, b"+3"))
             yield b"\1\0" + frame(TEXT, message, mask=b"abcd")
+        yield b"\2\0" + b"\n".join(
+            (login, b"+1", *hostile_messages(), b"@1", login, b"@0", b"+3", b"@1", b"=\x88\x00", b"+5")
+        )
         yield b"\3\2" + post("token", {"appkey": APPKEY, "secretkey": SECRET})
         yield b"\3\0" + REQUEST
+        for headers in (b"Host: evil.test\r\n", b"Host: [::1]:80\r\nOrigin: http://[::1]:80\r\n", b"Origin: null\r\n"):
+            yield b"\3\2" + REQUEST.replace(b"Host: localhost\r\n", headers)
+            yield b"\3\0POST /oauth2/token HTTP/1.1\r\n" + headers + b"Content-Length: 2\r\n\r\n{}"
         early = frame(TEXT, b'{"trnm":"REG"}', mask=b"abcd")
         for mode in (b"\0", b"\3"):  # the opening handshake, a message and the end, in one piece and in many
             yield mode + b"\0" + REQUEST + early + frame(TEXT, b"\xff", mask=b"abcd")
             yield mode + b"\2" + REQUEST + early + frame(CLOSE, close_payload(), mask=b"abcd")
+
+
+def hostile_messages() -> Iterator[bytes]:
+    """What once ended a simulated exchange, in a small size."""
+    search = b'{"trnm":"CNSRREQ","seq":"0","search_type":"0","cont_yn":"Y","next_key":"'
+    yield b'{"trnm":"CNSRLST"}'
+    yield b"+3"
+    yield search + b"9" * 500 + b'"}'
+    yield search + b'000020"}'
+    yield b'{"trnm":"REG","grp_no":"1","data":[{"item":["1","2","2"],"type":["0B","","0B"]},{"item":[]}]}'
+    yield b'{"trnm":"REMOVE","grp_no":"1","data":[{"item":["005930_AL_NX"],"type":["0B","00","1h"]}]}'
 
 
 def post(what: str, members: dict[str, str]) -> bytes:

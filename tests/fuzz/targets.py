@@ -668,7 +668,9 @@ def session(data: bytes) -> None:
 
 
 # The server's end: mode, splits, then bytes from the very beginning (0), after the opening handshake (1), or lines to a
-# simulated exchange, each a text message or "+N", time that passes (2); 3 is 0 to a simulated exchange.
+# simulated exchange (2); 3 is 0 to a simulated exchange. A line is a text message, or
+#   +N  time passes    @N  the lines that follow come from another of CLIENTS clients    =bytes  bytes outside a frame
+# Beside them an honest client of that exchange must go on.
 
 
 def server(data: bytes) -> None:
@@ -706,30 +708,73 @@ def serve(data: bytes, splits: int, *, opened: bool) -> tuple[list[str], bytes]:
     return seen, out + end.data_to_send()
 
 
+CLIENTS = 3
+PAIR = b'{"trnm":"REG","grp_no":"1","refresh":"1","data":[{"item":["005930"],"type":["0E"]}]}'
+
+
+class Honest:
+    """A client of an exchange that has one item registered and answers PINGs, whatever else happens there."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._peer = exchange.connect(("localhost",))
+        self._say(REQUEST)
+        self._say(frame(TEXT, b'{"trnm":"LOGIN","token":"honest"}', mask=b"abcd"))
+
+    def register(self) -> None:
+        self._say(frame(TEXT, PAIR, mask=b"abcd"))
+
+    def _say(self, data: bytes) -> None:
+        self._peer.receive_data(data)
+        self.look()
+
+    def look(self) -> bytes:
+        """Read what came, and echo PINGs."""
+        sent = self._peer.data_to_send()
+        if b'{"trnm":"PING"}' in sent:
+            self._peer.receive_data(frame(TEXT, b'{"trnm":"PING"}', mask=b"abcd"))
+        assert self._peer.state in (ConnectionState.LOGGING_IN, ConnectionState.READY), "it is still there"
+        return sent
+
+
 def exchange_with(data: bytes, splits: int, *, lines: bool) -> None:
     clock = ManualClock(100.0)
-    exchange = Exchange(clock=clock, rate=0.2, app_keys={APPKEY: SECRET}, tokens={TOKEN: "key"})
-    peer = exchange.connect()
+    exchange = Exchange(clock=clock, rate=0.2, app_keys={APPKEY: SECRET}, tokens={TOKEN: "key", "honest": "honest"})
+    honest = Honest(exchange)
+    clock.advance(0.1)
+    exchange.handle_timeout()
+    honest.register()
+    peers = [exchange.connect(("localhost",))]
+    peer = peers[0]
     steps = [REQUEST, *data.split(b"\n")] if lines else list(pieces(data, splits))
-    out = bytearray()
     for number, line in enumerate(steps):
+        argument = line[1] if len(line) > 1 else 0
         if lines and line[:1] == b"+":
-            clock.advance(PAUSES[(line[1] if len(line) > 1 else 0) % 6])
+            clock.advance(PAUSES[argument % 6])
             exchange.handle_timeout()
+        elif lines and line[:1] == b"@":
+            if argument % CLIENTS >= len(peers):
+                peers.append(exchange.connect(("localhost",)))
+                peers[-1].receive_data(REQUEST)
+            peer = peers[argument % len(peers)]
         elif lines and number:
-            for piece in pieces(frame(1, line, mask=b"\0\0\0\0"), splits):
+            sent = line[1:] if line[:1] == b"=" else frame(TEXT, line, mask=b"\0\0\0\0")
+            for piece in pieces(sent, splits):
                 peer.receive_data(piece)
         else:
             peer.receive_data(line)
-        while sent := peer.data_to_send():
-            out += sent
-        assert (peer in exchange.peers) == (peer.state is not ConnectionState.CLOSED)
+        for one in peers:
+            while one.data_to_send():
+                pass
+            assert (one in exchange.peers) == (one.state is not ConnectionState.CLOSED)
+        honest.look()
         due = exchange.next_timeout()
         assert due is None or math.isfinite(due)
-    peer.receive_eof()
-    assert peer not in exchange.peers and peer.state is ConnectionState.CLOSED
-    clock.advance(30)
+    for one in peers:
+        one.receive_eof()
+        assert one not in exchange.peers and one.state is ConnectionState.CLOSED
+    clock.advance(9)
     exchange.handle_timeout()
+    honest.look()
 
 
 TARGETS: dict[str, Callable[[bytes], Any]] = {
