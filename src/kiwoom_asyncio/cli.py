@@ -217,8 +217,9 @@ def serve_command(
                 server = await stack.enter_async_context(
                     serve(exchange, host=host, port=port, allowed_hosts=allowed_hosts)
                 )
-            except OSError as error:
-                raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+            except (OSError, UnicodeError) as error:  # UnicodeError: no host name at all
+                reason = getattr(error, "strerror", None) or error
+                raise OSError(f"cannot listen on {host}:{port}: {reason}") from None
             click.echo(f"Simulated exchange at {server.endpoint}")
             click.echo("Any token may log in, and any keys get one. Ctrl-C ends it.")
             if not server.is_loopback:

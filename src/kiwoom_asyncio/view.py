@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +29,6 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed
 from kiwoom_proto.realtime.codes import Code
-from kiwoom_proto.realtime.levels import Level
 from kiwoom_proto.secrets import PERSONAL_FIDS, mask_opaque, redact
 
 from .client import Client
@@ -51,6 +50,7 @@ MOST_COLUMNS = 8
 ITEM_WIDTH, COLUMN_WIDTH = 24, 11  # about what the first column and any other take
 MOST_ROWS = 40
 MOST_LADDERS = 3
+LEVELS = 10  # of each side of an order book
 MOST_NAMED = 3
 FRAME_HEIGHT = 9  # title, counts, headings, legend, blank lines
 LADDER_WIDTH, TAPE_WIDTH, WIDE_TAPE_WIDTH = 56, 84, 108
@@ -217,22 +217,20 @@ class LadderView(View):
         table.add_column("price", justify="center", no_wrap=True, min_width=9)
         for name in ("bid", "change"):
             table.add_column(name, justify="left", no_wrap=True, min_width=7)
-        asks: Sequence[Level[int] | Level[Decimal]] = record.asks
-        bids: Sequence[Level[int] | Level[Decimal]] = record.bids
-        depth = max(1, min(len(asks), (self._height - 3) // 2))
-        for number, level in reversed(list(enumerate(asks[:depth], 1))):
-            price = _price(record, f"ask_price_{number}")
-            table.add_row(_signed(level.change), _number(level.quantity), price, "", "")
-        for number, level in enumerate(bids[:depth], 1):
-            price = _price(record, f"bid_price_{number}")
-            table.add_row("", "", price, _number(level.quantity), _signed(level.change))
+        depth = max(1, min(LEVELS, (self._height - 3) // 2))
+        for number in range(depth, 0, -1):
+            cells = [_cell(record, f"ask_{what}_{number}") for what in ("quantity_change", "quantity")]
+            table.add_row(*cells, _price(record, f"ask_price_{number}"), "", "")
+        for number in range(1, depth + 1):
+            cells = [_cell(record, f"bid_{what}_{number}") for what in ("quantity", "quantity_change")]
+            table.add_row("", "", _price(record, f"bid_price_{number}"), *cells)
         table.add_section()
         table.add_row(
-            _signed(record.total_ask_quantity_change),
-            _number(record.total_ask_quantity),
+            _cell(record, "total_ask_quantity_change"),
+            _cell(record, "total_ask_quantity"),
             Text("total", style="dim"),
-            _number(record.total_bid_quantity),
-            _signed(record.total_bid_quantity_change),
+            _cell(record, "total_bid_quantity"),
+            _cell(record, "total_bid_quantity_change"),
         )
         head = Text.assemble(self._name(item), "  ", _cell(record, "time"), (f"  {self._counts[item]:,}", "dim"))
         return Group(head, table)

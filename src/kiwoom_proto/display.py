@@ -66,7 +66,8 @@ def json_displayed(text: str) -> str:
     r"""Return a JSON text that says the same and may be shown, in full: the unprintable is escaped ("\u202e")."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(char if fit else _json_escape(char) for char, fit in _judged(text))
+    unfit = {ord(char): _json_escape(char) for char in set(text) if _is_mark(char) or not _is_visible(char)}
+    return text.translate(unfit)
 
 
 def quoted(value: object, limit: int = QUOTE_LIMIT) -> str:
@@ -96,12 +97,16 @@ def _judged(text: str) -> Iterator[tuple[str, bool]]:
     """Yield each character, and whether it may be shown as it is."""
     marks = MAX_MARKS  # a mark that comes first would stand on what is shown in front of the text
     for char in text:
-        if unicodedata.category(char) in ("Mn", "Me"):
-            marks += 1
-            yield char, marks <= MAX_MARKS and char not in _IGNORABLE
-        else:
-            marks = 0
-            yield char, char.isprintable() and char not in _IGNORABLE
+        marks = marks + 1 if _is_mark(char) else 0
+        yield char, marks <= MAX_MARKS and _is_visible(char)
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Me")
+
+
+def _is_visible(char: str) -> bool:
+    return char.isprintable() and char not in _IGNORABLE
 
 
 def _json_escape(char: str) -> str:
