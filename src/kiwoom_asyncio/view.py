@@ -210,7 +210,6 @@ class LadderView(View):
         return Group(Columns(ladders, padding=(0, 4)), *rest)
 
     def _ladder(self, item: str, record: Record) -> RenderableType:
-        assert isinstance(record, OrderBook | UsOrderBook)
         table = _table()
         for name in ("change", "ask"):
             table.add_column(name, justify="right", no_wrap=True, min_width=7)

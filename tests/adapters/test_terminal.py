@@ -137,6 +137,8 @@ PLACES: dict[str, tuple[Play, list[str], int]] = {
     "a table": (send_rows("0E", "21", "131", "132"), [*STREAM, *COUNT], 0),
     "a table of no class": (send_rows("9Z"), ["stream", "9Z", "005930", *COUNT], 0),
     "a ladder": (send_rows("0D", "21", "41", "61", "51", "71"), ["stream", "0D", "005930", *COUNT], 0),
+    "a ladder of other rows": (send_rows("0B", "20", "10"), ["stream", "0D", "005930", *COUNT], 0),
+    "a tape of other rows": (send_rows("zz", "20", "10"), ["stream", "0B", "005930", *COUNT], 0),
     "a tape": (send_rows("0B", "20", "10", "11", "12", "15"), ["stream", "0B", "005930", *COUNT], 0),
     "events": (send_rows("1h", "302", "9068", "1221"), ["stream", "1h", *COUNT], 0),
     "JSON": (send_rows("1h", "302", "9068", "1221"), ["stream", "1h", "--json", *COUNT], 0),
