@@ -54,6 +54,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.feed import Feed
 from kiwoom_proto.messages import check_token
+from kiwoom_proto.searches import Pages
 from kiwoom_proto.secrets import conceal
 
 from .auth import fresh_token
@@ -319,13 +320,19 @@ class Client:
         return answer
 
     async def search_condition_rows(self, seq: str) -> AsyncGenerator[ConditionRow | UsConditionRow]:
-        """Iterate all rows of a condition, page by page. Errors as `search_condition`."""
+        """Iterate all rows of a condition, page by page, `request_interval` apart at least.
+
+        Raises:
+            RemoteProtocolError: the pages have no end. The connection goes on.
+            KiwoomError: as `search_condition`.
+        """
+        pages = Pages()
         next_key: str | None = ""
         while next_key is not None:
             result = await self.search_condition(seq, next_key=next_key)
             for row in result.rows:
                 yield row
-            next_key = result.next_key
+            next_key = pages.next_key(result)
 
     async def clear_condition(self, seq: str) -> Request:
         """End a live search (조건검색 실시간 해제). Cancelled, it is done all the same.

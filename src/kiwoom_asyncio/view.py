@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from msgspec import structs
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.styled import Styled
@@ -51,6 +52,8 @@ ITEM_WIDTH, COLUMN_WIDTH = 24, 11  # about what the first column and any other t
 MOST_ROWS = 40
 MOST_LADDERS = 3
 LEVELS = 10  # of each side of an order book
+MOST_ITEMS = 512  # more than can be asked for
+LONGEST_ROW = 16_384  # bytes of one that is kept; with 163 FIDs it has 2 kB
 MOST_NAMED = 3
 FRAME_HEIGHT = 9  # title, counts, headings, legend, blank lines
 LADDER_WIDTH, TAPE_WIDTH, WIDE_TAPE_WIDTH = 56, 84, 108
@@ -81,6 +84,8 @@ class View:
         labels: item -> a name to show beside it.
     """
 
+    _shows_items = True  # one by one, and not just what came last
+
     def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
         self.type_code = type_code
         self.rows = 0
@@ -89,6 +94,8 @@ class View:
         self._console = Console()
         self._newest: dict[str, Record] = {}
         self._counts: dict[str, int] = {}
+        self._left_out = 0
+        self._asked: frozenset[str] = frozenset()  # items that were asked for, once there were too many
         self._client: Client | None = None
 
     def watch(self, client: Client) -> None:
@@ -96,11 +103,39 @@ class View:
         self._client = client
 
     def add(self, record: Record) -> None:
-        """Show a row."""
-        item = record.item or str(record.symbol or "")
+        """Show a row.
+
+        What is kept does not grow with what a server sends: too long a row is counted and no more, and so is one of an
+        item that nobody asked for, once there are enough of those.
+        """
         self.rows += 1
-        self._newest[item] = record
-        self._counts[item] = self._counts.get(item, 0) + 1
+        if len(record.values) + len(record.item) + len(record.name) > LONGEST_ROW:
+            self._left_out += 1
+            return
+        if record.extra is not None:
+            record = structs.replace(record, extra=None)
+        item = record.item or str(record.symbol or "")
+        if item in self._newest or self._has_room_for(item):
+            self._newest[item] = record
+            self._counts[item] = self._counts.get(item, 0) + 1
+        elif self._shows_items:
+            self._left_out += 1
+        self._take(item, record)
+
+    def _take(self, item: str, record: Record) -> None:
+        """Keep what else is shown of a row."""
+
+    def _has_room_for(self, item: str) -> bool:
+        """Whether one more item can be kept; what was asked for takes the place of something else."""
+        if len(self._newest) < MOST_ITEMS:
+            return True
+        if not self._asked and self._client is not None:
+            self._asked = frozenset(each.item.partition(":")[0] for each in self._client.subscriptions)
+        other = next((each for each in self._newest if each not in self._asked), None)
+        if item not in self._asked or other is None:
+            return False
+        del self._newest[other], self._counts[other]
+        return True
 
     @property
     def _width(self) -> int:
@@ -122,6 +157,8 @@ class View:
             (f" · {displayed(self._source)}", "dim"),
         )
         status = Text(f"{plural(self.rows, 'row')} · {rate:.1f} a second · {seconds:.0f} s", style="dim")
+        if self._left_out:
+            status.append(f" · {plural(self._left_out, 'row')} left out")
         away = None
         if self._client is not None:
             status.append(f" · {displayed(standing_of(self._client))}")
@@ -147,9 +184,7 @@ class TableView(View):
         super().__init__(type_code, source, labels)
         self._unknown_fids: tuple[str, ...] = ()
 
-    def add(self, record: Record) -> None:
-        """Show a row."""
-        super().add(record)
+    def _take(self, item: str, record: Record) -> None:
         if self.type_code not in REALTIME and not self._unknown_fids:
             self._unknown_fids = tuple(fid for fid in record.fids() if fid not in PERSONAL_FIDS)[:MOST_COLUMNS]
 
@@ -170,7 +205,7 @@ class TableView(View):
         for item, record in lines[:height]:
             cells = [_cell(record, field.name) for field in fields]
             cells += [shown(record.fid(fid) or "") for fid in self._unknown_fids]
-            table.add_row(self._name(item), *cells, f"{self._counts[item]:,}")
+            table.add_row(self._name(item), *cells, f"{self._counts.get(item, 0):,}")
         if len(lines) > height:
             table.add_row(f"… {len(lines) - height} more")
         legend = " · ".join(f"{field.name} {field.label}" for field in fields)
@@ -186,14 +221,15 @@ class TableView(View):
 class EventView(TableView):
     """A table of what happened, the newest on top: orders, hits of a condition, halts, phases."""
 
+    _shows_items = False
+
     def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
         super().__init__(type_code, source, labels)
         self._events: deque[tuple[str, Record]] = deque(maxlen=MOST_ROWS)
 
-    def add(self, record: Record) -> None:
-        """Show a row."""
-        super().add(record)
-        self._events.appendleft((record.item or str(record.symbol or ""), record))
+    def _take(self, item: str, record: Record) -> None:
+        super()._take(item, record)
+        self._events.appendleft((item, record))
 
     def _lines(self) -> list[tuple[str, Record]]:
         return list(self._events)
@@ -238,13 +274,13 @@ class LadderView(View):
 class TapeView(View):
     """Trades: the newest on top, coloured by who was the aggressor."""
 
+    _shows_items = False
+
     def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
         super().__init__(type_code, source, labels)
         self._tape: deque[Record] = deque(maxlen=TAPE_LENGTH)
 
-    def add(self, record: Record) -> None:
-        """Show a row."""
-        super().add(record)
+    def _take(self, item: str, record: Record) -> None:
         self._tape.appendleft(record)
 
     def _body(self) -> RenderableType:

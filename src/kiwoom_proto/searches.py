@@ -19,13 +19,20 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from .connection import ClientConnection
+from .display import displayed
+from .errors import RemoteProtocolError
 from .events import ConditionList, ConditionResult, RequestAccepted, RequestRejected, RequestUnanswered
 from .messages import ConditionRequest
 from .requests import Request
 from .subscriptions import Subscription, SubscriptionState
 from .suspects import Suspects
 
-__all__ = ("Answer", "Searches")
+__all__ = ("Answer", "Pages", "Searches")
+
+MAX_PAGES = 1000
+"""Pages of one search that are followed: more than there are pages of five with every stock there is."""
+MAX_KEY = 1000
+"""Characters of a key to go on with; 50 are documented."""
 
 Answer = ConditionList | ConditionResult | RequestAccepted | RequestRejected | RequestUnanswered
 NOT_ANSWERED = "not answered"
@@ -63,6 +70,36 @@ class _Live:
     state: SubscriptionState = SubscriptionState.WANTED
     reason: str = ""
     turn: _Turn = attrs.field(factory=_Turn)
+
+
+class Pages:
+    """The pages of one search, one after the other, to the last.
+
+    A server that gives a key again, or a new one for ever, would be followed for ever.
+    """
+
+    def __init__(self) -> None:
+        self._followed: set[int] = set()  # hashes of keys, which may be long
+
+    def next_key(self, result: ConditionResult) -> str | None:
+        """Return what to ask for the page after this one with; None: this was the last.
+
+        Raises:
+            RemoteProtocolError: the key was given before, cannot be sent, or there are too many pages.
+        """
+        key = result.next_key
+        if key is None:
+            return None
+        page = len(self._followed) + 1
+        where = f"condition {displayed(result.seq)}: page {page} of its search"
+        if len(key) > MAX_KEY or not key.isprintable():
+            raise RemoteProtocolError(f"{where} gives a next_key that cannot be sent")
+        if hash(key) in self._followed:
+            raise RemoteProtocolError(f"{where} gives the next_key of a page before it")
+        if page == MAX_PAGES:
+            raise RemoteProtocolError(f"{where} is not the last, and {MAX_PAGES:,} are followed")
+        self._followed.add(hash(key))
+        return key
 
 
 class Searches:

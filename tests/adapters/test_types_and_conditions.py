@@ -8,6 +8,7 @@ import anyio
 import pytest
 from tests.adapters.kit import TOKEN, Loop
 
+import kiwoom_proto.simulator.conditions
 from kiwoom_proto import (
     MOCK,
     REALTIME,
@@ -20,6 +21,7 @@ from kiwoom_proto import (
     LocalProtocolError,
     Record,
     Reg,
+    RemoteProtocolError,
     UsConditionHit,
     UsConditionRow,
 )
@@ -130,6 +132,17 @@ async def test_a_search_is_followed_page_by_page(loop: Loop, us: bool) -> None:
     assert len(rows) > len(first.rows) or first.next_key is None
     assert len({row.symbol for row in rows}) == len(rows) > 0
     assert all(isinstance(row, UsConditionRow if us else ConditionRow) and row.price for row in rows)
+
+
+async def test_pages_that_go_round_and_round_are_an_error_and_the_connection_goes_on(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kiwoom_proto.simulator.conditions, "PAGE", 0)  # each page is empty, and the next the same
+    async with loop.serve(Exchange(seed=1)) as server, loop.connect(server.endpoint) as client:
+        with pytest.raises(RemoteProtocolError, match="page 2 of its search gives the next_key of a page before it"):
+            async for _ in client.search_condition_rows("0"):
+                raise AssertionError("there are no rows")
+        assert await client.list_conditions()
 
 
 @pytest.mark.parametrize("us", [False, True])

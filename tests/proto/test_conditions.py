@@ -24,6 +24,7 @@ from kiwoom_proto import (
     MessageDecoder,
     Record,
     Reg,
+    RemoteProtocolError,
     Request,
     RequestAccepted,
     RequestRejected,
@@ -34,6 +35,8 @@ from kiwoom_proto import (
     UsItem,
     Venue,
 )
+from kiwoom_proto.messages import ConditionRequest
+from kiwoom_proto.searches import MAX_PAGES, Pages
 
 from .wire import Wire, real, text
 
@@ -610,3 +613,48 @@ def test_odd_rows_of_a_search_are_taken_and_the_reply_is_kept() -> None:
     result = result_of(wire)
     assert len(result.rows) == len(result.symbols) == 1
     assert result.members["surprise"] == 1
+
+
+# Following the pages.
+
+
+def page(next_key: str | None) -> ConditionResult:
+    request = Request((ConditionRequest("CNSRREQ", seq="0"),))
+    return ConditionResult(request, "0", (), (), next_key)
+
+
+def test_pages_are_followed_to_the_last() -> None:
+    pages = Pages()
+    keys = [f"{number:06}" for number in range(MAX_PAGES - 1)]
+
+    assert [pages.next_key(page(key)) for key in keys] == keys
+    assert pages.next_key(page(None)) is None
+
+
+@pytest.mark.parametrize("length", [1, 2, 100])
+def test_a_key_that_comes_again_is_an_error(length: int) -> None:
+    pages = Pages()
+    for number in range(length):
+        pages.next_key(page(f"{number}"))
+
+    with pytest.raises(RemoteProtocolError, match=rf"condition 0: page {length + 1} of .* a page before it"):
+        pages.next_key(page("0"))
+
+
+def test_pages_without_end_are_an_error() -> None:
+    pages = Pages()
+    for number in range(MAX_PAGES - 1):
+        pages.next_key(page(f"{number}"))
+
+    with pytest.raises(RemoteProtocolError, match="page 1000 of its search is not the last, and 1,000 are followed"):
+        pages.next_key(page("more"))
+
+
+@pytest.mark.parametrize("key", ["a\nb", "x" * 1001], ids=["a line feed", "far too long"])
+def test_a_key_that_cannot_be_sent_is_the_servers_fault(key: str) -> None:
+    with pytest.raises(RemoteProtocolError, match="page 1 of its search gives a next_key that cannot be sent"):
+        Pages().next_key(page(key))
+
+
+def test_searches_follow_their_pages_apart() -> None:
+    assert [Pages().next_key(page("1")) for _ in range(3)] == ["1"] * 3
