@@ -144,7 +144,9 @@ class Feed:
                 self._buffer.put_last(self._last.pop())
             # Not before: reads that complete no message belong to the one that they begin.
             self._bytes_seen = session.bytes_received
-        data = memoryview(session.data_to_send())  # which shows nothing: a handshake may hold the token
+        data: bytes | memoryview
+        # A handshake may hold the token, and a memoryview shows nothing of it. Mostly there is nothing to send.
+        data = (data := session.data_to_send()) and memoryview(data)
         if session.epoch != self._epoch:
             self._epoch = session.epoch
             self.outgoing = OpaqueBuffer()
