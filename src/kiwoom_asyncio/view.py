@@ -363,7 +363,7 @@ def _cell(record: Record, name: str) -> Text:
     try:
         value: Any = getattr(record, name)
     except FieldError as error:
-        return shown(error.text or "unreadable", "reverse")
+        return shown(redact(error.text or "unreadable"), "reverse")
     if value is None:
         return Text("-", style="dim")
     if isinstance(value, datetime.time):
