@@ -25,8 +25,8 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from kiwoom_proto import MOCK, ClientConfig, ClientConnection, LinkNeeded, MessageDecoder, Session
-from kiwoom_proto.feed import Feed
-from kiwoom_proto.server import RequestReceived, ServerConnection
+from kiwoom_proto.client.inbox import Feed
+from kiwoom_proto.connection.server import RequestReceived, ServerConnection
 from kiwoom_proto.testing import ManualClock
 
 from .data import fids, messages, server_frame, types_of

@@ -18,8 +18,8 @@ from decimal import Decimal
 from typing import Any
 
 from kiwoom_proto import Row
-from kiwoom_proto.messages import encode_rows
 from kiwoom_proto.realtime import REALTIME
+from kiwoom_proto.wire.messages import encode_rows
 
 __all__ = (
     "MARKET",

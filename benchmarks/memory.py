@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kiwoom_proto import ClientConfig
-from kiwoom_proto.feed import Feed
+from kiwoom_proto.client.inbox import Feed
 
 from .core import logged_in_session, reads_of
 from .data import messages, types_of

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kiwoom_proto import ClientConfig, MessageDecoder, Record
-from kiwoom_proto.feed import Feed
+from kiwoom_proto.client.inbox import Feed
 from kiwoom_proto.realtime import REALTIME
 
 from .core import logged_in_connection, logged_in_session, reads_of

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kiwoom_proto import MessageDecoder
-from kiwoom_proto.feed import Feed
-from kiwoom_proto.websocket import WebSocketClient
+from kiwoom_proto.client.inbox import Feed
+from kiwoom_proto.wire.websocket import WebSocketClient
 
 from .core import logged_in_connection, logged_in_session, reads_of
 from .data import messages, types_of

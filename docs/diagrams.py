@@ -9,8 +9,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from kiwoom_proto import conversation, session
-from kiwoom_proto.session import SessionState
+from kiwoom_proto.connection import conversation
+from kiwoom_proto.session import session
+from kiwoom_proto.session.session import SessionState
 
 DOCUMENT = pathlib.Path(__file__).parent / "protocol.md"
 END = "<!-- end -->"

@@ -52,10 +52,10 @@ from kiwoom_proto import (
     TransportError,
     UsConditionRow,
 )
-from kiwoom_proto.feed import Feed
-from kiwoom_proto.messages import check_token
-from kiwoom_proto.searches import Pages
+from kiwoom_proto.client.inbox import Feed
 from kiwoom_proto.secrets import conceal
+from kiwoom_proto.session.searches import Pages
+from kiwoom_proto.wire.messages import check_token
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, Link, describe, dial

@@ -5,32 +5,26 @@ connections that do.
 """
 
 # What lasts: a session, which makes connections as long as it is wanted.
-from .session import LinkNeeded, Need, Session, SessionState, TokenNeeded
-from .subscriptions import Subscription, SubscriptionState
+from .session.session import LinkNeeded, Need, Session, SessionState, TokenNeeded
+from .session.subscriptions import Subscription, SubscriptionState
 
 # Connections: bytes (or messages) in and out, and one deadline.
-from .connection import ClientConnection, MessageConnection
-from .conversation import ConnectionState
-from .server import (
-    ClientOpened,
-    PingAnswered,
-    RequestReceived,
-    ServerConnection,
-    ServerRequest,
-)
+from .connection.client import ClientConnection, MessageConnection
+from .connection.conversation import ConnectionState
+from .connection.server import ClientOpened, PingAnswered, RequestReceived, ServerConnection, ServerRequest
 
 # What they are told.
 from .auth import AppKey, Token, TokenCall
 from .config import ClientConfig, ServerConfig
 from .endpoint import MOCK, PRODUCTION, US_MOCK, US_PRODUCTION, Endpoint
 from .headers import RequestHeader, ResponseHeader
-from .messages import ConditionRequest, Element, Ping, Reg, Remove, Reply, Row, UsItem
-from .requests import Request
+from .wire.messages import ConditionRequest, Element, Ping, Reg, Remove, Reply, Row, UsItem
+from .connection.requests import Request
 from .secrets import Secret
 from .symbol import Symbol, Venue
 
 # What they report.
-from .conditions import Condition, ConditionRow, UsConditionRow
+from .realtime.conditions import Condition, ConditionRow, UsConditionRow
 from .events import (
     Closed,
     ConditionList,
@@ -49,12 +43,12 @@ from .events import (
     SystemNotice,
     UnknownMessage,
 )
-from .feed import Stats
+from .client.inbox import Stats
 
 # Real-time rows.
-from .decoder import MessageDecoder
-from .fields import Direction, Field
-from .record import KST, Record
+from .wire.decoder import MessageDecoder
+from .realtime.fields import Direction, Field
+from .realtime.record import KST, Record
 
 # The catalogue of their types, what their codes mean, and the steps of their ladders.
 from .realtime import (
@@ -100,8 +94,8 @@ from .realtime.codes import (
 from .realtime.levels import Broker, Level
 
 # What can go wrong.
+from .codes import RETURN_CODES, ReturnCode, explain_code
 from .errors import (
-    RETURN_CODES,
     BufferOverflow,
     ClosedByPeer,
     ConnectionLost,
@@ -115,12 +109,10 @@ from .errors import (
     RemoteProtocolError,
     RequestRefused,
     RequestTimeout,
-    ReturnCode,
     TakenOver,
     TokenError,
     TokenRefused,
     TransportError,
-    explain_code,
 )
 
 __all__ = (

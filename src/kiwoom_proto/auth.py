@@ -15,7 +15,6 @@ from __future__ import annotations
 import datetime
 import http
 import os
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,13 +22,13 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
+from .codes import reason_in
 from .endpoint import Endpoint
-from .errors import KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError
+from .errors import UNREADABLE, KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError
 from .headers import MAX_ANSWER, MAX_SHOWN, describe_page, read_retry_after, read_words
-from .messages import check_token, encode
-from .record import KST
+from .realtime.record import KST
 from .secrets import MASK, Redaction, Secret, conceal
-from .values import UNREADABLE
+from .wire.messages import check_token, encode
 
 if TYPE_CHECKING:
     import h11
@@ -45,8 +44,6 @@ each interim answer (1xx): h11 takes 20 µs over any of them."""
 NO_TOKEN = Secret("")
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 """The environment variables of an app key and its secret key."""
-
-_REASON = re.compile(r"(?:\[|CODE\s*=)\s*([0-9]+)\b")
 
 
 def _concealed(value: str | Secret) -> Secret:
@@ -328,8 +325,7 @@ class TokenCall:
         self._redaction.add(answer.token)
         code, message = self._shown(answer.return_code), self._shown(answer.return_msg)
         if not good or code not in ("", "0"):
-            found = _REASON.search(message)
-            return TokenRefused(code, message or wrong, status, found[1] if found else None)
+            return TokenRefused(code, message or wrong, status, reason_in(message))
         if self._revokes:
             return None if code else TokenRefused("", "the answer has no return_code", status)
         try:

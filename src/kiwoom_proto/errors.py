@@ -1,4 +1,4 @@
-"""What can go wrong, and what Kiwoom's codes mean.
+"""What can go wrong.
 
 Three families, told apart by whose fault it is:
 
@@ -29,17 +29,17 @@ terminal and bounded in length (see `display`); attributes hold the exact text.
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
+from .codes import Remedy, explain_code, remedy_of
 from .display import MEMBER_LIMIT, MESSAGE_LIMIT, displayed, quoted
 from .secrets import MASK, redact
 
 if TYPE_CHECKING:
+    from .connection.requests import Request
     from .events import Closed
-    from .requests import Request
 
 __all__ = (
     "KiwoomError",
@@ -59,12 +59,11 @@ __all__ = (
     "ClosedByPeer",
     "BufferOverflow",
     "ConnectionLost",
-    "ReturnCode",
-    "RETURN_CODES",
-    "Remedy",
-    "explain_code",
-    "remedy_of",
 )
+
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for input of any kind. RecursionError: it is nested too deeply."""
 
 
 class KiwoomError(Exception):
@@ -352,148 +351,3 @@ class ConnectionLost(KiwoomError):
 
     def _text(self) -> str:
         return str(self.closed)
-
-
-@attrs.frozen
-class ReturnCode:
-    """What one of Kiwoom's codes means.
-
-    Attributes:
-        where: where it is met: "LOGIN", "SYSTEM", "WebSocket", "token" ...
-        meaning: what it says.
-        action: what a client should do about it.
-    """
-
-    where: str
-    meaning: str
-    action: str
-
-
-ALLOW_LIST = "https://openapi.kiwoom.com (API 사용신청, 계좌 App Key 관리)"
-"""Where the addresses are registered that an app key may be used from. The menu is named so by several users."""
-
-# Every code that can be met on the WebSocket or while getting a token for it. Sources: the official error table
-# and live measurements that others published; the same data is tests/data/error_codes.csv, and a test holds the
-# two together. 8030 and 8050 are filed under REST there; asking for a token was measured to meet them too.
-# No meaning holds a number that the server may set: it says the one in force itself. What an IP address has to do with
-# 8050 was measured; the official table speaks of a device (지정단말기).
-RETURN_CODES: dict[str, ReturnCode] = {
-    "8001": ReturnCode("token", "app key and secret key do not verify", "stop; the credentials are wrong"),
-    "8002": ReturnCode(
-        "token", "app key and secret key do not verify (with a reason)", "stop; the credentials are wrong"
-    ),
-    "8003": ReturnCode("token", "the token could not be looked up", "renew the token once"),
-    "8005": ReturnCode("REST and LOGIN", "the token is not valid", "renew the token once"),
-    "8006": ReturnCode("token", "the token could not be created", "retry with backoff"),
-    "8009": ReturnCode("token", "the token could not be issued", "retry with backoff"),
-    "8010": ReturnCode(
-        "REST and LOGIN",
-        f"the token was issued to another IP address; this one must be registered too, at {ALLOW_LIST}",
-        "renew the token once",
-    ),
-    "8011": ReturnCode("token", "grant_type is missing", "fix the request"),
-    "8012": ReturnCode("token", "grant_type has a wrong value", "fix the request"),
-    "8015": ReturnCode("token", "the token could not be revoked", "report"),
-    "8016": ReturnCode("token", "no token given to revoke", "fix the request"),
-    "8020": ReturnCode("token", "app key or secret key is missing", "fix the request"),
-    "8030": ReturnCode(
-        "REST",
-        "the app key belongs to the other environment (real or mock)",
-        "stop; wrong endpoint or key",
-    ),
-    "8031": ReturnCode(
-        "REST and LOGIN",
-        "the token belongs to the other environment (real or mock)",
-        "stop; wrong endpoint or key",
-    ),
-    "8050": ReturnCode(
-        "REST", f"the IP address is not on the app key's allow-list; register it at {ALLOW_LIST}", "stop"
-    ),
-    "8103": ReturnCode("REST and LOGIN", "token or device authentication failed", "renew the token once"),
-    "100002": ReturnCode("WebSocket", "a required parameter is missing", "fix the request"),
-    "100013": ReturnCode(
-        "WebSocket",
-        "a message arrived before the LOGIN reply and was dropped",
-        "send it again after the LOGIN reply",
-    ),
-    "105100": ReturnCode("WebSocket", "token expired (one source)", "renew the token and reconnect"),
-    "105108": ReturnCode("WebSocket", "unknown trnm", "fix the request"),
-    "105110": ReturnCode(
-        "WebSocket",
-        "too many requests of this trnm in a short time",
-        "send it again later and more slowly",
-    ),
-    "105111": ReturnCode("WebSocket", "a field has the wrong shape (a string where a list belongs)", "fix the request"),
-    "105115": ReturnCode(
-        "WebSocket",
-        "too many items on this connection; nothing of the request was registered",
-        "report; ask for fewer",
-    ),
-    "105118": ReturnCode(
-        "WebSocket",
-        "too many items in this group; nothing of the request was registered",
-        "report; ask for fewer",
-    ),
-    "805002": ReturnCode("LOGIN", "no token in the LOGIN message", "fix the request"),
-    "805004": ReturnCode(
-        "LOGIN",
-        "the token was refused; the reason follows in brackets as CODE=8005 and so on; the server then closes",
-        "renew the token once if the reason allows",
-    ),
-    "900003": ReturnCode(
-        "CNSRREQ",
-        "this condition is already registered; the number is only in the text",
-        "CNSRCLR it then ask again",
-    ),
-    "R10001": ReturnCode(
-        "SYSTEM",
-        "the same app key connected elsewhere; this connection is closed",
-        "do not fight: follow the takeover policy",
-    ),
-    "R10002": ReturnCode("SYSTEM", "no PING echo came; this connection is closed", "reconnect"),
-    "R10004": ReturnCode("SYSTEM", "no valid LOGIN came; this connection is closed", "look at the LOGIN reply"),
-}
-
-
-TAKEN_OVER = "R10001"
-CONNECTION_QUOTA = "105115"
-GROUP_QUOTA = "105118"
-_ITEM_LIMIT = re.compile(r"\(\s*([1-9][0-9]{0,5})\s*\)")
-Remedy = Literal["renew", "retry", "stop"]
-
-
-def remedy_of(code: str) -> Remedy | None:
-    """What to do about one of Kiwoom's codes: get another token, try again later, or give up; None: it is unknown."""
-    known = RETURN_CODES.get(code)
-    if known is None:
-        return None
-    if known.action.startswith("renew"):
-        return "renew"
-    return "retry" if known.action.startswith(("retry", "reconnect", "send it again")) else "stop"
-
-
-def explain_code(code: str, message: str = "", reason: str | None = None) -> str:
-    """Return what the server said about a code, and beside it what we know: "8005 (the token is not valid): ...".
-
-    The result may be shown: the server's words are escaped, and cut at 200 characters.
-
-    Arguments:
-        code: one of Kiwoom's codes.
-        message: the server's own words, which are always shown, but for what may be a secret.
-        reason: the code inside them, where there is one.
-    """
-    text = ""
-    for part in (code, reason if reason != code else None):
-        if part is not None:
-            known = RETURN_CODES.get(part)
-            text += ("; reason " if text else "") + (f"{part} ({known.meaning})" if known else displayed(part))
-    return f"{text}: {displayed(redact(message))}" if message else text
-
-
-def item_limit_in(message: str) -> int | None:
-    """How many items the server takes, where its refusal for too many says so; None: it does not.
-
-    "실시간 등록 허용 개수(100)를 초과했습니다" [measured].
-    """
-    found = _ITEM_LIMIT.search(message)
-    return int(found[1]) if found else None

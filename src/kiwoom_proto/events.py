@@ -19,15 +19,16 @@ from typing import Any, TypeAlias, TypeVar
 import attrs
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
-from .conditions import Condition, ConditionRow, UsConditionRow
+from .codes import RETURN_CODES, explain_code
+from .connection.requests import Request
 from .display import MESSAGE_LIMIT, displayed, quoted, repr_of
-from .errors import RETURN_CODES, ClosedByPeer, KiwoomError, explain_code
+from .errors import ClosedByPeer, KiwoomError
 from .headers import ResponseHeader
-from .messages import number_of
-from .record import Record
-from .requests import Request
+from .realtime.conditions import Condition, ConditionRow, UsConditionRow
+from .realtime.record import Record
 from .secrets import redact
 from .symbol import Symbol
+from .wire.messages import number_of
 
 __all__ = (
     "Closed",

@@ -17,9 +17,8 @@ import attrs
 import msgspec
 
 from .display import quoted
-from .errors import LocalProtocolError
+from .errors import UNREADABLE, LocalProtocolError
 from .secrets import Redaction, Secret, conceal, redact
-from .values import UNREADABLE
 
 __all__ = ("RequestHeader", "ResponseHeader", "describe_page", "read_retry_after", "read_words")
 

@@ -23,12 +23,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from .connection import ClientConnection
-from .conversation import ConnectionState
+from .connection.client import ClientConnection
+from .connection.conversation import ConnectionState
 from .errors import KiwoomError
 from .events import Event
 from .secrets import Secret
-from .session import LinkNeeded, Need, Session, TokenNeeded
+from .session.session import LinkNeeded, Need, Session, TokenNeeded
 
 __all__ = ("ConnectionPair", "ManualClock", "Server", "ServerEnd", "SimulatedNetwork")
 

@@ -24,7 +24,7 @@ from tests.adapters.test_tokens import issue, revoke
 
 import kiwoom_asyncio
 import kiwoom_proto
-from kiwoom_asyncio.cli import _token
+from kiwoom_asyncio.cli.commands import _token
 from kiwoom_proto import (
     AppKey,
     ClientConfig,

@@ -9,7 +9,7 @@ pytest.importorskip("rich")
 import click
 from click.testing import CliRunner
 
-from kiwoom_asyncio.endpoint_option import endpoint_options
+from kiwoom_asyncio.cli.endpoint_option import endpoint_options
 from kiwoom_proto import PRODUCTION, Endpoint
 
 

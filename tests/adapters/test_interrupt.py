@@ -8,7 +8,7 @@ import gc
 import inspect
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,6 +36,14 @@ CONFIG = ClientConfig(backoff_min=0.001, backoff_max=0.001, request_interval=0)
 
 Line = tuple[str, int]
 Scenario = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Python's own handler of Ctrl-C: whoever runs the tests in the background may have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Tracer:

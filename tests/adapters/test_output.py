@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("rich")
 
-from kiwoom_asyncio.output import Output, OutputError, ReaderLeft
+from kiwoom_asyncio.cli.output import Output, OutputError, ReaderLeft
 
 
 class Disk(io.RawIOBase):

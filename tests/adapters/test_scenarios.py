@@ -40,8 +40,8 @@ from kiwoom_proto import (
     UnknownMessage,
 )
 from kiwoom_proto.config import Overflow
-from kiwoom_proto.messages import Element
 from kiwoom_proto.simulator import Exchange
+from kiwoom_proto.wire.messages import Element
 
 
 async def drain(client: Client) -> list[Event]:

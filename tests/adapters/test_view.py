@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
+from kiwoom_asyncio.cli.view import LONGEST_ROW, MOST_ITEMS, View, view_of
 from kiwoom_asyncio.client import Client
-from kiwoom_asyncio.view import LONGEST_ROW, MOST_ITEMS, View, view_of
 from kiwoom_proto import MessageDecoder, Record, SessionState, Subscription, SubscriptionState
 
 TYPES = {"a table": "0A", "a tape": "0B", "a ladder": "0D", "events": "1h", "orders": "00", "a type unknown": "zz"}

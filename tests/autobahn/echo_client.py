@@ -1,6 +1,6 @@
 """The client's end for the Autobahn test suite: `python echo_client.py BASE_URL` plays every case of a fuzzing server.
 
-Plain blocking sockets and `kiwoom_proto.websocket`, nothing else: what is tested is the WebSocket itself.
+Plain blocking sockets and `kiwoom_proto.wire.websocket`, nothing else: what is tested is the WebSocket itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from kiwoom_proto.websocket import BinaryMessage, WebSocketClient
+from kiwoom_proto.wire.websocket import BinaryMessage, WebSocketClient
 
 AGENT = "kiwoom-proto"
 MAX_SIZE = 32 * 1024 * 1024

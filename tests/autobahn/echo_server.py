@@ -1,6 +1,6 @@
 """The server's end for the Autobahn test suite: `python echo_server.py [PORT]` echoes every message until terminated.
 
-Plain blocking sockets, a thread per connection, and `kiwoom_proto.websocket`: what is tested is the WebSocket itself.
+Plain blocking sockets, a thread per connection, and `kiwoom_proto.wire.websocket`: what is tested is the WebSocket.
 Prints its URL once it listens; without PORT the system chooses one.
 """
 
@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 
-from kiwoom_proto.websocket import BinaryMessage, WebSocketServer
+from kiwoom_proto.wire.websocket import BinaryMessage, WebSocketServer
 
 MAX_SIZE = 32 * 1024 * 1024
 TIMEOUT = 30.0

@@ -15,8 +15,8 @@ from tests.faults.ground import CONFIG, Canned, Ground, says_goodbye
 from tests.proto.wire import accept_handshake
 
 from kiwoom_proto import ClientConfig, ConnectionState, KiwoomError, TokenRefused
-from kiwoom_proto.messages import Row
 from kiwoom_proto.simulator import Peer
+from kiwoom_proto.wire.messages import Row
 
 __all__ = ("CATALOGUE", "Fault", "Moment")
 

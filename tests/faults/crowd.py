@@ -142,7 +142,7 @@ def gather(
     crowd = Crowd(name)
 
     async def scenario() -> None:
-        with mock.patch("kiwoom_proto.simulator.peer.REQUESTS_PER_SECOND", 1_000_000):
+        with mock.patch("kiwoom_proto.simulator.client_link.REQUESTS_PER_SECOND", 1_000_000):
             await _gather(crowd, random.Random(seed), rounds, calls, goes_on, report)
 
     anyio.run(scenario, **Loop(name).backend())

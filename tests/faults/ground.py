@@ -24,9 +24,9 @@ from kiwoom_proto import (
     SessionState,
     SubscriptionState,
 )
-from kiwoom_proto.messages import Row
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
+from kiwoom_proto.wire.messages import Row
 
 __all__ = ("CONFIG", "Canned", "Ground", "Service", "most_attempts")
 

@@ -32,7 +32,7 @@ from kiwoom_proto import (
     RequestUnanswered,
     UnknownMessage,
 )
-from kiwoom_proto.messages import Row
+from kiwoom_proto.wire.messages import Row
 
 __all__ = ("Ledger", "Loss", "nanoseconds")
 

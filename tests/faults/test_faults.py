@@ -11,8 +11,8 @@ from tests.faults.soak import soak
 from tests.faults.suite import run
 
 from kiwoom_proto import Closed, Event, KiwoomError, Record, Session
-from kiwoom_proto.recovery import Recovery, Retry, Verdict
-from kiwoom_proto.subscriptions import Subscriptions
+from kiwoom_proto.session.recovery import Recovery, Retry, Verdict
+from kiwoom_proto.session.subscriptions import Subscriptions
 
 TRIES = 5
 

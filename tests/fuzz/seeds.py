@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kiwoom_proto import REALTIME
-from kiwoom_proto.tolerant import REPLIES
+from kiwoom_proto.wire.tolerant import REPLIES
 
 from ..proto.wire import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_payload, frame
 from .targets import APPKEY, LOGGED_IN, MESSAGES, REQUEST, SECRET, TOKEN

@@ -47,13 +47,13 @@ from kiwoom_proto import (
     TokenNeeded,
     UnknownMessage,
 )
-from kiwoom_proto.server import RequestReceived
+from kiwoom_proto.connection.server import RequestReceived
+from kiwoom_proto.realtime.layout import read_fids
+from kiwoom_proto.realtime.spelling import ACCOUNT_AND_MARKET_TYPES
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.tokens import HttpCall, TokenDesk
-from kiwoom_proto.spelling import ACCOUNT_AND_MARKET_TYPES
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
-from kiwoom_proto.values import read_fids
-from kiwoom_proto.websocket import WebSocketClient, WebSocketServer
+from kiwoom_proto.wire.websocket import WebSocketClient, WebSocketServer
 
 from ..proto.wire import CLOSE, TEXT, CountingBytes, accept_handshake, frame, parse_frames, text
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from kiwoom_proto import BufferOverflow, Event, Record, SystemNotice
-from kiwoom_proto.buffer import BufferStats, EventBuffer
+from kiwoom_proto.client.buffer import BufferStats, EventBuffer
 from kiwoom_proto.config import Overflow
 
 _POLICIES: st.SearchStrategy[Overflow] = st.sampled_from(("raise", "drop_oldest", "conflate"))

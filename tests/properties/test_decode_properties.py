@@ -10,8 +10,8 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from kiwoom_proto import FieldError, MessageDecoder, Record, Row, UnknownMessage
-from kiwoom_proto.messages import encode_rows
-from kiwoom_proto.values import read_fids
+from kiwoom_proto.realtime.layout import read_fids
+from kiwoom_proto.wire.messages import encode_rows
 
 # Without the phase that explains failures: it takes longer than a test may.
 few = settings(max_examples=120, phases=[phase for phase in Phase if phase is not Phase.explain])

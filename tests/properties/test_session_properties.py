@@ -32,9 +32,9 @@ from kiwoom_proto import (
     SubscriptionState,
     TokenCall,
 )
+from kiwoom_proto.session.subscriptions import UNACKNOWLEDGED, Key
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.exchange import Faults
-from kiwoom_proto.subscriptions import UNACKNOWLEDGED, Key
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
 
 READY, CLOSED = SessionState.READY, SessionState.CLOSED

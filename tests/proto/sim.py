@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from kiwoom_proto import PRODUCTION, US_PRODUCTION, ClientConfig, ClientConnection, ConnectionState, Endpoint, Secret
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
-from kiwoom_proto.websocket import WebSocketClient
+from kiwoom_proto.wire.websocket import WebSocketClient
 
 UNPACED = ClientConfig(request_interval=0)
 """The exchange takes five requests a second; hardly any test here sends more."""

@@ -31,7 +31,7 @@ from kiwoom_proto import (
     TransportError,
 )
 from kiwoom_proto.auth import PIECE_SIZE, PIECES, RENEW_MARGIN
-from kiwoom_proto.errors import Remedy
+from kiwoom_proto.codes import Remedy
 from kiwoom_proto.headers import MAX_ANSWER
 
 from .wire import one_by_one

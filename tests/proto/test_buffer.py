@@ -22,7 +22,7 @@ from kiwoom_proto import (
     SystemNotice,
     UnknownMessage,
 )
-from kiwoom_proto.buffer import BufferStats, EventBuffer
+from kiwoom_proto.client.buffer import BufferStats, EventBuffer
 from kiwoom_proto.config import Overflow
 
 POLICIES: tuple[Overflow, ...] = ("raise", "drop_oldest", "conflate")

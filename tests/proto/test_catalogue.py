@@ -23,8 +23,8 @@ from kiwoom_proto import (
     VolatilityInterruption,
     realtime,
 )
-from kiwoom_proto import fields as kinds
 from kiwoom_proto.realtime import codes, type_code_of
+from kiwoom_proto.realtime import fields as kinds
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -35,8 +35,8 @@ from kiwoom_proto import (
     UsItem,
     Venue,
 )
-from kiwoom_proto.messages import ConditionRequest
-from kiwoom_proto.searches import MAX_PAGES, Pages
+from kiwoom_proto.session.searches import MAX_PAGES, Pages
+from kiwoom_proto.wire.messages import ConditionRequest
 
 from .wire import Wire, real, text
 

@@ -52,8 +52,8 @@ from kiwoom_proto import (
     Venue,
     explain_code,
 )
-from kiwoom_proto.conversation import LEGAL, OTHER_SIZE, OTHERS, PHASE, TRANSITIONS, Trigger
-from kiwoom_proto.server import RequestReceived
+from kiwoom_proto.connection.conversation import LEGAL, OTHER_SIZE, OTHERS, PHASE, TRANSITIONS, Trigger
+from kiwoom_proto.connection.server import RequestReceived
 from kiwoom_proto.testing import ConnectionPair, ManualClock
 
 from .wire import (

@@ -28,8 +28,8 @@ from kiwoom_proto import (
     Trade,
     UnknownMessage,
 )
-from kiwoom_proto.messages import Ping, Reply, encode, encode_rows
-from kiwoom_proto.tolerant import REPORTED_BAD_ROWS
+from kiwoom_proto.wire.messages import Ping, Reply, encode, encode_rows
+from kiwoom_proto.wire.tolerant import REPORTED_BAD_ROWS
 
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES: list[dict[str, str]] = [

@@ -63,9 +63,9 @@ from kiwoom_proto import (
     UnknownMessage,
     explain_code,
 )
+from kiwoom_proto.connection.server import ClientOpened, PingAnswered, RequestReceived, ServerRequest
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed, json_displayed, quoted
-from kiwoom_proto.messages import ConditionRequest
-from kiwoom_proto.server import ClientOpened, PingAnswered, RequestReceived, ServerRequest
+from kiwoom_proto.wire.messages import ConditionRequest
 
 TEXTS = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 KEY = AppKey("app", "secret")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import kiwoom_proto.decoder
+import kiwoom_proto.wire.decoder
 from kiwoom_proto import (
     AfterHoursQuote,
     Closed,
@@ -288,7 +288,7 @@ def test_what_is_no_json_and_has_a_brace_in_it_is_the_same_whether_the_envelope_
 
 @pytest.mark.parametrize("limit", [1, 3])
 def test_envelopes_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    monkeypatch.setattr(kiwoom_proto.decoder, "MAX_ENVELOPES", limit)
+    monkeypatch.setattr(kiwoom_proto.wire.decoder, "MAX_ENVELOPES", limit)
     decoder = MessageDecoder()
 
     for number in (*range(20), *range(20)):

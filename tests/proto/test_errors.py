@@ -8,7 +8,6 @@ import pickle
 import re
 from pathlib import Path
 
-import attrs
 import pytest
 
 from kiwoom_proto import (
@@ -29,14 +28,13 @@ from kiwoom_proto import (
     RemoteProtocolError,
     Request,
     RequestRefused,
-    ReturnCode,
     SystemNotice,
     TakenOver,
     TokenError,
     TokenRefused,
     explain_code,
 )
-from kiwoom_proto.errors import item_limit_in, remedy_of
+from kiwoom_proto.codes import Remedy, item_limit_in, reason_in, remedy_of
 
 ERROR_CODES = Path(__file__).parents[1] / "data" / "error_codes.csv"
 
@@ -55,16 +53,17 @@ def test_the_codes_known_are_exactly_those_met_on_the_websocket_or_with_tokens()
 
     filed_elsewhere = {"8030", "8050"}  # asking for a token was measured to meet them as well
     listed = {
-        code: ReturnCode(where, meaning, action)
+        code: (where, meaning, action)
         for code, where, meaning, action in rows
         if where != "REST" or code in filed_elsewhere
     }
 
     assert listed.keys() == RETURN_CODES.keys()
-    differing = {code for code, known in listed.items() if known != RETURN_CODES[code]}
+    known = {code: (found.where, found.meaning, found.action) for code, found in RETURN_CODES.items()}
+    differing = {code for code in listed if listed[code] != known[code]}
     assert differing == {*NAME_NO_NUMBER, *SAY_WHERE_TO_REGISTER}
     for code in differing:
-        assert attrs.evolve(RETURN_CODES[code], meaning=listed[code].meaning) == listed[code]
+        assert (known[code][0], known[code][2]) == (listed[code][0], listed[code][2])
 
 
 def test_no_meaning_names_a_number_that_the_server_may_set() -> None:
@@ -100,7 +99,21 @@ def test_a_code_tells_whether_another_token_or_another_try_can_help(remedy: str 
 
 
 def test_every_code_has_a_remedy() -> None:
-    assert {remedy_of(code) for code in RETURN_CODES} == {"renew", "retry", "stop"}
+    assert {remedy_of(code) for code in RETURN_CODES} == set(Remedy)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("로그인 인증에 실패하였습니다. [CODE=8005, MESSAGE=Token이 유효하지 않습니다]", "8005"),
+        ("[CODE = 8010 ]", "8010"),
+        ("인증에 실패했습니다[8001:App Key와 Secret Key 검증에 실패했습니다]", "8001"),
+        ("인증에 실패했습니다", None),
+        ("", None),
+    ],
+)
+def test_the_reason_inside_a_refusal(message: str, reason: str | None) -> None:
+    assert reason_in(message) == reason
 
 
 def test_a_known_code_is_explained_and_an_unknown_one_stands_alone() -> None:

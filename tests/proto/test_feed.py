@@ -44,11 +44,11 @@ from kiwoom_proto import (
     TransportError,
     UnknownMessage,
 )
+from kiwoom_proto.client.inbox import UNSENT_LIMIT, Feed
 from kiwoom_proto.config import Overflow
-from kiwoom_proto.feed import UNSENT_LIMIT, Feed
-from kiwoom_proto.messages import encode_rows
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
+from kiwoom_proto.wire.messages import encode_rows
 
 ITEM = "005930"
 LASTING = ClientConfig(request_interval=0)

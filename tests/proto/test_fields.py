@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from kiwoom_proto import Field, FieldError, MessageDecoder, Record
-from kiwoom_proto import fields as kinds
 from kiwoom_proto.display import quoted
-from kiwoom_proto.fields import Kind
 from kiwoom_proto.known import MOST_KNOWN
+from kiwoom_proto.realtime import fields as kinds
+from kiwoom_proto.realtime.fields import Kind
 from kiwoom_proto.secrets import redact
 
 
@@ -399,7 +399,7 @@ def test_a_field_without_a_kind_is_refused_with_the_likely_reason() -> None:
 def test_a_very_long_bad_text_is_refused_in_no_time(name: str) -> None:
     """One message may hold 4 MiB, so the time must grow with the length and not with its square."""
     program = (
-        "from kiwoom_proto import fields\n"
+        "from kiwoom_proto.realtime import fields\n"
         f"try: fields.{name}.convert('1' * 200_000 + 'x')\n"
         "except (ValueError, ArithmeticError): print('refused')"
     )

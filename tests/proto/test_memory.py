@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-import kiwoom_proto.decoder
-from kiwoom_proto import REALTIME, FieldError, MessageDecoder, Record, fields
-from kiwoom_proto.fields import Kind
+import kiwoom_proto.wire.decoder
+from kiwoom_proto import REALTIME, FieldError, MessageDecoder, Record
 from kiwoom_proto.known import LONGEST_KNOWN, MOST_KNOWN, KnownValues
+from kiwoom_proto.realtime import fields
+from kiwoom_proto.realtime.fields import Kind
+from kiwoom_proto.realtime.layout import LONGEST_LEARNED, Layout, Texts
 from kiwoom_proto.symbol import parse_item, parse_stock_code
-from kiwoom_proto.values import LONGEST_LEARNED, Layout, Texts
 
 LENGTH, COUNT = 50_000, 100
 ALL_THAT_CAME = LENGTH * COUNT
@@ -167,7 +168,7 @@ def test_the_account_number_of_a_type_of_ones_own_is_kept_nowhere_either() -> No
 
 
 def test_what_a_decoder_remembers_of_messages_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kiwoom_proto.decoder, "MAX_ENVELOPE_BYTES", 5000)
+    monkeypatch.setattr(kiwoom_proto.wire.decoder, "MAX_ENVELOPE_BYTES", 5000)
     decoder = MessageDecoder()
 
     for number in range(200):

@@ -53,9 +53,9 @@ from kiwoom_proto import (
     ViKind,
     VolatilityInterruption,
 )
-from kiwoom_proto import fields as kinds
-from kiwoom_proto.messages import encode_rows
 from kiwoom_proto.realtime import codes
+from kiwoom_proto.realtime import fields as kinds
+from kiwoom_proto.wire.messages import encode_rows
 
 DATA = Path(__file__).parents[1] / "data"
 MESSAGES: list[dict[str, str]] = [

@@ -25,7 +25,7 @@ from kiwoom_proto import (
     Symbol,
     Venue,
 )
-from kiwoom_proto import fields as kinds
+from kiwoom_proto.realtime import fields as kinds
 
 
 class Sample(Record, tag="ZZ"):

@@ -26,7 +26,7 @@ from kiwoom_proto import (
     TokenRefused,
     TransportError,
 )
-from kiwoom_proto.recovery import CALM, Recovery, Renew, Retry, Stop, Verdict
+from kiwoom_proto.session.recovery import CALM, Recovery, Renew, Retry, Stop, Verdict
 
 NEARLY_ONE = 1 - 2**-53
 FAULTS = [

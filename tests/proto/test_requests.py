@@ -21,9 +21,9 @@ from kiwoom_proto import (
     Request,
     Session,
 )
-from kiwoom_proto.messages import encode
-from kiwoom_proto.requests import RequestQueue, condition_list, condition_search
+from kiwoom_proto.connection.requests import RequestQueue, condition_list, condition_search
 from kiwoom_proto.testing import ManualClock
+from kiwoom_proto.wire.messages import encode
 
 INTERVAL, ACK_TIMEOUT = 0.35, 5.0
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from kiwoom_proto import PRODUCTION, AppKey, LocalProtocolError, RequestHeader, Secret, Token, TokenCall
-from kiwoom_proto.messages import Login, encode
 from kiwoom_proto.secrets import OpaqueBuffer, Redaction, conceal, redact
+from kiwoom_proto.wire.messages import Login, encode
 
 TEXT = "the-token-of-this-test"
 SECRET = Secret(TEXT)

@@ -61,7 +61,7 @@ from kiwoom_proto import (
     TransportError,
     UnknownMessage,
 )
-from kiwoom_proto.session import TRANSITIONS, Trigger
+from kiwoom_proto.session.session import TRANSITIONS, Trigger
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
 

@@ -37,7 +37,7 @@ from kiwoom_proto import (
     UnknownMessage,
 )
 from kiwoom_proto.simulator import Exchange, Market
-from kiwoom_proto.simulator.sessions import SESSIONS, Moment
+from kiwoom_proto.simulator.market.sessions import SESSIONS, Moment
 from kiwoom_proto.testing import ConnectionPair, ManualClock
 
 ITEM = "005930"

@@ -14,7 +14,7 @@ import pytest
 from tests.proto.sim import RawClient, Sim
 
 from kiwoom_proto import ClientConnection, Endpoint
-from kiwoom_proto.simulator.sessions import SESSIONS
+from kiwoom_proto.simulator.market.sessions import SESSIONS
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 NOON = datetime.time(12, 0)

@@ -21,11 +21,13 @@ from tests.proto.sim import RawClient, Sim
 from tests.proto.wire import MASK, TEXT, frame
 
 from kiwoom_proto import ConnectionState, LocalProtocolError, ServerRequest
-from kiwoom_proto.simulator import Exchange, Peer, conditions, market, peer, tokens
-from kiwoom_proto.simulator.quotes import AfterHoursBook
-from kiwoom_proto.simulator.sessions import SESSIONS
-from kiwoom_proto.simulator.source import Push
-from kiwoom_proto.simulator.stock import Stock
+from kiwoom_proto.simulator import Exchange, Peer, conditions, tokens
+from kiwoom_proto.simulator import client_link as peer
+from kiwoom_proto.simulator.market import market
+from kiwoom_proto.simulator.market.quotes import AfterHoursBook
+from kiwoom_proto.simulator.market.sessions import SESSIONS
+from kiwoom_proto.simulator.market.source import Push
+from kiwoom_proto.simulator.market.stock import Stock
 from kiwoom_proto.testing import ManualClock
 
 ITEM = "005930"

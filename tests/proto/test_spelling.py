@@ -30,11 +30,11 @@ from kiwoom_proto import (
     Symbol,
     Trade,
     Venue,
-    fields,
 )
-from kiwoom_proto.conditions import ConditionRow
-from kiwoom_proto.messages import UsItem
+from kiwoom_proto.realtime import fields
+from kiwoom_proto.realtime.conditions import ConditionRow
 from kiwoom_proto.testing import ManualClock
+from kiwoom_proto.wire.messages import UsItem
 
 
 class Odd(Record, tag="ZZ"):

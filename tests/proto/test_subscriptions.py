@@ -19,8 +19,8 @@ from kiwoom_proto import (
     Remove,
     SubscriptionState,
 )
-from kiwoom_proto.messages import UsItem, check
-from kiwoom_proto.subscriptions import Key, Subscriptions, keys_of
+from kiwoom_proto.session.subscriptions import Key, Subscriptions, keys_of
+from kiwoom_proto.wire.messages import UsItem, check
 
 from .wire import real
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-import kiwoom_proto.values
+import kiwoom_proto.realtime.layout
 from kiwoom_proto import Field, FieldError, Record
-from kiwoom_proto import fields as kinds
-from kiwoom_proto.values import LONGEST_INTERVAL, MANY, MAX_DECODERS, Layout, Texts, read_fids
+from kiwoom_proto.realtime import fields as kinds
+from kiwoom_proto.realtime.layout import LONGEST_INTERVAL, MANY, MAX_DECODERS, Layout, Texts, read_fids
 
 FIDS = ("21", "131", "132", "135", "136")
 
@@ -446,7 +446,7 @@ def test_it_does_so_too_where_many_fids_are_read(many: int) -> None:
     def check(found: list[Any]) -> None:
         read_runs(found)
 
-    with mock.patch.object(kiwoom_proto.values, "MANY", many):
+    with mock.patch.object(kiwoom_proto.realtime.layout, "MANY", many):
         check()
 
 

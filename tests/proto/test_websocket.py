@@ -13,7 +13,7 @@ import pytest
 from kiwoom_proto import MOCK, ClientConnection, HandshakeError, RequestHeader
 from kiwoom_proto.headers import MAX_ANSWER
 from kiwoom_proto.testing import ManualClock
-from kiwoom_proto.websocket import FRAME_SIZE, FRAMES, BinaryMessage, WebSocketClient, WebSocketServer
+from kiwoom_proto.wire.websocket import FRAME_SIZE, FRAMES, BinaryMessage, WebSocketClient, WebSocketServer
 
 from .wire import (
     BINARY,

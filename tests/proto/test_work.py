@@ -12,20 +12,12 @@ from typing import Any
 
 import pytest
 
-import kiwoom_proto.tolerant as tolerant
-import kiwoom_proto.values
-from kiwoom_proto import (
-    AfterHoursQuote,
-    Field,
-    FieldError,
-    MessageDecoder,
-    Record,
-    Reply,
-    SystemNotice,
-    UnknownMessage,
-    fields,
-)
-from kiwoom_proto.tolerant import (
+import kiwoom_proto.realtime.layout
+import kiwoom_proto.wire.tolerant as tolerant
+from kiwoom_proto import AfterHoursQuote, Field, FieldError, MessageDecoder, Record, Reply, SystemNotice, UnknownMessage
+from kiwoom_proto.realtime import fields
+from kiwoom_proto.realtime.layout import MAX_FIDS
+from kiwoom_proto.wire.tolerant import (
     MAX_BAD_ROWS,
     MAX_COMMAS,
     MAX_ESCAPES,
@@ -38,7 +30,6 @@ from kiwoom_proto.tolerant import (
     REPLIES,
     REPORTED_BAD_ROWS,
 )
-from kiwoom_proto.values import MAX_FIDS
 
 SIZE = 4 * 1024 * 1024
 GOOD = b'{"values":{"21":"165208","131":"43955"},"type":"0E","name":"n","item":"005930"}'
@@ -309,7 +300,7 @@ def test_reading_a_row_of_four_mebibytes_takes_few_steps(monkeypatch: pytest.Mon
 
     record = quote(values)
     for name in ("_strict", "_tolerant", "_list", "_string", "_pair"):
-        monkeypatch.setattr(kiwoom_proto.values, name, Counted(getattr(kiwoom_proto.values, name)))
+        monkeypatch.setattr(kiwoom_proto.realtime.layout, name, Counted(getattr(kiwoom_proto.realtime.layout, name)))
 
     for read in (Record.fids, Record.to_dict, repr, lambda record: record.fid("131")):
         steps = 0

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from ..record import Record
+from .account import Balance, OrderExecution, UsExecution, UsOrder
 from .conditions import ConditionHit, UsConditionHit
 from .flows import ProgramTrading, TopBrokers
 from .instruments import ElwIndicator, ElwTheoreticalPrice, EtfNav, InternationalGoldPrice, StockInfo
 from .market import MarketPhase, SectorBreadth, SectorIndex, VolatilityInterruption
-from .orders import Balance, OrderExecution, UsExecution, UsOrder
 from .quotes import AfterHoursQuote, BestQuote, OrderBook, UsOrderBook
+from .record import Record
 from .trades import ExpectedTrade, NominalPrice, Trade, UsTrade
 
 __all__ = (

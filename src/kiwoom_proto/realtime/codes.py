@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 from typing import Any, Self
 
-from ..fields import coded
+from .fields import coded
 
 __all__ = (
     "ChangeSign",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .. import fields as kinds
-from ..fields import Field
-from ..record import Record
 from . import codes
+from . import fields as kinds
+from .fields import Field
 from .levels import Broker
+from .record import Record
 
 __all__ = ("ProgramTrading", "TopBrokers")
 

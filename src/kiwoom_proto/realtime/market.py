@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .. import fields as kinds
-from ..fields import Field
-from ..record import Record
 from . import codes
+from . import fields as kinds
+from .fields import Field
+from .record import Record
 
 __all__ = ("MarketPhase", "SectorBreadth", "SectorIndex", "VolatilityInterruption")
 

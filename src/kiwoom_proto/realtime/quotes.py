@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from .. import fields as kinds
-from ..fields import Field
-from ..record import Record
 from . import codes
+from . import fields as kinds
+from .fields import Field
 from .levels import Level
+from .record import Record
 
 __all__ = ("AfterHoursQuote", "BestQuote", "OrderBook", "UsOrderBook")
 

@@ -19,16 +19,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from ..messages import Row
-from ..server import ServerConnection, ServerRequest
-from .formats import ratio
-from .market import Market
-from .names import KNOWN, US
-from .sessions import Moment
-from .source import Push, Source
-from .stock import Stock
+from ..connection.server import ServerConnection, ServerRequest
+from ..wire.messages import Row
+from .market.formats import ratio
+from .market.market import Market
+from .market.names import KNOWN, US
+from .market.sessions import Moment
+from .market.source import Push, Source
+from .market.stock import Stock
+from .market.us import dollars
 from .texts import US_CLEARED, already_live, missing, wrong_shape
-from .us import dollars
 
 __all__ = ("Condition", "ConditionDesk", "Searcher")
 

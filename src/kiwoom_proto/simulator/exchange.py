@@ -40,19 +40,19 @@ from types import MappingProxyType
 import attrs
 
 from ..config import ServerConfig
-from ..conversation import READY
+from ..connection.conversation import READY
+from ..connection.server import ServerConnection
 from ..errors import LocalProtocolError
-from ..record import KST
-from ..server import ServerConnection
+from ..realtime.record import KST
 from .agenda import Agenda
 from .callers import host_names, refusal_of
+from .client_link import PATH, SILENCE, US_PATH, Peer
 from .conditions import ConditionDesk
-from .market import Market
-from .names import US, is_listed
-from .orders import Order, Side
-from .peer import PATH, SILENCE, US_PATH, Peer
-from .sessions import FIRST_DATE
-from .source import Push, SourceError
+from .market.market import Market
+from .market.names import US, is_listed
+from .market.orders import Order, Side
+from .market.sessions import FIRST_DATE
+from .market.source import Push, SourceError
 from .tokens import FAULTY_ANSWERS, HttpAnswer, TokenAnswer, TokenDesk
 
 __all__ = ("Exchange", "Faults")

@@ -18,9 +18,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import attrs
 import msgspec
 
-from ..messages import encode
-from ..record import KST
-from ..values import UNREADABLE
+from ..errors import UNREADABLE
+from ..realtime.record import KST
+from ..wire.messages import encode
 
 __all__ = ("FAULTY_ANSWERS", "HttpAnswer", "HttpCall", "TokenAnswer", "TokenDesk")
 

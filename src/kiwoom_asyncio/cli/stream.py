@@ -1,0 +1,226 @@
+"""What `kiwoom-proto` follows, and how it is shown while it does."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import anyio
+import anyio.to_thread
+import click
+from rich.console import Console
+from rich.live import Live
+
+from kiwoom_proto import (
+    AppKey,
+    ClientConfig,
+    Condition,
+    Disconnected,
+    Endpoint,
+    Event,
+    Gap,
+    KiwoomError,
+    Record,
+    RequestRefused,
+    RequestRejected,
+    RequestUnanswered,
+    Secret,
+    SystemNotice,
+    UnknownMessage,
+)
+from kiwoom_proto.display import MESSAGE_LIMIT, displayed, quoted
+
+from ..client import Client, connect
+from .ending import Ending
+from .view import View, standing_of
+
+__all__ = (
+    "CONFIG",
+    "Emit",
+    "Follow",
+    "Token",
+    "Watch",
+    "complain",
+    "find_condition",
+    "follow",
+    "follow_condition",
+    "show",
+)
+
+FRAMES_PER_SECOND = 8
+MAX_LISTED = 50
+"""Conditions that an error lists."""
+CLEAR_TIMEOUT = 1.0
+
+CONFIG = ClientConfig(connect_timeout=10, close_timeout=1)
+"""Somebody waits for the first login: long enough for what passes by itself (HTTP 429, a restart), then say why it
+fails. And somebody waits for the end."""
+
+Token: TypeAlias = str | Secret | AppKey
+Emit: TypeAlias = Callable[[Record], Awaitable[None]]
+Watch: TypeAlias = Callable[[Client], None]
+Follow: TypeAlias = Callable[[Emit, Watch], Coroutine[Any, Any, None]]
+
+
+async def follow(
+    ending: Ending,
+    endpoint: Endpoint,
+    token: Token,
+    type: str,
+    items: tuple[str, ...],
+    emit: Emit,
+    watch: Watch,
+    *,
+    types: Sequence[type[Record]] = (),
+    count: int | None = None,
+) -> None:
+    """Emit the rows of one subscription until the end, or `count` of them.
+
+    Arguments:
+        ending: when to end.
+        endpoint: where to connect to.
+        token: the access token, or the keys to get one with.
+        type: type code.
+        items: what to subscribe to.
+        emit: called with each row.
+        watch: called with the client, once it is logged in.
+        types: classes of rows beside those of the catalogue.
+        count: most rows.
+
+    Raises:
+        KiwoomError: it ended for any other reason.
+    """
+    subscribed = False
+    with ending.cancels():
+        async with connect(endpoint, token=token, config=CONFIG, types=types) as client:
+            with ending.cancels():
+                watch(client)
+                await client.subscribe(type, *items)
+                subscribed = True
+                await _emit_rows(client, emit, count, lambda record: True)
+    ending.check(subscribed, "no subscription")
+
+
+async def follow_condition(
+    ending: Ending,
+    endpoint: Endpoint,
+    token: Token,
+    given: str,
+    emit: Emit,
+    watch: Watch,
+    *,
+    count: int | None = None,
+) -> None:
+    """Emit what enters and leaves a condition of a given number or name, as `follow` does; clear it at the end."""
+    answered = False
+    with ending.cancels():
+        async with connect(endpoint, token=token, config=CONFIG) as client:
+            registered = None  # or on the way to it
+            try:
+                with ending.cancels():
+                    watch(client)
+                    condition = await find_condition(client, given)
+                    registered = condition.seq
+                    result = await client.search_condition(condition.seq, realtime=True)
+                    answered = True
+                    now = ", ".join(symbol.item for symbol in result.symbols)
+                    which = f"condition {displayed(condition.seq)} ({displayed(condition.name)})"
+                    complain(f"{len(result.symbols)} meet {which} now" + (f": {now}" if now else ""))
+                    await _emit_rows(client, emit, count, result.matches)
+            except RequestRefused:
+                registered = None
+                raise
+            finally:
+                if registered is not None:  # left so, it would be in the way of the next to ask for it
+                    await _clear(client, registered)
+    ending.check(answered, "no answer")
+
+
+async def find_condition(client: Client, given: str) -> Condition:
+    """Return the saved condition of a number or, where none has it, of a name.
+
+    Raises:
+        click.BadParameter: there is none, or several; lists those there are.
+    """
+    conditions = await client.list_conditions()
+    given = given.strip()
+    found = [condition for condition in conditions if condition.seq == given]
+    found = found or [condition for condition in conditions if condition.name.strip() == given]
+    if len(found) == 1:
+        return found[0]
+    problem = "has the number or name" if not found else "is the only one with the name"
+    listed = [f"\n  {displayed(each.seq):>3}  {displayed(each.name)}" for each in conditions[:MAX_LISTED]]
+    if len(conditions) > MAX_LISTED:
+        listed.append(f"\n  and {len(conditions) - MAX_LISTED} more")
+    there_are = f"There are:{''.join(listed)}" if conditions else "None are saved."
+    raise click.BadParameter(
+        f"no condition {problem} {quoted(given)}. {there_are}",
+        param_hint="CONDITION",
+    )
+
+
+async def _emit_rows(client: Client, emit: Emit, count: int | None, is_wanted: Callable[[Record], bool]) -> None:
+    rows = 0
+    async for event in client:
+        if isinstance(event, Record) and is_wanted(event):
+            await emit(event)
+            rows += 1
+            if rows == count:
+                return
+        else:
+            _complain_of(event, client)
+
+
+async def show(view: View, following: Follow) -> None:
+    """Follow a stream and draw it as it comes. A thread draws, for the terminal may be held: see `output`."""
+    started = anyio.current_time()
+
+    async def emit(record: Record) -> None:
+        view.add(record)
+
+    with Live(view.render(0.0), console=Console(), auto_refresh=False) as live:
+
+        async def draw() -> None:
+            while True:
+                await anyio.sleep(1 / FRAMES_PER_SECOND)
+                frame = view.render(anyio.current_time() - started)
+                draw_frame = functools.partial(live.update, frame, refresh=True)
+                await anyio.to_thread.run_sync(draw_frame, abandon_on_cancel=True)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(draw)
+            try:
+                await following(emit, view.watch)
+            finally:
+                tasks.cancel_scope.cancel()
+                live.update(view.render(anyio.current_time() - started), refresh=True)
+
+
+async def _clear(client: Client, seq: str) -> None:
+    with anyio.move_on_after(CLEAR_TIMEOUT), suppress(KiwoomError):  # gone, and with it what there was to clear
+        await client.clear_condition(seq)
+
+
+def _complain_of(event: Event, client: Client) -> None:
+    match event:
+        case SystemNotice():
+            complain(f"the server says {event}")
+        case UnknownMessage():
+            complain(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
+        case Disconnected():
+            complain(str(event))
+        case Gap():
+            complain(f"connected again after {event.seconds:.1f} s without data; {standing_of(client)}")
+        case RequestRejected():
+            complain(str(RequestRefused(event.request, event.code, event.message)))
+        case RequestUnanswered():
+            complain(str(event))
+
+
+def complain(text: str) -> None:
+    """Say something on standard error, in one line, fit for a terminal whoever wrote it."""
+    with suppress(OSError):  # nobody is left to say that to
+        sys.stderr.write(f"kiwoom-proto: {displayed(text, MESSAGE_LIMIT)}\n")  # which a live view puts above itself

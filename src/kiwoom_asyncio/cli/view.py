@@ -1,0 +1,395 @@
+"""What `kiwoom-proto` shows on a terminal while rows come in: a ladder, a tape, or a table, as fits the type."""
+
+from __future__ import annotations
+
+import datetime
+from collections import deque
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from msgspec import structs
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.styled import Styled
+from rich.table import Table
+from rich.text import Text
+
+from kiwoom_proto import (
+    REALTIME,
+    Direction,
+    FieldError,
+    OrderBook,
+    Record,
+    SessionState,
+    SubscriptionState,
+    Trade,
+    UsOrderBook,
+    UsTrade,
+    realtime,
+)
+from kiwoom_proto.display import MESSAGE_LIMIT, displayed
+from kiwoom_proto.realtime.codes import Code
+from kiwoom_proto.secrets import PERSONAL_FIDS, mask_opaque, redact
+
+from ..client import Client
+
+__all__ = (
+    "EventView",
+    "LadderView",
+    "TableView",
+    "TapeView",
+    "View",
+    "label_of",
+    "plural",
+    "shown",
+    "summary_of",
+    "view_of",
+)
+
+MOST_COLUMNS = 8
+ITEM_WIDTH, COLUMN_WIDTH = 24, 11  # about what the first column and any other take
+MOST_ROWS = 40
+MOST_LADDERS = 3
+LEVELS = 10  # of each side of an order book
+MOST_ITEMS = 512  # more than can be asked for
+LONGEST_ROW = 16_384  # bytes of one that is kept; with 163 FIDs it has 2 kB
+MOST_NAMED = 3
+FRAME_HEIGHT = 9  # title, counts, headings, legend, blank lines
+LADDER_WIDTH, TAPE_WIDTH, WIDE_TAPE_WIDTH = 56, 84, 108
+SIGNED_KINDS = ("change", "signed quantity", "signed amount", "trade quantity")
+EVENT_TYPES = frozenset({"00", "02", "0s", "1h", "F4", "F5", "S2"})
+TAPE_LENGTH = 20
+UP, DOWN = "red", "blue"  # as Korean screens have it: red is up or bought, blue is down or sold
+COLUMNS = {
+    "00": ("time", "stock_name", "order_status", "side", "order_quantity", "unfilled_quantity", "execution_price"),
+    "04": ("stock_name", "price", "holding_quantity", "purchase_price", "orderable_quantity", "profit_rate"),
+    "0F": ("seller_name_1", "seller_quantity_1", "seller_name_2", "buyer_name_1", "buyer_quantity_1", "buyer_name_2"),
+    "0w": ("time", "price", "buy_quantity", "sell_quantity", "net_buy_quantity", "net_buy_amount"),
+    "0G": ("time", "price", "change", "nav", "nav_change", "tracking_error_rate", "nav_etf_deviation_rate", "volume"),
+    "1h": ("stock_name", "vi_kind", "trigger_price", "trigger_time", "release_time", "trigger_price_change_rate"),
+    "F4": ("time", "stock_name", "order_status", "side", "order_quantity", "order_price"),
+    "F5": ("time", "stock_name", "order_status", "side", "order_quantity", "unfilled_quantity", "execution_price"),
+}
+"""What a table shows first of types whose first fields tell least."""
+STYLE_OF = {Direction.UP: UP, Direction.DOWN: DOWN, Direction.UNCHANGED: "", None: ""}
+
+
+class View:
+    """What every view has: the newest row of each item, and a title that counts.
+
+    Arguments:
+        type_code: the type shown.
+        source: where the rows come from, for the title.
+        labels: item -> a name to show beside it.
+    """
+
+    _shows_items = True  # one by one, and not just what came last
+
+    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
+        self.type_code = type_code
+        self.rows = 0
+        self._source = source
+        self._labels = {} if labels is None else dict(labels)
+        self._console = Console()
+        self._newest: dict[str, Record] = {}
+        self._counts: dict[str, int] = {}
+        self._left_out = 0
+        self._asked: frozenset[str] = frozenset()  # items that were asked for, once there were too many
+        self._client: Client | None = None
+
+    def watch(self, client: Client) -> None:
+        """Show how far the subscriptions of this client have come."""
+        self._client = client
+
+    def add(self, record: Record) -> None:
+        """Show a row.
+
+        What is kept does not grow with what a server sends: too long a row is counted and no more, and so is one of an
+        item that nobody asked for, once there are enough of those.
+        """
+        self.rows += 1
+        if len(record.values) + len(record.item) + len(record.name) > LONGEST_ROW:
+            self._left_out += 1
+            return
+        if record.extra is not None:
+            record = structs.replace(record, extra=None)
+        item = record.item or str(record.symbol or "")
+        if item in self._newest or self._has_room_for(item):
+            self._newest[item] = record
+            self._counts[item] = self._counts.get(item, 0) + 1
+        elif self._shows_items:
+            self._left_out += 1
+        self._take(item, record)
+
+    def _take(self, item: str, record: Record) -> None:
+        """Keep what else is shown of a row."""
+
+    def _has_room_for(self, item: str) -> bool:
+        """Whether one more item can be kept; what was asked for takes the place of something else."""
+        if len(self._newest) < MOST_ITEMS:
+            return True
+        if not self._asked and self._client is not None:
+            self._asked = frozenset(each.item.partition(":")[0] for each in self._client.subscriptions)
+        other = next((each for each in self._newest if each not in self._asked), None)
+        if item not in self._asked or other is None:
+            return False
+        del self._newest[other], self._counts[other]
+        return True
+
+    @property
+    def _width(self) -> int:
+        return self._console.width
+
+    @property
+    def _height(self) -> int:
+        """How many lines there are for the body."""
+        return self._console.height - FRAME_HEIGHT if self._console.is_terminal else MOST_ROWS
+
+    def render(self, seconds: float) -> RenderableType:
+        """Return the view as it stands, `seconds` after the beginning."""
+        cls = REALTIME.get(self.type_code)
+        rate = self.rows / seconds if seconds > 0 else 0.0
+        title = Text.assemble(
+            (self.type_code, "bold"),
+            f" {label_of(self.type_code)}".rstrip(),
+            (f" {cls.__name__}" if cls else "", "cyan"),
+            (f" · {displayed(self._source)}", "dim"),
+        )
+        status = Text(f"{plural(self.rows, 'row')} · {rate:.1f} a second · {seconds:.0f} s", style="dim")
+        if self._left_out:
+            status.append(f" · {plural(self._left_out, 'row')} left out")
+        away = None
+        if self._client is not None:
+            status.append(f" · {displayed(standing_of(self._client))}")
+            away = self._client.disconnected
+        body = self._body() if self._newest else Text("waiting for rows …", style="dim")
+        if away is None:
+            return Group(title, status, Text(), body)
+        return Group(title, status, Text(displayed(str(away), MESSAGE_LIMIT), style="bold yellow"), Styled(body, "dim"))
+
+    def _body(self) -> RenderableType:
+        raise NotImplementedError
+
+    def _name(self, item: str) -> Text:
+        return Text.assemble(
+            displayed(redact(item)) or "-", (f" {self._labels[item]}" if item in self._labels else "", "dim")
+        )
+
+
+class TableView(View):
+    """A table: the newest row of each item, one line each."""
+
+    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
+        super().__init__(type_code, source, labels)
+        self._unknown_fids: tuple[str, ...] = ()
+
+    def _take(self, item: str, record: Record) -> None:
+        if self.type_code not in REALTIME and not self._unknown_fids:
+            self._unknown_fids = tuple(fid for fid in record.fids() if fid not in PERSONAL_FIDS)[:MOST_COLUMNS]
+
+    def _body(self) -> RenderableType:
+        cls = REALTIME.get(self.type_code)
+        most = min(MOST_COLUMNS, max(2, (self._width - ITEM_WIDTH) // COLUMN_WIDTH))
+        names = (COLUMNS.get(self.type_code) or tuple(cls.fields if cls else ()))[:most]
+        fields = [cls.fields[name] for name in names] if cls else []
+        table = _table()
+        table.add_column("item", no_wrap=True)
+        for field in fields:
+            table.add_column(field.name.replace("_", " "), justify="right", overflow="fold")
+        for fid in self._unknown_fids:
+            table.add_column(shown(f"FID {fid}"), justify="right")
+        table.add_column("rows", justify="right", style="dim")
+        lines = self._lines()
+        height = max(3, min(MOST_ROWS, self._height))
+        for item, record in lines[:height]:
+            cells = [_cell(record, field.name) for field in fields]
+            cells += [shown(record.fid(fid) or "") for fid in self._unknown_fids]
+            table.add_row(self._name(item), *cells, f"{self._counts.get(item, 0):,}")
+        if len(lines) > height:
+            table.add_row(f"… {len(lines) - height} more")
+        legend = " · ".join(f"{field.name} {field.label}" for field in fields)
+        if cls and len(cls.fields) > len(fields):
+            legend += f" · {plural(len(cls.fields) - len(fields), 'more field')} with --json"
+        return Group(table, Text(), Text(legend, style="dim"))
+
+    def _lines(self) -> list[tuple[str, Record]]:
+        """What is shown, a line each."""
+        return list(self._newest.items())
+
+
+class EventView(TableView):
+    """A table of what happened, the newest on top: orders, hits of a condition, halts, phases."""
+
+    _shows_items = False
+
+    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
+        super().__init__(type_code, source, labels)
+        self._events: deque[tuple[str, Record]] = deque(maxlen=MOST_ROWS)
+
+    def _take(self, item: str, record: Record) -> None:
+        super()._take(item, record)
+        self._events.appendleft((item, record))
+
+    def _lines(self) -> list[tuple[str, Record]]:
+        return list(self._events)
+
+
+class LadderView(View):
+    """Order books: ten levels a side, asks above bids, one ladder for each item."""
+
+    def _body(self) -> RenderableType:
+        items = list(self._newest)[: max(1, min(MOST_LADDERS, self._width // LADDER_WIDTH))]
+        ladders: list[RenderableType] = [self._ladder(item, self._newest[item]) for item in items]
+        more = len(self._newest) - len(items)
+        rest = [Text(f"… {plural(more, 'more order book')}", style="dim")] if more else []
+        return Group(Columns(ladders, padding=(0, 4)), *rest)
+
+    def _ladder(self, item: str, record: Record) -> RenderableType:
+        table = _table()
+        for name in ("change", "ask"):
+            table.add_column(name, justify="right", no_wrap=True, min_width=7)
+        table.add_column("price", justify="center", no_wrap=True, min_width=9)
+        for name in ("bid", "change"):
+            table.add_column(name, justify="left", no_wrap=True, min_width=7)
+        depth = max(1, min(LEVELS, (self._height - 3) // 2))
+        for number in range(depth, 0, -1):
+            cells = [_cell(record, f"ask_{what}_{number}") for what in ("quantity_change", "quantity")]
+            table.add_row(*cells, _price(record, f"ask_price_{number}"), "", "")
+        for number in range(1, depth + 1):
+            cells = [_cell(record, f"bid_{what}_{number}") for what in ("quantity", "quantity_change")]
+            table.add_row("", "", _price(record, f"bid_price_{number}"), *cells)
+        table.add_section()
+        table.add_row(
+            _cell(record, "total_ask_quantity_change"),
+            _cell(record, "total_ask_quantity"),
+            Text("total", style="dim"),
+            _cell(record, "total_bid_quantity"),
+            _cell(record, "total_bid_quantity_change"),
+        )
+        head = Text.assemble(self._name(item), "  ", _cell(record, "time"), (f"  {self._counts[item]:,}", "dim"))
+        return Group(head, table)
+
+
+class TapeView(View):
+    """Trades: the newest on top, coloured by who was the aggressor."""
+
+    _shows_items = False
+
+    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
+        super().__init__(type_code, source, labels)
+        self._tape: deque[Record] = deque(maxlen=TAPE_LENGTH)
+
+    def _take(self, item: str, record: Record) -> None:
+        self._tape.appendleft(record)
+
+    def _body(self) -> RenderableType:
+        table = _table()
+        table.add_column("time", no_wrap=True)
+        table.add_column("item", no_wrap=True)
+        names = ["price", "change", "change_rate", "quantity"]
+        names += ["volume"] * (self._width >= TAPE_WIDTH) + ["best_ask", "best_bid"] * (self._width >= WIDE_TAPE_WIDTH)
+        for name in names:
+            heading = "%" if name == "change_rate" else name.replace("_", " ")
+            table.add_column(heading, justify="right", no_wrap=True)
+        for record in list(self._tape)[: max(3, self._height)]:
+            cells = [_side(record) if name == "quantity" else _cell(record, name) for name in names]
+            table.add_row(_cell(record, "time"), self._name(record.item), *cells)
+        legend = Text.assemble(("quantity: ", "dim"), ("bought 매수", UP), " · ", ("sold 매도", DOWN))
+        return Group(table, Text(), legend)
+
+
+def view_of(type_code: str, source: str, labels: Mapping[str, str] | None = None) -> View:
+    """Return the view that fits a type."""
+    cls = REALTIME.get(type_code)
+    if cls in (OrderBook, UsOrderBook):
+        return LadderView(type_code, source, labels)
+    if cls in (Trade, UsTrade):
+        return TapeView(type_code, source, labels)
+    return (EventView if type_code in EVENT_TYPES else TableView)(type_code, source, labels)
+
+
+def label_of(type_code: str) -> str:
+    """The Korean name of a type; "" where it has none."""
+    cls = REALTIME.get(type_code)
+    return realtime.label_of(cls) if cls else ""
+
+
+def summary_of(cls: type[Record]) -> str:
+    """What a type is, in English, from the first line of its class's docstring."""
+    return (cls.__doc__ or "").partition("\n")[0].rpartition(" (")[0] + "."
+
+
+def standing_of(client: Client) -> str:
+    """How far a client's subscriptions have come: "2 receiving, 1 confirmed (0E 000660)"."""
+    items_of: dict[SubscriptionState, list[str]] = {}
+    for subscription in client.subscriptions:
+        items_of.setdefault(subscription.state, []).append(f"{subscription.type} {subscription.item}".rstrip())
+    parts = [] if client.state is SessionState.READY else [client.state.value]
+    for state in (state for state in SubscriptionState if state in items_of):
+        items = items_of[state]
+        named = state is not SubscriptionState.RECEIVING and len(items) <= MOST_NAMED
+        parts.append(f"{len(items)} {state.value}" + (f" ({', '.join(items)})" if named else ""))
+    return ", ".join(parts)
+
+
+def plural(number: int, noun: str) -> str:
+    """Return "1 row", "2 rows"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def shown(text: str, style: str = "") -> Text:
+    """A text from outside for rich: escaped, cut, without what may be a secret, and none of rich's markup."""
+    return Text(displayed(mask_opaque(text)), style=style)
+
+
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+
+
+def _side(record: Record) -> Text:
+    """The quantity of a trade, its sign as a colour."""
+    quantity = _cell(record, "quantity")
+    return Text(quantity.plain.lstrip("+-"), style=quantity.style)
+
+
+def _cell(record: Record, name: str) -> Text:
+    """One field of a row, coloured by what its sign means."""
+    field = record.fields.get(name)
+    if field is None:  # a row of another type, which nobody asked for
+        return Text("-", style="dim")
+    if field.kind.masked:
+        return Text("***", style="dim")
+    try:
+        value: Any = getattr(record, name)
+    except FieldError as error:
+        return shown(redact(error.text or "unreadable"), "reverse")
+    if value is None:
+        return Text("-", style="dim")
+    if isinstance(value, datetime.time):
+        return Text(f"{value:%H:%M:%S}")
+    if isinstance(value, Code):
+        return shown(value.name.lower().replace("_", " ") if value.is_known else value.value)
+    if not isinstance(value, int | Decimal):
+        return shown(str(value))
+    if field.kind.directional:
+        return shown(f"{value:,}", STYLE_OF[record.direction(name)])
+    if field.kind.name in SIGNED_KINDS or name.endswith("change_rate"):
+        return _signed(value)
+    return _number(value)
+
+
+def _price(record: Record, name: str) -> Text:
+    """A price of a ladder; a level without orders is left empty."""
+    cell = _cell(record, name)
+    return Text("") if cell.plain.strip("0.-") == "" else cell
+
+
+def _number(value: int | Decimal | None) -> Text:
+    return shown("-" if value is None else f"{value:,}", "dim" if not value else "")
+
+
+def _signed(value: int | Decimal | None) -> Text:
+    if not value:
+        return Text("-" if value is None else "0", style="dim")
+    return shown(f"{value:+,}", UP if value > 0 else DOWN)

@@ -1,0 +1,343 @@
+"""What may be registered, how it is spelt, and what was probably meant by anything else.
+
+The server acknowledges whatever it is asked for and then sends nothing for what it does not know [measured]: a type in
+lower case, `A005930`, the name of a stock. So what is known never to bring a row is refused here, with the right
+spelling where it can be told. Whoever knows better writes a `Reg` of his own: `request` sends it as it is.
+
+A code of the Korea Exchange is a letter for the kind of instrument (A stock, J ELW, Q ETN) and six characters, a digit
+first, then digits or letters ("0004V0", "57JBHH"). What is registered is the six.
+
+Sources: the official page of each type for what it takes; the Korea Exchange's notice of its codes since 2024; how REST
+and order rows spell codes (`A005930`), and other people's programs (`005930.KS`, `KRX:005930`), which got silence.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+
+from ..endpoint import Endpoint
+from ..errors import LocalProtocolError
+from ..symbol import Symbol
+from ..wire.messages import MAX_TYPE_LENGTH
+from . import REALTIME, label_of, type_code_of
+from .record import US_TYPES, Record
+
+__all__ = ("ACCOUNT_AND_MARKET_TYPES", "Types", "catalogue", "check_item", "check_type")
+
+Types: TypeAlias = Mapping[str, type[Record]]
+"""Type code -> the class of its rows."""
+
+ACCOUNT_AND_MARKET_TYPES = frozenset({"00", "04", "0s", "1h", "F4", "F5"})
+"""Types that may be registered without an item."""
+CONDITION_TYPES = frozenset({"02", "S2"})
+"""Types whose rows come of a condition search, not of a registration."""
+
+ESCAPE = "a code of another form can be registered with request() and a Reg of your own"
+LONGEST_SHOWN = 32
+"""Characters of what was passed that an error shows: something longer is no item, and may be a secret."""
+MOST_MEANT = 3
+"""Types that an error offers."""
+
+
+# Types.
+
+
+def catalogue(types: Iterable[type[Record]]) -> Types:
+    """Return the catalogue with these classes added, each in the place of what has its type code.
+
+    Raises:
+        LocalProtocolError: one of them is no class of rows, or they are not a list of classes.
+    """
+    if isinstance(types, type | str | Mapping) or not isinstance(types, Iterable):
+        shown = types.__name__ if isinstance(types, type) else type(types).__name__
+        raise LocalProtocolError(f"types: must be a list of classes of rows, not {shown}; write types=[MyRecord]")
+    own: dict[str, type[Record]] = {}
+    for cls in types:
+        code = _declared(cls, "types")
+        if own.setdefault(code, cls) is not cls:
+            raise LocalProtocolError(f"types: {own[code].__name__} and {cls.__name__} both declare type {code!r}")
+    return {**REALTIME, **own}
+
+
+def check_type(endpoint: Endpoint, types: Types, asked: object, items: tuple[object, ...] = ()) -> str:
+    """Return the code of a type that may be registered.
+
+    Arguments:
+        endpoint: where.
+        types: those that there are.
+        asked: a type code or a class, as passed by the caller.
+        items: what it is to be registered for, to tell what was probably meant.
+
+    Raises:
+        LocalProtocolError: no row would come of it; says why, and what was probably meant.
+    """
+    code = asked if isinstance(asked, str) else None
+    if code is None and not isinstance(asked, Symbol):
+        code = _code_of(types, asked)
+    if code is None or code not in types:
+        raise LocalProtocolError(f"type {_shown(asked)}{_explain(endpoint, types, str(asked), items)}")
+    if code in CONDITION_TYPES:
+        search = "search_condition(seq, realtime=True)"
+        raise LocalProtocolError(f"type {_named(types, code)}: rows come of {search}, not of a registration")
+    if code in REALTIME and (code in US_TYPES) != endpoint.us:
+        where = "US types are served on the US path only; see US_PRODUCTION"
+        if endpoint.us:
+            where = "domestic types are not served on the US path; see PRODUCTION"
+        raise LocalProtocolError(f"type {_named(types, code)}: {where}")
+    return code
+
+
+def _declared(cls: object, where: str) -> str:
+    """The code that a class declares."""
+    if not (isinstance(cls, type) and issubclass(cls, Record)):
+        raise LocalProtocolError(f"{where}: must be a subclass of Record, not {_shown(cls)}")
+    try:
+        code = type_code_of(cls)
+    except TypeError as error:
+        raise LocalProtocolError(f"{where}: {error}") from None
+    if not 0 < len(code) <= MAX_TYPE_LENGTH or not code.isprintable():
+        raise LocalProtocolError(
+            f"{where}: {cls.__name__} declares {code!r}; a type code has at most {MAX_TYPE_LENGTH} characters"
+        )
+    return code
+
+
+def _code_of(types: Types, cls: object) -> str:
+    """The code of a class whose rows will come as what it is."""
+    if not (isinstance(cls, type) and issubclass(cls, Record)):
+        raise LocalProtocolError(f"type: must be one type code or one class of the catalogue, not {_shown(cls)}")
+    if cls is Record:
+        raise LocalProtocolError("type: Record declares no real-time type: pass a type code, or the class of one type")
+    code = _declared(cls, "type")
+    found = types.get(code, Record)
+    if not issubclass(found, cls):
+        raise LocalProtocolError(
+            f"type: rows of {code!r} come as {found.__name__}, never as {cls.__name__}, unless types=[{cls.__name__}] "
+            "is passed where the client (Session, connection) is made"
+        )
+    return code
+
+
+def _explain(endpoint: Endpoint, types: Types, text: str, items: tuple[object, ...]) -> str:
+    """What was probably meant by a text that is no type."""
+    near = [code for code in types if code.casefold() == _normal(text).casefold()]
+    if near:
+        return f": did you mean {_listed(types, near)}? Type codes are case-sensitive"
+    swapped = next((item for item in items if isinstance(item, type) or item in tuple(types)), None)
+    if swapped is not None:
+        first = swapped.__name__ if isinstance(swapped, type) else repr(swapped)
+        return f" looks like an item: the type comes first, as in subscribe({first}, {_shown(text)})"
+    meant = _meant(endpoint, types, text)
+    if meant:
+        return f": did you mean {_listed(types, meant)}? A type is passed as its code or as its class"
+    if 0 < len(text) <= MAX_TYPE_LENGTH:
+        return (
+            " is not in the catalogue: declare its rows, class MyRecord(Record, tag=...), and pass types=[MyRecord] "
+            "where the client is made; or register it with request() and a Reg of your own: rows come as plain Records"
+        )
+    plain = _normal(text)
+    fitting = [code for code, kind in _EXAMPLES if kind.is_item(plain)]
+    fitting += [code for code, kind in _EXAMPLES if kind.meant(plain)]
+    if fitting:
+        return f" looks like an item: the type comes first, as in subscribe({fitting[0]!r}, {_shown(text)})"
+    return ": a type code has two characters, such as '0B'; REALTIME holds those there are"
+
+
+def _listed(types: Types, codes: list[str]) -> str:
+    named = [_named(types, code) for code in codes[:MOST_MEANT]]
+    return " or ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+
+
+def _meant(endpoint: Endpoint, types: Types, text: str) -> list[str]:
+    """The types that a text may stand for: the name of the class, or all or a part of the Korean label."""
+    folded = "".join(_normal(text).casefold().split()).replace("_", "")
+    if len(folded) < 2:
+        return []
+    exact = [code for code, cls in types.items() if folded in (cls.__name__.casefold(), _plain_label(cls))]
+    if exact:
+        return exact
+    parts = [
+        code
+        for code, cls in types.items()
+        if folded in cls.__name__.casefold() or folded in _plain_label(cls)
+        if code not in REALTIME or (code in US_TYPES) == endpoint.us
+    ]
+    # 체결 is 주식체결 before 주문체결: what there is most of.
+    parts.sort(key=lambda code: (_plain_label(types[code]) != f"주식{folded}", len(_plain_label(types[code]))))
+    return parts
+
+
+def _plain_label(cls: type[Record]) -> str:
+    return "".join(label_of(cls).casefold().split())
+
+
+def _named(types: Types, code: str) -> str:
+    """A type with what it is called: "'0B' (Trade, 주식체결)"."""
+    cls = types[code]
+    return f"{code!r} ({', '.join(filter(None, (cls.__name__, label_of(cls))))})"
+
+
+# Items.
+
+
+@attrs.frozen
+class _Kind:
+    """A kind of instrument.
+
+    Attributes:
+        what: how it is written, for errors.
+        is_item: whether a text is one.
+        meant: what of this kind was probably meant by a text; None: nobody knows.
+    """
+
+    what: str
+    is_item: Callable[[str], Any]
+    meant: Callable[[str], str | None]
+
+
+_KRX, _NXT, _SOR = "", "_NX", "_AL"
+_SUFFIX_OF = {
+    **dict.fromkeys(("KRX", "XKRX", "KR", "KS", "KQ", "KN", "KOSPI", "KOSDAQ", "KONEX"), _KRX),
+    **dict.fromkeys(("NXT", "NX"), _NXT),
+    **dict.fromkeys(("SOR", "AL"), _SOR),
+}
+_EXCHANGE_OF = {
+    **dict.fromkeys(("ND", "NASDAQ", "NAS"), "ND"),
+    **dict.fromkeys(("NY", "NYSE", "NYS"), "NY"),
+    **dict.fromkeys(("NA", "AMEX", "AMS"), "NA"),
+}
+_SECTORS = {"KOSPI": "001", "코스피": "001", "KOSDAQ": "101", "코스닥": "101", "KOSPI200": "201", "코스피200": "201"}
+_BETWEEN = re.compile(r"[\s,;|/]+").split
+_ISIN = re.compile(r"KR[0-9A-Z]([0-9][0-9A-Z]{5})[0-9A-Z]{2}[0-9]").fullmatch
+_STOCK = re.compile(
+    r"(?:(?P<before>[A-Z]+)[:._ -])?[AJQ]?(?P<code>[0-9][0-9A-Z]{5}|[0-9]{1,5})(?:[:._ -]?(?P<after>[A-Z]+))?"
+).fullmatch
+_TICKER = "[A-Z][A-Z0-9]{0,9}(?:[./-][A-Z0-9]{1,4})?"
+_US_NAMES = "|".join(_EXCHANGE_OF)
+_US = re.compile(
+    rf"(?P<before>{_US_NAMES})[: ](?P<code>{_TICKER})|(?P<code_first>{_TICKER}?)[:._ /-](?P<after>{_US_NAMES})"
+).fullmatch
+
+
+def _stock_meant(text: str) -> str | None:
+    found = _ISIN(text)
+    if found:
+        return found[1]
+    found = _STOCK(text)
+    if found is None:
+        return None
+    venues = [name for name in (found["after"], found["before"]) if name]
+    if not all(name in _SUFFIX_OF for name in venues):
+        return None
+    return found["code"].zfill(6) + (_SUFFIX_OF[venues[0]] if venues else _KRX)
+
+
+def _sector_meant(text: str) -> str | None:
+    name = "".join(text.split())
+    return _SECTORS.get(name) or (name.zfill(3) if name.isascii() and name.isdigit() and len(name) < 3 else None)
+
+
+def _us_meant(text: str) -> str | None:
+    found = _US(text)
+    if found is None:
+        return None
+    return f"{found['code'] or found['code_first']}:{_EXCHANGE_OF[found['before'] or found['after']]}"
+
+
+_STOCKS = _Kind(
+    "a code of six characters, such as 005930 (KRX), 005930_NX (NXT) or 005930_AL (both, SOR)",
+    # The spot market for gold has codes of its own: "M04020000".
+    re.compile(r"(?:[0-9][0-9A-Z]{5}|M[0-9]{8})(?:_NX|_AL)?").fullmatch,
+    _stock_meant,
+)
+_SECTOR_CODES = _Kind(
+    "the code of a sector, three digits, such as 001 (KOSPI), 101 (KOSDAQ) or 201 (KOSPI 200)",
+    re.compile(r"[0-9]{3}(?:_NX|_AL)?").fullmatch,
+    _sector_meant,
+)
+_GOLD = _Kind("a gold price, such as MGD", re.compile(r"MG[A-Z]|M[0-9]{8}").fullmatch, lambda text: None)
+_US_STOCKS = _Kind(
+    "a ticker with its exchange, such as NVDA:ND (ND Nasdaq, NY NYSE, NA AMEX)",
+    re.compile(rf"{_TICKER}:(?:ND|NY|NA)").fullmatch,
+    _us_meant,
+)
+_WHOLE = {"00": "account", "04": "account", "0s": "market", "1h": "market"}
+"""What a type is about that takes no item."""
+_KIND_OF = {
+    **dict.fromkeys(("0A", "0B", "0C", "0D", "0E", "0F", "0G", "0H", "0g", "0m", "0u", "0w"), _STOCKS),
+    **dict.fromkeys(("0J", "0U"), _SECTOR_CODES),
+    "0I": _GOLD,
+    **dict.fromkeys(("FE", "FT", "F4", "F5"), _US_STOCKS),
+}
+"""What the items of a type are. Of a type that is in neither table nobody knows."""
+_EXAMPLES = (("0B", _STOCKS), ("0J", _SECTOR_CODES), ("0I", _GOLD), ("FE", _US_STOCKS))
+
+
+def check_item(endpoint: Endpoint, types: Types, code: str, item: str) -> None:
+    """Refuse an item for which no row of a type would come.
+
+    Raises:
+        LocalProtocolError: says what was probably meant, or what the type takes.
+    """
+    if code in _WHOLE:
+        if item:  # which may be the number of an account, and so is not shown
+            raise LocalProtocolError(
+                f"items: type {_named(types, code)} takes none: it is for the whole {_WHOLE[code]}; leave them out"
+            )
+        return
+    kind = _KIND_OF.get(code)
+    if kind is not None and not item:
+        if code not in ACCOUNT_AND_MARKET_TYPES:
+            raise LocalProtocolError(f"items: type {code} needs at least one: {kind.what}")
+    elif kind is not None and not kind.is_item(item):
+        raise LocalProtocolError(f"item {_shown(item)}{_explain_item(endpoint, types, code, kind, item)}")
+    endpoint.check_item(item)
+
+
+def _explain_item(endpoint: Endpoint, types: Types, code: str, kind: _Kind, item: str) -> str:
+    takes = f"type {code} takes {kind.what}; {ESCAPE}"
+    if item in types:
+        return f" is a type, and a call is for one type; {takes}"
+    text = _normal(item)
+    meant = _meant_of_kind(endpoint, kind, text)
+    if meant is not None:
+        sector = f", or the sector {text}, for 0J or 0U" if kind is _STOCKS and _SECTOR_CODES.is_item(text) else ""
+        return f": did you mean {meant!r}{sector}? {takes[0].upper()}{takes[1:]}"
+    parts = [_meant_of_kind(endpoint, kind, part) for part in _BETWEEN(text) if part]
+    if len(parts) > 1 and None not in parts:
+        return f" is more than one item: pass each as an argument of its own: {', '.join(map(repr, parts))}"
+    foreign = _of_kind(_STOCKS if endpoint.us else _US_STOCKS, text)
+    if foreign is not None or (endpoint.us and item.isascii() and len(item) <= LONGEST_SHOWN):
+        endpoint.check_item(foreign or item)  # it says what is missing, or where such items are served
+    return f": {takes}"
+
+
+def _of_kind(kind: _Kind, text: str) -> str | None:
+    """What of this kind a text is, or probably means."""
+    return text if kind.is_item(text) else kind.meant(text)
+
+
+def _meant_of_kind(endpoint: Endpoint, kind: _Kind, text: str) -> str | None:
+    meant = _of_kind(kind, text)
+    if meant is not None and endpoint.mock and meant.endswith((_NXT, _SOR)):
+        meant = meant[: -len(_NXT)]  # mock trading has KRX alone
+    return meant
+
+
+def _normal(text: str) -> str:
+    """A text without what never matters: spaces and quotes around it, full width, lower case."""
+    return unicodedata.normalize("NFKC", text).strip(" \t\r\n'\"$#").upper()
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, type):
+        return value.__name__
+    if not isinstance(value, str | Symbol):
+        return type(value).__name__
+    text = str(value)
+    return repr(text) if len(text) <= LONGEST_SHOWN else f"of {len(text)} characters"

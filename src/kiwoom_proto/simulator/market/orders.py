@@ -1,0 +1,345 @@
+"""Orders placed on the simulator, and the rows that tell of them: 00 and 04, F4 and F5 for US stocks.
+
+An order is taken (접수) when something next happens to its stock during trading hours. From then on it is filled as the
+market trades: at once against the best level where its price allows it, otherwise out of the trades that aggressors of
+the other side make at its price or a better one. It is not shown in the book. A sale of more than is held is refused.
+
+They come whatever item was registered, and carry the stock as their item: its code without a venue in all examples.
+
+Sources: official pages 00, 04, F4 and F5; the order of keys of 00, the empty texts of an order without a fill and the
+space in FID 10010 as measured. That 911 is all of an order's executions so far and 915 the last one alone is a choice.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+import attrs
+
+from ...errors import LocalProtocolError
+from ...wire.messages import Row
+from .formats import percent, price, signed, spaced_price
+from .instrument import Instrument, tick_size
+from .sessions import Moment
+from .source import Push
+from .stock import Stock
+from .us import us_execution, us_order
+
+__all__ = ("Desk", "Holding", "Order", "Side")
+
+Side: TypeAlias = Literal["buy", "sell"]
+MARKET_PRICE = 0
+
+
+@attrs.define(eq=False, kw_only=True)
+class Order:
+    """An order and what became of it.
+
+    Attributes:
+        key: the app key of the account.
+        account: the account's number.
+        number: the order's number, as text.
+        item: what is bought or sold.
+        side: "buy" or "sell".
+        quantity: shares.
+        price: limit in the smallest unit (won, ten thousandths of a dollar); 0: at any price.
+        filled: shares traded so far.
+        amount: what they cost.
+        status: "" until it is taken, then 접수, 체결 or 거부.
+        refusal: why it was refused (거부사유), or "".
+    """
+
+    key: str
+    account: str
+    number: str
+    item: str
+    side: Side
+    quantity: int
+    price: int
+    filled: int = 0
+    amount: int = 0
+    status: str = ""
+    refusal: str = ""
+
+    @property
+    def buys(self) -> bool:
+        """Whether it is an order to buy."""
+        return self.side == "buy"
+
+    @property
+    def remaining(self) -> int:
+        """Shares still to be traded."""
+        return self.quantity - self.filled
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more is to come of it."""
+        return self.status != "거부" and self.remaining > 0
+
+    def accepts(self, price: int) -> bool:
+        """Whether it may be filled at this price."""
+        return self.price == MARKET_PRICE or (price <= self.price if self.buys else price >= self.price)
+
+
+@attrs.define
+class Holding:
+    """What an account holds of one stock.
+
+    Attributes:
+        quantity: shares.
+        cost: what they cost.
+        bought_today: shares bought today; so is `sold_today`.
+        profit: realised today.
+        sold_cost: what the shares sold today had cost.
+    """
+
+    quantity: int = 0
+    cost: int = 0
+    bought_today: int = 0
+    sold_today: int = 0
+    profit: int = 0
+    sold_cost: int = 0
+
+    @property
+    def average(self) -> int:
+        """Purchase price of a share."""
+        return self.cost // self.quantity if self.quantity else 0
+
+    def fill(self, buys: bool, quantity: int, price: int) -> None:
+        """Some shares were traded."""
+        if buys:
+            self.quantity += quantity
+            self.cost += quantity * price
+            self.bought_today += quantity
+            return
+        cost = self.cost * quantity // self.quantity
+        self.quantity -= quantity
+        self.cost -= cost
+        self.sold_cost += cost
+        self.sold_today += quantity
+        self.profit += quantity * price - cost
+
+
+class Desk:
+    """Takes orders and keeps the accounts."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._count = 0
+        self._executions = 0
+        self._holdings: dict[tuple[str, str], Holding] = {}
+        self.open: dict[str, list[Order]] = {}
+        """Item -> its orders that are not done."""
+
+    def place(self, key: str, item: str, side: Side, quantity: int, price: int | Decimal) -> Order:
+        """Take an order. Errors as `Exchange.place_order`."""
+        if side not in ("buy", "sell"):
+            raise LocalProtocolError(f'side: must be "buy" or "sell", not {side!r}')
+        if not item or quantity <= 0 or price < 0:
+            raise LocalProtocolError("an order needs an item, a quantity above 0 and a price not below 0")
+        scaled = Decimal(price) * (10_000 if ":" in item else 1)
+        if scaled != int(scaled):
+            raise LocalProtocolError(f"price: {price} is finer than prices of {item} are")
+        self._count += 1
+        order = Order(
+            key=key,
+            account=self.account_of(key),
+            number=f"{self._count:0{9 if ':' in item else 7}}",
+            item=item,
+            side=side,
+            quantity=quantity,
+            price=int(scaled),
+        )
+        self.open.setdefault(item, []).append(order)
+        return order
+
+    def account_of(self, key: str) -> str:
+        """The account number of an app key: ten digits, always the same."""
+        return f"81{random.Random(f'{self._seed}/account/{key}').randrange(10**8):08}"
+
+    def holding(self, key: str, item: str) -> Holding:
+        """What an account holds of a stock, whichever domestic venue it trades at."""
+        return self._holdings.setdefault((key, _code_of(item)), Holding())
+
+    def pairs(self) -> Iterable[tuple[str, str]]:
+        """What the market has to keep going for the open orders."""
+        return (("F4" if ":" in item else "00", item) for item in self.open)
+
+    # What the stock's source asks for.
+
+    def take(self, stock: Stock, moment: Moment) -> list[Push]:
+        """Tell of the orders that came since the last time: taken or refused."""
+        pushes = []
+        for order in [order for order in self.open[stock.item] if not order.status]:
+            if not order.buys and order.quantity > self._orderable(order.key, stock.item):
+                order.refusal = "매도가능수량이 부족합니다"
+            elif not _is_possible(order.price, stock.instrument):
+                order.refusal = "주문가격이 올바르지 않습니다"
+            if order.refusal:
+                order.status = "거부"
+                self._drop(order)
+            else:
+                order.status = "접수"
+            pushes += self._told(order, stock, moment, None)
+        return pushes
+
+    def aggressor(self, stock: Stock) -> Order | None:
+        """The first order that the best level of the other side meets."""
+        book = stock.book
+        for order in self.open[stock.item]:
+            if order.status and order.accepts(book.ask_prices[0] if order.buys else book.bid_prices[0]):
+                return order
+        return None
+
+    def waiting(self, stock: Stock, buyer: bool, price: int) -> list[Order]:
+        """The orders that a trade of an aggressor at this price fills."""
+        return [
+            order
+            for order in self.open.get(stock.item, ())
+            if order.status and order.buys != buyer and order.price and order.accepts(price)
+        ]
+
+    def fill(self, order: Order, stock: Stock, quantity: int, price: int, moment: Moment) -> list[Push]:
+        """Some of an order was traded."""
+        order.filled += quantity
+        order.amount += quantity * price
+        order.status = "체결"
+        self.holding(order.key, order.item).fill(order.buys, quantity, price)
+        self._executions += 1
+        if not order.remaining:
+            self._drop(order)
+        return self._told(order, stock, moment, (self._executions, quantity, price))
+
+    # Inside.
+
+    def _orderable(self, key: str, item: str) -> int:
+        """Shares that may still be sold."""
+        code = _code_of(item)
+        offered = sum(
+            order.remaining
+            for orders in self.open.values()
+            for order in orders
+            if order.key == key and order.status and not order.buys and _code_of(order.item) == code
+        )
+        return self.holding(key, item).quantity - offered
+
+    def _drop(self, order: Order) -> None:
+        orders = self.open[order.item]
+        orders.remove(order)
+        if not orders:
+            del self.open[order.item]
+
+    def _told(self, order: Order, stock: Stock, moment: Moment, fill: tuple[int, int, int] | None) -> list[Push]:
+        holding = self.holding(order.key, order.item)
+        code = stock.instrument.code
+        if stock.instrument.kind == "us":
+            told = us_execution(order, holding, stock, moment, fill)
+            pushes = [Push(("F5", ""), Row(told, "F5", "해외주식체결", code), order.key)]
+            if order.status == "접수":
+                sent = us_order(order, stock, moment)
+                pushes.insert(0, Push(("F4", ""), Row(sent, "F4", "해외주식주문", code), order.key))
+            return pushes
+        values = _execution(order, stock, moment, fill)
+        pushes = [Push(("00", ""), Row(values, "00", "주문체결", code), order.key)]
+        if fill is not None:
+            orderable = self._orderable(order.key, order.item)
+            balance = _balance(order, holding, orderable, stock)
+            pushes.append(Push(("04", ""), Row(balance, "04", "현물잔고", code), order.key))
+        return pushes
+
+
+def _code_of(item: str) -> str:
+    return item.removesuffix("_NX").removesuffix("_AL")
+
+
+_EXCHANGES = MappingProxyType({"SOR": ("0", "통합"), "KRX": ("1", "KRX"), "NXT": ("2", "NXT")})
+
+
+def _execution(order: Order, stock: Stock, moment: Moment, fill: tuple[int, int, int] | None) -> dict[str, str]:
+    """Values of 00."""
+    reference, book = stock.instrument.reference, stock.book
+    number, quantity, at = fill or ("", "", "")
+    exchange, exchange_name = _EXCHANGES[stock.venue]
+    return {
+        "9201": order.account,
+        "9203": order.number,
+        "9205": "",
+        "9001": stock.instrument.code,
+        "912": "JJ",
+        "913": order.status,
+        "302": stock.instrument.name,
+        "900": str(order.quantity),
+        "901": str(order.price),
+        "902": str(order.remaining if order.status != "거부" else 0),
+        "903": str(order.amount),
+        "904": "0000000",
+        "905": "+매수" if order.buys else "-매도",
+        "906": "시장가" if order.price == MARKET_PRICE else "보통",
+        "907": "2" if order.buys else "1",
+        "908": moment.text,
+        "909": str(number),
+        "910": str(at),
+        "911": "" if fill is None else str(order.filled),
+        "10": price(stock.last, reference),
+        "27": price(book.ask_prices[0], reference),
+        "28": price(book.bid_prices[0], reference),
+        "914": str(at),
+        "915": str(quantity),
+        "938": str(order.amount * 15 // 100_000),
+        "939": "0" if order.buys else str(order.amount * 15 // 10_000),
+        "919": order.refusal or "0",
+        "920": "",
+        "921": "6801005",
+        "922": "00",
+        "923": "",
+        "10010": spaced_price(reference, reference),
+        "2134": exchange,
+        "2135": exchange_name,
+        "2136": "Y" if stock.venue == "SOR" else "N",
+    }
+
+
+def _balance(order: Order, holding: Holding, orderable: int, stock: Stock) -> dict[str, str]:
+    """Values of 04."""
+    reference, book = stock.instrument.reference, stock.book
+    return {
+        "9201": order.account,
+        "9001": stock.instrument.code,
+        "917": "00",
+        "916": "00000000",
+        "302": stock.instrument.name,
+        "10": price(stock.last, reference),
+        "930": str(holding.quantity),
+        "931": str(holding.average),
+        "932": str(holding.cost),
+        "933": str(orderable),
+        "945": signed(holding.bought_today - holding.sold_today),
+        "946": "2" if order.buys else "1",
+        "950": signed(holding.profit),
+        "951": "0",
+        "27": price(book.ask_prices[0], reference),
+        "28": price(book.bid_prices[0], reference),
+        "307": str(reference),
+        "8019": percent(holding.profit, holding.sold_cost),
+        "957": "0",
+        "958": "0",
+        "918": "00000000",
+        "990": signed(holding.profit),
+        "991": percent(holding.profit, holding.sold_cost),
+        "992": "0",
+        "993": "0.00",
+        "959": "0",
+        "924": "0",
+    }
+
+
+def _is_possible(price: int, instrument: Instrument) -> bool:
+    """Whether a limit is a price of the day: on a tick, and within the day's limits. 0 is at any price."""
+    if instrument.kind == "us":
+        return True
+    on_tick = price % tick_size(price, instrument.kind) == 0
+    return price == 0 or (on_tick and instrument.lower <= price <= instrument.upper)

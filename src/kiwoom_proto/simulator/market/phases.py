@@ -1,0 +1,174 @@
+"""Rows of the whole market: 0s its phases, 1h interruptions (VI).
+
+Interruptions of the stocks that somebody looks at come from their trades. So that a program that registered 1h alone
+sees some, a stock that nobody looks at is swept up or down to its threshold now and then; it is a stock like any other,
+and still interrupted when somebody looks at it. Every interruption is told twice, for the plain item and for its
+combined (SOR) one, as measured; and again with the moment of release (FID 1224) when trading goes on.
+
+Of FID 9068 only "1" was ever seen; that a release carries "2" is the meaning it has in Kiwoom's older interface.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from ...wire.messages import Row
+from .formats import percent
+from .instrument import Interruption
+from .sessions import DAY, PHASES, Moment, clock_text
+from .source import Push, Source
+from .stock import Stock, Trade
+
+__all__ = ("Interruptions", "Phases")
+
+MILLION = 1_000_000
+ROUNDING = 1e-6
+"""Seconds by which a release comes late, lest it come a rounding error early."""
+
+OTHER_STOCKS = 300
+"""How many stocks there are besides those that somebody looks at."""
+
+INTERRUPTION_EVERY = 20
+"""Times the average wait of an item for something to happen, between two interruptions of other stocks."""
+
+
+class Phases(Source):
+    """The phases of the day (0s)."""
+
+    def wake(self, at: float, moment: Moment) -> None:
+        """A phase begins now: 0s has no other sessions."""
+        self.next_at = at
+
+    def step(self, moment: Moment) -> Iterable[Push]:
+        """Tell it, and be silent until the next."""
+        self.next_at = float("inf")
+        return self.happen(moment)
+
+    def happen(self, moment: Moment) -> Iterable[Push]:
+        """The phases that begin now."""
+        return [
+            Push(
+                ("0s", ""),
+                Row({"215": code, "20": moment.text, "214": clock_text(remaining)}, "0s", "장시작시간", ""),
+            )
+            for time, code, remaining in PHASES
+            if time == moment.second
+        ]
+
+
+class Interruptions(Source):
+    """Interruptions of trading (1h), of any stock.
+
+    Arguments:
+        stock_of: gives the stock of an item.
+        is_watched: whether a stock trades by itself, because somebody looks at it.
+        draw: its source of chance.
+        rate: how many things happen to an item a second, on average.
+    """
+
+    def __init__(
+        self,
+        stock_of: Callable[[str], Stock],
+        is_watched: Callable[[str], bool],
+        draw: random.Random,
+        rate: float,
+    ) -> None:
+        super().__init__(draw, rate / INTERRUPTION_EVERY)
+        self._stock_of = stock_of
+        self._is_watched = is_watched
+        self._pending: deque[tuple[Stock, Interruption]] = deque()
+        self._next_sweep = float("inf")
+        self.items: frozenset[str] = frozenset()
+        """The items that 1h is registered for, "" being all."""
+
+    def wake(self, at: float, moment: Moment) -> None:
+        """The first comes soon."""
+        self._pending = deque(pending for pending in self._pending if pending[1].at // DAY == moment.day)
+        self._next_sweep = at + self.draw.uniform(0.0, 0.1 / self.rate)
+        self._set_next(moment)
+
+    def step(self, moment: Moment) -> Iterable[Push]:
+        """Release what is due, else sweep a stock."""
+        pushes: list[Push] = []
+        if self.next_at < self._next_sweep:
+            while self._pending and self._pending[0][1].until <= moment.stamp:
+                pushes += self._told(*self._pending.popleft(), released=True)
+        else:
+            self._next_sweep += self.draw.expovariate(self.rate)
+            pushes += self.happen(moment)
+        self._set_next(moment)
+        return pushes
+
+    def happen(self, moment: Moment) -> Iterable[Push]:
+        """A stock that nobody looks at is swept to its threshold."""
+        code = f"{self.draw.randrange(OTHER_STOCKS) * 470 + 1_010:06}"
+        buyer = self.draw.random() < 0.6
+        if self._is_watched(code):
+            return ()
+        stock = self._stock_of(code)
+        stock.prepare(moment)
+        if stock.instrument.kind != "stock" or stock.instrument.is_halted(moment.stamp):
+            return ()
+        while True:
+            prices, quantities = (
+                (stock.book.ask_prices, stock.book.ask_quantities)
+                if buyer
+                else (stock.book.bid_prices, stock.book.bid_quantities)
+            )
+            if not prices[1]:
+                return ()
+            pushes = self.after(stock, stock.trade(buyer, quantities[0], moment), moment)
+            if stock.instrument.is_halted(moment.stamp):
+                return pushes
+
+    def after(self, stock: Stock, trade: Trade, moment: Moment) -> list[Push]:
+        """Interrupt trading if this trade is far enough from the static reference price."""
+        interruption = stock.instrument.interrupt(trade.price, moment.stamp)
+        if interruption is None or not self.types:
+            return []
+        self._pending.append((stock, interruption))
+        self._set_next(moment)
+        return self._told(stock, interruption, released=False)
+
+    def _set_next(self, moment: Moment) -> None:
+        self.next_at = self._next_sweep
+        if self._pending:
+            release_at = moment.begins_at + (self._pending[0][1].until - moment.stamp)
+            self.next_at = max(moment.begins_at, min(self.next_at, release_at + ROUNDING))
+
+    def _told(self, stock: Stock, interruption: Interruption, *, released: bool) -> list[Push]:
+        values = _values(stock, interruption, released)
+        code = stock.instrument.code
+        rows = [Row(values, "1h", "VI발동/해제", item) for item in (f"{code}_AL", code)]
+        return [
+            Push(("1h", registered), row) for row in rows for registered in ("", row.item) if registered in self.items
+        ]
+
+
+def _values(stock: Stock, interruption: Interruption, released: bool) -> dict[str, str]:
+    price, static = interruption.price, interruption.reference
+    reference = stock.instrument.reference
+    up = price > static
+    return {
+        "9001": stock.instrument.code,
+        "302": stock.instrument.name,
+        "13": str(stock.volume),
+        "14": str(stock.turnover // MILLION),
+        "9068": "2" if released else "1",
+        "9008": stock.instrument.market,
+        "9075": "1",
+        "1221": str(price),
+        "1223": clock_text(interruption.at % 86_400),
+        "1224": clock_text(interruption.until % 86_400) if released else "000000",
+        "1225": "정적",
+        "1236": str(static),
+        "1237": "0",
+        "1238": percent(price - static, static),
+        "1239": "0.00",
+        "1489": percent(price - reference, reference),
+        "1490": str(interruption.number),
+        "9069": "1" if up else "2",
+        "1279": "+정적" if up else "-정적",
+    }

@@ -1,0 +1,221 @@
+"""Rows of what rests: 0C the best prices, 0D the ten levels, 0E after hours.
+
+0D states by how much each level and each total moved since the row before; here that is always exactly so, level by
+level. Of a combined (SOR) book it also states how much of each level is at KRX and at NXT.
+
+0E (주식시간외호가): the quantity resting in after-hours trading. Every row states the totals and by how much each moved
+since the row before, and the two always agree. Orders come, are cancelled and are filled; when a session ends what
+still rests is cleared away.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ...wire.messages import Row
+from .book import DEPTH
+from .formats import change_code, hundredths, percent, price, ratio, signed, unsigned_percent
+from .sessions import AFTER_HOURS, Moment
+from .source import Push, Source
+from .stock import Stock
+
+__all__ = ("AfterHoursBook", "Expected", "OrderBookRows", "best_quote")
+
+TYPICAL_QUANTITY = 20_000
+"""Around which a total of 0E moves, in shares."""
+
+SETTLED_AFTER = 600
+"""Seconds of a session after which as much rests as ever."""
+
+
+class Expected(NamedTuple):
+    """At what an auction would trade, were it to end now."""
+
+    price: int
+    quantity: int
+
+
+def best_quote(stock: Stock) -> dict[str, str]:
+    """Values of 0C."""
+    reference = stock.instrument.reference
+    book = stock.book
+    return {"27": price(book.ask_prices[0], reference), "28": price(book.bid_prices[0], reference)}
+
+
+_LEVELS = tuple(str(fid + level) for level in range(DEPTH) for fid in (41, 61, 81, 51, 71, 91))
+_TOTALS = ("121", "122", "125", "126")
+_EXPECTED = ("23", "24", "128", "129", "138", "139", "200", "201", "238", "291", "292", "293", "294", "295")
+_MAKERS = tuple(str(fid + level) for level in range(DEPTH) for fid in (621, 631))
+_VENUES = tuple(str(fid) for fid in range(6044, 6088))
+_MIDDLE = tuple(str(fid) for fid in range(6100, 6116))
+
+
+class OrderBookRows:
+    """Makes the values of a stock's 0D rows, each with its movement since the one before.
+
+    One dict is kept and copied: most of the 163 texts are the same from row to row.
+    """
+
+    def __init__(self, stock: Stock) -> None:
+        self._stock = stock
+        self._values = {
+            "21": "",
+            **dict.fromkeys((*_LEVELS, *_TOTALS, *_EXPECTED, *_MAKERS), "0"),
+            "13": "0",
+            "299": "0.00",
+            "215": "",
+            "216": "",
+            **dict.fromkeys((*_VENUES, *_MIDDLE), "0"),
+        }
+        self._sides = (_Side(41, 61, 81, "121", "122"), _Side(51, 71, 91, "125", "126"))
+        self._expected: Expected | None = None
+        self._set_expected(None)
+
+    def next(self, moment: Moment, expected: Expected | None) -> dict[str, str]:
+        """Return the values of the next row; `expected` in an auction."""
+        stock, values = self._stock, self._values
+        book, reference = stock.book, stock.instrument.reference
+        values["21"] = moment.text
+        asks, bids = self._sides
+        offered = asks.write(values, book.ask_prices, book.ask_quantities, reference)
+        wanted = bids.write(values, book.bid_prices, book.bid_quantities, reference)
+        values["128"], values["138"] = signed(wanted - offered), signed(offered - wanted)
+        values["129"], values["139"] = unsigned_percent(wanted, offered), unsigned_percent(offered, wanted)
+        values["13"] = str(stock.volume)
+        values["299"] = hundredths(ratio(stock.volume - stock.previous_volume, stock.previous_volume))
+        if expected != self._expected:
+            self._set_expected(expected)
+        if stock.venue == "SOR":
+            self._split_by_venue()
+        return values.copy()
+
+    def _set_expected(self, expected: Expected | None) -> None:
+        self._expected = expected
+        values = self._values
+        if expected is None:
+            at, quantity, reference, sign = 0, 0, 0, "3"
+        else:
+            at, quantity = expected
+            instrument = self._stock.instrument
+            reference = instrument.reference
+            sign = change_code(at, reference, instrument.upper, instrument.lower)
+        values["23"] = values["291"] = price(at, reference)
+        values["24"] = values["292"] = str(quantity)
+        values["200"] = values["294"] = signed(at - reference)
+        values["201"] = values["295"] = percent(at - reference, reference)
+        values["238"] = values["293"] = sign
+
+    def _split_by_venue(self) -> None:
+        """About seven tenths of what rests is at KRX, the rest at NXT."""
+        values, book = self._values, self._stock.book
+        for side, quantities in ((0, book.ask_quantities), (1, book.bid_quantities)):
+            at_krx = [quantity * 7 // 10 for quantity in quantities]
+            for level, (quantity, there) in enumerate(zip(quantities, at_krx, strict=True)):
+                values[str(6044 + 10 * side + level)] = str(there)
+                values[str(6066 + 10 * side + level)] = str(quantity - there)
+            values[str(6064 + side)] = str(sum(at_krx))
+            values[str(6086 + side)] = str(sum(quantities) - sum(at_krx))
+
+
+class _Side:
+    """One side of the book as the last row told it."""
+
+    __slots__ = (
+        "_changes",
+        "_fids",
+        "_prices",
+        "_quantities",
+        "_reference",
+        "_total",
+        "_total_change_fid",
+        "_total_fid",
+    )
+
+    def __init__(self, prices: int, quantities: int, changes: int, total: str, total_change: str) -> None:
+        self._fids = tuple(
+            (str(prices + level), str(quantities + level), str(changes + level)) for level in range(DEPTH)
+        )
+        self._total_fid, self._total_change_fid = total, total_change
+        self._prices = [-1] * DEPTH
+        self._quantities: list[int] | None = None
+        self._changes = [0] * DEPTH
+        self._total = self._reference = 0
+
+    def write(self, values: dict[str, str], prices: list[int], quantities: list[int], reference: int) -> int:
+        """Write what changed into `values`; returns the total."""
+        if prices != self._prices or reference != self._reference:
+            for (fid, _, _), at in zip(self._fids, prices, strict=True):
+                values[fid] = price(at, reference)
+            self._prices, self._reference = prices.copy(), reference
+        total = sum(quantities)
+        before = self._quantities
+        if before is None:  # the first row: nothing has moved yet
+            before, self._total = quantities, total
+            for (_, fid, _), quantity in zip(self._fids, quantities, strict=True):
+                values[fid] = str(quantity)
+        if before != quantities or any(self._changes):
+            self._write_changes(values, before, quantities)
+        values[self._total_fid] = str(total)
+        values[self._total_change_fid] = signed(total - self._total)
+        self._quantities, self._total = quantities.copy(), total
+        return total
+
+    def _write_changes(self, values: dict[str, str], before: list[int], now: list[int]) -> None:
+        changes = self._changes
+        for level, (old, new) in enumerate(zip(before, now, strict=True)):
+            if new != old:
+                _, quantity_fid, change_fid = self._fids[level]
+                values[quantity_fid] = str(new)
+                values[change_fid] = f"{new - old:+d}"
+                changes[level] = 1
+            elif changes[level]:
+                values[self._fids[level][2]] = "0"
+                changes[level] = 0
+
+
+class AfterHoursBook(Source):
+    """The after-hours order book of one item, as far as 0E tells of it."""
+
+    def __init__(self, item: str, draw: random.Random, rate: float) -> None:
+        super().__init__(draw, rate)
+        self._item = item
+        self._ask = self._bid = 0
+        self._session: tuple[int, int] | None = None
+
+    def happen(self, moment: Moment) -> Iterable[Push]:
+        """An order comes or goes; the first of a session comes after the sweeping of the one before."""
+        begin = max(begin for begin, _ in AFTER_HOURS if begin <= moment.second)
+        session = moment.day, begin
+        pushes = []
+        if self._session is None:
+            # What has come to rest before anybody looked.
+            typical = TYPICAL_QUANTITY * min(SETTLED_AFTER, moment.second - begin) // SETTLED_AFTER
+            self._ask, self._bid = (int(typical * self.draw.lognormvariate(0, 0.8)) for _ in range(2))
+        elif session != self._session and (self._ask or self._bid):
+            pushes.append(self._move(moment, -self._ask, -self._bid))
+        self._session = session
+        pushes.append(self._next(moment))
+        return pushes
+
+    def _next(self, moment: Moment) -> Push:
+        on_ask_side = self.draw.random() < 0.5
+        resting = self._ask if on_ask_side else self._bid
+        size = max(1, round(self.draw.expovariate(1 / 400)))
+        # The more rests, the likelier it is that some of it goes.
+        leaves = self.draw.random() < resting / (resting + TYPICAL_QUANTITY)
+        change = -min(size, resting) if leaves else size
+        return self._move(moment, change, 0) if on_ask_side else self._move(moment, 0, change)
+
+    def _move(self, moment: Moment, ask_change: int, bid_change: int) -> Push:
+        self._ask += ask_change
+        self._bid += bid_change
+        values = {
+            "21": moment.text,
+            "131": str(self._ask),
+            "132": signed(ask_change),
+            "135": str(self._bid),
+            "136": signed(bid_change),
+        }
+        return Push(("0E", self._item), Row(values, "0E", "주식시간외호가", self._item))

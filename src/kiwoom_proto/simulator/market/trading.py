@@ -1,0 +1,275 @@
+"""Trading of one stock, through the day: aggressors take, orders come and go, auctions find a price.
+
+Half of what happens is a trade, the other half an order that comes to rest or is cancelled. The price follows the
+instrument's value: the further it is away, the likelier the next aggressor trades towards it. Every venue of an
+instrument follows the same value, so their prices stay together.
+"""
+
+from __future__ import annotations
+
+import abc
+import random
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from ...wire.messages import Row
+from .flows import Flows
+from .infos import elw_indicator, elw_theory, etf_nav, stock_info
+from .orders import Desk
+from .phases import Interruptions
+from .quotes import Expected, OrderBookRows, best_quote
+from .sessions import CONTINUOUS, Moment
+from .source import Push, Source
+from .stock import Stock, Trade
+from .trades import expected_trade, nominal_price, trade_row
+from .us import UsBookRows, us_trade_row
+
+__all__ = ("DomesticTrading", "Trading", "UsTrading")
+
+SWEEP = 0.12
+"""Share of trades that take all of the best level, when the price is where it should be."""
+
+BROKERS_EVERY = 4
+"""Trades between two rows of 0F."""
+
+NOMINAL_EVERY = 4
+"""Changes of the book between two rows of 0A."""
+
+NAMES = MappingProxyType(
+    {
+        "0A": "주식기세",
+        "0B": "주식체결",
+        "0C": "주식우선호가",
+        "0D": "주식호가잔량",
+        "0F": "주식당일거래원",
+        "0G": "ETF NAV",
+        "0H": "주식예상체결",
+        "0g": "주식종목정보",
+        "0m": "ELW 이론가",
+        "0u": "ELW 지표",
+        "0w": "종목별프로그램매매",
+        "FE": "미국체결",
+        "FT": "미국10호가",
+    }
+)
+"""What rows call their type."""
+
+
+class Trading(Source):
+    """Trading of one stock.
+
+    Arguments:
+        stock: the stock.
+        desk: the orders of its accounts.
+        draw: its source of chance.
+        rate: how many things happen to it a second, on average.
+    """
+
+    def __init__(self, stock: Stock, desk: Desk, draw: random.Random, rate: float) -> None:
+        super().__init__(draw, rate)
+        self.stock = stock
+        self._desk = desk
+        self._day: int | None = None
+        self._new: set[str] = set()
+
+    def want(self, types: frozenset[str]) -> None:
+        """Types that are new have a row the next time something happens, whatever it is."""
+        self._new |= types - self.types
+        super().want(types)
+
+    def happen(self, moment: Moment) -> Iterable[Push]:
+        """Somebody trades, or the book changes."""
+        stock = self.stock
+        stock.prepare(moment)
+        new_day = stock.day != self._day
+        if new_day:
+            self._day = stock.day
+            self._begin_day()
+        orders_wanted = stock.item in self._desk.open and not self.types.isdisjoint(("00", "F4"))
+        pushes = self._desk.take(stock, moment) if orders_wanted else []
+        value = stock.instrument.drift(moment.stamp)
+        best = stock.book.ask_prices[0]
+        trade = None
+        if not self._can_trade(moment):
+            self._pause(moment)
+        elif new_day:
+            stock.rearrange()  # so that the book is told before it is traded against
+        else:
+            trade = self._trade(value, moment, pushes)
+        shown = self._rows(trade, best != stock.book.ask_prices[0], moment)
+        # What the market saw comes first, then what it meant for an account.
+        return shown + pushes if pushes else shown
+
+    def _begin_day(self) -> None: ...
+
+    def _can_trade(self, moment: Moment) -> bool:
+        return True
+
+    def _pause(self, moment: Moment) -> None:
+        self.stock.rearrange()
+
+    @abc.abstractmethod
+    def _rows(self, trade: Trade | None, best_moved: bool, moment: Moment) -> list[Push]:
+        """The rows that tell of what happened."""
+
+    def _push(self, type: str, values: dict[str, str]) -> Push:
+        item = self.stock.item
+        return Push((type, item), Row(values, type, NAMES[type], item))
+
+    def _trade(self, value: int, moment: Moment, pushes: list[Push]) -> Trade | None:
+        stock, desk, draw = self.stock, self._desk, self.draw.random
+        order = desk.aggressor(stock) if stock.item in desk.open else None
+        if order is not None:
+            level = stock.book.ask_quantities[0] if order.buys else stock.book.bid_quantities[0]
+            trade = stock.trade(order.buys, min(order.remaining, level), moment)
+            pushes += desk.fill(order, stock, trade.quantity, trade.price, moment)
+            return trade
+        if draw() < 0.5:
+            stock.rearrange()
+            return None
+        ticks = 4 * (value - stock.last) // (stock.book.ask_prices[0] - stock.book.bid_prices[0] or 1)
+        buyer = draw() < 0.5 + min(max(ticks / 40, -0.45), 0.45)
+        # A price that is far from the value hurries there.
+        far = (ticks > 20) if buyer else (ticks < -20)
+        if draw() < (0.9 if far else SWEEP):
+            quantity = (stock.book.ask_quantities if buyer else stock.book.bid_quantities)[0]
+        else:
+            quantity = 1 + int(draw() * draw() * stock.typical * 0.3)
+        trade = stock.trade(buyer, quantity, moment)
+        left = trade.quantity
+        for waiting in desk.waiting(stock, buyer, trade.price) if stock.item in desk.open else ():
+            if left:
+                filled = min(left, waiting.remaining)
+                left -= filled
+                pushes += desk.fill(waiting, stock, filled, trade.price, moment)
+        return trade
+
+
+class DomesticTrading(Trading):
+    """Trading of a stock at KRX, NXT or both. Arguments as `Trading`; `interruptions` is told of every trade."""
+
+    def __init__(
+        self, stock: Stock, desk: Desk, interruptions: Interruptions, draw: random.Random, rate: float
+    ) -> None:
+        super().__init__(stock, desk, draw, rate)
+        self._interruptions = interruptions
+        self._book_rows = OrderBookRows(stock)
+        self._flows: Flows | None = None
+        self._expected: Expected | None = None
+        self._expected_told = 0
+        self._trades = self._changes = 0
+
+    def _begin_day(self) -> None:
+        if self._flows is None:
+            self._flows = Flows(self.stock, random.Random(f"{self.draw.random()}"))
+        else:
+            self._flows.start_day()
+
+    def _can_trade(self, moment: Moment) -> bool:
+        return CONTINUOUS[0][0] <= moment.second < CONTINUOUS[0][1] and not self.stock.instrument.is_halted(
+            moment.stamp
+        )
+
+    def _pause(self, moment: Moment) -> None:
+        """Nothing trades. In an auction the price that it would find moves about, and the book with it."""
+        stock, draw = self.stock, self.draw.random
+        stock.rearrange()
+        if CONTINUOUS[0][0] <= moment.second < CONTINUOUS[0][1]:
+            return
+        book = stock.book
+        if draw() < 0.3:
+            if draw() < 0.5 and book.ask_prices[1]:
+                book.shift_up()
+            elif book.bid_prices[1]:
+                book.shift_down()
+        quantity = 0 if self._expected is None else self._expected.quantity
+        change = 1 + int(draw() * stock.typical)
+        quantity = quantity - change if draw() < 0.3 and quantity > change else quantity + change
+        self._expected = Expected(
+            book.ask_prices[0] if draw() < 0.5 and book.ask_prices[0] else book.bid_prices[0], quantity
+        )
+
+    def _rows(self, trade: Trade | None, best_moved: bool, moment: Moment) -> list[Push]:
+        stock, types, new, push = self.stock, self.types, self._new, self._push
+        pushes: list[Push] = []
+        if trade is not None:
+            self._expected, self._expected_told = None, 0
+            pushes += self._trade_rows(trade, moment)
+        elif "0H" in types and self._expected is not None:
+            change = self._expected.quantity - self._expected_told
+            self._expected_told = self._expected.quantity
+            pushes.append(push("0H", expected_trade(stock, self._expected, change, moment)))
+        if "0D" in types:
+            auction = None if CONTINUOUS[0][0] <= moment.second < CONTINUOUS[0][1] else self._expected
+            pushes.append(push("0D", self._book_rows.next(moment, auction)))
+        if "0C" in types and (best_moved or "0C" in new):
+            pushes.append(push("0C", best_quote(stock)))
+        if trade is None and "0A" in types:
+            self._changes += 1
+            if self._changes % NOMINAL_EVERY == 0 or "0A" in new:
+                pushes.append(push("0A", nominal_price(stock)))
+        if new:
+            pushes += self._first_rows(trade, moment)
+            new.clear()
+        return pushes
+
+    def _trade_rows(self, trade: Trade, moment: Moment) -> list[Push]:
+        stock, types, push = self.stock, self.types, self._push
+        flows = self._flows
+        assert flows is not None
+        by_program = flows.take(trade)
+        self._trades += 1
+        pushes = [push("0B", trade_row(stock, trade, moment))] if "0B" in types else []
+        pushes += self._interruptions.after(stock, trade, moment)
+        if by_program and "0w" in types:
+            pushes.append(push("0w", flows.program_row(moment)))
+        if "0F" in types and self._trades % BROKERS_EVERY == 0:
+            pushes.append(push("0F", flows.broker_row()))
+        if "0G" in types:
+            pushes.append(push("0G", etf_nav(stock, moment)))
+        if "0m" in types:
+            pushes.append(push("0m", elw_theory(stock, moment)))
+        if "0u" in types:
+            pushes.append(push("0u", elw_indicator(stock, moment)))
+        if "0g" in types and self._trades % 50 == 0:
+            pushes.append(push("0g", stock_info(stock)))
+        return pushes
+
+    def _first_rows(self, trade: Trade | None, moment: Moment) -> list[Push]:
+        """What is there to tell of a type before anything happened."""
+        stock, flows, push = self.stock, self._flows, self._push
+        assert flows is not None
+        pushes = []
+        if "0g" in self._new:
+            pushes.append(push("0g", stock_info(stock)))
+        if "0F" in self._new:
+            pushes.append(push("0F", flows.broker_row()))
+        if "0w" in self._new:
+            pushes.append(push("0w", flows.program_row(moment)))
+        if trade is None and "0G" in self._new:
+            pushes.append(push("0G", etf_nav(stock, moment)))
+        if trade is None and "0m" in self._new:
+            pushes.append(push("0m", elw_theory(stock, moment)))
+        if trade is None and "0u" in self._new:
+            pushes.append(push("0u", elw_indicator(stock, moment)))
+        return pushes
+
+
+class UsTrading(Trading):
+    """Trading of a US stock. Arguments as `Trading`."""
+
+    def __init__(self, stock: Stock, desk: Desk, draw: random.Random, rate: float) -> None:
+        super().__init__(stock, desk, draw, rate)
+        self._book_rows = UsBookRows(stock)
+
+    def _push(self, type: str, values: dict[str, str]) -> Push:
+        stock = self.stock
+        return Push((type, stock.item), Row(values, type, NAMES[type], stock.instrument.code, stock.venue))
+
+    def _rows(self, trade: Trade | None, best_moved: bool, moment: Moment) -> list[Push]:
+        pushes = []
+        if trade is not None and "FE" in self.types:
+            pushes.append(self._push("FE", us_trade_row(self.stock, trade, moment)))
+        if "FT" in self.types:
+            pushes.append(self._push("FT", self._book_rows.next(moment)))
+        return pushes

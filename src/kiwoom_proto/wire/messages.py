@@ -1,0 +1,279 @@
+"""Every message but the real-time rows, both directions, and how they are written.
+
+What we send is checked against the official page before a byte of it leaves (`check`): lengths, required elements,
+lists where lists belong. What we receive is taken in any shape that can be understood (see `decoder`).
+
+Source: official page 0E for REG, REMOVE and the replies; LOGIN, PING and SYSTEM as measured on the live server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from ..display import quoted, repr_of
+from ..errors import LocalProtocolError
+from ..secrets import Secret
+from ..symbol import MAX_ITEM_LENGTH
+
+__all__ = (
+    "ConditionRequest",
+    "Element",
+    "Login",
+    "Ping",
+    "Reg",
+    "Remove",
+    "Reply",
+    "Row",
+    "UsItem",
+    "encode",
+    "encode_rows",
+)
+
+MAX_GROUP_LENGTH = 4
+MAX_TYPE_LENGTH = 2
+MAX_MESSAGE_SIZE = 65_536
+"""Bytes of one message to the server, which closes the connection (1009) for a longer one [measured]."""
+US_ITEM_SIZE = 32
+"""Bytes by which an item is longer on the US path than as a text, at most."""
+
+
+class Login(msgspec.Struct, frozen=True, tag_field="trnm", tag="LOGIN"):
+    """The first message of a client: the bare token, without "Bearer"."""
+
+    token: Secret
+
+
+class UsItem(msgspec.Struct, frozen=True):
+    """An item as it is written on the US path.
+
+    Attributes:
+        jmcode: the ticker, "NVDA".
+        stex_tp: the exchange, "ND".
+    """
+
+    jmcode: str
+    stex_tp: str
+
+    def __str__(self) -> str:
+        return f"{self.jmcode}:{self.stex_tp}"
+
+
+class Element(msgspec.Struct, frozen=True):
+    """One element of a registration: every item of it for every type of it (실시간 등록 리스트).
+
+    Attributes:
+        item: items ("005930", "005930_NX", "NVDA:ND"), each at most 100 characters; [""] for account-wide types. On the
+            US path the connection writes them as the objects they are there.
+        type: type codes ("0E"), each at most 2 characters.
+    """
+
+    item: tuple[str | UsItem, ...]
+    type: tuple[str, ...]
+
+
+class Reg(msgspec.Struct, frozen=True, tag_field="trnm", tag="REG"):
+    """Register items for real-time types (등록).
+
+    Attributes:
+        data: what to register.
+        grp_no: group number (그룹번호), at most 4 characters.
+        refresh: "1" keeps earlier registrations, "0" drops them (기존등록유지여부). Whether "0" means those of the
+            group or of the whole connection was never measured.
+    """
+
+    grp_no: str
+    refresh: str
+    data: tuple[Element, ...]
+
+
+class Remove(msgspec.Struct, frozen=True, tag_field="trnm", tag="REMOVE"):
+    """Remove registrations (해지). Attributes as in `Reg`."""
+
+    grp_no: str
+    data: tuple[Element, ...]
+
+
+class ConditionRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A condition-search request (조건검색): list, search or clear. What is UNSET is not sent.
+
+    Attributes:
+        trnm: "CNSRLST", "CNSRREQ" or "CNSRCLR"; on the US path with a G in front.
+        seq: the condition's number.
+        search_type: "0" once, "1" and keep pushing.
+        stex_tp: "K" on the domestic path.
+        cont_yn: "Y" to go on with an earlier answer.
+        next_key: where to go on.
+    """
+
+    trnm: str
+    seq: str | msgspec.UnsetType = msgspec.UNSET
+    search_type: str | msgspec.UnsetType = msgspec.UNSET
+    stex_tp: str | msgspec.UnsetType = msgspec.UNSET
+    cont_yn: str | msgspec.UnsetType = msgspec.UNSET
+    next_key: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """The server's heartbeat. The answer is the same bytes."""
+
+    payload: bytes
+
+    def __repr__(self) -> str:
+        return f"Ping(payload=<{len(self.payload)} bytes>)"  # it may hold anything
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The server's answer to a LOGIN, REG, REMOVE or condition-search request.
+
+    Attributes:
+        trnm: which kind of request it answers. It names no request: order is all there is.
+        code: `return_code` as text; "0" is yes.
+        message: `return_msg`, "" where there is none; without secrets, as all of it. See `secrets`.
+        members: everything else the reply held.
+    """
+
+    trnm: str
+    code: str
+    message: str
+    members: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return repr_of(self, structs.asdict(self))
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request was accepted."""
+        return self.code == "0"
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One real-time row to send (server side), its members in the order that was measured.
+
+    Attributes:
+        values: FID -> text.
+        type: type code.
+        name: the type's label.
+        item: the registered item; for a US stock the ticker alone.
+        stexTp: the exchange of a US stock, "ND"; "" is not written.
+    """
+
+    values: Mapping[str, str]
+    type: str
+    name: str
+    item: str
+    stexTp: str = ""
+
+
+class _Rows(msgspec.Struct):
+    data: tuple[Row, ...]
+    trnm: str = "REAL"
+
+
+def _encode_secret(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise NotImplementedError
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_encode_secret)
+
+
+def encode(message: Login | Reg | Remove | ConditionRequest | Mapping[str, Any]) -> bytes:
+    """Return the compact JSON of a message, with the text of each `Secret` in it."""
+    return _encoder.encode(message)
+
+
+def encode_rows(rows: Iterable[Row]) -> bytes:
+    """Return one REAL message with these rows, keys in the order that was measured."""
+    return _encoder.encode(_Rows(tuple(rows)))
+
+
+def is_too_large(message: Reg | Remove) -> bool:
+    """Whether a registration may not fit into one message, on whichever path."""
+    us_items = sum(":" in str(item) for element in message.data for item in element.item)
+    return len(encode(message)) + US_ITEM_SIZE * us_items > MAX_MESSAGE_SIZE
+
+
+def check_size(message: Login | Reg | Remove | ConditionRequest) -> None:
+    """Raise LocalProtocolError where a message is larger than the server takes."""
+    size = len(encode(message))
+    if size > MAX_MESSAGE_SIZE:
+        raise LocalProtocolError(f"message: has {size:,} bytes, the limit is {MAX_MESSAGE_SIZE:,}")
+
+
+def check_token(token: object) -> None:
+    """Raise LocalProtocolError, without showing it, where `token` is no `Secret` of one that can be sent."""
+    if not isinstance(token, Secret) or not token:
+        raise LocalProtocolError("token: must be a text that is not empty")
+    if token.reveal()[:7].lower() == "bearer ":
+        raise LocalProtocolError("token: give it without 'Bearer ' in front; the server refuses it with it")
+    if not (token.reveal().isascii() and token.reveal().isprintable()):
+        raise LocalProtocolError("token: must be printable ASCII")
+    check_size(Login(token))
+
+
+def check(message: Reg | Remove) -> None:
+    """Refuse a registration that the official page does not allow.
+
+    Raises:
+        LocalProtocolError: names the element and its limit.
+    """
+    if not isinstance(message, Reg | Remove):
+        raise LocalProtocolError(f"message: must be a Reg or a Remove, not {type(message).__name__}")
+    _check_text("grp_no", message.grp_no, MAX_GROUP_LENGTH, required=True)
+    if isinstance(message, Reg) and message.refresh not in ("0", "1"):
+        raise LocalProtocolError(f'refresh: must be "0" or "1", not {message.refresh!r}')
+    if not _is_list(message.data) or not message.data:
+        raise LocalProtocolError("data: must be a list of at least one element")
+    for index, element in enumerate(message.data):
+        where = f"data[{index}]"
+        if not isinstance(element, Element):
+            raise LocalProtocolError(f"{where}: must be an Element, not {type(element).__name__}")
+        if not _is_list(element.type) or not element.type:
+            raise LocalProtocolError(f"{where}.type: must be a list of at least one type code")
+        for at, type_code in enumerate(element.type):
+            _check_text(f"{where}.type[{at}]", type_code, MAX_TYPE_LENGTH, required=True)
+        if not _is_list(element.item):
+            raise LocalProtocolError(f"{where}.item: must be a list of items, not {type(element.item).__name__}")
+        for at, item in enumerate(element.item):
+            text = str(item) if isinstance(item, UsItem) else item
+            _check_text(f"{where}.item[{at}]", text, MAX_ITEM_LENGTH, required=False)
+
+
+def check_condition(seq: object, next_key: object) -> None:
+    """Refuse a condition's number, or a key to go on with, that cannot be one.
+
+    Raises:
+        LocalProtocolError: names which.
+    """
+    number = seq.strip(" ") if isinstance(seq, str) else ""  # the server pads with spaces [measured]
+    if not (number.isascii() and number.isdecimal()):
+        raise LocalProtocolError(
+            f"seq: must be the number of a condition, as list_conditions gives it ('4'), not {quoted(seq)}"
+        )
+    if not isinstance(next_key, str) or not next_key.isprintable():
+        raise LocalProtocolError("next_key: must be a printable text")
+
+
+def number_of(seq: str) -> str:
+    """Return a condition's number without its padding."""
+    return seq.strip().lstrip("0") or seq.strip()[-1:]
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _check_text(where: str, value: object, limit: int, *, required: bool) -> None:
+    if not isinstance(value, str):
+        raise LocalProtocolError(f"{where}: must be a text, not {type(value).__name__}")
+    if required and not value:
+        raise LocalProtocolError(f"{where}: is required and must not be empty")
+    if len(value) > limit:
+        raise LocalProtocolError(f"{where}: has {len(value)} characters, the limit is {limit}")
+    if not value.isprintable():
+        raise LocalProtocolError(f"{where}: must be printable text, not {value!r}")

@@ -1,0 +1,526 @@
+"""Both ends of a WebSocket (RFC 6455), as bytes in and whole messages out. It knows nothing of Kiwoom.
+
+The protocol is the `websockets` package's sans-I/O classes: handshake, control frames, fragments, closing, and every
+error. Per frame they cost five times what the rest of the hot path does, so one kind of frame does not go through
+them: a whole, unfragmented, unmasked text frame, on an open connection, at a frame boundary. It is sliced out of the
+bytes received. Nearly all that the server sends is that.
+
+To know where the frame boundaries are, every frame's header is looked at here first; any other frame is then passed
+to the package byte by byte as it comes, to the end of the frame and not one byte further.
+
+Size limit and UTF-8 validity (RFC 6455, 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that
+the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_") hold on
+both ways. A caller that knows of most messages what they are can leave out the check of those: see `receive_runs`.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import re
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus, ProtocolError
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import CLOSED, CLOSING, CONNECTING, OPEN
+from websockets.server import ServerProtocol
+from websockets.typing import LoggerLike
+from websockets.uri import parse_uri
+from websockets.utils import apply_mask
+
+from ..display import displayed
+from ..errors import HandshakeError, LocalProtocolError
+from ..headers import MAX_ANSWER, describe_page, read_retry_after, read_words
+from ..secrets import Redaction, Secret
+
+_STATUS_LINE = re.compile(rb"HTTP/[0-9.]+ ([1-5][0-9][0-9]) ?([^\r\n]*)").match
+
+__all__ = ("BinaryMessage", "WebSocketClient", "WebSocketServer")
+
+_TEXT_FRAME = 0x81  # FIN, no reserved bit, opcode 1
+_TEXT_FRAME_16 = 0x817E  # the same, and the next two bytes are the length: nearly all are
+_read_head = struct.Struct(">HH").unpack_from
+_CLOSE = 0x8
+_END_OF_HEAD = b"\r\n\r\n"
+
+FRAMES, FRAME_SIZE = 1024, 64
+"""How many fragments and control frames one call may bring: so many, and one more for each so many bytes. The package,
+which they go to, takes 10 µs over each, empty or not."""
+
+
+def check_close(code: int, reason: str) -> None:
+    """Refuse a close frame that RFC 6455 does not allow to be sent.
+
+    Raises:
+        LocalProtocolError: names what is wrong.
+    """
+    try:
+        size = len(Close(code, reason).serialize()) - 2
+    except (ProtocolError, struct.error, TypeError, AttributeError, UnicodeEncodeError):
+        raise LocalProtocolError(f"code: {code!r} is not a close code that can be sent, or reason no text") from None
+    if size > 123:
+        raise LocalProtocolError(f"reason: has {size} bytes, the limit is 123")
+
+
+class BinaryMessage(bytes):
+    """A message that came in binary frames; any other message is text, valid UTF-8, as plain `bytes`."""
+
+
+class _Quiet:
+    """A logger that does not: the package would log every header, and with it the authorization."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        return False
+
+    def debug(self, *args: object, **kwargs: object) -> None: ...
+
+    info = error = warning = debug
+
+
+_QUIET = cast(LoggerLike, _Quiet())
+
+
+class _WebSocket:
+    """What both ends share. `_protocol` is the package's object; it decides everything but the fast path."""
+
+    def __init__(self, protocol: Any, max_size: int, *, masked: bool) -> None:
+        self._protocol = protocol
+        self._max_size = max_size
+        self._masked = masked  # whether the peer's frames are: then none of them is fast
+        self._head_tail: bytes | None = b""  # the last bytes of the handshake's head, in which its end may have begun
+        self._held = bytearray()  # the beginning of a frame, held back until it is whole
+        self._needed = 0  # how long `_held` must get
+        self._passing = 0  # bytes of the current frame that still go to the package
+        self.frames_passed = 0
+        """Frames that went to the package so far: of a client's all, of a server's few."""
+        self._fragments = bytearray()
+        self._fragments_binary = False
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._messages: list[bytes] = []
+        self._frames_left = 0  # in this call
+        self.pong: bytes | None = None
+        """What the last pong received held."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._protocol.state is OPEN
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the closing handshake has begun and the TCP connection is still there."""
+        return self._protocol.state is CLOSING
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether all is over and the TCP connection can go."""
+        return self._protocol.state is CLOSED
+
+    @property
+    def close_received(self) -> Close | None:
+        """Code and reason of the close frame received; code 1005 for one without."""
+        return cast("Close | None", self._protocol.close_rcvd)
+
+    @property
+    def close_sent(self) -> Close | None:
+        """Code and reason of the close frame sent."""
+        return cast("Close | None", self._protocol.close_sent)
+
+    @property
+    def error(self) -> Exception | None:
+        """What the peer did wrong after the handshake, or None."""
+        return cast("Exception | None", self._protocol.parser_exc)
+
+    def receive_data(self, data: bytes | bytearray) -> list[bytes]:
+        """Take bytes from the network; return the whole messages they complete, in order. Never raises for them."""
+        messages: list[bytes] = []
+        for run in self.receive_runs(data):
+            for message in run:
+                if not self.check_text(message):
+                    break
+                messages.append(message)
+        return messages
+
+    def receive_runs(self, data: bytes | bytearray) -> Iterator[list[bytes]]:
+        """The same in runs of messages with no other frame between them, which are not checked to be UTF-8 yet.
+
+        Whoever takes them must `check_text` those that it does not know to be, leave the rest of the run where one is
+        not, and take all runs: what a loop that ends early has not taken is lost.
+        """
+        self._frames_left = frames = FRAMES + len(data) // FRAME_SIZE
+        if self._held:
+            if len(self._held) + len(data) < self._needed:
+                self._held += data
+                return
+            data = bytes(self._held) + data
+            self._held.clear()
+        elif type(data) is not bytes:
+            data = bytes(data)
+        position = 0
+        protocol = self._protocol
+        while 0 <= position < len(data):
+            if protocol.state is CONNECTING or protocol.state is CLOSED:
+                position = self._receive_outside(data, position)
+            elif self._passing:
+                position = self._pass_on(data, position)
+            else:
+                if protocol.state is OPEN and protocol.current_size is None and not self._masked:
+                    position = self._slice_text_frames(data, position)
+                    if self._messages:
+                        yield self._take_messages()
+                if 0 <= position < len(data):
+                    position = self._begin_passing(data, position)
+                if self._frames_left < 0:
+                    self._fail_flood(frames)
+                    position = -1
+            if self._messages:
+                yield self._take_messages()
+
+    def check_text(self, message: bytes) -> bool:
+        """Whether a message of a run is what it must be, valid UTF-8; else the connection has failed (1007)."""
+        if not isinstance(message, BinaryMessage):
+            try:
+                message.decode()
+            except UnicodeDecodeError as error:
+                self._fail_utf8(error)
+                return False
+        return True
+
+    def _take_messages(self) -> list[bytes]:
+        messages, self._messages = self._messages, []
+        return messages
+
+    def _slice_text_frames(self, data: bytes, position: int) -> int:
+        """The fast path: take whole text frames until the end or another kind of frame, and return where that is;
+        -1 where the rest was held back. Called at a frame boundary of an open connection, outside fragments."""
+        end = len(data)
+        messages = self._messages
+        max_size = self._max_size
+        try:
+            while position < end:
+                head, length = _read_head(data, position)
+                start = position + 4
+                if head != _TEXT_FRAME_16:
+                    if head >> 8 != _TEXT_FRAME:
+                        break
+                    length = head & 0xFF
+                    start = position + 2
+                    if length > 127:
+                        break  # masked, which a server must not do
+                    if length == 127:
+                        start += 8
+                        if start > end:
+                            break
+                        length = int.from_bytes(data[position + 2 : start], "big")
+                stop = start + length
+                if length > max_size:
+                    break
+                if stop > end:
+                    return self._hold(data, position, stop - position)
+                messages.append(data[start:stop])
+                position = stop
+        except struct.error:
+            pass  # fewer than four bytes are left
+        return position
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream. Repeating it does nothing."""
+        self._held.clear()
+        if not self._protocol.reader.eof:
+            self._protocol.receive_eof()
+
+    def send_text(self, payload: bytes | memoryview) -> None:
+        """Send one text message. Legal while `is_open`."""
+        self._protocol.send_text(payload)
+
+    def send_ping(self, payload: bytes = b"") -> None:
+        """Send a ping. Legal while `is_open`."""
+        self._protocol.send_ping(payload)
+
+    def send_close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Begin the closing handshake. Legal while `is_open`."""
+        self._protocol.send_close(code, reason)
+
+    def fail(self, code: int, reason: str) -> None:
+        """End the connection because of a fault: send a close frame where one can still be sent."""
+        if not self.is_closed:
+            self._protocol.fail(code, reason)
+
+    def data_to_send(self) -> bytes:
+        """Return what to write to the network; empty: nothing."""
+        return b"".join(self._protocol.data_to_send())
+
+    def _hold(self, data: bytes, position: int, needed: int) -> int:
+        self._held += data[position:]
+        self._needed = needed
+        return -1
+
+    def _receive_outside(self, data: bytes, position: int) -> int:
+        """Hand over what is no frame to be looked at: the handshake up to its end, or anything after the end."""
+        cut = len(data)
+        if self._head_tail is not None:
+            window = self._head_tail + data[position:]
+            found = window.find(_END_OF_HEAD)
+            if found >= 0:
+                cut = position + found + len(_END_OF_HEAD) - len(self._head_tail)
+            self._head_tail = window[-len(_END_OF_HEAD) + 1 :] if found < 0 else None
+        self._feed_outside(data[position:cut])
+        return cut
+
+    def _feed_outside(self, data: bytes) -> None:
+        self._feed(data)
+
+    def _begin_passing(self, data: bytes, position: int) -> int:
+        """Look at the header of a frame that goes to the package. Returns -1 where it is not whole yet, and held."""
+        available = len(data) - position
+        if available < 2:
+            return self._hold(data, position, 2)
+        second = data[position + 1]
+        length = second & 0x7F
+        size = 2 + {126: 2, 127: 8}.get(length, 0)
+        if available < size:
+            return self._hold(data, position, size)
+        if size > 2:
+            length = int.from_bytes(data[position + 2 : position + size], "big")
+        self._frames_left -= 1
+        self._passing = size + (4 if second & 0x80 else 0) + length
+        self.frames_passed += 1
+        if data[position] & 0x0F == _CLOSE:
+            # RFC 6455, 5.4: "Control frames MAY be injected in the middle of a fragmented message." The package
+            # calls a close frame there a protocol error; it is a close frame like any other.
+            self._protocol.current_size = None
+        return position
+
+    def _pass_on(self, data: bytes, position: int) -> int:
+        stop = min(position + self._passing, len(data))
+        self._passing -= stop - position
+        self._feed(data[position:stop])
+        return stop
+
+    def _feed(self, data: bytes) -> None:
+        protocol = self._protocol
+        if protocol.reader.eof:
+            return
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if isinstance(event, Frame):
+                self._receive_frame(event)
+            else:
+                self._receive_handshake(event)
+
+    def _receive_frame(self, frame: Frame) -> None:
+        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            if frame.opcode is Opcode.PONG:
+                self.pong = bytes(frame.data)
+            return  # control frames: the package has answered
+        if frame.opcode is not Opcode.CONT:
+            self._fragments_binary = frame.opcode is Opcode.BINARY
+        if not self._fragments_binary:
+            try:
+                self._utf8.decode(bytes(frame.data), frame.fin)
+            except UnicodeDecodeError as error:
+                self._fail_utf8(error)
+                return
+        self._fragments += frame.data
+        if frame.fin:
+            message = bytes(self._fragments)
+            self._fragments.clear()
+            self._messages.append(BinaryMessage(message) if self._fragments_binary else message)
+
+    def _receive_handshake(self, event: Request | Response) -> None:
+        raise NotImplementedError
+
+    def _fail_flood(self, frames: int) -> None:
+        """The peer sends so much that says nothing that there would be time for nothing else."""
+        text = f"more than {frames:,} fragments and control frames at once"
+        self._protocol.fail(CloseCode.POLICY_VIOLATION, text)
+        self._protocol.parser_exc = ProtocolError(text)
+
+    def _fail_utf8(self, error: UnicodeDecodeError) -> None:
+        self._protocol.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+        self._protocol.parser_exc = error
+
+
+class _Client(ClientProtocol):
+    """The package's client with its masks and key drawn from an injected source."""
+
+    def __init__(self, url: str, max_size: int, random_bytes: Callable[[int], bytes] | None) -> None:
+        super().__init__(parse_uri(url), max_size=max_size, logger=_QUIET)
+        self.random_bytes = random_bytes
+        if random_bytes is not None:
+            self.key = base64.b64encode(random_bytes(16)).decode()
+
+    def send_frame(self, frame: Frame) -> None:
+        if self.random_bytes is None:
+            super().send_frame(frame)
+            return
+        # The same frame without a mask has the same header but for the mask bit.
+        mask = self.random_bytes(4)
+        plain = memoryview(frame.serialize(mask=False))  # which shows nothing: a LOGIN holds the token
+        head = len(plain) - len(frame.data)
+        parts = (plain[:1], bytes([plain[1] | 0x80]), plain[2:head], mask, apply_mask(frame.data, mask))
+        self.writes.append(b"".join(parts))
+
+
+class _UnshownRequest(Request):
+    """The opening handshake, whose headers may hold a token."""
+
+    def __repr__(self) -> str:
+        return "<opening handshake>"
+
+
+class WebSocketClient(_WebSocket):
+    """The client's end.
+
+    Arguments:
+        url: "ws://..." or "wss://...", with the path.
+        max_size: largest message accepted, in bytes.
+        random_bytes: source of masks and key, for reproducible bytes; None: the system's, as the package draws it.
+        redaction: what is masked in the server's words.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_size: int,
+        random_bytes: Callable[[int], bytes] | None = None,
+        redaction: Redaction | None = None,
+    ) -> None:
+        super().__init__(_Client(url, max_size, random_bytes), max_size, masked=False)
+        self._redaction = Redaction() if redaction is None else redaction
+        self.response_headers: list[tuple[str, str]] = []
+        """HTTP headers of the server's answer, once it came."""
+        self._request: _UnshownRequest | None = None
+        self._answer = bytearray()  # as it came, as far as it is read
+        self._is_too_long = False
+
+    def connect(self, headers: Iterable[tuple[str, str | Secret]] = ()) -> None:
+        """Send the opening handshake, with further HTTP headers."""
+        plain = self._protocol.connect()
+        request = _UnshownRequest(plain.path, plain.headers)
+        del plain
+        for name, value in headers:
+            request.headers[name] = value.reveal() if isinstance(value, Secret) else value
+        self._request = request
+        self._protocol.send_request(request)
+
+    def connect_again(self) -> None:
+        """Send the opening handshake anew, in place of what was not written anywhere."""
+        if self._request is not None and self._protocol.state is CONNECTING:
+            self._protocol.data_to_send()
+            self._protocol.send_request(self._request)
+
+    @property
+    def handshake_error(self) -> HandshakeError | None:
+        """Why the opening handshake failed, or None while it has not."""
+        error = self._protocol.handshake_exc
+        if error is None:
+            return None
+        if isinstance(error, InvalidStatus) and not self._is_too_long:
+            response = error.response
+            headers = list(response.headers.raw_items())
+            return self._refusal(response.status_code, response.reason_phrase, headers, response.body or b"")
+        if self._is_too_long or (isinstance(error.__cause__, EOFError) and self._protocol.reader.eof):
+            head, end, body = bytes(self._answer).partition(_END_OF_HEAD)
+            status = _STATUS_LINE(head)
+            if end and status and status[1] != b"101":  # the end of its body did not come, and does not matter
+                fields = [line.decode("latin-1").partition(":") for line in head.split(b"\r\n")[1:]]
+                headers = [(name, value.strip()) for name, _, value in fields]
+                return self._refusal(int(status[1]), status[2].decode("latin-1"), headers, body)
+            if self._is_too_long:
+                return HandshakeError(f"the opening handshake failed: the answer has more than {MAX_ANSWER:,} bytes")
+            return HandshakeError("the server closed the connection during the opening handshake")
+        cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+        said = self._redaction.words(f"{error}{cause}")
+        return HandshakeError(f"the opening handshake failed: {displayed(said)}")
+
+    def _refusal(
+        self, status: int, phrase: str, headers: list[tuple[str, str]], body: bytes | bytearray
+    ) -> HandshakeError:
+        masked = self._redaction.words
+        text = f"the opening handshake was answered HTTP {status}"
+        text += f" {displayed(masked(phrase))} instead of 101" if phrase else " instead of 101"
+        words = describe_page(headers, body) or read_words(body)
+        text += f": {displayed(masked(words))}" if words else ""
+        return HandshakeError(text, status, bytes(body), read_retry_after(headers))
+
+    def _feed_outside(self, data: bytes) -> None:
+        if self._protocol.state is not CONNECTING:
+            self._feed(data)
+            return
+        if self._protocol.handshake_exc is not None:
+            return  # what comes after a failure means nothing
+        read = data[: MAX_ANSWER - len(self._answer)]
+        self._answer += read
+        self._feed(read)
+        if len(read) < len(data) and self._protocol.state is CONNECTING and self._protocol.handshake_exc is None:
+            self._is_too_long = True
+            self.receive_eof()
+
+    def _receive_handshake(self, event: Request | Response) -> None:
+        assert isinstance(event, Response)
+        self._request = None  # not needed again, so not kept
+        self.response_headers = list(event.headers.raw_items())
+        self._answer.clear()
+
+
+class _Server(ServerProtocol):
+    """The package's server with a reason of its owner's for closing on a message that is too large."""
+
+    def __init__(self, max_size: int, too_large: str) -> None:
+        super().__init__(max_size=max_size, logger=_QUIET)
+        self.too_large = too_large
+
+    def fail(self, code: int, reason: str = "") -> None:
+        super().fail(code, self.too_large or reason if code == CloseCode.MESSAGE_TOO_BIG else reason)
+
+
+class WebSocketServer(_WebSocket):
+    """The server's end. It accepts every proper opening handshake, unless `on_request` says otherwise.
+
+    Arguments:
+        max_size: largest message accepted, in bytes.
+        too_large: what the close frame (1009) says to a larger one; "": what the package says.
+        on_request: called with path and headers of the request; returns the HTTP status to answer with (101 to
+            accept) and further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_size: int,
+        on_request: Callable[[str, list[tuple[str, str]]], tuple[int, list[tuple[str, str]]]],
+        too_large: str = "",
+    ) -> None:
+        super().__init__(_Server(max_size, too_large), max_size, masked=True)
+        self._on_request = on_request
+        self.rejection = ""
+        """What a client is told whose handshake `on_request` refuses; "": the HTTP status."""
+
+    @property
+    def error(self) -> Exception | None:
+        """What the client did wrong, in the opening handshake or after it, or None."""
+        return cast("Exception | None", self._protocol.handshake_exc or super().error)
+
+    @property
+    def ends_connection(self) -> bool:
+        """Whether the TCP connection is to be closed once everything is written; the server closes it first."""
+        return bool(self._protocol.eof_sent)
+
+    def _receive_handshake(self, event: Request | Response) -> None:
+        assert isinstance(event, Request)
+        protocol = self._protocol
+        response = protocol.accept(event)
+        if response.status_code == 101:
+            status, headers = self._on_request(event.path, list(event.headers.raw_items()))
+            if status != 101:
+                response = protocol.reject(status, self.rejection or f"HTTP {status}\n")
+            for name, value in headers:
+                response.headers[name] = value
+        del response.headers["Date"]  # the clock is not ours to read
+        protocol.send_response(response)
