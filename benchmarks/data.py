@@ -17,9 +17,8 @@ import random
 from decimal import Decimal
 from typing import Any
 
-from kiwoom_proto import Row
 from kiwoom_proto.realtime import REALTIME
-from kiwoom_proto.wire.messages import encode_rows
+from kiwoom_proto.wire.messages import Row, encode_rows
 
 __all__ = (
     "MARKET",

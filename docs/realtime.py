@@ -10,8 +10,9 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from kiwoom_proto import REALTIME, Code, Field, Record
-from kiwoom_proto.realtime import codes
+from kiwoom_proto import REALTIME, Record
+from kiwoom_proto.realtime import Code, codes
+from kiwoom_proto.realtime.fields import Field
 
 DOCUMENT = pathlib.Path(__file__).parent / "realtime.md"
 BEGIN, END = "<!-- written by realtime.py -->", "<!-- end -->"

@@ -13,7 +13,9 @@ import os
 import sys
 import time
 
-from kiwoom_proto import ClientConnection, Closed, ConnectionState, Endpoint, RequestRejected, Trade
+from kiwoom_proto import ClientConnection, Closed, Endpoint, Trade
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.events import RequestRejected
 
 
 async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:

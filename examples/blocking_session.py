@@ -29,13 +29,13 @@ from kiwoom_proto import (
     Gap,
     KiwoomError,
     LinkNeeded,
-    RequestRejected,
     Session,
-    SessionState,
-    TokenCall,
     TokenNeeded,
     Trade,
 )
+from kiwoom_proto.auth import TokenCall
+from kiwoom_proto.events import RequestRejected
+from kiwoom_proto.session.session import SessionState
 
 
 def follow(session: Session, key: AppKey | None) -> Iterator[Event]:

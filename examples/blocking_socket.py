@@ -16,7 +16,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from kiwoom_proto import ClientConnection, Closed, ConnectionState, Endpoint, Event, RequestRejected, Trade
+from kiwoom_proto import ClientConnection, Closed, Endpoint, Event, Trade
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.events import RequestRejected
 
 
 def follow(connection: ClientConnection) -> Iterator[Event]:

@@ -17,7 +17,9 @@ import time
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from kiwoom_proto import Closed, ConnectionState, Endpoint, MessageConnection, RequestRejected, Trade
+from kiwoom_proto import Closed, Endpoint, MessageConnection, Trade
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.events import RequestRejected
 
 PING_INTERVAL = 5.0
 

@@ -17,7 +17,9 @@ import ssl
 import sys
 import time
 
-from kiwoom_proto import ClientConnection, Closed, ConnectionState, Endpoint, RequestRejected, Trade
+from kiwoom_proto import ClientConnection, Closed, Endpoint, Trade
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.events import RequestRejected
 
 
 class Line:

@@ -15,7 +15,9 @@ import time
 
 import trio
 
-from kiwoom_proto import ClientConnection, Closed, ConnectionState, Endpoint, RequestRejected, Trade
+from kiwoom_proto import ClientConnection, Closed, Endpoint, Trade
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.events import RequestRejected
 
 
 async def dial(endpoint: Endpoint) -> trio.abc.Stream:

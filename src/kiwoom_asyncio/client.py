@@ -23,39 +23,29 @@ from anyio.lowlevel import checkpoint
 from kiwoom_proto import (
     AppKey,
     ClientConfig,
-    Condition,
-    ConditionList,
-    ConditionResult,
-    ConditionRow,
-    DeadlineExceeded,
     Disconnected,
     Endpoint,
     Event,
     KiwoomError,
     LinkNeeded,
     LocalProtocolError,
-    Need,
     Record,
-    Reg,
-    Remove,
     Request,
-    RequestHeader,
-    ResponseHeader,
     Secret,
     Session,
-    SessionState,
-    Stats,
-    Subscription,
     Symbol,
-    TokenError,
     TokenNeeded,
-    TransportError,
-    UsConditionRow,
 )
-from kiwoom_proto.client.inbox import Feed
+from kiwoom_proto.client.inbox import Feed, Stats
+from kiwoom_proto.errors import DeadlineExceeded, TokenError, TransportError
+from kiwoom_proto.events import ConditionList, ConditionResult
+from kiwoom_proto.headers import RequestHeader, ResponseHeader
+from kiwoom_proto.realtime.conditions import Condition, ConditionRow, UsConditionRow
 from kiwoom_proto.secrets import conceal
 from kiwoom_proto.session.searches import Pages
-from kiwoom_proto.wire.messages import check_token
+from kiwoom_proto.session.session import Need, SessionState
+from kiwoom_proto.session.subscriptions import Subscription
+from kiwoom_proto.wire.messages import Reg, Remove, check_token
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, Link, describe, dial

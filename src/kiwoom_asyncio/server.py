@@ -15,7 +15,8 @@ import anyio
 import anyio.abc
 from anyio.streams.tls import TLSStream
 
-from kiwoom_proto import ConnectionState, Endpoint
+from kiwoom_proto import Endpoint
+from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.simulator import PATH, US_PATH, Exchange, Peer
 
 from .tasks import background_tasks

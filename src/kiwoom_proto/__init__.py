@@ -2,55 +2,54 @@
 
 Nothing here opens a socket, starts a task, sleeps or reads a clock: see `kiwoom_trio` and `kiwoom_asyncio` for
 connections that do.
+
+The names that nearly every program needs are here. The others are in the module that owns them:
+
+    kiwoom_proto.errors       every exception
+    kiwoom_proto.events       everything that sessions and connections report
+    kiwoom_proto.codes        what Kiwoom's return codes mean
+    kiwoom_proto.auth         tokens
+    kiwoom_proto.realtime     the types, the codes of their fields (Side, ViKind ...), Level and Broker; `fields` to
+                              declare a type of your own
+    kiwoom_proto.wire         messages, the decoder, the WebSocket
+    kiwoom_proto.connection   one connection, both ends
+    kiwoom_proto.session      what outlives a connection
+    kiwoom_proto.client       what the adapters' clients share
+    kiwoom_proto.simulator    a simulated exchange
+    kiwoom_proto.testing      virtual time, and a network that fails on demand
 """
 
 # What lasts: a session, which makes connections as long as it is wanted.
-from .session.session import LinkNeeded, Need, Session, SessionState, TokenNeeded
-from .session.subscriptions import Subscription, SubscriptionState
+from .session.session import LinkNeeded, Session, TokenNeeded
 
 # Connections: bytes (or messages) in and out, and one deadline.
 from .connection.client import ClientConnection, MessageConnection
-from .connection.conversation import ConnectionState
-from .connection.server import ClientOpened, PingAnswered, RequestReceived, ServerConnection, ServerRequest
+from .connection.server import ServerConnection
 
 # What they are told.
-from .auth import AppKey, Token, TokenCall
-from .config import ClientConfig, ServerConfig
+from .auth import AppKey
+from .config import ClientConfig
 from .endpoint import MOCK, PRODUCTION, US_MOCK, US_PRODUCTION, Endpoint
-from .headers import RequestHeader, ResponseHeader
-from .wire.messages import ConditionRequest, Element, Ping, Reg, Remove, Reply, Row, UsItem
 from .connection.requests import Request
 from .secrets import Secret
 from .symbol import Symbol, Venue
 
 # What they report.
-from .realtime.conditions import Condition, ConditionRow, UsConditionRow
 from .events import (
     Closed,
-    ConditionList,
-    ConditionResult,
-    Connecting,
     Disconnected,
     Event,
     Gap,
-    LoggedIn,
-    LoginRejected,
-    Opened,
-    RequestAccepted,
-    RequestRejected,
-    RequestUnanswered,
     Stale,
     SystemNotice,
     UnknownMessage,
 )
-from .client.inbox import Stats
 
 # Real-time rows.
 from .wire.decoder import MessageDecoder
-from .realtime.fields import Direction, Field
-from .realtime.record import KST, Record
+from .realtime.record import Record
 
-# The catalogue of their types, what their codes mean, and the steps of their ladders.
+# The catalogue of their types.
 from .realtime import (
     REALTIME,
     AfterHoursQuote,
@@ -79,110 +78,45 @@ from .realtime import (
     UsTrade,
     VolatilityInterruption,
 )
-from .realtime.codes import (
-    ChangeSign,
-    Code,
-    ConditionEvent,
-    MarketPhaseCode,
-    OrderStatus,
-    Side,
-    TradingSession,
-    UsOrderKind,
-    VenueCode,
-    ViKind,
-)
-from .realtime.levels import Broker, Level
 
 # What can go wrong.
-from .codes import RETURN_CODES, ReturnCode, explain_code
 from .errors import (
-    BufferOverflow,
-    ClosedByPeer,
     ConnectionLost,
-    DeadlineExceeded,
-    FieldError,
-    HandshakeError,
     KiwoomError,
     LocalProtocolError,
-    LoginRefused,
-    QuotaExceeded,
-    RemoteProtocolError,
     RequestRefused,
-    RequestTimeout,
-    TakenOver,
-    TokenError,
-    TokenRefused,
-    TransportError,
 )
 
 __all__ = (
     # what lasts
     "LinkNeeded",
-    "Need",
     "Session",
-    "SessionState",
-    "Subscription",
-    "SubscriptionState",
     "TokenNeeded",
     # connections
     "ClientConnection",
-    "ClientOpened",
-    "ConnectionState",
     "MessageConnection",
-    "PingAnswered",
-    "RequestReceived",
     "ServerConnection",
-    "ServerRequest",
     # what they are told
     "AppKey",
     "ClientConfig",
-    "ConditionRequest",
-    "Element",
     "Endpoint",
     "MOCK",
     "PRODUCTION",
-    "Ping",
-    "Reg",
-    "Remove",
-    "Reply",
     "Request",
-    "RequestHeader",
-    "ResponseHeader",
-    "Row",
     "Secret",
-    "ServerConfig",
     "Symbol",
-    "Token",
-    "TokenCall",
     "US_MOCK",
     "US_PRODUCTION",
-    "UsItem",
     "Venue",
     # what they report
     "Closed",
-    "Condition",
-    "ConditionList",
-    "ConditionResult",
-    "Connecting",
     "Disconnected",
-    "ConditionRow",
     "Event",
     "Gap",
-    "LoggedIn",
-    "LoginRejected",
-    "Opened",
-    "RequestAccepted",
-    "RequestRejected",
-    "RequestUnanswered",
     "Stale",
-    "Stats",
     "SystemNotice",
     "UnknownMessage",
-    "UsConditionRow",
     # real-time rows
-    "Direction",
-    "Field",
-    "KST",
     "MessageDecoder",
     "Record",
     # the catalogue of their types
@@ -212,39 +146,9 @@ __all__ = (
     "UsOrderBook",
     "UsTrade",
     "VolatilityInterruption",
-    # what their codes mean
-    "ChangeSign",
-    "Code",
-    "ConditionEvent",
-    "MarketPhaseCode",
-    "OrderStatus",
-    "Side",
-    "TradingSession",
-    "UsOrderKind",
-    "VenueCode",
-    "ViKind",
-    # the steps of their ladders
-    "Broker",
-    "Level",
     # what can go wrong
-    "BufferOverflow",
-    "ClosedByPeer",
     "ConnectionLost",
-    "DeadlineExceeded",
-    "FieldError",
-    "HandshakeError",
     "KiwoomError",
     "LocalProtocolError",
-    "LoginRefused",
-    "QuotaExceeded",
-    "RETURN_CODES",
-    "RemoteProtocolError",
     "RequestRefused",
-    "RequestTimeout",
-    "ReturnCode",
-    "TakenOver",
-    "TokenError",
-    "TokenRefused",
-    "TransportError",
-    "explain_code",
 )

@@ -8,7 +8,8 @@ import time
 
 import trio
 
-from kiwoom_proto import AppKey, ClientConfig, Endpoint, LocalProtocolError, Secret, Token, TokenCall
+from kiwoom_proto import AppKey, ClientConfig, Endpoint, LocalProtocolError, Secret
+from kiwoom_proto.auth import Token, TokenCall
 from kiwoom_proto.secrets import conceal
 
 from .dial import NETWORK_ERRORS, describe, dial

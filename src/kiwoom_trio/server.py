@@ -13,7 +13,8 @@ from contextlib import AsyncExitStack
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from kiwoom_proto import ConnectionState, Endpoint
+from kiwoom_proto import Endpoint
+from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.simulator import PATH, US_PATH, Exchange, Peer
 
 from .tasks import background_tasks, block

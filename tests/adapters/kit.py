@@ -18,7 +18,8 @@ import trio
 
 import kiwoom_asyncio
 import kiwoom_trio
-from kiwoom_proto import AppKey, ClientConfig, Endpoint, Event, Record, RequestHeader, Secret
+from kiwoom_proto import AppKey, ClientConfig, Endpoint, Event, Record, Secret
+from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.simulator import Exchange
 
 Client: TypeAlias = kiwoom_trio.Client | kiwoom_asyncio.Client

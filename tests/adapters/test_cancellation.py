@@ -16,7 +16,9 @@ from tests.adapters.kit import ITEM, PATH, Client, Loop, collect, raw_server, un
 
 import kiwoom_asyncio
 import kiwoom_trio
-from kiwoom_proto import ClientConfig, ConnectionState, Endpoint, Event, SessionState
+from kiwoom_proto import ClientConfig, Endpoint, Event
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.session.session import SessionState
 from kiwoom_proto.simulator import Exchange
 
 MOMENT = 0.1

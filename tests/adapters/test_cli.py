@@ -19,7 +19,10 @@ import pytest
 from tests.adapters.command import COMMAND, TOKEN, environment, exchange, run, run_on_terminal, start
 from tests.adapters.independent import IndependentServer, Session
 
-from kiwoom_proto import ConnectionState, OrderBook, PingAnswered, RequestReceived, Row, ServerConnection
+from kiwoom_proto import OrderBook, ServerConnection
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.server import PingAnswered, RequestReceived
+from kiwoom_proto.wire.messages import Row
 
 
 def stream(url: str, *items: str) -> subprocess.Popen[str]:

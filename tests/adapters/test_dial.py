@@ -17,7 +17,8 @@ from tests.adapters.conftest import Net
 from tests.adapters.kit import ITEM, PATH, QUICK, TOKEN, Loop, raw_server
 from tests.adapters.test_tokens import issue
 
-from kiwoom_proto import AppKey, ClientConfig, ConnectionLost, DeadlineExceeded, Endpoint, TransportError
+from kiwoom_proto import AppKey, ClientConfig, ConnectionLost, Endpoint
+from kiwoom_proto.errors import DeadlineExceeded, TransportError
 from kiwoom_proto.simulator import Exchange
 
 HOST = "localhost"

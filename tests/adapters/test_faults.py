@@ -23,18 +23,17 @@ from kiwoom_proto import (
     AfterHoursQuote,
     ClientConfig,
     Closed,
-    Connecting,
-    ConnectionState,
     Disconnected,
     Endpoint,
     Event,
     Gap,
-    HandshakeError,
     Record,
-    SessionState,
-    TransportError,
     UnknownMessage,
 )
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.errors import HandshakeError, TransportError
+from kiwoom_proto.events import Connecting
+from kiwoom_proto.session.session import SessionState
 from kiwoom_proto.simulator import Exchange
 
 LEFT = "000660"

@@ -19,12 +19,12 @@ from kiwoom_proto import (
     ConnectionLost,
     Endpoint,
     Event,
-    LoginRefused,
     Record,
-    RequestHeader,
     RequestRefused,
     SystemNotice,
 )
+from kiwoom_proto.errors import LoginRefused
+from kiwoom_proto.headers import RequestHeader
 
 
 async def test_a_whole_life(loop: Loop, net: Net) -> None:

@@ -24,7 +24,9 @@ import kiwoom_asyncio
 import kiwoom_asyncio.client
 import kiwoom_trio
 import kiwoom_trio.client
-from kiwoom_proto import AppKey, ClientConfig, Disconnected, Gap, KiwoomError, Secret, Session, TokenCall, TokenError
+from kiwoom_proto import AppKey, ClientConfig, Disconnected, Gap, KiwoomError, Secret, Session
+from kiwoom_proto.auth import TokenCall
+from kiwoom_proto.errors import TokenError
 from kiwoom_proto.simulator import Exchange
 
 ADAPTERS = tuple(str(Path(inspect.getfile(module)).parent) for module in (kiwoom_asyncio, kiwoom_trio))

@@ -17,7 +17,8 @@ from tests.adapters.kit import QUICK, TOKEN, Loop, until
 import kiwoom_asyncio.dial
 import kiwoom_trio.dial
 from kiwoom_asyncio.dial import Link, describe, dial
-from kiwoom_proto import AfterHoursQuote, Closed, Event, KiwoomError, LocalProtocolError, SessionState
+from kiwoom_proto import AfterHoursQuote, Closed, Event, KiwoomError, LocalProtocolError
+from kiwoom_proto.session.session import SessionState
 from kiwoom_proto.simulator import Exchange
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the system's words are asked for where there are errno's")

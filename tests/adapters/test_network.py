@@ -23,16 +23,14 @@ from kiwoom_proto import (
     ClientConfig,
     Closed,
     ConnectionLost,
-    DeadlineExceeded,
     Endpoint,
     Event,
-    HandshakeError,
     LocalProtocolError,
     Record,
-    SessionState,
     SystemNotice,
-    TransportError,
 )
+from kiwoom_proto.errors import DeadlineExceeded, HandshakeError, TransportError
+from kiwoom_proto.session.session import SessionState
 from kiwoom_proto.simulator import Exchange
 
 

@@ -13,8 +13,10 @@ import pytest
 import trio
 from tests.adapters.kit import ITEM, LOOPS, Client, Loop, LoopName
 
-from kiwoom_proto import Element, LocalProtocolError, Reg, SessionState
+from kiwoom_proto import LocalProtocolError
+from kiwoom_proto.session.session import SessionState
 from kiwoom_proto.simulator import Exchange
+from kiwoom_proto.wire.messages import Element, Reg
 
 Call: TypeAlias = Callable[[Client], Awaitable[object]]
 

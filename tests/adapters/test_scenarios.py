@@ -16,32 +16,32 @@ from tests.adapters.kit import ITEM, TOKEN, Client, Loop, collect, until
 
 from kiwoom_proto import (
     AfterHoursQuote,
-    BufferOverflow,
     ClientConfig,
     Closed,
-    ClosedByPeer,
     ConnectionLost,
-    DeadlineExceeded,
     Endpoint,
     Event,
     LocalProtocolError,
-    LoginRefused,
-    QuotaExceeded,
     Record,
-    Reg,
-    Remove,
-    RequestAccepted,
-    RequestHeader,
     RequestRefused,
-    RequestTimeout,
-    SessionState,
     SystemNotice,
-    TakenOver,
     UnknownMessage,
 )
 from kiwoom_proto.config import Overflow
+from kiwoom_proto.errors import (
+    BufferOverflow,
+    ClosedByPeer,
+    DeadlineExceeded,
+    LoginRefused,
+    QuotaExceeded,
+    RequestTimeout,
+    TakenOver,
+)
+from kiwoom_proto.events import RequestAccepted
+from kiwoom_proto.headers import RequestHeader
+from kiwoom_proto.session.session import SessionState
 from kiwoom_proto.simulator import Exchange
-from kiwoom_proto.wire.messages import Element
+from kiwoom_proto.wire.messages import Element, Reg, Remove
 
 
 async def drain(client: Client) -> list[Event]:

@@ -16,17 +16,10 @@ import trio
 from tests.adapters.kit import ITEM, LOOPS, Client, Loop, LoopName, until
 from tests.faults.crowd import gather
 
-from kiwoom_proto import (
-    ClientConfig,
-    ConditionResult,
-    Element,
-    Event,
-    Reg,
-    RequestAccepted,
-    RequestRefused,
-    RequestRejected,
-)
+from kiwoom_proto import ClientConfig, Event, RequestRefused
+from kiwoom_proto.events import ConditionResult, RequestAccepted, RequestRejected
 from kiwoom_proto.simulator import Exchange
+from kiwoom_proto.wire.messages import Element, Reg
 
 When: TypeAlias = Literal["before", "after"]
 Call: TypeAlias = Callable[[Client], Awaitable[object]]

@@ -21,22 +21,9 @@ import kiwoom_asyncio
 import kiwoom_asyncio.auth
 import kiwoom_trio
 import kiwoom_trio.auth
-from kiwoom_proto import (
-    AppKey,
-    ClientConfig,
-    ConnectionLost,
-    DeadlineExceeded,
-    Endpoint,
-    Gap,
-    KiwoomError,
-    LocalProtocolError,
-    Secret,
-    Token,
-    TokenError,
-    TokenRefused,
-    TransportError,
-)
-from kiwoom_proto.auth import RENEW_MARGIN
+from kiwoom_proto import AppKey, ClientConfig, ConnectionLost, Endpoint, Gap, KiwoomError, LocalProtocolError, Secret
+from kiwoom_proto.auth import RENEW_MARGIN, Token
+from kiwoom_proto.errors import DeadlineExceeded, TokenError, TokenRefused, TransportError
 from kiwoom_proto.simulator import Exchange, Peer
 
 KEYS = {"the-app-key": "the-secret-key"}

@@ -14,18 +14,15 @@ from kiwoom_proto import (
     REALTIME,
     AfterHoursQuote,
     ClientConfig,
-    Condition,
     ConditionHit,
-    ConditionRow,
-    Element,
     LocalProtocolError,
     Record,
-    Reg,
-    RemoteProtocolError,
     UsConditionHit,
-    UsConditionRow,
 )
+from kiwoom_proto.errors import RemoteProtocolError
+from kiwoom_proto.realtime.conditions import Condition, ConditionRow, UsConditionRow
 from kiwoom_proto.simulator import Exchange
+from kiwoom_proto.wire.messages import Element, Reg
 
 DAYTIME, AUCTION, AFTER_HOURS, US_EVENING = (datetime.time(hour) for hour in (10, 8, 16, 23))
 STOCK, NVDA = ("005930",), ("NVDA:ND",)

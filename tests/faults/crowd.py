@@ -20,19 +20,11 @@ import trio
 from tests.adapters.kit import Client, Loop, LoopName, until
 from tests.adapters.proxy import Proxy, proxy_to
 
-from kiwoom_proto import (
-    ClientConfig,
-    ConditionResult,
-    Element,
-    Event,
-    QuotaExceeded,
-    Reg,
-    Remove,
-    RequestAccepted,
-    RequestRefused,
-    RequestRejected,
-)
+from kiwoom_proto import ClientConfig, Event, RequestRefused
+from kiwoom_proto.errors import QuotaExceeded
+from kiwoom_proto.events import ConditionResult, RequestAccepted, RequestRejected
 from kiwoom_proto.simulator import Exchange
+from kiwoom_proto.wire.messages import Element, Reg, Remove
 
 __all__ = ("Crowd", "gather")
 

@@ -10,20 +10,12 @@ from collections.abc import Callable, Collection, Iterable
 from tests.faults.ledger import Ledger
 from tests.proto.wire import accept_handshake, close
 
-from kiwoom_proto import (
-    PRODUCTION,
-    ClientConfig,
-    ConnectionState,
-    KiwoomError,
-    Request,
-    RequestAccepted,
-    RequestUnanswered,
-    ServerConnection,
-    ServerRequest,
-    Session,
-    SessionState,
-    SubscriptionState,
-)
+from kiwoom_proto import PRODUCTION, ClientConfig, KiwoomError, Request, ServerConnection, Session
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.server import ServerRequest
+from kiwoom_proto.events import RequestAccepted, RequestUnanswered
+from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.subscriptions import SubscriptionState
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
 from kiwoom_proto.wire.messages import Row

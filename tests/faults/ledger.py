@@ -19,19 +19,8 @@ from typing import TypeAlias
 import attrs
 import msgspec
 
-from kiwoom_proto import (
-    Closed,
-    ConditionResult,
-    Connecting,
-    Disconnected,
-    Event,
-    Gap,
-    LoggedIn,
-    Record,
-    RequestRejected,
-    RequestUnanswered,
-    UnknownMessage,
-)
+from kiwoom_proto import Closed, Disconnected, Event, Gap, Record, UnknownMessage
+from kiwoom_proto.events import ConditionResult, Connecting, LoggedIn, RequestRejected, RequestUnanswered
 from kiwoom_proto.wire.messages import Row
 
 __all__ = ("Ledger", "Loss", "nanoseconds")

@@ -19,7 +19,8 @@ import attrs
 from tests.adapters.kit import Client, Loop, LoopName, until
 from tests.adapters.proxy import Proxy, proxy_to
 
-from kiwoom_proto import AfterHoursQuote, ClientConfig, Connecting, Disconnected, Gap, Record
+from kiwoom_proto import AfterHoursQuote, ClientConfig, Disconnected, Gap, Record
+from kiwoom_proto.events import Connecting
 from kiwoom_proto.simulator import Exchange
 
 __all__ = ("Watch", "soak_sockets")

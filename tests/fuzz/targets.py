@@ -23,36 +23,32 @@ from kiwoom_proto import (
     ClientConfig,
     ClientConnection,
     Closed,
-    ConnectionState,
-    FieldError,
     KiwoomError,
     LinkNeeded,
     LocalProtocolError,
     MessageDecoder,
-    Ping,
     Record,
-    Reply,
     Request,
-    RequestAccepted,
-    RequestRejected,
-    RequestUnanswered,
-    ServerConfig,
     ServerConnection,
     Session,
-    SessionState,
-    SubscriptionState,
     SystemNotice,
-    TokenCall,
-    TokenError,
     TokenNeeded,
     UnknownMessage,
 )
+from kiwoom_proto.auth import TokenCall
+from kiwoom_proto.config import ServerConfig
+from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.connection.server import RequestReceived
+from kiwoom_proto.errors import FieldError, TokenError
+from kiwoom_proto.events import RequestAccepted, RequestRejected, RequestUnanswered
 from kiwoom_proto.realtime.layout import read_fids
 from kiwoom_proto.realtime.spelling import ACCOUNT_AND_MARKET_TYPES
+from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.subscriptions import SubscriptionState
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.tokens import HttpCall, TokenDesk
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
+from kiwoom_proto.wire.messages import Ping, Reply
 from kiwoom_proto.wire.websocket import WebSocketClient, WebSocketServer
 
 from ..proto.wire import CLOSE, TEXT, CountingBytes, accept_handshake, frame, parse_frames, text

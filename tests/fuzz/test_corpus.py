@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kiwoom_proto import ClientOpened, Closed, RequestReceived, ServerConnection
+from kiwoom_proto import Closed, ServerConnection
+from kiwoom_proto.connection.server import ClientOpened, RequestReceived
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.testing import ManualClock
 

@@ -11,23 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from kiwoom_proto import (
-    ClientConfig,
-    Closed,
-    ClosedByPeer,
-    ConnectionState,
-    DeadlineExceeded,
-    Event,
-    KiwoomError,
-    LocalProtocolError,
-    LoginRefused,
-    Reg,
-    RemoteProtocolError,
-    Remove,
-    Request,
-    RequestAccepted,
-    RequestRejected,
-)
+from kiwoom_proto import ClientConfig, Closed, Event, KiwoomError, LocalProtocolError, Request
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, LoginRefused, RemoteProtocolError
+from kiwoom_proto.events import RequestAccepted, RequestRejected
+from kiwoom_proto.wire.messages import Reg, Remove
 
 from ..proto.wire import (
     BINARY,

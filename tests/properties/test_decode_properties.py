@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from kiwoom_proto import FieldError, MessageDecoder, Record, Row, UnknownMessage
+from kiwoom_proto import MessageDecoder, Record, UnknownMessage
+from kiwoom_proto.errors import FieldError
 from kiwoom_proto.realtime.layout import read_fids
-from kiwoom_proto.wire.messages import encode_rows
+from kiwoom_proto.wire.messages import Row, encode_rows
 
 # Without the phase that explains failures: it takes longer than a test may.
 few = settings(max_examples=120, phases=[phase for phase in Phase if phase is not Phase.explain])

@@ -19,23 +19,21 @@ from kiwoom_proto import (
     PRODUCTION,
     AppKey,
     Closed,
-    Condition,
-    ConditionResult,
     ConnectionLost,
-    Direction,
     Endpoint,
     Event,
-    FieldError,
-    HandshakeError,
     KiwoomError,
     Record,
-    RequestHeader,
-    ResponseHeader,
     Session,
     Symbol,
-    TokenCall,
     UnknownMessage,
 )
+from kiwoom_proto.auth import TokenCall
+from kiwoom_proto.errors import FieldError, HandshakeError
+from kiwoom_proto.events import ConditionResult
+from kiwoom_proto.headers import RequestHeader, ResponseHeader
+from kiwoom_proto.realtime.conditions import Condition
+from kiwoom_proto.realtime.fields import Direction
 from kiwoom_proto.testing import ManualClock
 
 TOKEN = "WQJCwyqInphKnR3bSRtB9NE1lv_aMhR2rVpz0aBcDeFgHiJkLmNoPqRsTuVwXyZ01-3456789abcdefghijkLm"

@@ -20,19 +20,15 @@ from kiwoom_proto import (
     Disconnected,
     Gap,
     KiwoomError,
-    LoggedIn,
-    QuotaExceeded,
     Request,
-    RequestAccepted,
-    RequestRejected,
-    RequestUnanswered,
     Secret,
     Session,
-    SessionState,
-    SubscriptionState,
-    TokenCall,
 )
-from kiwoom_proto.session.subscriptions import UNACKNOWLEDGED, Key
+from kiwoom_proto.auth import TokenCall
+from kiwoom_proto.errors import QuotaExceeded
+from kiwoom_proto.events import LoggedIn, RequestAccepted, RequestRejected, RequestUnanswered
+from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.subscriptions import UNACKNOWLEDGED, Key, SubscriptionState
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.exchange import Faults
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork

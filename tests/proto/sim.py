@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from kiwoom_proto import PRODUCTION, US_PRODUCTION, ClientConfig, ClientConnection, ConnectionState, Endpoint, Secret
+from kiwoom_proto import PRODUCTION, US_PRODUCTION, ClientConfig, ClientConnection, Endpoint, Secret
+from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
 from kiwoom_proto.wire.websocket import WebSocketClient

@@ -10,20 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwoom_proto import (
-    AfterHoursQuote,
-    BufferOverflow,
-    Closed,
-    Event,
-    Record,
-    Reg,
-    Request,
-    RequestAccepted,
-    SystemNotice,
-    UnknownMessage,
-)
+from kiwoom_proto import AfterHoursQuote, Closed, Event, Record, Request, SystemNotice, UnknownMessage
 from kiwoom_proto.client.buffer import BufferStats, EventBuffer
 from kiwoom_proto.config import Overflow
+from kiwoom_proto.errors import BufferOverflow
+from kiwoom_proto.events import RequestAccepted
+from kiwoom_proto.wire.messages import Reg
 
 POLICIES: tuple[Overflow, ...] = ("raise", "drop_oldest", "conflate")
 LENIENT: tuple[Overflow, ...] = ("drop_oldest", "conflate")

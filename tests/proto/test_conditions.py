@@ -13,30 +13,21 @@ from kiwoom_proto import (
     PRODUCTION,
     US_PRODUCTION,
     Closed,
-    Condition,
-    ConditionList,
-    ConditionResult,
-    ConditionRow,
-    ConnectionState,
-    Element,
     Endpoint,
     LocalProtocolError,
     MessageDecoder,
     Record,
-    Reg,
-    RemoteProtocolError,
     Request,
-    RequestAccepted,
-    RequestRejected,
-    RequestUnanswered,
     Symbol,
     UnknownMessage,
-    UsConditionRow,
-    UsItem,
     Venue,
 )
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.errors import RemoteProtocolError
+from kiwoom_proto.events import ConditionList, ConditionResult, RequestAccepted, RequestRejected, RequestUnanswered
+from kiwoom_proto.realtime.conditions import Condition, ConditionRow, UsConditionRow
 from kiwoom_proto.session.searches import MAX_PAGES, Pages
-from kiwoom_proto.wire.messages import ConditionRequest
+from kiwoom_proto.wire.messages import ConditionRequest, Element, Reg, UsItem
 
 from .wire import Wire, real, text
 

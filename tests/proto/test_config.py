@@ -8,7 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
-from kiwoom_proto import ClientConfig, LocalProtocolError, ServerConfig
+from kiwoom_proto import ClientConfig, LocalProtocolError
+from kiwoom_proto.config import ServerConfig
 
 DEFAULTS = {
     "open_timeout": 10,

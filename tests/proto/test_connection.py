@@ -21,40 +21,34 @@ from kiwoom_proto import (
     ClientConfig,
     ClientConnection,
     Closed,
-    ClosedByPeer,
-    ConnectionState,
-    DeadlineExceeded,
-    Element,
     Endpoint,
     Event,
-    HandshakeError,
     KiwoomError,
     LocalProtocolError,
-    LoggedIn,
-    LoginRefused,
-    LoginRejected,
     MessageConnection,
-    Opened,
     Record,
-    Reg,
-    RemoteProtocolError,
-    Remove,
     Request,
-    RequestAccepted,
-    RequestHeader,
-    RequestRejected,
-    ResponseHeader,
     ServerConnection,
     Symbol,
     SystemNotice,
-    TransportError,
     UnknownMessage,
     Venue,
-    explain_code,
 )
-from kiwoom_proto.connection.conversation import LEGAL, OTHER_SIZE, OTHERS, PHASE, TRANSITIONS, Trigger
+from kiwoom_proto.codes import explain_code
+from kiwoom_proto.connection.conversation import LEGAL, OTHER_SIZE, OTHERS, PHASE, TRANSITIONS, ConnectionState, Trigger
 from kiwoom_proto.connection.server import RequestReceived
+from kiwoom_proto.errors import (
+    ClosedByPeer,
+    DeadlineExceeded,
+    HandshakeError,
+    LoginRefused,
+    RemoteProtocolError,
+    TransportError,
+)
+from kiwoom_proto.events import LoggedIn, LoginRejected, Opened, RequestAccepted, RequestRejected
+from kiwoom_proto.headers import RequestHeader, ResponseHeader
 from kiwoom_proto.testing import ConnectionPair, ManualClock
+from kiwoom_proto.wire.messages import Element, Reg, Remove
 
 from .wire import (
     CLOSE,

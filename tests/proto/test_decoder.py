@@ -14,21 +14,18 @@ from typing import Any
 import pytest
 
 from kiwoom_proto import (
-    KST,
     AfterHoursQuote,
     Balance,
-    Element,
     MessageDecoder,
     OrderExecution,
     Record,
-    Reg,
-    Row,
     Symbol,
     SystemNotice,
     Trade,
     UnknownMessage,
 )
-from kiwoom_proto.wire.messages import Ping, Reply, encode, encode_rows
+from kiwoom_proto.realtime.record import KST
+from kiwoom_proto.wire.messages import Element, Ping, Reg, Reply, Row, encode, encode_rows
 from kiwoom_proto.wire.tolerant import REPORTED_BAD_ROWS
 
 DATA = Path(__file__).parents[1] / "data"

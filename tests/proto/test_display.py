@@ -19,53 +19,52 @@ from kiwoom_proto import (
     AppKey,
     ClientConnection,
     Closed,
-    Condition,
-    ConditionList,
-    ConditionResult,
-    ConditionRow,
-    Connecting,
     ConnectionLost,
-    DeadlineExceeded,
     Disconnected,
-    Element,
     Endpoint,
     Event,
-    FieldError,
     Gap,
-    HandshakeError,
     KiwoomError,
     LocalProtocolError,
-    LoggedIn,
-    LoginRefused,
-    LoginRejected,
     MessageConnection,
     MessageDecoder,
-    Opened,
-    QuotaExceeded,
     Record,
-    Reg,
-    Reply,
     Request,
-    RequestAccepted,
     RequestRefused,
-    RequestRejected,
-    RequestTimeout,
-    RequestUnanswered,
-    ResponseHeader,
     Stale,
-    Subscription,
-    SubscriptionState,
     SystemNotice,
-    TakenOver,
-    TokenCall,
-    TokenRefused,
-    TransportError,
     UnknownMessage,
-    explain_code,
 )
+from kiwoom_proto.auth import TokenCall
+from kiwoom_proto.codes import explain_code
 from kiwoom_proto.connection.server import ClientOpened, PingAnswered, RequestReceived, ServerRequest
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed, json_displayed, quoted
-from kiwoom_proto.wire.messages import ConditionRequest
+from kiwoom_proto.errors import (
+    DeadlineExceeded,
+    FieldError,
+    HandshakeError,
+    LoginRefused,
+    QuotaExceeded,
+    RequestTimeout,
+    TakenOver,
+    TokenRefused,
+    TransportError,
+)
+from kiwoom_proto.events import (
+    ConditionList,
+    ConditionResult,
+    Connecting,
+    LoggedIn,
+    LoginRejected,
+    Opened,
+    RequestAccepted,
+    RequestRejected,
+    RequestUnanswered,
+)
+from kiwoom_proto.headers import ResponseHeader
+from kiwoom_proto.realtime.conditions import Condition, ConditionRow
+from kiwoom_proto.session.subscriptions import Subscription, SubscriptionState
+from kiwoom_proto.wire.messages import ConditionRequest, Element, Reg, Reply
 
 TEXTS = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 KEY = AppKey("app", "secret")

@@ -12,17 +12,16 @@ from kiwoom_proto import (
     ClientConfig,
     ClientConnection,
     Closed,
-    DeadlineExceeded,
     Disconnected,
     Event,
     LinkNeeded,
-    LoggedIn,
-    Need,
-    RequestHeader,
     Session,
-    SessionState,
     Trade,
 )
+from kiwoom_proto.errors import DeadlineExceeded
+from kiwoom_proto.events import LoggedIn
+from kiwoom_proto.headers import RequestHeader
+from kiwoom_proto.session.session import Need, SessionState
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
 

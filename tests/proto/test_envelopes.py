@@ -11,16 +11,8 @@ from typing import Any
 import pytest
 
 import kiwoom_proto.wire.decoder
-from kiwoom_proto import (
-    AfterHoursQuote,
-    Closed,
-    FieldError,
-    MessageDecoder,
-    Record,
-    RemoteProtocolError,
-    Trade,
-    UnknownMessage,
-)
+from kiwoom_proto import AfterHoursQuote, Closed, MessageDecoder, Record, Trade, UnknownMessage
+from kiwoom_proto.errors import FieldError, RemoteProtocolError
 from kiwoom_proto.events import Numbering
 
 from .wire import CLOSE, Wire, frame, one_by_one, text

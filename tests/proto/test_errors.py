@@ -10,31 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from kiwoom_proto import (
-    RETURN_CODES,
+from kiwoom_proto import Closed, ConnectionLost, KiwoomError, LocalProtocolError, Request, RequestRefused, SystemNotice
+from kiwoom_proto.codes import RETURN_CODES, Remedy, explain_code, item_limit_in, reason_in, remedy_of
+from kiwoom_proto.errors import (
     BufferOverflow,
-    Closed,
     ClosedByPeer,
-    ConnectionLost,
     DeadlineExceeded,
-    Element,
     FieldError,
     HandshakeError,
-    KiwoomError,
-    LocalProtocolError,
     LoginRefused,
     QuotaExceeded,
-    Reg,
     RemoteProtocolError,
-    Request,
-    RequestRefused,
-    SystemNotice,
     TakenOver,
     TokenError,
     TokenRefused,
-    explain_code,
 )
-from kiwoom_proto.codes import Remedy, item_limit_in, reason_in, remedy_of
+from kiwoom_proto.wire.messages import Element, Reg
 
 ERROR_CODES = Path(__file__).parents[1] / "data" / "error_codes.csv"
 

@@ -13,6 +13,7 @@ import pytest
 
 import kiwoom_proto
 
+SOURCE = Path(kiwoom_proto.__file__).parents[1]
 MODULES = sorted(
     [
         kiwoom_proto.__name__,
@@ -61,6 +62,12 @@ def test_the_package_exports_exactly_what_it_imports() -> None:
     ]
 
     assert sorted(imported) == sorted(kiwoom_proto.__all__)
+
+
+def test_the_package_has_about_thirty_names_beside_the_types() -> None:
+    names = set(kiwoom_proto.__all__) - {cls.__name__ for cls in kiwoom_proto.REALTIME.values()}
+
+    assert 25 <= len(names) <= 35
 
 
 def test_the_package_defines_nothing_itself() -> None:

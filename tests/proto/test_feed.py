@@ -11,44 +11,45 @@ import pytest
 from kiwoom_proto import (
     PRODUCTION,
     AfterHoursQuote,
-    BufferOverflow,
     ClientConfig,
     Closed,
-    ClosedByPeer,
-    ConditionList,
-    ConditionResult,
-    Connecting,
     ConnectionLost,
-    ConnectionState,
-    DeadlineExceeded,
     Disconnected,
     Event,
     Gap,
     LinkNeeded,
-    LoggedIn,
-    LoginRefused,
-    Need,
-    Opened,
     Record,
-    RequestAccepted,
     RequestRefused,
-    RequestRejected,
-    Row,
     Session,
-    SessionState,
-    Stats,
     SystemNotice,
+    UnknownMessage,
+)
+from kiwoom_proto.client.inbox import UNSENT_LIMIT, Feed, Stats
+from kiwoom_proto.config import Overflow
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.errors import (
+    BufferOverflow,
+    ClosedByPeer,
+    DeadlineExceeded,
+    LoginRefused,
     TakenOver,
     TokenError,
     TokenRefused,
     TransportError,
-    UnknownMessage,
 )
-from kiwoom_proto.client.inbox import UNSENT_LIMIT, Feed
-from kiwoom_proto.config import Overflow
+from kiwoom_proto.events import (
+    ConditionList,
+    ConditionResult,
+    Connecting,
+    LoggedIn,
+    Opened,
+    RequestAccepted,
+    RequestRejected,
+)
+from kiwoom_proto.session.session import Need, SessionState
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
-from kiwoom_proto.wire.messages import encode_rows
+from kiwoom_proto.wire.messages import Row, encode_rows
 
 ITEM = "005930"
 LASTING = ClientConfig(request_interval=0)

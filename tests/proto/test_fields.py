@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from kiwoom_proto import Field, FieldError, MessageDecoder, Record
+from kiwoom_proto import MessageDecoder, Record
 from kiwoom_proto.display import quoted
+from kiwoom_proto.errors import FieldError
 from kiwoom_proto.known import MOST_KNOWN
 from kiwoom_proto.realtime import fields as kinds
-from kiwoom_proto.realtime.fields import Kind
+from kiwoom_proto.realtime.fields import Field, Kind
 from kiwoom_proto.secrets import redact
 
 

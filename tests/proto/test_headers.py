@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 import pytest
 
-from kiwoom_proto import LocalProtocolError, RequestHeader, ResponseHeader
-from kiwoom_proto.headers import read_retry_after
+from kiwoom_proto import LocalProtocolError
+from kiwoom_proto.headers import RequestHeader, ResponseHeader, read_retry_after
 
 TOKEN = "WQJCwyqInphKnR3bSRtB9NE1lv"
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import kiwoom_proto.wire.decoder
-from kiwoom_proto import REALTIME, FieldError, MessageDecoder, Record
+from kiwoom_proto import REALTIME, MessageDecoder, Record
+from kiwoom_proto.errors import FieldError
 from kiwoom_proto.known import LONGEST_KNOWN, MOST_KNOWN, KnownValues
 from kiwoom_proto.realtime import fields
 from kiwoom_proto.realtime.fields import Kind

@@ -17,45 +17,46 @@ import pytest
 from kiwoom_proto import (
     REALTIME,
     Balance,
-    Broker,
-    ChangeSign,
-    Code,
-    ConditionEvent,
     ConditionHit,
-    Direction,
     ElwTheoreticalPrice,
     EtfNav,
     ExpectedTrade,
-    Level,
     MarketPhase,
-    MarketPhaseCode,
     MessageDecoder,
     NominalPrice,
     OrderBook,
     OrderExecution,
-    OrderStatus,
     ProgramTrading,
     Record,
-    Row,
     SectorIndex,
-    Side,
     StockInfo,
     TopBrokers,
     Trade,
-    TradingSession,
     UsConditionHit,
     UsExecution,
     UsOrder,
     UsOrderBook,
-    UsOrderKind,
     UsTrade,
-    VenueCode,
-    ViKind,
     VolatilityInterruption,
 )
-from kiwoom_proto.realtime import codes
+from kiwoom_proto.realtime import (
+    Broker,
+    ChangeSign,
+    Code,
+    ConditionEvent,
+    Level,
+    MarketPhaseCode,
+    OrderStatus,
+    Side,
+    TradingSession,
+    UsOrderKind,
+    VenueCode,
+    ViKind,
+    codes,
+)
 from kiwoom_proto.realtime import fields as kinds
-from kiwoom_proto.wire.messages import encode_rows
+from kiwoom_proto.realtime.fields import Direction
+from kiwoom_proto.wire.messages import Row, encode_rows
 
 DATA = Path(__file__).parents[1] / "data"
 MESSAGES: list[dict[str, str]] = [

@@ -13,19 +13,11 @@ from typing import Any
 
 import pytest
 
-from kiwoom_proto import (
-    KST,
-    AfterHoursQuote,
-    Direction,
-    Field,
-    FieldError,
-    LocalProtocolError,
-    MessageDecoder,
-    Record,
-    Symbol,
-    Venue,
-)
+from kiwoom_proto import AfterHoursQuote, LocalProtocolError, MessageDecoder, Record, Symbol, Venue
+from kiwoom_proto.errors import FieldError
 from kiwoom_proto.realtime import fields as kinds
+from kiwoom_proto.realtime.fields import Direction, Field
+from kiwoom_proto.realtime.record import KST
 
 
 class Sample(Record, tag="ZZ"):

@@ -10,17 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwoom_proto import (
-    ClientConfig,
-    Closed,
+from kiwoom_proto import ClientConfig, Closed, KiwoomError, LocalProtocolError, SystemNotice
+from kiwoom_proto.errors import (
     ClosedByPeer,
     DeadlineExceeded,
     HandshakeError,
-    KiwoomError,
-    LocalProtocolError,
     LoginRefused,
     RemoteProtocolError,
-    SystemNotice,
     TakenOver,
     TokenError,
     TokenRefused,

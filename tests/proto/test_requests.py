@@ -12,18 +12,14 @@ from kiwoom_proto import (
     US_PRODUCTION,
     ClientConfig,
     ClientConnection,
-    Element,
     Endpoint,
     LocalProtocolError,
-    Reg,
-    Remove,
-    Reply,
     Request,
     Session,
 )
 from kiwoom_proto.connection.requests import RequestQueue, condition_list, condition_search
 from kiwoom_proto.testing import ManualClock
-from kiwoom_proto.wire.messages import encode
+from kiwoom_proto.wire.messages import Element, Reg, Remove, Reply, encode
 
 INTERVAL, ACK_TIMEOUT = 0.35, 5.0
 

@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from kiwoom_proto import PRODUCTION, AppKey, LocalProtocolError, RequestHeader, Secret, Token, TokenCall
+from kiwoom_proto import PRODUCTION, AppKey, LocalProtocolError, Secret
+from kiwoom_proto.auth import Token, TokenCall
+from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.secrets import OpaqueBuffer, Redaction, conceal, redact
 from kiwoom_proto.wire.messages import Login, encode
 

@@ -7,25 +7,14 @@ from typing import Any
 
 import pytest
 
-from kiwoom_proto import (
-    ClientOpened,
-    Closed,
-    ClosedByPeer,
-    ConnectionState,
-    DeadlineExceeded,
-    LocalProtocolError,
-    PingAnswered,
-    RemoteProtocolError,
-    RequestHeader,
-    RequestReceived,
-    Row,
-    ServerConfig,
-    ServerConnection,
-    ServerRequest,
-    SystemNotice,
-    UnknownMessage,
-)
+from kiwoom_proto import Closed, LocalProtocolError, ServerConnection, SystemNotice, UnknownMessage
+from kiwoom_proto.config import ServerConfig
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.server import ClientOpened, PingAnswered, RequestReceived, ServerRequest
+from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, RemoteProtocolError
+from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.testing import ManualClock
+from kiwoom_proto.wire.messages import Row
 
 from .wire import CLOSE, MASK, TEXT, TOKEN, WireFrame, close_payload, frame, one_by_one, parse_frames
 

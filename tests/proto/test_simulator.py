@@ -20,22 +20,15 @@ from kiwoom_proto import (
     ClientConfig,
     ClientConnection,
     Closed,
-    ClosedByPeer,
-    ConnectionState,
-    DeadlineExceeded,
     Event,
-    HandshakeError,
     LocalProtocolError,
-    LoggedIn,
-    LoginRefused,
-    LoginRejected,
-    RemoteProtocolError,
     Request,
-    RequestAccepted,
-    RequestRejected,
     SystemNotice,
     UnknownMessage,
 )
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, HandshakeError, LoginRefused, RemoteProtocolError
+from kiwoom_proto.events import LoggedIn, LoginRejected, RequestAccepted, RequestRejected
 from kiwoom_proto.simulator import Exchange, Market
 from kiwoom_proto.simulator.market.sessions import SESSIONS, Moment
 from kiwoom_proto.testing import ConnectionPair, ManualClock

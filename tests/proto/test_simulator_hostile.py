@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from tests.proto.sim import RawClient, Sim
 from tests.proto.wire import MASK, TEXT, frame
 
-from kiwoom_proto import ConnectionState, LocalProtocolError, ServerRequest
+from kiwoom_proto import LocalProtocolError
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.server import ServerRequest
 from kiwoom_proto.simulator import Exchange, Peer, conditions, tokens
 from kiwoom_proto.simulator import client_link as peer
 from kiwoom_proto.simulator.market import market

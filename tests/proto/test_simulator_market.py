@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from tests.proto.sim import RawClient, Sim
 
-from kiwoom_proto import LocalProtocolError, MessageDecoder, Record, Row
+from kiwoom_proto import LocalProtocolError, MessageDecoder, Record
 from kiwoom_proto.simulator import Exchange, Market, Order
 from kiwoom_proto.simulator.market.instrument import price_limits, tick_size
 from kiwoom_proto.simulator.market.sessions import PHASES, SESSIONS
 from kiwoom_proto.testing import ManualClock
-from kiwoom_proto.wire.messages import encode_rows
+from kiwoom_proto.wire.messages import Row, encode_rows
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 ITEM = "005930"

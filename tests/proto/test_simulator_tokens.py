@@ -12,17 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.proto.sim import Sim
 
-from kiwoom_proto import (
-    KST,
-    PRODUCTION,
-    AppKey,
-    ConnectionState,
-    LoginRejected,
-    Secret,
-    Token,
-    TokenCall,
-    TokenRefused,
-)
+from kiwoom_proto import PRODUCTION, AppKey, Secret
+from kiwoom_proto.auth import Token, TokenCall
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.errors import TokenRefused
+from kiwoom_proto.events import LoginRejected
+from kiwoom_proto.realtime.record import KST
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
 

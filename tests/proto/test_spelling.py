@@ -18,14 +18,10 @@ from kiwoom_proto import (
     US_MOCK,
     US_PRODUCTION,
     ClientConnection,
-    Element,
     Endpoint,
-    Field,
     LocalProtocolError,
     MessageConnection,
     Record,
-    Reg,
-    Remove,
     Session,
     Symbol,
     Trade,
@@ -33,8 +29,9 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.realtime import fields
 from kiwoom_proto.realtime.conditions import ConditionRow
+from kiwoom_proto.realtime.fields import Field
 from kiwoom_proto.testing import ManualClock
-from kiwoom_proto.wire.messages import UsItem
+from kiwoom_proto.wire.messages import Element, Reg, Remove, UsItem
 
 
 class Odd(Record, tag="ZZ"):

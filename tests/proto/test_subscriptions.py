@@ -9,18 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwoom_proto import (
-    Element,
-    LocalProtocolError,
-    MessageDecoder,
-    QuotaExceeded,
-    Record,
-    Reg,
-    Remove,
-    SubscriptionState,
-)
-from kiwoom_proto.session.subscriptions import Key, Subscriptions, keys_of
-from kiwoom_proto.wire.messages import UsItem, check
+from kiwoom_proto import LocalProtocolError, MessageDecoder, Record
+from kiwoom_proto.errors import QuotaExceeded
+from kiwoom_proto.session.subscriptions import Key, Subscriptions, SubscriptionState, keys_of
+from kiwoom_proto.wire.messages import Element, Reg, Remove, UsItem, check
 
 from .wire import real
 

@@ -13,22 +13,19 @@ from kiwoom_proto import (
     ClientConfig,
     ClientConnection,
     Closed,
-    ClosedByPeer,
-    ConnectionState,
-    DeadlineExceeded,
     Disconnected,
     KiwoomError,
     LocalProtocolError,
-    LoggedIn,
     Record,
-    RequestAccepted,
-    RequestReceived,
-    ServerConfig,
     ServerConnection,
     Session,
-    SessionState,
-    TransportError,
 )
+from kiwoom_proto.config import ServerConfig
+from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.server import RequestReceived
+from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, TransportError
+from kiwoom_proto.events import LoggedIn, RequestAccepted
+from kiwoom_proto.session.session import SessionState
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.testing import ConnectionPair, ManualClock, SimulatedNetwork
 

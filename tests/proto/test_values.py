@@ -16,8 +16,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import kiwoom_proto.realtime.layout
-from kiwoom_proto import Field, FieldError, Record
+from kiwoom_proto import Record
+from kiwoom_proto.errors import FieldError
 from kiwoom_proto.realtime import fields as kinds
+from kiwoom_proto.realtime.fields import Field
 from kiwoom_proto.realtime.layout import LONGEST_INTERVAL, MANY, MAX_DECODERS, Layout, Texts, read_fids
 
 FIDS = ("21", "131", "132", "135", "136")

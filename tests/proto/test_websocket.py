@@ -10,8 +10,9 @@ from itertools import pairwise
 
 import pytest
 
-from kiwoom_proto import MOCK, ClientConnection, HandshakeError, RequestHeader
-from kiwoom_proto.headers import MAX_ANSWER
+from kiwoom_proto import MOCK, ClientConnection
+from kiwoom_proto.errors import HandshakeError
+from kiwoom_proto.headers import MAX_ANSWER, RequestHeader
 from kiwoom_proto.testing import ManualClock
 from kiwoom_proto.wire.websocket import FRAME_SIZE, FRAMES, BinaryMessage, WebSocketClient, WebSocketServer
 

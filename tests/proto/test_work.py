@@ -14,9 +14,12 @@ import pytest
 
 import kiwoom_proto.realtime.layout
 import kiwoom_proto.wire.tolerant as tolerant
-from kiwoom_proto import AfterHoursQuote, Field, FieldError, MessageDecoder, Record, Reply, SystemNotice, UnknownMessage
+from kiwoom_proto import AfterHoursQuote, MessageDecoder, Record, SystemNotice, UnknownMessage
+from kiwoom_proto.errors import FieldError
 from kiwoom_proto.realtime import fields
+from kiwoom_proto.realtime.fields import Field
 from kiwoom_proto.realtime.layout import MAX_FIDS
+from kiwoom_proto.wire.messages import Reply
 from kiwoom_proto.wire.tolerant import (
     MAX_BAD_ROWS,
     MAX_COMMAS,

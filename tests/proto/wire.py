@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from kiwoom_proto import MOCK, ClientConfig, ClientConnection, Endpoint, Event, RequestHeader
+from kiwoom_proto import MOCK, ClientConfig, ClientConnection, Endpoint, Event
+from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.testing import ManualClock
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA

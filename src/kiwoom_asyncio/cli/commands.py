@@ -29,18 +29,9 @@ except ImportError:
     sys.exit("the kiwoom-proto command needs click and rich: pip install 'kiwoom-proto[cli]'")
 
 
-from kiwoom_proto import (
-    REALTIME,
-    AppKey,
-    ClientConnection,
-    Condition,
-    Endpoint,
-    KiwoomError,
-    LocalProtocolError,
-    Record,
-    Secret,
-)
+from kiwoom_proto import REALTIME, AppKey, ClientConnection, Endpoint, KiwoomError, LocalProtocolError, Record, Secret
 from kiwoom_proto.display import displayed
+from kiwoom_proto.realtime.conditions import Condition
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.wire.messages import MAX_TYPE_LENGTH, check_token
 

@@ -9,9 +9,10 @@ from typing import IO, Any
 
 import msgspec
 
-from kiwoom_proto import KiwoomError, MessageDecoder, Ping, Record, Reply, SystemNotice, UnknownMessage
+from kiwoom_proto import KiwoomError, MessageDecoder, Record, SystemNotice, UnknownMessage
 from kiwoom_proto.display import json_displayed
 from kiwoom_proto.realtime.conditions import read_rows
+from kiwoom_proto.wire.messages import Ping, Reply
 
 from .stream import complain
 from .view import plural

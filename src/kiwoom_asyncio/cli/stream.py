@@ -17,7 +17,6 @@ from rich.live import Live
 from kiwoom_proto import (
     AppKey,
     ClientConfig,
-    Condition,
     Disconnected,
     Endpoint,
     Event,
@@ -25,13 +24,13 @@ from kiwoom_proto import (
     KiwoomError,
     Record,
     RequestRefused,
-    RequestRejected,
-    RequestUnanswered,
     Secret,
     SystemNotice,
     UnknownMessage,
 )
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed, quoted
+from kiwoom_proto.events import RequestRejected, RequestUnanswered
+from kiwoom_proto.realtime.conditions import Condition
 
 from ..client import Client, connect
 from .ending import Ending

@@ -15,22 +15,14 @@ from rich.styled import Styled
 from rich.table import Table
 from rich.text import Text
 
-from kiwoom_proto import (
-    REALTIME,
-    Direction,
-    FieldError,
-    OrderBook,
-    Record,
-    SessionState,
-    SubscriptionState,
-    Trade,
-    UsOrderBook,
-    UsTrade,
-    realtime,
-)
+from kiwoom_proto import REALTIME, OrderBook, Record, Trade, UsOrderBook, UsTrade, realtime
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed
+from kiwoom_proto.errors import FieldError
 from kiwoom_proto.realtime.codes import Code
+from kiwoom_proto.realtime.fields import Direction
 from kiwoom_proto.secrets import PERSONAL_FIDS, mask_opaque, redact
+from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.subscriptions import SubscriptionState
 
 from ..client import Client
 

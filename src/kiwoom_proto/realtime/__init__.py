@@ -6,9 +6,22 @@
 from __future__ import annotations
 
 from .account import Balance, OrderExecution, UsExecution, UsOrder
+from .codes import (
+    ChangeSign,
+    Code,
+    ConditionEvent,
+    MarketPhaseCode,
+    OrderStatus,
+    Side,
+    TradingSession,
+    UsOrderKind,
+    VenueCode,
+    ViKind,
+)
 from .conditions import ConditionHit, UsConditionHit
 from .flows import ProgramTrading, TopBrokers
 from .instruments import ElwIndicator, ElwTheoreticalPrice, EtfNav, InternationalGoldPrice, StockInfo
+from .levels import Broker, Level
 from .market import MarketPhase, SectorBreadth, SectorIndex, VolatilityInterruption
 from .quotes import AfterHoursQuote, BestQuote, OrderBook, UsOrderBook
 from .record import Record
@@ -50,6 +63,20 @@ __all__ = (
     # condition search
     "ConditionHit",
     "UsConditionHit",
+    # what the codes of their fields mean
+    "ChangeSign",
+    "Code",
+    "ConditionEvent",
+    "MarketPhaseCode",
+    "OrderStatus",
+    "Side",
+    "TradingSession",
+    "UsOrderKind",
+    "VenueCode",
+    "ViKind",
+    # the steps of their ladders
+    "Broker",
+    "Level",
 )
 
 
