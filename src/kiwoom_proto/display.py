@@ -14,8 +14,18 @@ import reprlib
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
+from typing import Any
 
-__all__ = ("MEMBER_LIMIT", "MESSAGE_LIMIT", "QUOTE_LIMIT", "displayed", "json_displayed", "quoted", "repr_of")
+__all__ = (
+    "MEMBER_LIMIT",
+    "MESSAGE_LIMIT",
+    "QUOTE_LIMIT",
+    "displayed",
+    "json_displayed",
+    "quoted",
+    "repr_of",
+    "rich_repr",
+)
 
 QUOTE_LIMIT = 200
 """Maximum length of a text that is quoted, in characters."""
@@ -91,6 +101,28 @@ def repr_of(value: object, members: Mapping[str, object], shown: Mapping[str, Ca
         for name, member in members.items()
     )
     return displayed(f"{type(value).__name__}({', '.join(parts)})", MESSAGE_LIMIT)
+
+
+def rich_repr(value: object) -> list[Any]:
+    """Return what `rich` may show of an object: what its `repr` shows, and no more.
+
+    For `__rich_repr__`. Without one, rich shows every attribute of an attrs class, and msgspec gives each Struct one
+    that does the same: both pass by `__repr__`, and with it what it masks and bounds.
+    """
+    name, text = f"{type(value).__name__}(", repr(value)
+    return [_Shown(text.removeprefix(name).removesuffix(")"))] if text.startswith(name) else []
+
+
+class _Shown:
+    """A text that is its own `repr`."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
 
 
 def _judged(text: str) -> Iterator[tuple[str, bool]]:

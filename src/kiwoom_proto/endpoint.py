@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from .display import rich_repr
 from .errors import LocalProtocolError
 from .symbol import US_VENUES, Venue, parse_item
 
@@ -207,6 +208,8 @@ class Endpoint:
         flags = "".join(f", {name}=True" for name in ("mock", "insecure") if getattr(self, name))
         limit = "" if self.item_limit == self._usual_item_limit() else f", item_limit={self.item_limit}"
         return f"Endpoint({str(self)!r}{flags}{limit})"
+
+    __rich_repr__ = rich_repr
 
 
 PRODUCTION = Endpoint(f"wss://api.kiwoom.com:{WEBSOCKET_PORT}/api/dostk/websocket")

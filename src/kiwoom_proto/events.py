@@ -21,7 +21,7 @@ from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
 from .codes import RETURN_CODES, explain_code
 from .connection.requests import Request
-from .display import MESSAGE_LIMIT, displayed, quoted, repr_of
+from .display import MESSAGE_LIMIT, displayed, quoted, repr_of, rich_repr
 from .errors import ClosedByPeer, KiwoomError
 from .headers import ResponseHeader
 from .realtime.conditions import Condition, ConditionRow, UsConditionRow
@@ -68,6 +68,8 @@ class _Numbered:
         fields = [field for field in attrs.fields(type(self)) if field.repr]
         shown = {field.name: field.repr for field in fields if callable(field.repr)}
         return repr_of(self, {field.name: getattr(self, field.name) for field in fields}, shown)
+
+    __rich_repr__ = rich_repr
 
 
 E = TypeVar("E", bound=_Numbered)

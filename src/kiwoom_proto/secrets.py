@@ -12,7 +12,7 @@ What is masked, with stars in its place:
 
     known secrets     the token and keys in use, wherever they occur
     personal members  FID 9201 (account number), and members called token, appkey, account_no ..., whatever they hold
-    account numbers   ten digits, also as 1234-5678-90, in words; not in FIDs, which are what their number says
+    account numbers   ten digits, also as 1234-5678-90, in words and as a JSON number
     opaque words      20 or more letters, digits, "_" and "-" without a break: a token or key nobody told us of
 """
 
@@ -40,7 +40,7 @@ _OPAQUE = re.compile(r"(?<![A-Za-z0-9_\-])[A-Za-z0-9_\-]{20,}+")
 _OPAQUE_BYTES = re.compile(_OPAQUE.pattern.encode())
 _ACCOUNT = re.compile(r"(?<![0-9])[0-9]{4}-?[0-9]{4}-?[0-9]{2}(?![0-9])")
 _ACCOUNT_LENGTH = 10
-LONGEST_FID = 6
+MAX_FID_LENGTH = 6
 SHORT = 8
 """Characters below which a secret is none that anybody issues: replaced only where it stands as a word of its own."""
 
@@ -137,7 +137,7 @@ class Redaction:
         secrets: the secrets in use; None counts as none.
     """
 
-    __slots__ = ("_secrets", "_shortest")
+    __slots__ = ("_least", "_secrets", "_shortest")
 
     def __init__(self, secrets: Iterable[Secret | str | None] = ()) -> None:
         self._secrets: tuple[Secret, ...] = ()
@@ -149,6 +149,7 @@ class Redaction:
         known = {*self._secrets, *(conceal(secret) for secret in secrets if secret)}
         self._secrets = tuple(sorted(known, key=len, reverse=True))  # one may be a part of another
         self._shortest = min([_ACCOUNT_LENGTH, *map(len, known)])
+        self._least = 10 ** (self._shortest - 1)  # the least number of so many digits
 
     def forget(self) -> None:
         """Keep no secret any more: nothing more is said."""
@@ -177,9 +178,15 @@ class Redaction:
         }
 
     def extra(self, members: Mapping[str, Any]) -> dict[str, Any]:
-        """Return undocumented members of a row as they came, but for secrets in use and what is personal."""
-        mask = self._without_accounts
-        return {self._name(name): self._masked(name, value, mask) for name, value in members.items()}
+        """Return undocumented members of a row as they came, but for secrets in use and what is personal.
+
+        A FID that stands beside the row's values is a FID: ten digits in it are a turnover more often than an account.
+        """
+        known, mask = self.known, self._without_accounts
+        return {
+            self._name(name): self._masked(name, value, known if _is_fid(name) and isinstance(value, str) else mask)
+            for name, value in members.items()
+        }
 
     def _name(self, name: str) -> str:
         return name if len(name) < SHORT else self._without_accounts(name)
@@ -193,7 +200,7 @@ class Redaction:
         if _is_personal(name):
             return MASK
         try:
-            return self._walk(value, self.known if _is_fid(name) else mask)
+            return self._walk(value, mask)
         except RecursionError:
             return MASK  # nobody has looked into it
 
@@ -201,15 +208,28 @@ class Redaction:
         if isinstance(value, str):
             return value if len(value) < self._shortest else mask(value)
         if isinstance(value, list):
-            shortest = self._shortest
-            plain = (int, float, bool)
+            shortest, least = self._shortest, self._least
             return [
-                each if type(each) in plain or (type(each) is str and len(each) < shortest) else self._walk(each, mask)
+                each
+                if (type(each) is int and -least < each < least) or (type(each) is str and len(each) < shortest)
+                else self._walk(each, mask)
                 for each in value
             ]
         if isinstance(value, Mapping):
             return {self._name(name): self._masked(name, each, mask) for name, each in value.items()}
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self._number(value, mask)
         return value
+
+    def _number(self, value: float, mask: Callable[[str], str]) -> Any:
+        """Return a number, or stars where its digits would be masked in a text."""
+        if -self._least < value < self._least or not (isinstance(value, int) or value.is_integer()):
+            return value
+        try:
+            text = str(int(value))
+        except ValueError:  # it has more digits than Python writes, and nobody has looked into it
+            return MASK
+        return value if mask(text) == text else MASK
 
 
 def redact(text: str, secrets: Iterable[Secret | str | None] = ()) -> str:
@@ -233,7 +253,7 @@ def holds_opaque(data: bytes) -> bool:
 
 
 def _is_fid(name: str) -> bool:
-    return len(name) <= LONGEST_FID and name.isdecimal()
+    return len(name) <= MAX_FID_LENGTH and name.isdecimal()
 
 
 def _is_personal(name: str) -> bool:

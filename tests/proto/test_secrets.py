@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kiwoom_proto import PRODUCTION, AppKey, LocalProtocolError, Secret
+from kiwoom_proto import PRODUCTION, AppKey, LocalProtocolError, Record, Secret
 from kiwoom_proto.auth import Token, TokenCall
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.secrets import OpaqueBuffer, Redaction, conceal, redact
@@ -190,6 +190,41 @@ def test_members_of_a_reply_are_masked_at_any_depth() -> None:
         "appkey": "",
         "session": "***",
     }
+
+
+@pytest.mark.parametrize(
+    "number", [8100000001, -8100000001, 8100000001.0, 1234567890123456789, 12345678901234567890123]
+)
+def test_a_number_is_masked_as_its_digits_are(number: float) -> None:
+    redaction = Redaction(["1234567890123456789"])
+    members = {"x": number, "12": number, "list": [number, 1], "deep": {"1": [{"y": number}]}}
+    masked = {"x": "***", "12": "***", "list": ["***", 1], "deep": {"1": [{"y": "***"}]}}
+    assert redaction.reply(members) == masked
+    if number != 12345678901234567890123:  # an opaque word, which extra members may hold
+        assert redaction.extra(members) == masked
+
+
+def test_of_numbers_for_a_program_known_secrets_alone_are_masked() -> None:
+    members = {"data": [{"10": 8100000001}, [1234567890123456789]]}
+    assert Redaction(["1234567890123456789"]).reply(members, ("data",)) == {"data": [{"10": 8100000001}, ["***"]]}
+
+
+@pytest.mark.parametrize("number", [0, -1, 123456789, 81000000011, 0.8100000001, 1e300, float("inf"), True, 10**30])
+def test_other_numbers_stay(number: float) -> None:
+    assert Redaction(["a-secret-of-letters"]).extra({"x": number, "y": [number]}) == {"x": number, "y": [number]}
+
+
+def test_a_number_of_more_digits_than_python_writes_is_not_shown() -> None:
+    assert Redaction().reply({"x": 10**5_000, "y": [10**5_000]}) == {"x": "***", "y": ["***"]}
+
+
+def test_a_member_whose_name_is_a_number_is_masked_like_any_but_for_the_text_of_a_fid_beside_its_row() -> None:
+    members = {"12": "8100000001", "13": {"14": ["8100-0000-01"]}, "15": 8100000001, "x": {"16": "8100000001"}}
+    masked = {"12": "***", "13": {"14": ["***"]}, "15": "***", "x": {"16": "***"}}
+    assert Redaction().reply(members) == masked
+    assert Redaction().extra(members) == masked | {"12": "8100000001"}
+    assert Record("0B", "005930", extra={"12": "8100000001"}).to_dict()["extra"] == {"12": "***"}
+    assert Redaction().reply({"12": "Q" * 30}) == {"12": "***"}
 
 
 def test_rows_and_the_key_that_goes_on_are_exact_but_for_what_is_known() -> None:

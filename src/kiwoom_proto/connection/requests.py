@@ -24,7 +24,7 @@ from typing import TypeAlias, TypeVar
 import attrs
 from msgspec import UNSET, structs
 
-from ..display import displayed
+from ..display import displayed, rich_repr
 from ..endpoint import Endpoint
 from ..errors import LocalProtocolError
 from ..realtime.record import Record
@@ -314,6 +314,8 @@ class Request:
     def __repr__(self) -> str:
         group = f", group {displayed(self.group)}" if self.group else ""
         return f"<Request {self}{group}, {self.confirmed} of {len(self.messages)} confirmed>"
+
+    __rich_repr__ = rich_repr
 
 
 @attrs.define(eq=False)

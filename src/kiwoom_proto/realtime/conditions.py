@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ..display import repr_of
+from ..display import repr_of, rich_repr
 from ..secrets import redact
 from ..symbol import Symbol, parse_item, parse_stock_code
 from . import codes
@@ -48,6 +48,8 @@ class Condition(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return repr_of(self, {"seq": redact(self.seq), "name": redact(self.name)})
+
+    __rich_repr__ = rich_repr
 
 
 def _thousandths(text: str) -> Decimal:

@@ -261,7 +261,7 @@ class Layout:
 
 
 # A traceback that shows variables shows these, and one of them may be an account number.
-_UNSHOWN = {"__repr__": lambda values: "<values of a row>"}
+_UNSHOWN = {"__repr__": lambda values: "<values of a row>", "__rich_repr__": lambda values: ()}
 
 
 def _make_decoder(order: Iterable[str], is_cut: bool) -> msgspec.json.Decoder[Any]:

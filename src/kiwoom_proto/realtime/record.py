@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 import msgspec
 from msgspec.structs import force_setattr
 
-from ..display import MESSAGE_LIMIT, displayed, quoted
+from ..display import MESSAGE_LIMIT, displayed, quoted, rich_repr
 from ..errors import FieldError, LocalProtocolError
 from ..secrets import MASK, PERSONAL_FIDS, Redaction, holds_opaque, mask_opaque, redact
 from ..symbol import Symbol, parse_item, parse_stock_code
@@ -287,6 +287,8 @@ class Record(msgspec.Struct, **_OPTIONS):
         if isinstance(self._decoded, Texts) and self._decoded.wrong:
             parts.append("values=<cannot be read>")
         return displayed(f"{type(self).__name__}({', '.join(parts)})", MESSAGE_LIMIT)
+
+    __rich_repr__ = rich_repr
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record):

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from ..display import quoted, repr_of
+from ..display import quoted, repr_of, rich_repr
 from ..errors import LocalProtocolError
 from ..secrets import Secret
 from ..symbol import MAX_ITEM_LENGTH
@@ -125,6 +125,8 @@ class Ping(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Ping(payload=<{len(self.payload)} bytes>)"  # it may hold anything
 
+    __rich_repr__ = rich_repr
+
 
 class Reply(msgspec.Struct, frozen=True):
     """The server's answer to a LOGIN, REG, REMOVE or condition-search request.
@@ -143,6 +145,8 @@ class Reply(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return repr_of(self, structs.asdict(self))
+
+    __rich_repr__ = rich_repr
 
     @property
     def ok(self) -> bool:
