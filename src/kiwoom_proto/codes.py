@@ -1,6 +1,6 @@
-"""Kiwoom's codes: what each means, what to do about it, and the four that rules of this library depend on.
+"""Kiwoom's return codes: what each means, the remedy, and the five that rules of this library depend on.
 
-The codes stand in `return_code` of replies, in SYSTEM messages, and inside the words of a refusal ("[CODE=8005 ...]").
+Codes occur in `return_code` of replies, in SYSTEM messages, and inside the message of a refusal ("[CODE=8005 ...]").
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = (
 )
 
 ALREADY_REGISTERED = "900003"
-"""Of a condition search: it is live already."""
+"""The condition search is live already."""
 CONNECTION_QUOTA = "105115"
 """Too many items on the connection."""
 GROUP_QUOTA = "105118"
@@ -61,9 +61,9 @@ class ReturnCode:
 
     Attributes:
         where: where it occurs: "LOGIN", "SYSTEM", "WebSocket", "token" ...
-        meaning: what it says.
-        action: what a client should do about it, for a person.
-        remedy: the same, for a program.
+        meaning: its meaning.
+        action: what a client should do about it, in words.
+        remedy: the same as data. Rules depend on this one.
     """
 
     where: str
@@ -73,7 +73,7 @@ class ReturnCode:
 
 
 ALLOW_LIST = "https://openapi.kiwoom.com (API 사용신청, 계좌 App Key 관리)"
-"""Where the addresses are registered that an app key may be used from. The menu is named so by several users."""
+"""Where to register the IP addresses that an app key may be used from. Several users give the menu this name."""
 
 # Every code that can be met on the WebSocket or while getting a token for it. Sources: the official error table
 # and live measurements that others published; the same data is tests/data/error_codes.csv, and a test holds the
@@ -179,20 +179,20 @@ def remedy_of(code: str) -> Remedy | None:
 
 
 def reason_in(message: str) -> str | None:
-    """Return the code inside the words of a refusal; None where there is none."""
+    """Return the code inside the message of a refusal; None if there is none."""
     found = _REASON.search(message)
     return found[1] if found else None
 
 
 def explain_code(code: str, message: str = "", reason: str | None = None) -> str:
-    """Return what the server said about a code, and beside it what we know: "8005 (the token is not valid): ...".
+    """Return the code with its meaning and the server's message: "8005 (the token is not valid): ...".
 
-    The result may be shown: the server's words are escaped, and cut at 200 characters.
+    The result is safe to show: the message is masked, escaped, and cut at 200 characters.
 
-    Arguments:
+    Args:
         code: one of Kiwoom's codes.
-        message: the server's own words, which are always shown, but for what may be a secret.
-        reason: the code inside them, where there is one.
+        message: the server's own words.
+        reason: the code inside them; None if there is none.
     """
     text = ""
     for part in (code, reason if reason != code else None):
@@ -203,7 +203,7 @@ def explain_code(code: str, message: str = "", reason: str | None = None) -> str
 
 
 def item_limit_in(message: str) -> int | None:
-    """How many items the server takes, where its refusal for too many says so; None: it does not.
+    """Return the number of items that the server allows, according to its refusal; None if it does not say.
 
     "실시간 등록 허용 개수(100)를 초과했습니다" [measured].
     """

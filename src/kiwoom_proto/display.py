@@ -1,11 +1,11 @@
-"""Text from outside, made fit to be shown to a person: escaped, and bounded in length.
+"""Make text from outside safe to show to a person: escaped, and bounded in length.
 
-What a server, a file or a user says may hold anything: escape sequences that move the cursor or set the title of a
-terminal, marks that turn the direction of the text around, characters that nobody can see, or megabytes. Errors, the
-`str()` and `repr()` of events and rows, and all that the command writes come through here.
+Text of a server, a file or a user may hold escape sequences that move the cursor, marks that reverse the direction of
+writing, invisible characters, or megabytes. The messages of errors, the `str()` and `repr()` of events and rows, and
+everything that the command writes pass through this module.
 
-Only what is shown is changed. Attributes of events and errors, and the fields of rows, keep the exact text: pass it to
-`displayed` before it goes to a terminal.
+Attributes of events and errors, and the fields of rows, keep the exact text. Call `displayed` before you write one to a
+terminal.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = (
 )
 
 QUOTE_LIMIT = 200
-"""Maximum length of a text that is quoted, in characters."""
+"""Maximum length of a quoted string, in characters."""
 MESSAGE_LIMIT = 8_000
 """Maximum length of a whole message, in characters."""
 MEMBER_LIMIT = 1_000
 """Maximum length of one member in the `repr` of an object, in characters."""
 MAX_MARKS = 2
-"""Combining marks shown on one character. More are a tower over the lines above."""
+"""Maximum number of combining marks shown on one character. More would cover the lines above."""
 
-# `str.isprintable` refuses control, format (bidirectional marks, zero-width), private-use, surrogate and unassigned
-# characters and all separators but the space. These it lets pass, and nobody sees them: the rest of Unicode's
+# `str.isprintable` rejects control, format (bidirectional marks, zero-width), private-use, surrogate and unassigned
+# characters, and all separators except the space. It accepts these invisible ones: the rest of Unicode's
 # Default_Ignorable_Code_Point.
 _IGNORABLE = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u3164\uffa0"
@@ -46,13 +46,13 @@ _IGNORABLE = frozenset(
 
 
 def displayed(text: str, limit: int = QUOTE_LIMIT) -> str:
-    r"""Return a text as it may be shown: at most `limit` characters, with the unprintable ones escaped ("\x1b").
+    r"""Return a string that is safe to show: unprintable characters are escaped ("\x1b"), and it is cut at `limit`.
 
-    A text that is too long ends in its length: "… (4194304 characters)". A backslash stays as it is, so the result is
-    to be read, not to be parsed; applying the function again changes nothing.
+    A string that was cut ends in its full length: "… (4194304 characters)". A backslash is not escaped, so the result
+    is for people, not for parsers. Applying the function again changes nothing.
 
-    Arguments:
-        text: any text.
+    Args:
+        text: any string.
         limit: maximum length of the result, in characters.
     """
     if len(text) <= limit and text.isascii() and text.isprintable():
@@ -73,7 +73,7 @@ def displayed(text: str, limit: int = QUOTE_LIMIT) -> str:
 
 
 def json_displayed(text: str) -> str:
-    r"""Return a JSON text that says the same and may be shown, in full: the unprintable is escaped ("\u202e")."""
+    r"""Return equivalent JSON that is safe to show. It is not cut; unprintable characters are escaped ("\u202e")."""
     if text.isascii() and text.isprintable():
         return text
     unfit = {ord(char): _json_escape(char) for char in set(text) if _is_mark(char) or not _is_visible(char)}
@@ -81,20 +81,20 @@ def json_displayed(text: str) -> str:
 
 
 def quoted(value: object, limit: int = QUOTE_LIMIT) -> str:
-    """Return the `repr` of a value as it may be shown, at most `limit` characters.
+    """Return a `repr` that is safe to show, of at most `limit` characters.
 
-    Neither the size of the value nor the depth to which it is nested costs more than what is shown of it.
+    The time depends on what is shown, not on the size or depth of the value.
     """
     return displayed(_bounded.repr(value), limit)
 
 
 def repr_of(value: object, members: Mapping[str, object], shown: Mapping[str, Callable[[object], str]] = {}) -> str:
-    """Return a `repr` of an object by its members, as it may be shown.
+    """Return a `repr` of an object, made from its members and safe to show.
 
-    Arguments:
+    Args:
         value: the object.
-        members: what it consists of.
-        shown: how to show some of them; the others are `quoted`.
+        members: name -> value.
+        shown: name -> a function that formats this member. The others are `quoted`.
     """
     parts = (
         f"{name}={shown[name](member) if name in shown else quoted(member, MEMBER_LIMIT)}"
@@ -126,8 +126,8 @@ class _Shown:
 
 
 def _judged(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield each character, and whether it may be shown as it is."""
-    marks = MAX_MARKS  # a mark that comes first would stand on what is shown in front of the text
+    """Yield each character, and whether it may be shown unescaped."""
+    marks = MAX_MARKS  # a mark that comes first would modify the character before the string
     for char in text:
         marks = marks + 1 if _is_mark(char) else 0
         yield char, marks <= MAX_MARKS and _is_visible(char)
@@ -147,7 +147,7 @@ def _json_escape(char: str) -> str:
 
 
 class _Bounded(reprlib.Repr):
-    """The standard library's bounded `repr`, without its sorting, and with the length of what was cut."""
+    """The standard library's bounded `repr`, without sorting, and with the length of strings that were cut."""
 
     def repr_str(self, x: str, level: int) -> str:
         if len(x) <= QUOTE_LIMIT:

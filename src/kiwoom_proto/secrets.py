@@ -1,19 +1,19 @@
-"""Secrets: how they are held, and how they are kept out of what a server says.
+"""Hold secrets, and mask them in what a server says.
 
-Two rules, and each has its place here:
+Two rules live here:
 
-* A token or key is a `Secret` from the moment it enters until its bytes are written. What prints variables, attributes
-  or arguments (a repr, a traceback with captured locals, a pickle) meets stars or an error.
-* What a server says is masked where it enters, by the `Redaction` of its connection, before anything is made of it. So
-  no event, error or message downstream has to think of it. A server may quote what it was sent: in a reply, a SYSTEM
-  message, a close reason, a header, the body of an error page.
+* A token or key is a `Secret` from the moment it enters until its bytes are written. A repr, or a traceback that shows
+  variables, shows stars; pickling raises.
+* Everything a server says is masked on entry, by the `Redaction` of its connection. So no event, error or message
+  downstream needs to mask anything. A server may quote what it was sent: in a reply, a SYSTEM message, a close reason,
+  a header, or the body of an error page.
 
-What is masked, with stars in its place:
+These are replaced with stars:
 
     known secrets     the token and keys in use, wherever they occur
-    personal members  FID 9201 (account number), and members called token, appkey, account_no ..., whatever they hold
-    account numbers   ten digits, also as 1234-5678-90, in words and as a JSON number
-    opaque words      20 or more letters, digits, "_" and "-" without a break: a token or key nobody told us of
+    personal members  FID 9201 (account number), and members named token, appkey, account_no ..., whatever their value
+    account numbers   ten digits, also written as 1234-5678-90, in words and as a JSON number
+    opaque words      20 or more letters, digits, "_" and "-" in a row: an unknown token or key
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ T = TypeVar("T")
 
 MASK = "***"
 PERSONAL_FIDS = frozenset({"9201"})
-"""FIDs that hold what is personal, in whatever type they come: the account number (계좌번호)."""
+"""FIDs that hold personal data, whatever the type: the account number (계좌번호)."""
 
 _PERSONAL = frozenset(
     {"token", "accesstoken", "authorization", "appkey", "secretkey", "appsecret", "계좌번호"}
     | {f"{account}{number}" for account in ("account", "acct", "acnt") for number in ("", "no", "nr", "num", "number")}
 )
-"""Names of members that hold what is secret or personal, in lower case, without "_" and "-"."""
+"""Names of members that hold secrets or personal data, in lower case, without "_" and "-"."""
 _OPAQUE = re.compile(r"(?<![A-Za-z0-9_\-])[A-Za-z0-9_\-]{20,}+")
 _OPAQUE_BYTES = re.compile(_OPAQUE.pattern.encode())
 _ACCOUNT = re.compile(r"(?<![0-9])[0-9]{4}-?[0-9]{4}-?[0-9]{2}(?![0-9])")
 _ACCOUNT_LENGTH = 10
 MAX_FID_LENGTH = 6
 SHORT = 8
-"""Characters below which a secret is none that anybody issues: replaced only where it stands as a word of its own."""
+"""A secret with fewer characters is replaced only where it is a word of its own. No real token or key is that short."""
 
 
 class Secret:
-    """A text that is never shown: a token, an app key, a secret key.
+    """A str that is never shown: a token, an app key, a secret key.
 
-    Its str, repr and every format are stars. It equals a `Secret` or `str` of the same text, compared in constant time.
-    A copy is the same object. Pickling is refused: it would write the text in clear.
+    Its `str`, `repr` and every format are stars. It equals a `Secret` or `str` with the same content; the comparison
+    takes constant time. A copy is the same object. Pickling raises `TypeError`, as it would write the content in clear.
 
-    Arguments:
-        text: what is to be hidden.
+    Args:
+        text: the content.
     """
 
     __slots__ = ("_text",)
@@ -63,11 +63,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text. Keep it in no variable: what shows variables would show it."""
+        """Return the content. Do not keep it in a variable: a traceback that shows variables would show it."""
         return self._text
 
     def hidden_in(self, text: str) -> str:
-        """Return a text with stars wherever it holds this one."""
+        """Return `text` with stars in place of this secret."""
         if len(self._text) >= SHORT or not self._text:
             return text.replace(self._text, MASK) if self._text else text
         return re.sub(rf"(?<![A-Za-z0-9_\-]){re.escape(self._text)}(?![A-Za-z0-9_\-])", MASK, text)
@@ -106,7 +106,7 @@ class Secret:
 
 
 class OpaqueBuffer(bytearray):
-    """Bytes to send, which may hold a secret: its repr tells their number alone."""
+    """Bytes to send, which may hold a secret. The repr shows only how many there are."""
 
     __slots__ = ()
 
@@ -121,9 +121,9 @@ def conceal(value: str | Secret | bytes | bytearray) -> Secret: ...
 @overload
 def conceal(value: T) -> T: ...
 def conceal(value: object) -> object:
-    """Return a `Secret` of what may be one; None, keys and callables as they are. The first thing to do with one.
+    """Return a `Secret` for a str, and anything else unchanged. Call it first on every argument that may hold a secret.
 
-    Bytes are none, but may be one that was meant: they become an empty one, which is refused and not shown.
+    Bytes become an empty `Secret`, which is refused later and shows nothing.
     """
     if isinstance(value, str):
         return Secret(value)
@@ -131,10 +131,10 @@ def conceal(value: object) -> object:
 
 
 class Redaction:
-    """What is masked in what one server says.
+    """Masks what one server says.
 
-    Arguments:
-        secrets: the secrets in use; None counts as none.
+    Args:
+        secrets: the secrets in use. None is ignored.
     """
 
     __slots__ = ("_least", "_secrets", "_shortest")
@@ -145,32 +145,32 @@ class Redaction:
         self.add(*secrets)
 
     def add(self, *secrets: Secret | str | None) -> None:
-        """Mask these too."""
+        """Mask these as well."""
         known = {*self._secrets, *(conceal(secret) for secret in secrets if secret)}
         self._secrets = tuple(sorted(known, key=len, reverse=True))  # one may be a part of another
         self._shortest = min([_ACCOUNT_LENGTH, *map(len, known)])
         self._least = 10 ** (self._shortest - 1)  # the least number of so many digits
 
     def forget(self) -> None:
-        """Keep no secret any more: nothing more is said."""
+        """Forget the secrets: the server will say nothing more."""
         self._secrets = ()
 
     def known(self, text: str) -> str:
-        """Return a text without the secrets in use, otherwise as it came: for what a program reads."""
+        """Mask only the secrets in use: for values that a program reads."""
         for secret in self._secrets:
             text = secret.hidden_in(text)
         return text
 
     def words(self, text: str) -> str:
-        """Return a text for a person to read: without secrets in use, account numbers and opaque words."""
+        """Mask secrets in use, account numbers and opaque words: for text that a person reads."""
         return _OPAQUE.sub(MASK, self._without_accounts(text))
 
     def reply(self, members: Mapping[str, Any], exact: Collection[str] = ()) -> dict[str, Any]:
-        """Return the members of a message, at any depth, masked as words.
+        """Return the members of a message, masked as `words` does, at any depth.
 
-        Arguments:
+        Args:
             members: name -> value.
-            exact: names of those that are for a program: as they came, but for secrets in use and personal members.
+            exact: names of members that a program reads. Only secrets in use and personal members are masked in them.
         """
         return {
             self._name(name): self._masked(name, value, self.known if name in exact else self.words)
@@ -178,9 +178,9 @@ class Redaction:
         }
 
     def extra(self, members: Mapping[str, Any]) -> dict[str, Any]:
-        """Return undocumented members of a row as they came, but for secrets in use and what is personal.
+        """Return undocumented members of a row, with secrets in use, account numbers and personal members masked.
 
-        A FID that stands beside the row's values is a FID: ten digits in it are a turnover more often than an account.
+        Ten digits in a FID that stands beside the row's values are usually a turnover, not an account number.
         """
         known, mask = self.known, self._without_accounts
         return {
@@ -202,7 +202,7 @@ class Redaction:
         try:
             return self._walk(value, mask)
         except RecursionError:
-            return MASK  # nobody has looked into it
+            return MASK  # it could not be searched
 
     def _walk(self, value: Any, mask: Callable[[str], str]) -> Any:
         if isinstance(value, str):
@@ -233,22 +233,22 @@ class Redaction:
 
 
 def redact(text: str, secrets: Iterable[Secret | str | None] = ()) -> str:
-    """Return a text of a server's, for a person, with stars in the place of what nobody may read.
+    """Mask secrets, account numbers and opaque words in text of a server.
 
-    Arguments:
-        text: what it said.
-        secrets: those that are known; what looks like one is masked too.
+    Args:
+        text: the server's words.
+        secrets: the secrets that are known.
     """
     return Redaction(secrets).words(text)
 
 
 def mask_opaque(text: str) -> str:
-    """Return the text of a FID with stars in the place of opaque words; no number is one."""
+    """Mask opaque words in the text of a FID. Numbers stay."""
     return _OPAQUE.sub(MASK, text)
 
 
 def holds_opaque(data: bytes) -> bool:
-    """Whether bytes hold an opaque word."""
+    """Return whether bytes hold an opaque word."""
     return _OPAQUE_BYTES.search(data) is not None
 
 

@@ -1,20 +1,22 @@
-"""For tests of programs that use this library: virtual time, and two ends joined in memory.
+"""Tools for tests of programs that use this library: virtual time, and networks in memory.
 
-clock = ManualClock()
-pair = ConnectionPair(ClientConnection(endpoint, clock=clock), ServerConnection(clock=clock))
-pair.client.connect("token")
-pair.exchange()
+Join a client and a server in memory:
 
-And a session with an exchange that outlives its connections, over a network that fails on demand:
+    clock = ManualClock()
+    pair = ConnectionPair(ClientConnection(endpoint, clock=clock), ServerConnection(clock=clock))
+    pair.client.connect("token")
+    pair.exchange()
 
-clock = ManualClock()
-session = Session(endpoint, clock=clock, random=random.Random(1).random)
-network = SimulatedNetwork(session, Exchange(clock=clock), clock)
-session.connect("token")
-network.advance(5)
-network.reset()
-network.advance(60)
-network.events
+Drive a session against an exchange that outlives its connections, over a network that fails on demand:
+
+    clock = ManualClock()
+    session = Session(endpoint, clock=clock, random=random.Random(1).random)
+    network = SimulatedNetwork(session, Exchange(clock=clock), clock)
+    session.connect("token")
+    network.advance(5)
+    network.reset()
+    network.advance(60)
+    network.events
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ __all__ = ("ConnectionPair", "ManualClock", "Server", "ServerEnd", "SimulatedNet
 
 
 class ManualClock:
-    """A clock that stands still until it is moved. Calling it gives seconds."""
+    """A clock that moves only when it is told to. Calling it returns seconds."""
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
@@ -43,14 +45,19 @@ class ManualClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move it on."""
+        """Move the clock forward.
+
+        Raises:
+            ValueError: `seconds` is negative.
+        """
         if seconds < 0:
             raise ValueError("time does not go back")
         self.now += seconds
 
 
 class ServerEnd(Protocol):
-    """What `ConnectionPair` needs of a server: a `ServerConnection` and a simulator's `Peer` both have it."""
+    """The interface that `ConnectionPair` needs of a server. A `ServerConnection` has it, and so does a client link of
+    the simulated exchange."""
 
     @property
     def state(self) -> ConnectionState: ...
@@ -65,12 +72,12 @@ S = TypeVar("S", bound=ServerEnd)
 
 
 class ConnectionPair(Generic[S]):
-    """A client's and a server's end joined in memory, in place of a network.
+    """A client and a server, joined in memory instead of by a network.
 
-    Arguments:
+    Args:
         client: the client's end.
         server: the server's end.
-        clock: the clock of both, where `advance` is used.
+        clock: the clock of both. `advance` needs it.
     """
 
     def __init__(self, client: ClientConnection, server: S, clock: ManualClock | None = None) -> None:
@@ -79,7 +86,7 @@ class ConnectionPair(Generic[S]):
         self._clock = clock
 
     def exchange(self) -> None:
-        """Carry bytes both ways until neither end has any more to send. An end that is closed closes the wire."""
+        """Carry bytes both ways until neither end has more to send. When one end is closed, the other receives EOF."""
         while True:
             to_server, to_client = self.client.data_to_send(), self.server.data_to_send()
             if to_server:
@@ -96,10 +103,10 @@ class ConnectionPair(Generic[S]):
                 return
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, stopping at every deadline of either end on the way.
+        """Move the clock forward, and stop at every deadline of either end on the way.
 
         Raises:
-            ValueError: the pair was made without a clock, or time would go back.
+            ValueError: the pair has no clock, or `seconds` is negative.
         """
         if seconds < 0:
             raise ValueError("time does not go back")
@@ -123,7 +130,7 @@ class ConnectionPair(Generic[S]):
 
 
 class Server(Protocol):
-    """What `SimulatedNetwork` needs of a server that outlives connections: a simulator's `Exchange` has it."""
+    """The interface that `SimulatedNetwork` needs of a server. A simulated `Exchange` has it."""
 
     def connect(self) -> ServerEnd: ...
     def next_timeout(self) -> float | None: ...
@@ -131,25 +138,26 @@ class Server(Protocol):
 
 
 class SimulatedNetwork:
-    """A session's driver without I/O: a session, a server, and a network between them that fails on demand.
+    """Drives a session without I/O, over a network that fails on demand.
 
-    Arguments:
+    Args:
         session: the session.
         server: what it connects to.
         clock: the clock of both.
-        token: called when the session needs a token, with whether the last one was refused; returns one, or why not.
+        token: called when the session needs a token, with True if the last one was refused. Returns a token, or the
+            error that says why there is none.
 
     Attributes:
-        unreachable: what dialling fails with from now on: "no such host"; None: it succeeds.
-        black_hole: bytes go nowhere for as long as it is set, either way, and nobody is told. What is still wanted
-            afterwards arrives then, in order, as TCP sends it again.
-        deaf: the same for the way to the session alone.
-        blocked: the session's program does something else for as long as it is set: nothing is done that the session
-            needs, no deadline of its is met, and what comes waits to be read.
-        chunk: most bytes delivered at once; None: as many as there are.
-        speed: bytes a second either way; None: no limit.
-        events: what the session has reported so far.
-        attempts: when it dialled, or asked for a token, in seconds on the clock.
+        unreachable: the error of every dial, such as "no such host". None: dialling succeeds.
+        black_hole: while True, no bytes arrive in either direction, and neither end is told. They arrive, in order,
+            when it is False again, as if TCP had sent them again.
+        deaf: the same for bytes to the session only.
+        blocked: while True, the session's program is busy elsewhere: it serves no needs, misses its deadlines and reads
+            nothing.
+        chunk: maximum bytes delivered at once. None: no limit.
+        speed: bytes per second in each direction. None: no limit.
+        events: every event that the session has reported.
+        attempts: the times, in seconds on the clock, at which the session dialled or asked for a token.
     """
 
     def __init__(
@@ -178,24 +186,24 @@ class SimulatedNetwork:
 
     @property
     def peer(self) -> ServerEnd | None:
-        """The server's end of the present connection."""
+        """The server's end of the current connection; None if there is none."""
         return self._peer
 
     def reset(self, error: str = "connection reset by peer") -> None:
-        """Cut the present connection, for both ends."""
+        """Cut the current connection for both ends."""
         self._cut()
         self.session.receive_eof(error)
         self.settle()
 
     def half_open(self) -> None:
-        """Cut the present connection for the server alone: the session is not told."""
+        """Cut the current connection for the server only. The session is not told."""
         self._cut()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, stopping at every deadline on the way.
+        """Move the clock forward, and stop at every deadline on the way.
 
         Raises:
-            ValueError: time would go back.
+            ValueError: `seconds` is negative.
         """
         if seconds < 0:
             raise ValueError("time does not go back")
@@ -211,8 +219,8 @@ class SimulatedNetwork:
         self.settle()
 
     def settle(self) -> None:
-        """Do what the session needs and carry bytes until there is nothing more to do now."""
-        while self._attend() or self._carry():
+        """Serve the session's needs and carry bytes until nothing more can be done at this time."""
+        while self._serve_need() or self._carry():
             pass
         self.events += self.session.events()
 
@@ -221,7 +229,7 @@ class SimulatedNetwork:
         times += [queue[0][0] for queue in (self._to_server, self._to_session) if queue and not self._is_held(queue)]
         return min((time for time in times if time is not None), default=None)
 
-    def _attend(self) -> bool:
+    def _serve_need(self) -> bool:
         need = self.session.needs
         if need is self._need or self.blocked:
             return False
@@ -246,7 +254,7 @@ class SimulatedNetwork:
         return True
 
     def _carry(self) -> bool:
-        """Carry bytes one step; whether there were any."""
+        """Carry bytes one step. Return whether there were any."""
         peer = self._peer
         if peer is None:
             self.session.data_to_send()
