@@ -176,8 +176,8 @@ class Peer:
         for at in range(0, len(data), PIECE):  # so that a flood of frames is noticed before all of it is read
             self.receive_data(data[at : at + PIECE])
 
-    def receive_eof(self) -> None:
-        """Take the end of the stream."""
+    def receive_eof(self, error: str | None = None) -> None:
+        """Take the end of the stream. The reason of a failure makes no difference."""
         self.connection.receive_eof()
         self._settle()
 
