@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiwoom_proto.connection import conversation
-from kiwoom_proto.session import session
-from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.lifecycle import TRANSITIONS, SessionState
 
 DOCUMENT = pathlib.Path(__file__).parent / "protocol.md"
 END = "<!-- end -->"
@@ -36,8 +35,8 @@ def lifecycle(transitions: Mapping[Any, Mapping[Any, Any]]) -> list[str]:
 
 def of_a_session() -> str:
     """Return the lifecycle of a session, and its deadlines as a table."""
-    lines = [*lifecycle(session.TRANSITIONS), "| state | deadline |", "|---|---|"]
-    lines += [f"| {state.name} | {SESSION_DEADLINES[state]} |" for state in session.TRANSITIONS]
+    lines = [*lifecycle(TRANSITIONS), "| state | deadline |", "|---|---|"]
+    lines += [f"| {state.name} | {SESSION_DEADLINES[state]} |" for state in TRANSITIONS]
     return "\n".join(lines)
 
 

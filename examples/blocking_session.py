@@ -35,7 +35,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.auth import TokenCall
 from kiwoom_proto.events import RequestRejected
-from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.lifecycle import SessionState
 
 
 def follow(session: Session, key: AppKey | None) -> Iterator[Event]:

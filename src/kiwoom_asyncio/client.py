@@ -42,8 +42,9 @@ from kiwoom_proto.events import ConditionList, ConditionResult
 from kiwoom_proto.headers import RequestHeader, ResponseHeader
 from kiwoom_proto.realtime.conditions import Condition, ConditionRow, UsConditionRow
 from kiwoom_proto.secrets import conceal
+from kiwoom_proto.session.connector import Need
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.session.searches import Pages
-from kiwoom_proto.session.session import Need, SessionState
 from kiwoom_proto.session.subscriptions import Subscription
 from kiwoom_proto.wire.messages import Reg, Remove, check_token
 

@@ -20,7 +20,8 @@ The names that nearly every program needs are here. The others are in the module
 """
 
 # What lasts: a session, which makes connections as long as it is wanted.
-from .session.session import LinkNeeded, Session, TokenNeeded
+from .session.connector import LinkNeeded, TokenNeeded
+from .session.session import Session
 
 # Connections: bytes (or messages) in and out, and one deadline.
 from .connection.client import ClientConnection, MessageConnection

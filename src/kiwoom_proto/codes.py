@@ -23,7 +23,6 @@ __all__ = (
     "TAKEN_OVER",
     "TOO_FAST",
     "explain_code",
-    "item_limit_in",
     "reason_in",
     "remedy_of",
 )
@@ -39,7 +38,6 @@ TAKEN_OVER = "R10001"
 TOO_FAST = "105110"
 """Too many requests in a short time."""
 
-_ITEM_LIMIT = re.compile(r"\(\s*([1-9][0-9]{0,5})\s*\)")
 # "[CODE=8005, MESSAGE=...]" of a LOGIN reply, "인증에 실패했습니다[8001:...]" of the token server [both measured].
 _REASON = re.compile(r"(?:\[|CODE\s*=)\s*([0-9]+)\b")
 
@@ -200,12 +198,3 @@ def explain_code(code: str, message: str = "", reason: str | None = None) -> str
             known = RETURN_CODES.get(part)
             text += ("; reason " if text else "") + (f"{part} ({known.meaning})" if known else displayed(part))
     return f"{text}: {displayed(redact(message))}" if message else text
-
-
-def item_limit_in(message: str) -> int | None:
-    """Return the number of items that the server allows, according to its refusal; None if it does not say.
-
-    "실시간 등록 허용 개수(100)를 초과했습니다" [measured].
-    """
-    found = _ITEM_LIMIT.search(message)
-    return int(found[1]) if found else None

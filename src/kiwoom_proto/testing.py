@@ -30,7 +30,8 @@ from .connection.conversation import ConnectionState
 from .errors import KiwoomError
 from .events import Event
 from .secrets import Secret
-from .session.session import LinkNeeded, Need, Session, TokenNeeded
+from .session.connector import LinkNeeded, Need, TokenNeeded
+from .session.session import Session
 
 __all__ = ("ConnectionPair", "ManualClock", "Server", "ServerEnd", "SimulatedNetwork")
 

@@ -18,7 +18,7 @@ import kiwoom_asyncio
 import kiwoom_trio
 from kiwoom_proto import ClientConfig, Endpoint, Event
 from kiwoom_proto.connection.conversation import ConnectionState
-from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 
 MOMENT = 0.1

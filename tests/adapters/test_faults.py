@@ -33,7 +33,7 @@ from kiwoom_proto import (
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import HandshakeError, TransportError
 from kiwoom_proto.events import Connecting
-from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 
 LEFT = "000660"

@@ -18,7 +18,7 @@ import kiwoom_asyncio.dial
 import kiwoom_trio.dial
 from kiwoom_asyncio.dial import Link, describe, dial
 from kiwoom_proto import AfterHoursQuote, Closed, Event, KiwoomError, LocalProtocolError
-from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the system's words are asked for where there are errno's")

@@ -30,7 +30,7 @@ from kiwoom_proto import (
     SystemNotice,
 )
 from kiwoom_proto.errors import DeadlineExceeded, HandshakeError, TransportError
-from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 
 

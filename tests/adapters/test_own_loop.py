@@ -14,7 +14,7 @@ import trio
 from tests.adapters.kit import ITEM, LOOPS, Client, Loop, LoopName
 
 from kiwoom_proto import LocalProtocolError
-from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.wire.messages import Element, Reg
 

@@ -39,7 +39,7 @@ from kiwoom_proto.errors import (
 )
 from kiwoom_proto.events import RequestAccepted
 from kiwoom_proto.headers import RequestHeader
-from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.wire.messages import Element, Reg, Remove
 

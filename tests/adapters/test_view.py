@@ -14,8 +14,8 @@ from rich.console import Console
 from kiwoom_asyncio.cli.view import LONGEST_ROW, MOST_ITEMS, View, view_of
 from kiwoom_asyncio.client import Client
 from kiwoom_proto import MessageDecoder, Record
-from kiwoom_proto.session.session import SessionState
-from kiwoom_proto.session.subscriptions import Subscription, SubscriptionState
+from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
+from kiwoom_proto.session.subscriptions import Subscription
 
 TYPES = {"a table": "0A", "a tape": "0B", "a ladder": "0D", "events": "1h", "orders": "00", "a type unknown": "zz"}
 

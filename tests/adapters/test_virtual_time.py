@@ -15,7 +15,7 @@ from tests.proto.wire import accept_handshake
 import kiwoom_trio
 from kiwoom_proto import AfterHoursQuote, ClientConfig, Closed, ConnectionLost
 from kiwoom_proto.errors import DeadlineExceeded
-from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 
 QUIET = 0.02

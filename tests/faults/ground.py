@@ -14,8 +14,7 @@ from kiwoom_proto import PRODUCTION, ClientConfig, KiwoomError, Request, ServerC
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.connection.server import ServerRequest
 from kiwoom_proto.events import RequestAccepted, RequestUnanswered
-from kiwoom_proto.session.session import SessionState
-from kiwoom_proto.session.subscriptions import SubscriptionState
+from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
 from kiwoom_proto.wire.messages import Row

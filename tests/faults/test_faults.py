@@ -37,25 +37,25 @@ def fault_named(name: str) -> Fault:
 
 
 def test_it_notices_gaps_that_are_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = Session._lost
+    lost = Session._connection_lost
 
     def lost_in_silence(self: Session, closed: Closed) -> None:
         lost(self, closed)
-        self._gap = None
+        self._gaps.open = None
 
-    monkeypatch.setattr(Session, "_lost", lost_in_silence)
+    monkeypatch.setattr(Session, "_connection_lost", lost_in_silence)
     assert run(fault_named("black hole"), TRIES, seed=1).lost_outside > 0
 
 
 def test_it_notices_gaps_that_begin_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = Session._lost
+    lost = Session._connection_lost
 
     def lost_later(self: Session, closed: Closed) -> None:
         lost(self, closed)
-        if self._gap is not None:
-            self._gap = self._gap[0] + 10 * 10**9, self._gap[1]
+        if self._gaps.open is not None:
+            self._gaps.open = self._gaps.open[0] + 10 * 10**9, self._gaps.open[1]
 
-    monkeypatch.setattr(Session, "_lost", lost_later)
+    monkeypatch.setattr(Session, "_connection_lost", lost_later)
     assert run(fault_named("black hole"), TRIES, seed=1).lost_outside > 0
 
 
@@ -70,13 +70,13 @@ def test_it_notices_rows_that_come_twice(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_it_notices_what_is_not_registered_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = Subscriptions.lost
+    lost = Subscriptions.connection_lost
 
     def forget(self: Subscriptions) -> None:
         lost(self)
         self._to_register.clear()
 
-    monkeypatch.setattr(Subscriptions, "lost", forget)
+    monkeypatch.setattr(Subscriptions, "connection_lost", forget)
     problems = run(fault_named("reset"), TRIES, seed=1).problems
     assert any("0B 005930 of group 1 is not registered" in problem for problem in problems)
 

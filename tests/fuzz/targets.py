@@ -43,8 +43,7 @@ from kiwoom_proto.errors import FieldError, TokenError
 from kiwoom_proto.events import RequestAccepted, RequestRejected, RequestUnanswered
 from kiwoom_proto.realtime.layout import read_fids
 from kiwoom_proto.realtime.spelling import ACCOUNT_AND_MARKET_TYPES
-from kiwoom_proto.session.session import SessionState
-from kiwoom_proto.session.subscriptions import SubscriptionState
+from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.tokens import HttpCall, TokenDesk
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork

@@ -27,8 +27,9 @@ from kiwoom_proto import (
 from kiwoom_proto.auth import TokenCall
 from kiwoom_proto.errors import QuotaExceeded
 from kiwoom_proto.events import LoggedIn, RequestAccepted, RequestRejected, RequestUnanswered
-from kiwoom_proto.session.session import SessionState
-from kiwoom_proto.session.subscriptions import UNACKNOWLEDGED, Key, SubscriptionState
+from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
+from kiwoom_proto.session.quota import Key
+from kiwoom_proto.session.subscriptions import UNACKNOWLEDGED
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.exchange import Faults
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork

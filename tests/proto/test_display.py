@@ -63,7 +63,8 @@ from kiwoom_proto.events import (
 )
 from kiwoom_proto.headers import ResponseHeader
 from kiwoom_proto.realtime.conditions import Condition, ConditionRow
-from kiwoom_proto.session.subscriptions import Subscription, SubscriptionState
+from kiwoom_proto.session.lifecycle import SubscriptionState
+from kiwoom_proto.session.subscriptions import Subscription
 from kiwoom_proto.wire.messages import ConditionRequest, Element, Reg, Reply
 
 TEXTS = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

@@ -21,7 +21,8 @@ from kiwoom_proto import (
 from kiwoom_proto.errors import DeadlineExceeded
 from kiwoom_proto.events import LoggedIn
 from kiwoom_proto.headers import RequestHeader
-from kiwoom_proto.session.session import Need, SessionState
+from kiwoom_proto.session.connector import Need
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kiwoom_proto import Closed, ConnectionLost, KiwoomError, LocalProtocolError, Request, RequestRefused, SystemNotice
-from kiwoom_proto.codes import RETURN_CODES, Remedy, explain_code, item_limit_in, reason_in, remedy_of
+from kiwoom_proto.codes import RETURN_CODES, Remedy, explain_code, reason_in, remedy_of
 from kiwoom_proto.errors import (
     BufferOverflow,
     ClosedByPeer,
@@ -25,6 +25,7 @@ from kiwoom_proto.errors import (
     TokenError,
     TokenRefused,
 )
+from kiwoom_proto.session.quota import item_limit_in
 from kiwoom_proto.wire.messages import Element, Reg
 
 ERROR_CODES = Path(__file__).parents[1] / "data" / "error_codes.csv"

@@ -46,7 +46,8 @@ from kiwoom_proto.events import (
     RequestAccepted,
     RequestRejected,
 )
-from kiwoom_proto.session.session import Need, SessionState
+from kiwoom_proto.session.connector import Need
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
 from kiwoom_proto.wire.messages import Row, encode_rows

@@ -22,7 +22,7 @@ from kiwoom_proto.errors import (
     TokenRefused,
     TransportError,
 )
-from kiwoom_proto.session.recovery import CALM, Recovery, Renew, Retry, Stop, Verdict
+from kiwoom_proto.session.recovery import TAKEOVER_RESET_AFTER, Recovery, Renew, Retry, Stop, Verdict
 
 NEARLY_ONE = 1 - 2**-53
 FAULTS = [
@@ -40,7 +40,7 @@ def made(draw: float | Callable[[], float] = NEARLY_ONE, **config: Any) -> Recov
 
 
 def logged_in(recovery: Recovery, now: float = 0.0) -> Recovery:
-    recovery.attempting()
+    recovery.attempt_started()
     recovery.logged_in(now)
     return recovery
 
@@ -65,8 +65,8 @@ def reason(verdict: Verdict) -> KiwoomError:
 
 def fail(recovery: Recovery, now: float = 0.0, closed: Closed | None = None) -> Verdict:
     """An attempt that fails."""
-    recovery.attempting()
-    return recovery.closed(lost() if closed is None else closed, now, True)
+    recovery.attempt_started()
+    return recovery.connection_lost(lost() if closed is None else closed, now)
 
 
 # When to try again.
@@ -109,9 +109,9 @@ def test_a_connection_that_did_not_hold_does_not_start_it_over() -> None:
     recovery = made()
     waits = []
     for number in range(8):
-        recovery.attempting()
+        recovery.attempt_started()
         recovery.logged_in(number * 100.0)
-        waits.append(round(delay(recovery.closed(lost(), number * 100.0 + 59.9, True))))
+        waits.append(round(delay(recovery.connection_lost(lost(), number * 100.0 + 59.9))))
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
@@ -120,26 +120,26 @@ def test_a_connection_that_held_starts_it_over() -> None:
     for _ in range(8):
         fail(recovery)
     logged_in(recovery, 1000.0)
-    assert round(delay(recovery.closed(lost(), 1060.0, True))) == 1
+    assert round(delay(recovery.connection_lost(lost(), 1060.0))) == 1
     assert round(delay(fail(recovery))) == 2
 
 
 def test_the_time_since_the_last_login_is_not_that_of_this_connection() -> None:
     """An attempt that fails an hour after the last login has held for no time at all."""
     recovery = logged_in(made())
-    assert round(delay(recovery.closed(lost(), 1.0, True))) == 1
+    assert round(delay(recovery.connection_lost(lost(), 1.0))) == 1
     assert round(delay(fail(recovery, 3600.0))) == 2
 
 
 @pytest.mark.parametrize("error", FAULTS, ids=str)
 def test_every_fault_of_server_and_network_is_tried_again(error: KiwoomError) -> None:
     recovery = logged_in(made())
-    assert isinstance(recovery.closed(lost(error), 0.0, False), Retry)
+    assert isinstance(recovery.connection_lost(lost(error), 0.0), Retry)
 
 
 def test_any_notice_of_the_server_but_a_takeover_is_tried_again() -> None:
     closed = Closed(1000, "Bye", ClosedByPeer("the server closed the connection"), 1000, SystemNotice("R10002", "m"))
-    assert isinstance(logged_in(made()).closed(closed, 0.0, False), Retry)
+    assert isinstance(logged_in(made()).connection_lost(closed, 0.0), Retry)
 
 
 # For how long.
@@ -147,7 +147,7 @@ def test_any_notice_of_the_server_but_a_takeover_is_tried_again() -> None:
 
 def begun(draw: float | Callable[[], float] = NEARLY_ONE, **config: Any) -> Recovery:
     recovery = made(draw, **config)
-    recovery.begin(0.0)
+    recovery.start(0.0)
     return recovery
 
 
@@ -195,25 +195,25 @@ def test_no_wait_for_the_first_login_takes_more_than_a_sixth_of_the_time_at_rand
 
 def test_attempts_that_got_no_token_take_time_too() -> None:
     recovery = begun()
-    recovery.attempting()
+    recovery.attempt_started()
     error = TransportError("no such host")
-    assert isinstance(recovery.no_token(error, 3.0), Retry)
-    assert isinstance(why := reason(recovery.no_token(error, 29.5)), DeadlineExceeded)
+    assert isinstance(recovery.token_failed(error, 3.0), Retry)
+    assert isinstance(why := reason(recovery.token_failed(error, 29.5)), DeadlineExceeded)
     assert why.last is error
 
 
 def test_an_attempt_that_is_under_way_when_time_is_up_ends_with_the_reason_of_the_one_before() -> None:
     recovery = begun()
     assert isinstance(fail(recovery, 1.0), Retry)
-    assert recovery.out_of_time(29.9) is None
-    error = recovery.out_of_time(30.0)
+    assert recovery.check_deadline(29.9) is None
+    error = recovery.check_deadline(30.0)
     assert error is not None
     assert error.last is FAULTS[0]
-    assert reason(recovery.closed(lost(error), 30.0, True)) is error
+    assert reason(recovery.connection_lost(lost(error), 30.0)) is error
 
 
 def test_an_attempt_that_is_the_first_has_none_before_it() -> None:
-    error = begun().out_of_time(30.0)
+    error = begun().check_deadline(30.0)
     assert str(error) == "cannot log in within 30 s (connect_timeout)"
 
 
@@ -221,14 +221,14 @@ def test_a_token_that_was_renewed_is_what_went_wrong_last() -> None:
     recovery = begun()
     closed = refused("8005")
     assert isinstance(fail(recovery, closed=closed), Renew)
-    error = recovery.out_of_time(30.0)
+    error = recovery.check_deadline(30.0)
     assert error is not None
     assert error.last is closed.error
 
 
 def test_what_stops_at_once_does_not_wait_for_the_time_to_pass() -> None:
     assert isinstance(fail(begun(), closed=refused("8031")), Stop)
-    assert isinstance(begun().no_token(TokenRefused("3", "m", 200, "8001"), 0.0), Stop)
+    assert isinstance(begun().token_failed(TokenRefused("3", "m", 200, "8001"), 0.0), Stop)
 
 
 def test_without_reconnecting_the_first_login_has_one_attempt() -> None:
@@ -238,7 +238,7 @@ def test_without_reconnecting_the_first_login_has_one_attempt() -> None:
 def test_after_the_first_login_it_does_not_give_up() -> None:
     recovery = logged_in(begun(connect_timeout=1))
     assert {type(fail(recovery, 1e6)) for _ in range(1000)} == {Retry}
-    assert recovery.out_of_time(1e6) is None
+    assert recovery.check_deadline(1e6) is None
 
 
 # What the server asks for.
@@ -262,11 +262,11 @@ def test_the_wait_is_as_long_as_the_server_asks_for_and_a_random_time_on_top(err
     """On top: a thousand clients that were told the same time do not come back together either."""
     for draw in (0.0, 0.5):
         for recovery in (logged_in(made(draw)), begun(draw)):
-            recovery.attempting()
+            recovery.attempt_started()
             verdict = (
-                recovery.no_token(error, 0.0)
+                recovery.token_failed(error, 0.0)
                 if isinstance(error, TokenRefused)
-                else recovery.closed(lost(error), 0.0, True)
+                else recovery.connection_lost(lost(error), 0.0)
             )
             assert delay(verdict) == least + draw
 
@@ -274,12 +274,12 @@ def test_the_wait_is_as_long_as_the_server_asks_for_and_a_random_time_on_top(err
 @pytest.mark.parametrize("seconds", [3600, 1e300, float("inf")])
 def test_no_server_sends_a_session_away_for_longer_than_the_longest_wait(seconds: float) -> None:
     recovery = logged_in(made(0.5, backoff_max=20))
-    assert delay(recovery.no_token(TokenRefused("", "m", 429, retry_after=seconds), 0.0)) == 20
+    assert delay(recovery.token_failed(TokenRefused("", "m", 429, retry_after=seconds), 0.0)) == 20
 
 
 def test_a_first_login_that_the_server_puts_off_beyond_its_time_is_given_up_at_once() -> None:
     error = TokenRefused("", "Too Many Requests", 429, retry_after=45)
-    assert isinstance(why := reason(begun().no_token(error, 0.0)), DeadlineExceeded)
+    assert isinstance(why := reason(begun().token_failed(error, 0.0)), DeadlineExceeded)
     assert why.last is error
 
 
@@ -297,14 +297,14 @@ def test_attempts_are_counted_from_the_last_login() -> None:
 def test_without_reconnecting_the_first_fault_is_the_end(error: KiwoomError) -> None:
     assert reason(fail(made(reconnect=False), closed=lost(error))) is error
     recovery = logged_in(made(reconnect=False))
-    assert reason(recovery.closed(lost(error), 9999.0, True)) is error
+    assert reason(recovery.connection_lost(lost(error), 9999.0)) is error
 
 
 def test_without_reconnecting_a_token_is_not_waited_for() -> None:
     error = TokenError("no")
     recovery = made(reconnect=False)
-    recovery.attempting()
-    assert reason(recovery.no_token(error, 0.0)) is error
+    recovery.attempt_started()
+    assert reason(recovery.token_failed(error, 0.0)) is error
 
 
 # A LOGIN that was refused.
@@ -358,15 +358,16 @@ def test_a_token_is_renewed_again_after_a_login() -> None:
     for day in range(100):
         assert isinstance(fail(recovery, closed=refused("8005")), Renew)
         logged_in(recovery, day * 86_400.0)
-        assert isinstance(recovery.closed(lost(), day * 86_400.0 + 80_000, True), Retry)
+        assert isinstance(recovery.connection_lost(lost(), day * 86_400.0 + 80_000), Retry)
 
 
 @pytest.mark.parametrize("reason_", ["8005", None, "9999"])
 def test_a_token_that_cannot_be_renewed_is_the_end(reason_: str | None) -> None:
     recovery = made()
-    recovery.attempting()
+    recovery.start(0.0, can_renew=False)
+    recovery.attempt_started()
     closed = refused(reason_)
-    assert reason(recovery.closed(closed, 0.0, False)) is closed.error
+    assert reason(recovery.connection_lost(closed, 0.0)) is closed.error
 
 
 def test_a_wrong_environment_is_the_end_in_the_middle_of_a_session_too() -> None:
@@ -400,8 +401,8 @@ def test_a_token_that_could_not_be_had_is_asked_for_again_with_growing_waits(err
     recovery = logged_in(made())
     waits = []
     for _ in range(4):
-        recovery.attempting()
-        waits.append(round(delay(recovery.no_token(error, 0.0))))
+        recovery.attempt_started()
+        waits.append(round(delay(recovery.token_failed(error, 0.0))))
     assert waits == ([2, 3, 5, 9] if "429" in str(error) else [1, 2, 4, 8])
 
 
@@ -417,15 +418,15 @@ def test_a_token_that_could_not_be_had_is_asked_for_again_with_growing_waits(err
 )
 def test_a_token_that_cannot_be_had_is_the_end(error: KiwoomError) -> None:
     for recovery in (made(), logged_in(made())):
-        recovery.attempting()
-        assert reason(recovery.no_token(error, 0.0)) is error
+        recovery.attempt_started()
+        assert reason(recovery.token_failed(error, 0.0)) is error
 
 
 # The same app key elsewhere.
 
 
 def test_a_takeover_is_the_end_by_default() -> None:
-    error = reason(logged_in(made()).closed(KICKED, 1e6, True))
+    error = reason(logged_in(made()).connection_lost(KICKED, 1e6))
     assert isinstance(error, TakenOver)
     assert error.times == 1
     assert "ClientConfig.takeover" in str(error)
@@ -433,7 +434,7 @@ def test_a_takeover_is_the_end_by_default() -> None:
 
 def test_a_takeover_can_be_waited_out() -> None:
     recovery = logged_in(made(takeover="wait", takeover_wait=120))
-    assert recovery.closed(KICKED, 10.0, True) == Retry(120)
+    assert recovery.connection_lost(KICKED, 10.0) == Retry(120)
 
 
 def test_a_takeover_can_be_as_any_other_loss() -> None:
@@ -441,7 +442,7 @@ def test_a_takeover_can_be_as_any_other_loss() -> None:
     waits = []
     for _ in range(3):
         logged_in(recovery, 0.0)
-        waits.append(round(delay(recovery.closed(KICKED, 10.0, True))))
+        waits.append(round(delay(recovery.connection_lost(KICKED, 10.0))))
     assert waits == [1, 2, 4]
 
 
@@ -452,7 +453,7 @@ def test_takeovers_in_a_row_have_a_limit(policy: Any, limit: int) -> None:
     verdicts = []
     for _ in range(limit + 1):
         logged_in(recovery, 0.0)
-        verdicts.append(recovery.closed(KICKED, 100.0, True))
+        verdicts.append(recovery.connection_lost(KICKED, 100.0))
     assert [type(verdict) for verdict in verdicts] == [Retry] * limit + [Stop]
     error = reason(verdicts[-1])
     assert isinstance(error, TakenOver)
@@ -464,31 +465,31 @@ def test_takeovers_with_a_calm_time_between_are_not_in_a_row(policy: Any) -> Non
     recovery = made(takeover=policy, takeover_limit=1)
     for number in range(10):
         logged_in(recovery, number * 1e5)
-        assert isinstance(recovery.closed(KICKED, number * 1e5 + CALM, True), Retry)
+        assert isinstance(recovery.connection_lost(KICKED, number * 1e5 + TAKEOVER_RESET_AFTER), Retry)
 
 
 @pytest.mark.parametrize("policy", ["wait", "reconnect"])
 def test_a_time_that_other_losses_interrupt_is_not_calm(policy: Any) -> None:
     recovery = made(takeover=policy, takeover_limit=1)
     logged_in(recovery, 0.0)
-    recovery.closed(KICKED, 1.0, True)
+    recovery.connection_lost(KICKED, 1.0)
     for number in range(1, 5):
         logged_in(recovery, number * 1000.0)
-        recovery.closed(lost(), number * 1000.0 + 900, True)
+        recovery.connection_lost(lost(), number * 1000.0 + 900)
     logged_in(recovery, 5000.0)
-    assert isinstance(recovery.closed(KICKED, 5001.0, True), Stop)
+    assert isinstance(recovery.connection_lost(KICKED, 5001.0), Stop)
 
 
 def test_calm_is_longer_than_the_wait() -> None:
     """Else two programs that both wait for so long would throw each other out for ever."""
-    recovery = made(takeover="wait", takeover_limit=1, takeover_wait=3 * CALM)
+    recovery = made(takeover="wait", takeover_limit=1, takeover_wait=3 * TAKEOVER_RESET_AFTER)
     for now in (0.0, 1e6):
         logged_in(recovery, now)
-        verdict = recovery.closed(KICKED, now + 4 * CALM, True)
+        verdict = recovery.connection_lost(KICKED, now + 4 * TAKEOVER_RESET_AFTER)
     assert isinstance(verdict, Stop)
 
 
 @pytest.mark.parametrize("policy", ["stop", "wait", "reconnect"])
 def test_without_reconnecting_a_takeover_is_the_end(policy: Any) -> None:
     recovery = logged_in(made(takeover=policy, reconnect=False))
-    assert isinstance(reason(recovery.closed(KICKED, 1e6, True)), TakenOver)
+    assert isinstance(reason(recovery.connection_lost(KICKED, 1e6)), TakenOver)

@@ -60,8 +60,7 @@ from kiwoom_proto.events import (
     RequestUnanswered,
 )
 from kiwoom_proto.headers import RequestHeader
-from kiwoom_proto.session.session import TRANSITIONS, SessionState, Trigger
-from kiwoom_proto.session.subscriptions import SubscriptionState
+from kiwoom_proto.session.lifecycle import TRANSITIONS, SessionState, SubscriptionState, Trigger
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
 from kiwoom_proto.wire.messages import Element, Reg, Remove

@@ -25,7 +25,7 @@ from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.connection.server import RequestReceived
 from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, TransportError
 from kiwoom_proto.events import LoggedIn, RequestAccepted
-from kiwoom_proto.session.session import SessionState
+from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.testing import ConnectionPair, ManualClock, SimulatedNetwork
 

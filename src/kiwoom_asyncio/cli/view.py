@@ -21,8 +21,7 @@ from kiwoom_proto.errors import FieldError
 from kiwoom_proto.realtime.codes import Code
 from kiwoom_proto.realtime.fields import Direction
 from kiwoom_proto.secrets import PERSONAL_FIDS, mask_opaque, redact
-from kiwoom_proto.session.session import SessionState
-from kiwoom_proto.session.subscriptions import SubscriptionState
+from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 
 from ..client import Client
 

@@ -36,7 +36,9 @@ from ..events import (
 )
 from ..realtime.record import Record
 from ..secrets import OpaqueBuffer
-from ..session.session import LinkNeeded, Session, SessionState
+from ..session.connector import LinkNeeded
+from ..session.lifecycle import SessionState
+from ..session.session import Session
 from .buffer import EventBuffer
 
 __all__ = ("Feed", "Stats")

@@ -1,16 +1,32 @@
-"""Recovery: what to do when a connection has ended, or could not be made.
+"""Recovery: what to do when a connection has ended or could not be made, and who decides that a token is renewed.
 
-* Network faults, silence, and whatever the server closes for: try again after a random time, at most `backoff_min`
-  seconds at first and twice as many after each failure, never more than `backoff_max` ("full jitter"). The count starts
-  over once a connection has held for `backoff_max`: a server that accepts and drops at once is not flooded either.
-* HTTP 429, and an answer that says how long to wait (Retry-After): the random time comes on top of that, or of a second
-  where a 429 does not say. Both together are not more than `backoff_max` either: no server sends us away for a day.
-* A LOGIN refused for its token: get another one, once. Tokens are not asked for otherwise (429 was measured).
-* Wrong credentials, the wrong environment, a token that cannot be renewed: stop.
-* The same app key elsewhere (R10001): by policy. Two clients that both reconnect throw each other out for ever, so the
-  default is to stop, and the other policies have a limit.
-* The first login: as above, for `connect_timeout` from `connect` on; then stop, for somebody is there to see it. No
-  random wait takes more than a sixth of that time, so that a server that comes back in it is found in it.
+WHEN TO TRY AGAIN
+
+* Network faults, silence, and any reason for which the server closes: try again after a random delay ("full jitter").
+  It is at most `backoff_min` seconds at first, doubles with each failure, and never exceeds `backoff_max`. The count
+  starts over once a connection has stayed logged in for `backoff_max`, so a server that accepts and then drops at
+  once is not flooded either.
+* HTTP 429, and an answer that says how long to wait (Retry-After): the random delay is added to that time, or to
+  `MIN_DELAY_AFTER_429` if a 429 does not say. The sum never exceeds `backoff_max`: no server keeps a session away for
+  a day.
+* The same app key logs in elsewhere (R10001): as `takeover` says. Two clients that both reconnect disconnect each
+  other for ever, so the default is to stop, and the other policies have a limit.
+* The first login: as above, for `connect_timeout` seconds from `connect` on; then stop, because somebody is there to
+  see it. No random delay exceeds a sixth of that time, so a server that comes back within it is found within it.
+
+THE TOKEN
+
+A token is needed to log in, and only a refused LOGIN shows that it is no longer good. Asking for one at every
+reconnect gets HTTP 429 [measured]. Therefore
+
+* a token is used for every connection until a LOGIN refuses it. (If the driver keeps tokens itself, it is asked
+  before each attempt instead: for an `AppKey`, auth.py replaces a token ten minutes before it expires.)
+* a LOGIN refused with a code whose remedy is RENEW (codes.py), or without a known code: get another token and try
+  again at once, if the driver can get one. It is told which token was refused, so that it does not return the same
+  one.
+* a second refusal in a row stops the session. So does a token that cannot be renewed, and whatever no waiting
+  changes: wrong keys, keys of the other environment, an IP address that is not on the allow-list.
+* a token that could not be obtained: as for connections; refusals whose remedy is STOP stop the session.
 """
 
 from __future__ import annotations
@@ -32,21 +48,24 @@ from ..errors import (
     TokenRefused,
 )
 from ..events import Closed
+from ..secrets import Secret
 
 __all__ = ("Recovery", "Renew", "Retry", "Stop", "Verdict")
 
-CALM = 3600.0
-"""Seconds without one after which takeovers no longer count as in a row."""
+TAKEOVER_RESET_AFTER = 3600.0
+"""Seconds that a connection must stay logged in for the takeovers before it to no longer count as in a row."""
 TOO_MANY_REQUESTS = 429
-PAUSE = 1.0
-"""Seconds that a 429 lasts, where it does not say: a third request within one second was measured to get it."""
-FIRST_SHARE = 1 / 6
-"""The part of `connect_timeout` that one random wait takes at most."""
+MIN_DELAY_AFTER_429 = 1.0
+"""Seconds to wait after a 429 that names no time: the third request within one second was measured to get it."""
+MAX_DELAY_SHARE = 1 / 6
+"""The largest share of `connect_timeout` that one random delay takes."""
+MAX_DOUBLINGS = 64
+"""Number of failures after which the delay is no longer doubled, as a float would overflow."""
 
 
 @attrs.frozen
 class Retry:
-    """Try again after so many seconds."""
+    """Try again after `delay` seconds."""
 
     delay: float
 
@@ -58,7 +77,7 @@ class Renew:
 
 @attrs.frozen
 class Stop:
-    """Give up, for this reason."""
+    """Give up, because of `error`."""
 
     error: KiwoomError
 
@@ -67,109 +86,141 @@ Verdict: TypeAlias = Retry | Renew | Stop
 
 
 class Recovery:
-    """Decides, for one session.
+    """Decides for one session, and holds its token.
 
-    Arguments:
+    Times are seconds on the session's clock.
+
+    Args:
         config: policies and limits.
-        random: gives numbers from 0 to below 1.
+        random: returns numbers from 0 to below 1.
     """
 
     def __init__(self, config: ClientConfig, random: Callable[[], float]) -> None:
         self.attempt = 0
-        """Attempts since the session was last logged in."""
+        """Number of attempts since the session was last logged in."""
         self.give_up_at: float | None = None
-        """When the first login is given up, on the session's clock; None: not begun, or done."""
-        self._last: KiwoomError | None = None  # why the last attempt at the first login failed
+        """When to give up the first login; None before `start` and once it has succeeded."""
+        self.token: Secret | None = None
+        """The token to log in with; None: the driver must get one."""
+        self.refused_token: Secret | None = None
+        """The token that the last LOGIN refused; None since a LOGIN was accepted."""
         self._config = config
         self._random = random
+        self._can_renew = True
+        self._keeps_token = True
+        self._has_renewed = False  # since the last login
+        self._last: KiwoomError | None = None  # why the last attempt at the first login failed
         self._failures = 0  # since a connection was stable
         self._takeovers = 0
         self._ready_at: float | None = None  # of the present connection
-        self._renewed = False
 
-    def begin(self, now: float) -> None:
-        """The time for the first login runs from now on, in seconds on the session's clock."""
+    def start(
+        self, now: float, token: Secret | None = None, *, can_renew: bool = True, keeps_token: bool = True
+    ) -> None:
+        """Start the time for the first login.
+
+        Args:
+            now: the present time.
+            token: the token to log in with; None: the driver must get one.
+            can_renew: whether the driver can get another token once this one is refused.
+            keeps_token: whether a token is used until it is refused; False: the driver keeps it, and is asked before
+                each attempt.
+        """
         self.give_up_at = now + self._config.connect_timeout
+        self.token = token
+        self._can_renew = can_renew
+        self._keeps_token = keeps_token
 
-    def out_of_time(self, now: float) -> DeadlineExceeded | None:
-        """Why to give up the first login in the middle of an attempt; None: go on."""
+    def check_deadline(self, now: float) -> DeadlineExceeded | None:
+        """Return why to give up the first login in the middle of an attempt; None: go on."""
         if self.give_up_at is None or now < self.give_up_at:
             return None
         return DeadlineExceeded("connect", self._config.connect_timeout, self._last)
 
-    def attempting(self) -> None:
-        """A new attempt begins."""
+    def attempt_started(self) -> None:
+        """Count an attempt."""
         self.attempt += 1
 
     def logged_in(self, now: float) -> None:
-        """The attempt has succeeded."""
+        """Note that the attempt has succeeded."""
         self.attempt = 0
-        self.give_up_at = self._last = None
+        self.give_up_at = self._last = self.refused_token = None
         self._ready_at = now
-        self._renewed = False
+        self._has_renewed = False
 
-    def closed(self, closed: Closed, now: float, renewable: bool) -> Verdict:
-        """What to do after a connection has ended without being asked to.
+    def connection_lost(self, closed: Closed, now: float) -> Verdict:
+        """Decide what to do after a connection has ended although nobody asked for it.
 
-        Arguments:
-            closed: how.
-            now: seconds on the session's clock.
-            renewable: whether another token can be had.
+        Args:
+            closed: how it ended.
+            now: the present time.
         """
+        token = self.token
+        if not self._keeps_token:
+            self.token = None
         held = 0.0 if self._ready_at is None else now - self._ready_at
         self._ready_at = None
         if held >= self._config.backoff_max:
             self._failures = 0
-        if held >= max(CALM, 2 * self._config.takeover_wait):
+        if held >= max(TAKEOVER_RESET_AFTER, 2 * self._config.takeover_wait):
             self._takeovers = 0
         if closed.system is not None and closed.system.code == TAKEN_OVER:
             return self._taken_over(now)
         error = closed.error
-        assert error is not None  # it was not asked for
+        assert error is not None  # nobody asked for it
         if isinstance(error, LoginRefused):
-            return self._login_refused(error, now, renewable)
+            return self._login_refused(error, token, now)
         return self._retry(error, now)
 
-    def no_token(self, error: KiwoomError, now: float) -> Verdict:
-        """What to do when no token could be had. Arguments as `closed`."""
+    def token_failed(self, error: KiwoomError, now: float) -> Retry | Stop:
+        """Decide what to do when no token could be obtained.
+
+        Args:
+            error: why.
+            now: the present time.
+        """
         if isinstance(error, LocalProtocolError):
-            return Stop(error)  # what came cannot be a token
+            return Stop(error)  # what the driver returned cannot be a token
         if isinstance(error, TokenRefused) and error.remedy is Remedy.STOP:
             return Stop(error)
         return self._retry(error, now)
 
-    def _retry(self, error: KiwoomError, now: float) -> Verdict:
+    def end(self) -> None:
+        """Forget the tokens: the session is over."""
+        self.token = self.refused_token = None
+
+    def _retry(self, error: KiwoomError, now: float) -> Retry | Stop:
         config = self._config
         if not config.reconnect or (isinstance(error, DeadlineExceeded) and error.phase == "connect"):
             return Stop(error)
-        # The exponent is bounded because a float is; by then the delay has been at its limit for hours.
-        limit = min(config.backoff_max, config.backoff_min * 2.0 ** min(self._failures, 64))
+        max_delay = min(config.backoff_max, config.backoff_min * 2.0 ** min(self._failures, MAX_DOUBLINGS))
         self._failures += 1
         if self.give_up_at is None:
-            return Retry(self._delay(error, limit))
+            return Retry(self._delay(error, max_delay))
         self._last = error
-        delay = self._delay(error, min(limit, config.connect_timeout * FIRST_SHARE))
+        delay = self._delay(error, min(max_delay, config.connect_timeout * MAX_DELAY_SHARE))
         if now + delay >= self.give_up_at:
             return Stop(DeadlineExceeded("connect", config.connect_timeout, error))
         return Retry(delay)
 
-    def _delay(self, error: KiwoomError, limit: float) -> float:
-        """A random time below the limit, on top of what the server asked for."""
-        least = 0.0
+    def _delay(self, error: KiwoomError, max_delay: float) -> float:
+        """Return a random delay below `max_delay`, plus the time that the server asks for."""
+        asked_for = 0.0
         if isinstance(error, TokenRefused | HandshakeError):
-            least = error.retry_after or 0.0
+            asked_for = error.retry_after or 0.0
             if error.status == TOO_MANY_REQUESTS:
-                least = max(least, PAUSE)
-        return min(least + self._random() * limit, self._config.backoff_max)
+                asked_for = max(asked_for, MIN_DELAY_AFTER_429)
+        return min(asked_for + self._random() * max_delay, self._config.backoff_max)
 
-    def _login_refused(self, error: LoginRefused, now: float, renewable: bool) -> Verdict:
+    def _login_refused(self, error: LoginRefused, token: Secret | None, now: float) -> Verdict:
         remedy = error.remedy or Remedy.RENEW  # one source saw a code without a reason
         if remedy is Remedy.RETRY:
             return self._retry(error, now)
-        if remedy is Remedy.STOP or self._renewed or not renewable:
+        if remedy is Remedy.STOP or self._has_renewed or not self._can_renew:
             return Stop(error)
-        self._renewed = True
+        self._has_renewed = True
         self._last = error
+        self.refused_token, self.token = token, None
         return Renew()
 
     def _taken_over(self, now: float) -> Verdict:

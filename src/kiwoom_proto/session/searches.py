@@ -1,19 +1,36 @@
-"""Searches: a session's requests for conditions, which connections come and go under.
+"""Condition search (조건검색): what a session asks about conditions, over all its connections.
 
-A request is asked of the present connection, and of the next one where that is lost first: asking twice does no harm. A
-live search is wanted until it is cleared, so it is asked for anew on every further connection. Several consumers may
-want one: it is cleared when the last has let go.
+THE RULE
 
-A request that is not answered is given up alone, and its call is told so. What is still to be done then, a live search
-that is wanted or a clear of one that is not, is asked for again after `WAITS`, on the same connection; after that not
-until the next one, or until somebody asks.
+The server has four messages for it; on the US path each has a G in front.
 
-What a connection must be asked in which order (the list first, a clear where it was registered already) is its own
-business; see conversation.py.
+* CNSRLST asks for the list of saved conditions. A connection must ask for it first: before that, the server does not
+  answer a search [measured by several].
+* CNSRREQ with search_type "0" asks once which stocks meet a condition. The reply comes in pages: `Pages` follows
+  them.
+* CNSRREQ with search_type "1" asks for a live search: the reply is the snapshot, and rows of type 02 (US: S2) say
+  which stocks enter and leave, until CNSRCLR ends it.
+* A condition that is live already is refused with 900003, and may be for a while after a reconnect [measured]. It is
+  cleared and asked for again, once.
+
+The list first and the answer to 900003 concern one connection only, so its conversation sees to them (connection/).
+What outlives a connection is here:
+
+* A request is asked of the present connection, and if that is lost first, of the next: asking twice does no harm.
+* A live search is wanted until it is cleared, so it is asked for anew on every further connection. Several consumers
+  may want the same one: it is cleared when the last has given it up.
+* The server may leave a condition request unanswered for 30 s and more on a healthy connection [measured]. Replies
+  name the condition, so a late one can be told apart, and the request fails alone: it costs neither the connection
+  nor anything else. What must still be done then (a live search that is wanted, a clear of one that is not) is asked
+  for again after `RETRY_DELAYS`, on the same connection; after that, on the next one, or when somebody asks.
+* For the same reason no `Gap` waits for a search once one was not answered.
+* A request that the server answers by closing with a code that blames it is a suspect (suspects.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -24,37 +41,42 @@ from ..display import displayed
 from ..errors import RemoteProtocolError
 from ..events import ConditionList, ConditionResult, RequestAccepted, RequestRejected, RequestUnanswered
 from ..wire.messages import ConditionRequest
-from .subscriptions import Subscription, SubscriptionState
+from .lifecycle import SubscriptionState
+from .subscriptions import Subscription
 from .suspects import Suspects
 
 __all__ = ("Answer", "Pages", "Searches")
 
 MAX_PAGES = 1000
-"""Pages of one search that are followed: more than there are pages of five with every stock there is."""
-MAX_KEY = 1000
-"""Characters of a key to go on with; 50 are documented."""
+"""Maximum number of pages of one search. With only five stocks a page, fewer would hold every stock there is."""
+MAX_KEY_LENGTH = 1000
+"""Maximum length of a next_key, in characters; 50 are documented."""
 
-Answer = ConditionList | ConditionResult | RequestAccepted | RequestRejected | RequestUnanswered
+Answer: TypeAlias = ConditionList | ConditionResult | RequestAccepted | RequestRejected | RequestUnanswered
 NOT_ANSWERED = "not answered"
 CLOSED_FOR_IT = "the server closed the connection for it each time"
 
-WAITS = (5.0, 20.0, 60.0)
-"""Seconds before what was not answered is asked again, each time in a row; and no more often."""
+RETRY_DELAYS = (5.0, 20.0, 60.0)
+"""Seconds after which something unanswered is asked again: the first time in a row, the second, the third."""
 
 
 @attrs.define(eq=False)
-class _Turn:
-    """When something that was not answered is asked again, on the same connection."""
+class _RetrySchedule:
+    """When something that was not answered is asked again on the same connection."""
 
-    unanswered: int = 0  # how often in a row
+    unanswered: int = 0  # times in a row
     ask_at: float | None = None
 
-    def missed(self, now: float) -> float | None:
-        """It was not answered. Returns in how many seconds to ask again; None: not on this connection."""
+    def unanswered_at(self, now: float) -> float | None:
+        """Note that it was not answered.
+
+        Returns:
+            Seconds until it is asked again; None: not on this connection.
+        """
         self.unanswered += 1
-        if self.unanswered > len(WAITS):
+        if self.unanswered > len(RETRY_DELAYS):
             return None
-        delay = WAITS[self.unanswered - 1]
+        delay = RETRY_DELAYS[self.unanswered - 1]
         self.ask_at = now + delay
         return delay
 
@@ -63,36 +85,33 @@ class _Turn:
 
 
 @attrs.define(eq=False)
-class _Live:
-    """A search that is wanted live."""
+class _LiveSearch:
+    """A live search that is wanted."""
 
     consumers: int = 0
     state: SubscriptionState = SubscriptionState.WANTED
     reason: str = ""
-    turn: _Turn = attrs.field(factory=_Turn)
+    schedule: _RetrySchedule = attrs.field(factory=_RetrySchedule)
 
 
 class Pages:
-    """The pages of one search, one after the other, to the last.
-
-    A server that gives a key again, or a new one for ever, would be followed for ever.
-    """
+    """Follows the pages of one search to the last, and stops if the server repeats a key or there is no end."""
 
     def __init__(self) -> None:
         self._followed: set[int] = set()  # hashes of keys, which may be long
 
     def next_key(self, result: ConditionResult) -> str | None:
-        """Return what to ask for the page after this one with; None: this was the last.
+        """Return the key with which to ask for the page after `result`; None: it is the last.
 
         Raises:
-            RemoteProtocolError: the key was given before, cannot be sent, or there are too many pages.
+            RemoteProtocolError: the server gave the key before, it cannot be sent, or there are too many pages.
         """
         key = result.next_key
         if key is None:
             return None
         page = len(self._followed) + 1
         where = f"condition {displayed(result.seq)}: page {page} of its search"
-        if len(key) > MAX_KEY or not key.isprintable():
+        if len(key) > MAX_KEY_LENGTH or not key.isprintable():
             raise RemoteProtocolError(f"{where} gives a next_key that cannot be sent")
         if hash(key) in self._followed:
             raise RemoteProtocolError(f"{where} gives the next_key of a page before it")
@@ -103,60 +122,100 @@ class Pages:
 
 
 class Searches:
-    """What one session asks about conditions."""
+    """The calls of one session for conditions, over all its connections.
 
-    def __init__(self) -> None:
+    Args:
+        us: whether the endpoint is of the US market.
+    """
+
+    def __init__(self, us: bool = False) -> None:
+        self._push_type = "S2" if us else "02"
         self._waiting: list[Request] = []  # not answered yet, in the order asked
         self._asked: dict[Request, Request | str] = {}  # of the connection -> of the session, or a live search's number
-        self._live: dict[str, _Live] = {}
-        self._claims: WeakKeyDictionary[Request, _Live] = WeakKeyDictionary()  # what counts as a consumer, and of what
-        self._untold: dict[Request, _Turn] = {}  # of those that wait: clears that no call asked for
+        self._live: dict[str, _LiveSearch] = {}
+        self._claims: WeakKeyDictionary[Request, _LiveSearch] = WeakKeyDictionary()  # of calls that may be withdrawn
+        self._own_clears: dict[Request, _RetrySchedule] = {}  # those waiting that no call has asked for
         self._suspects: Suspects[ConditionRequest] = Suspects()
-        self.is_ailing = False
-        """Whether something was not answered on this connection: then nothing else should wait for a search."""
+        self._answers: list[RequestAccepted | RequestRejected] = []
+        self._is_unresponsive = False  # whether something was not answered on this connection
 
-    def add(self, message: ConditionRequest) -> tuple[Request, bool]:
-        """A call asks something. Returns its request, and whether it is answered with that: there is nothing to ask."""
+    def add(self, message: ConditionRequest) -> Request:
+        """Take a call that asks something."""
         request = Request((message,))
         live = self._live.get(request.seq)
         if _is_live(request):
             if live is None:
-                live = self._live[request.seq] = _Live()
+                live = self._live[request.seq] = _LiveSearch()
             live.consumers += 1
             self._claims[request] = live
             self._suspects.wake((message,))
         elif live is not None and message.trnm.endswith("CLR"):
-            self._let_go(live, request.seq)
-            if live.consumers:
-                return request, True  # somebody else wants it
-            is_known = live.state is not SubscriptionState.WANTED or live.turn.unanswered
-            if not is_known and not self._waits_for(request.seq):
-                return request, True  # it was lost with the connection
+            self._drop_consumer(live, request.seq)
+            is_known = live.state is not SubscriptionState.WANTED or live.schedule.unanswered
+            if live.consumers or not (is_known or self._waits_for(request.seq)):
+                # Somebody else wants it, or it was lost with the connection: there is nothing to ask.
+                self._answers.append(RequestAccepted(request))
+                return request
         if _is_live(request) or message.trnm.endswith("CLR"):  # this call decides
-            self._drop(
-                [each for each, turn in self._untold.items() if each.seq == request.seq and turn.ask_at is not None]
+            self._drop_own_clears(
+                clear
+                for clear, schedule in self._own_clears.items()
+                if clear.seq == request.seq and schedule.ask_at is not None
             )
         self._waiting.append(request)
-        return request, False
+        return request
+
+    def withdraw(self, request: Request, *, is_connected: bool) -> None:
+        """Take a call back, answered or not. A live search that it wanted is cleared if the server may have it."""
+        if request in self._waiting:
+            self._waiting.remove(request)
+        asked = [key for key, found in self._asked.items() if found is request]
+        live = self._claims.get(request)
+        is_known = bool(asked) or (
+            live is not None and (live.state is SubscriptionState.CONFIRMED or live.schedule.unanswered > 0)
+        )
+        was_last = self._drop_claims(request)
+        for key in asked:
+            if _is_live(request) and request.seq in self._live:
+                self._asked[key] = request.seq  # somebody else wants it, and this answer tells what became of it
+            else:
+                del self._asked[key]
+        if was_last and is_known and is_connected:
+            message = request.messages[-1]
+            assert isinstance(message, ConditionRequest)
+            self._add_own_clear(message)
 
     def send(self, connection: ClientConnection, now: float) -> None:
-        """Ask a connection that is logged in whatever it was not asked yet."""
+        """Ask a connection that is logged in whatever it was not asked yet.
+
+        Args:
+            connection: the connection.
+            now: seconds on the session's clock.
+        """
         asked = [request for request in self._asked.values() if isinstance(request, Request)]
         for request in self._waiting:
-            turn = self._untold.get(request)
-            if request not in asked and (turn is None or turn.is_due(now)):
+            schedule = self._own_clears.get(request)
+            if request not in asked and (schedule is None or schedule.is_due(now)):
                 self._asked[_ask(connection, request)] = request
-                if turn is not None:
-                    turn.ask_at = None
+                if schedule is not None:
+                    schedule.ask_at = None
         for seq, live in self._live.items():
-            if live.state is SubscriptionState.WANTED and live.turn.is_due(now):
-                live.state, live.turn.ask_at = SubscriptionState.SENT, None
+            if live.state is SubscriptionState.WANTED and live.schedule.is_due(now):
+                live.state, live.schedule.ask_at = SubscriptionState.SENT, None
                 if not self._waits_for(seq):
                     self._asked[connection.search_condition(seq, realtime=True)] = seq
 
-    def take(self, answer: Answer, now: float) -> Answer | None:
-        """Take what the connection answered. Returns what to report; None: nothing, as nobody waits for it."""
-        self.is_ailing |= isinstance(answer, RequestUnanswered)
+    def handle_answer(self, answer: Answer, now: float) -> Answer | None:
+        """Take an answer of the connection.
+
+        Args:
+            answer: the event.
+            now: seconds on the session's clock.
+
+        Returns:
+            What to report, with the call's own request; None: nothing, because nobody waits for it.
+        """
+        self._is_unresponsive |= isinstance(answer, RequestUnanswered)
         found = self._asked.get(answer.request)
         if found is None:
             return None
@@ -164,93 +223,90 @@ class Searches:
             del self._asked[answer.request]
             if not isinstance(answer, RequestUnanswered):
                 self._suspects.clear(answer.request.messages[-1:])  # type: ignore[arg-type]  # no other is asked here
-            if isinstance(found, Request) and found in self._untold:
-                self._take_untold(found, answer, now)
+            if isinstance(found, Request) and found in self._own_clears:
+                self._finish_own_clear(found, answer, now)
                 return None
             self._finish(found, answer, now)
             if isinstance(found, str):
                 if isinstance(answer, RequestAccepted):
                     return None
                 if isinstance(answer, RequestUnanswered) and (live := self._live.get(found)) is not None:
-                    ask_at = live.turn.ask_at
+                    ask_at = live.schedule.ask_at
                     return attrs.evolve(answer, delay=None if ask_at is None else ask_at - now)
         return answer if isinstance(found, str) else attrs.evolve(answer, request=found)
 
-    def withdraw(self, request: Request, connected: bool) -> None:
-        """Take a call back, answered or not. What it wanted live is cleared, where the server may know of it."""
-        if request in self._waiting:
-            self._waiting.remove(request)
-        asked = [key for key, found in self._asked.items() if found is request]
-        live = self._claims.get(request)
-        is_known = bool(asked) or (
-            live is not None and (live.state is SubscriptionState.CONFIRMED or live.turn.unanswered > 0)
-        )
-        is_last = self._release(request)
-        for key in asked:
-            if _is_live(request) and request.seq in self._live:
-                self._asked[key] = request.seq  # somebody else wants it, and this answer tells what became of it
-            else:
-                del self._asked[key]
-        if is_last and is_known and connected:
-            message = request.messages[-1]
-            assert isinstance(message, ConditionRequest)
-            self._clear(message)
+    def blame(self, request: Request, now: float) -> None:
+        """Note that the connection was lost because of this request, if it is one that was asked here.
 
-    def blame(self, request: Request, now: float) -> RequestRejected | None:
-        """The connection was lost for this request of its own. Returns what to report where it is given up for that."""
+        Args:
+            request: the request, of the connection.
+            now: seconds on the session's clock.
+        """
         found = self._asked.get(request)
+        if found is None:
+            return
         asked = request.messages[-1]
         assert isinstance(asked, ConditionRequest)
-        if found is None or not self._suspects.accuse((asked,), now, certain=True):
-            return None
-        answer = RequestRejected(request, "", CLOSED_FOR_IT)
+        if not self._suspects.accuse((asked,), now, certain=True):
+            return
+        refusal = RequestRejected(request, "", CLOSED_FOR_IT)
         del self._asked[request]
-        if isinstance(found, Request) and found in self._untold:
-            self._drop([found])
-            return None
-        self._finish(found, answer, now)
-        return answer if isinstance(found, str) else attrs.evolve(answer, request=found)
+        if isinstance(found, Request) and found in self._own_clears:
+            self._drop_own_clears([found])
+            return
+        self._finish(found, refusal, now)
+        self._answers.append(refusal if isinstance(found, str) else attrs.evolve(refusal, request=found))
 
-    def lost(self) -> None:
-        """The connection is gone."""
+    def connection_lost(self) -> None:
+        """Forget what the lost connection was asked; what waits, and live searches, are asked of the next."""
         self._asked.clear()
-        self.is_ailing = False
-        self._drop([each for each, turn in self._untold.items() if turn.unanswered])
+        self._is_unresponsive = False
+        self._drop_own_clears(clear for clear, schedule in self._own_clears.items() if schedule.unanswered)
         for live in self._live.values():
             if live.reason != CLOSED_FOR_IT:
-                live.state, live.reason, live.turn = SubscriptionState.WANTED, "", _Turn()
+                live.state, live.reason, live.schedule = SubscriptionState.WANTED, "", _RetrySchedule()
+
+    def pop_answers(self) -> list[RequestAccepted | RequestRejected]:
+        """Return the answers to calls that no connection gave since the last time, and forget them."""
+        answers, self._answers = self._answers, []
+        return answers
 
     def next_timeout(self) -> float | None:
-        """When `send` has something to ask again; None: not before something else happens."""
-        turns = [*(live.turn for live in self._live.values()), *self._untold.values()]
-        return min((turn.ask_at for turn in turns if turn.ask_at is not None), default=None)
+        """Return when `send` will have something to ask again; None: not before something else happens."""
+        schedules = [*(live.schedule for live in self._live.values()), *self._own_clears.values()]
+        return min((schedule.ask_at for schedule in schedules if schedule.ask_at is not None), default=None)
 
     @property
     def is_settled(self) -> bool:
         """Whether every live search was asked for anew, and answered."""
-        return not (self._untold or any(isinstance(found, str) for found in self._asked.values())) and not any(
+        return not (self._own_clears or any(isinstance(found, str) for found in self._asked.values())) and not any(
             live.state in (SubscriptionState.WANTED, SubscriptionState.SENT) for live in self._live.values()
         )
 
-    def snapshot(self, type: str) -> tuple[Subscription, ...]:
-        """Where each live search stands."""
+    @property
+    def delays_gap(self) -> bool:
+        """Whether the end of a gap may wait for the searches: not if the server leaves them unanswered."""
+        return not (self.is_settled or self._is_unresponsive)
+
+    def snapshot(self) -> tuple[Subscription, ...]:
+        """Return every live search, as a subscription to the type of its rows."""
         return tuple(
-            Subscription(type, seq, live.state, "", live.consumers, live.reason) for seq, live in self._live.items()
+            Subscription(self._push_type, seq, live.state, "", live.consumers, live.reason)
+            for seq, live in self._live.items()
         )
 
     def _waits_for(self, seq: str) -> bool:
         return any(_is_live(request) and request.seq == seq for request in self._waiting)
 
-    def _release(self, request: Request) -> bool:
-        """A live search does not want it any more; whether it was the last that did."""
+    def _drop_claims(self, request: Request) -> bool:
+        """Drop a call as a consumer of the live search that it claims. Return whether it was the last."""
         live = self._claims.pop(request, None)
         if live is None or live is not self._live.get(request.seq):
-            return False  # nobody wanted it meanwhile: those who do now are others
-        self._let_go(live, request.seq)
+            return False  # nobody wanted it in the meantime: those who want it now are others
+        self._drop_consumer(live, request.seq)
         return not live.consumers
 
-    def _let_go(self, live: _Live, seq: str) -> None:
-        """One consumer less wants this search live."""
+    def _drop_consumer(self, live: _LiveSearch, seq: str) -> None:
         live.consumers -= 1
         if not live.consumers:
             del self._live[seq]
@@ -258,6 +314,7 @@ class Searches:
     def _finish(
         self, found: Request | str, answer: RequestAccepted | RequestRejected | RequestUnanswered, now: float
     ) -> None:
+        """Note what became of a call, or of a live search that was asked for anew."""
         accepted, refused = isinstance(answer, RequestAccepted), isinstance(answer, RequestRejected)
         asked = answer.request.messages[-1]
         assert isinstance(asked, ConditionRequest)
@@ -266,44 +323,43 @@ class Searches:
             found.confirmed = len(found.messages) if accepted else 0
             if not _is_live(found):
                 if asked.trnm.endswith("CLR") and not accepted and not refused and found.seq not in self._live:
-                    self._clear(asked).missed(now)
+                    self._add_own_clear(asked).unanswered_at(now)
                 return
             if not accepted:
-                self._release(found)
+                self._drop_claims(found)
         seq = found if isinstance(found, str) else found.seq
         live = self._live.get(seq)
         if live is None:
             if not refused and not any(each.seq == seq and each.trnm.endswith("CLR") for each in self._waiting):
-                # Nobody wants it any more, no call is left to say so, and the server has it or may have it.
-                self._clear(asked)
+                # Nobody wants it any more, no call is left to clear it, and the server has it or may have it.
+                self._add_own_clear(asked)
         elif accepted:
-            live.state, live.reason, live.turn = SubscriptionState.CONFIRMED, "", _Turn()
+            live.state, live.reason, live.schedule = SubscriptionState.CONFIRMED, "", _RetrySchedule()
         elif isinstance(answer, RequestRejected):
-            live.state, live.reason, live.turn = SubscriptionState.REFUSED, answer.reason, _Turn()
+            live.state, live.reason, live.schedule = SubscriptionState.REFUSED, answer.reason, _RetrySchedule()
         else:
-            asks_again = live.turn.missed(now) is not None
+            asks_again = live.schedule.unanswered_at(now) is not None
             live.state = SubscriptionState.WANTED if asks_again else SubscriptionState.REFUSED
             live.reason = NOT_ANSWERED
 
-    def _take_untold(
-        self, clearing: Request, answer: RequestAccepted | RequestRejected | RequestUnanswered, now: float
+    def _add_own_clear(self, search: ConditionRequest) -> _RetrySchedule:
+        """Clear a live search that nobody wants any more, although no call asks for that."""
+        clear = Request((ConditionRequest(search.trnm[:-3] + "CLR", seq=search.seq),))
+        self._waiting.append(clear)
+        schedule = self._own_clears[clear] = _RetrySchedule()
+        return schedule
+
+    def _finish_own_clear(
+        self, clear: Request, answer: RequestAccepted | RequestRejected | RequestUnanswered, now: float
     ) -> None:
-        repeats = isinstance(answer, RequestUnanswered) and clearing.seq not in self._live
-        if not repeats or self._untold[clearing].missed(now) is None:
-            self._drop([clearing])
+        repeats = isinstance(answer, RequestUnanswered) and clear.seq not in self._live
+        if not repeats or self._own_clears[clear].unanswered_at(now) is None:
+            self._drop_own_clears([clear])
 
-    def _drop(self, clears: list[Request]) -> None:
-        """Ask for these no more: clears that no call asked for."""
-        for clearing in clears:
-            self._waiting.remove(clearing)
-            del self._untold[clearing]
-
-    def _clear(self, search: ConditionRequest) -> _Turn:
-        """End a live search that nobody wants any more, though no call says so."""
-        clearing = Request((ConditionRequest(search.trnm[:-3] + "CLR", seq=search.seq),))
-        self._waiting.append(clearing)
-        turn = self._untold[clearing] = _Turn()
-        return turn
+    def _drop_own_clears(self, clears: Iterable[Request]) -> None:
+        for clear in list(clears):
+            self._waiting.remove(clear)
+            del self._own_clears[clear]
 
 
 def _is_live(request: Request) -> bool:
@@ -312,7 +368,7 @@ def _is_live(request: Request) -> bool:
 
 
 def _ask(connection: ClientConnection, request: Request) -> Request:
-    """Ask a connection what a call asks."""
+    """Ask a connection what a call of the session asks."""
     message = request.messages[-1]
     assert isinstance(message, ConditionRequest)
     if message.trnm.endswith("LST"):

@@ -1,19 +1,19 @@
 """Suspects: what connections were lost for, and how it is asked for again.
 
-A request can cost the connection: a REG that is not acknowledged in time does, as its reply could not be told from the
-next one's, and so does any message that the server answers by closing with a code that blames it. Sent again as it was,
-it would end every connection anew. Therefore
+A request can cost the connection. A REG that is not acknowledged in time does, because its reply could not be told
+from the next one's, and so does any message that the server answers by closing with a code that blames it. Sent again
+unchanged, it would end every connection. Therefore
 
-* what a connection was lost for goes out again after everything that nothing is known against, and in messages that
-  are `PARTS` times smaller each time: so one bad item of a hundred is found in three connections, and the others are
-  registered;
-* what a connection was lost for that had been a suspect before, and was alone this time, is refused, and reported. It
-  is tried again after `WAITS`, and then not any more until somebody asks for it. Where the server has neither blamed
-  it nor acknowledged anything else on that connection, it may be slow as a whole: then the third time counts;
-* what the server answers, with a yes or a no, is no suspect any more;
-* a connection that is lost for any other reason accuses nothing: neither a cut, nor a restart, nor silence, nor a slow
-  line, over which pongs do not come in time either. Those that were accused least go first, so that a server that is
-  slow for a while does not get one of them refused.
+* what a connection was lost for goes out again after everything that is not suspected, in messages that are
+  `SHRINK_FACTOR` times smaller each time. So one bad item in a hundred is found in three connections, and the others
+  are registered;
+* what had been a suspect before and was alone this time is refused, and reported. It is tried again after
+  `RETRY_DELAYS`, and then not until somebody asks for it. If the server has neither blamed it nor acknowledged
+  anything else on that connection, the server may be slow as a whole: then it is refused at `UNCERTAIN_LOSSES`;
+* whatever the server answers, accepted or refused, is no longer a suspect;
+* a connection that is lost for any other reason accuses nothing: not a cut, a restart or silence, nor a slow line,
+  over which pongs do not arrive in time either. Suspects of fewer losses go first, so a server that is slow for a
+  while does not get one of them refused.
 """
 
 from __future__ import annotations
@@ -25,83 +25,92 @@ import attrs
 
 __all__ = ("Suspects",)
 
-PARTS = 10
-WAITS = (60.0, 600.0, 3600.0)
-"""Seconds before what was refused is tried again, each time in a row."""
-ENOUGH = 3
-"""Connections that something alone must have cost to be refused where it may not be its fault."""
+SHRINK_FACTOR = 10
+"""How many times smaller the next message with suspects is than the one that a connection was lost for."""
+RETRY_DELAYS = (60.0, 600.0, 3600.0)
+"""Seconds after which something refused is tried again: after its first refusal, its second, its third."""
+UNCERTAIN_LOSSES = 3
+"""Number of connections lost for something alone at which it is refused, even if it may not be its fault."""
 NEVER = float("inf")
 K = TypeVar("K", bound=Hashable)
 
 
 @attrs.define(eq=False)
 class _Suspect:
-    most: int  # of its like in one message
-    times: int  # that a connection was lost for it
+    max_keys: int
+    losses: int
     refusals: int = 0
-    rests_until: float | None = None
+    rests_until: float | None = None  # None: may be sent
 
 
 class Suspects(Generic[K]):
-    """What is suspected, of one session. It outlives the connections."""
+    """The suspects of one session. They outlive its connections."""
 
     def __init__(self) -> None:
         self._suspects: dict[K, _Suspect] = {}
 
     def accuse(self, keys: Sequence[K], now: float, *, certain: bool) -> bool:
-        """A connection was lost for a message of these. Returns whether it is refused.
+        """Note that a connection was lost for a message with these keys.
 
-        Arguments:
+        Args:
             keys: what was in the message.
             now: seconds on the session's clock.
-            certain: whether the server has blamed it, or has answered others of its kind on this connection.
+            certain: whether the server has blamed it, or has answered other messages of its kind on this connection.
+
+        Returns:
+            Whether it is refused.
         """
         known = [self._suspects.get(key) for key in keys]
         suspect = known[0] if len(keys) == 1 else None
-        if suspect is not None and suspect.most == 1:
-            suspect.times += 1
-            if not (certain or suspect.refusals or suspect.times >= ENOUGH):
+        if suspect is not None and suspect.max_keys == 1:
+            suspect.losses += 1
+            if not (certain or suspect.refusals or suspect.losses >= UNCERTAIN_LOSSES):
                 return False
-            suspect.rests_until = now + WAITS[suspect.refusals] if suspect.refusals < len(WAITS) else NEVER
+            delay = RETRY_DELAYS[suspect.refusals] if suspect.refusals < len(RETRY_DELAYS) else NEVER
+            suspect.rests_until = now + delay
             suspect.refusals += 1
             return True
         for key, found in zip(keys, known, strict=True):
-            self._suspects[key] = _Suspect(-(-len(keys) // PARTS), 1 if found is None else found.times + 1)
+            self._suspects[key] = _Suspect(-(-len(keys) // SHRINK_FACTOR), 1 if found is None else found.losses + 1)
         return False
 
-    def times(self, key: K) -> int:
-        """How many connections were lost for it."""
+    def losses(self, key: K) -> int:
+        """Return how many connections were lost for this."""
         found = self._suspects.get(key)
-        return 0 if found is None else found.times
+        return 0 if found is None else found.losses
 
-    def most(self, key: K) -> int | None:
-        """How many of its like may go out in one message with this; None: nothing is known against it."""
+    def max_keys(self, key: K) -> int | None:
+        """Return how many suspects may go out in one message with this; None: it is not a suspect."""
         found = self._suspects.get(key)
-        return None if found is None else found.most
+        return None if found is None else found.max_keys
 
     def clear(self, keys: Iterable[K]) -> bool:
-        """The server has answered a message of these. Returns whether some of it had been refused here."""
+        """Note that the server has answered a message with these.
+
+        Returns:
+            Whether some of it had been refused here.
+        """
         found = [self._suspects.pop(key) for key in keys if key in self._suspects]
         return any(suspect.refusals for suspect in found)
 
     def rests(self, key: K) -> bool:
-        """Whether this was refused, and is not to be tried now."""
+        """Return whether this was refused, and must not be tried now."""
         found = self._suspects.get(key)
         return found is not None and found.rests_until is not None
 
     def wake(self, keys: Iterable[K]) -> None:
-        """Somebody asks for these: they may be tried now."""
+        """Allow these to be tried now: somebody asks for them, or they have rested for long enough."""
         for key in keys:
             if key in self._suspects:
                 self._suspects[key].rests_until = None
 
     def due(self, now: float) -> list[K]:
-        """What is to be tried again by now."""
+        """Return what has rested for long enough by now."""
         return [
             key for key, found in self._suspects.items() if found.rests_until is not None and found.rests_until <= now
         ]
 
     def next_timeout(self) -> float | None:
-        """When `due` will return something; None: never."""
+        """Return when `due` will return something; None: never."""
         times = (found.rests_until for found in self._suspects.values())
         return min((time for time in times if time is not None and time != NEVER), default=None)

@@ -1,0 +1,197 @@
+"""Registrations: ties the calls of `subscribe` and `unsubscribe` to what is wanted and to the server's answers.
+
+subscriptions.py knows what is wanted and what the server has confirmed, and plans the messages. It knows no calls.
+Here is the rest:
+
+* One planned message at a time is in flight. Its answer changes the subscriptions, and then answers the calls.
+* A call is answered once: accepted when everything that it names is settled, whichever messages and connections that
+  took; refused as a whole as soon as a message with some of it is refused. One whose connection was lost goes on
+  waiting, for the next connection.
+* A refused message of several subscriptions is split in two, until the one that is wrong is alone. One that is
+  refused for the quota (quota.py), or not acknowledged time after time (suspects.py), is not.
+* A refusal of what no waiting call asked for (it was registered on an earlier connection) is reported on its own.
+* What a call of `subscribe` claims is given up once: by `unsubscribe`, by a refusal, or by `withdraw`. A call counts
+  as one consumer of everything that it names until then, answered or not.
+
+The interface is that of searches.py: `register` and `remove` take a call, `send` asks the connection, `handle_answer`
+and `blame` take what came of it, `pop_answers` returns the answers to the calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import attrs
+
+from ..connection.client import ClientConnection
+from ..connection.requests import Request
+from ..errors import LocalProtocolError
+from ..events import RequestAccepted, RequestRejected
+from ..wire.messages import Reg, Remove
+from .quota import QUOTA_CODES, Key
+from .subscriptions import UNACKNOWLEDGED, Claims, Subscriptions, keys_of
+
+__all__ = ("Registrations",)
+
+REPLACED = "replaced by another call before it was registered"
+
+
+@attrs.frozen(eq=False)
+class _Call:
+    """A call that waits for its answer."""
+
+    request: Request
+    keys: tuple[Key, ...]
+
+
+class Registrations:
+    """The calls of one session for registrations, over all its connections.
+
+    Args:
+        subscriptions: what is wanted and confirmed.
+    """
+
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self._subscriptions = subscriptions
+        self._in_flight: Request | None = None  # the planned message that waits for its answer
+        self._registering: list[_Call] = []
+        self._removing: list[_Call] = []
+        self._claims: WeakKeyDictionary[Request, Claims] = WeakKeyDictionary()  # of calls that may be withdrawn
+        self._answers: list[RequestAccepted | RequestRejected] = []
+
+    def register(self, messages: Sequence[Reg], *, replace: bool = False, fresh_within: float | None = None) -> Request:
+        """Take a call that wants everything these messages name.
+
+        Args:
+            messages: what to register.
+            replace: whether everything else in the same groups is no longer wanted, whoever wants it. A call that
+                waits for some of that is refused.
+            fresh_within: seconds after which silence is reported; None: never.
+
+        Raises:
+            QuotaExceeded: there would be too many items; nothing has changed.
+            LocalProtocolError: the messages name nothing.
+        """
+        keys = keys_of(messages)
+        if not keys:
+            raise LocalProtocolError("data: names nothing to register")
+        others = self._subscriptions.others_in_groups(keys) if replace else ()
+        dropped = self._subscriptions.add_consumer(keys, fresh_within, instead_of=others)
+        for waiting in [call for call in self._registering if not dropped.isdisjoint(call.keys)]:
+            self._registering.remove(waiting)
+            self._drop_claims(waiting.request)
+            self._answers.append(RequestRejected(waiting.request, "", REPLACED))
+        call = _Call(Request(tuple(messages)), keys)
+        self._claims[call.request] = self._subscriptions.claims(keys)
+        self._registering.append(call)
+        return call.request
+
+    def remove(self, messages: Sequence[Remove]) -> Request:
+        """Take a call that no longer wants what these messages name."""
+        call = _Call(Request(tuple(messages)), keys_of(messages))
+        self._subscriptions.drop_consumer(call.keys)
+        self._removing.append(call)
+        return call.request
+
+    def withdraw(self, request: Request) -> None:
+        """Take a call back, answered or not. A removal is carried out all the same."""
+        self._registering = [call for call in self._registering if call.request is not request]
+        self._removing = [call for call in self._removing if call.request is not request]
+        self._drop_claims(request)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether registrations of the account wait: they go before condition searches, all others after them."""
+        return self._subscriptions.is_urgent
+
+    def send(self, connection: ClientConnection, now: float) -> None:
+        """Send the next message over a connection that is logged in, unless one is in flight.
+
+        Args:
+            connection: the connection.
+            now: seconds on the session's clock.
+        """
+        self._subscriptions.retry_refused(now)
+        message = self._subscriptions.plan() if self._in_flight is None else None
+        if message is not None:
+            self._in_flight = connection.request(message)
+
+    def handle_answer(self, answer: RequestAccepted | RequestRejected) -> RequestAccepted | RequestRejected | None:
+        """Take the server's answer to the message in flight.
+
+        Returns:
+            The answer if it must be reported as it is, because no waiting call is told all of it; else None.
+        """
+        if answer.request is not self._in_flight:
+            return None
+        self._in_flight = None
+        if isinstance(answer, RequestAccepted):
+            had_been_refused = self._subscriptions.accept()
+            return answer if had_been_refused else None
+        if answer.code in QUOTA_CODES:
+            self._subscriptions.quota.learn(answer.code, answer.message)
+        elif self._subscriptions.split():
+            return None  # one wrong item must not take the others with it: find out which it is
+        self._subscriptions.refuse(answer.reason)
+        return answer if self._refuse_calls(answer) else None
+
+    def blame(self, request: Request, now: float, *, certain: bool) -> None:
+        """Note that the connection was lost because of this request, if it is the one in flight.
+
+        Args:
+            request: the request, of the connection.
+            now: seconds on the session's clock.
+            certain: whether the server has blamed it.
+        """
+        if request is self._in_flight and self._subscriptions.blame(now, certain):
+            refusal = RequestRejected(request, "", UNACKNOWLEDGED)
+            if self._refuse_calls(refusal):
+                self._answers.append(refusal)
+
+    def connection_lost(self) -> None:
+        """Forget what the lost connection was asked; whatever is wanted is registered again on the next."""
+        self._subscriptions.connection_lost()
+        self._in_flight = None
+        self.answer_calls()
+
+    def answer_calls(self) -> None:
+        """Accept the calls that are settled by now. Call it after every change."""
+        for calls, is_settled in (
+            (self._registering, self._subscriptions.is_registration_settled),
+            (self._removing, self._subscriptions.is_removal_settled),
+        ):
+            for call in tuple(calls):
+                if all(is_settled(key) for key in call.keys):
+                    calls.remove(call)
+                    call.request.confirmed = len(call.request.messages)
+                    self._answers.append(RequestAccepted(call.request))
+
+    def pop_answers(self) -> list[RequestAccepted | RequestRejected]:
+        """Return the answers to calls since the last time, and forget them."""
+        answers, self._answers = self._answers, []
+        return answers
+
+    def _drop_claims(self, request: Request) -> None:
+        """Drop the call as a consumer of what it claims, once."""
+        self._subscriptions.drop_claims(self._claims.pop(request, {}))
+
+    def _refuse_calls(self, refusal: RequestRejected) -> bool:
+        """Refuse every call that the refused message belonged to, and drop what they claim.
+
+        Returns:
+            Whether the refusal must be reported itself, because no waiting call is told all of it.
+        """
+        keys = set(keys_of(message for message in refusal.request.messages if isinstance(message, Reg | Remove)))
+        is_register = refusal.request.trnm == "REG"
+        calls = self._registering if is_register else self._removing
+        concerned = [call for call in calls if not keys.isdisjoint(call.keys)]
+        for call in concerned:
+            calls.remove(call)
+            if is_register:
+                self._drop_claims(call.request)
+            self._answers.append(RequestRejected(call.request, refusal.code, refusal.message))
+        if is_register:
+            # Some of it may still be wanted: it was registered before, on an earlier connection.
+            return any(self._subscriptions.refusal_reason(key) for key in keys)
+        return not concerned
