@@ -25,7 +25,7 @@ __all__ = ("Server", "serve")
 
 READ_SIZE = 16_384
 LINGER = 5.0
-"""Seconds for writing what is left to say on a connection that is over."""
+"""Seconds for writing what is left to send on a connection that has ended."""
 ACCEPT_PAUSE = 0.1
 """Seconds before connections are accepted again after that was not possible: all files that may be open are."""
 
@@ -159,6 +159,7 @@ class Server:
                 )
             except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):
                 return
+        link.is_writable = True
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._read, stream, link.peer)
             await self._write(stream, link)
@@ -189,16 +190,28 @@ class Server:
 
 
 class _Link:
-    """One client's connection, and whether something happened that its writer should look at."""
+    """One client's connection.
+
+    Attributes:
+        peer: the exchange's end of it.
+        changed: set when something happened that its writer should look at.
+        scope: cancels its task.
+        is_writable: whether bytes can be sent: TLS, if any, is established.
+    """
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.changed = anyio.Event()
         self.scope = anyio.CancelScope()
+        self.is_writable = False
 
     def end_soon(self) -> None:
-        """Give up on a client that does not read what is left to say."""
-        self.scope.deadline = min(self.scope.deadline, anyio.current_time() + LINGER)
+        """Close the socket of a connection that has ended: at once, or after the client had time to read the rest.
+
+        There is no rest where the client was cut off, or is still in the TLS handshake.
+        """
+        linger = LINGER if self.is_writable and not self.peer.is_cut else 0.0
+        self.scope.deadline = min(self.scope.deadline, anyio.current_time() + linger)
 
 
 def _report(error: Exception) -> None:

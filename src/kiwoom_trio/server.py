@@ -23,7 +23,7 @@ __all__ = ("Server", "serve")
 
 READ_SIZE = 16_384
 LINGER = 5.0
-"""Seconds for writing what is left to say on a connection that is over."""
+"""Seconds for writing what is left to send on a connection that has ended."""
 
 _logger = logging.getLogger(__name__)
 
@@ -146,6 +146,7 @@ class Server:
             except (OSError, trio.BrokenResourceError):
                 return
             stream = tls
+        link.is_writable = True
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read, stream, link.peer)
             await self._write(stream, link)
@@ -179,16 +180,28 @@ class Server:
 
 
 class _Link:
-    """One client's connection, and whether something happened that its writer should look at."""
+    """One client's connection.
+
+    Attributes:
+        peer: the exchange's end of it.
+        changed: set when something happened that its writer should look at.
+        scope: cancels its task.
+        is_writable: whether bytes can be sent: TLS, if any, is established.
+    """
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.changed = trio.Event()
         self.scope = trio.CancelScope()
+        self.is_writable = False
 
     def end_soon(self) -> None:
-        """Give up on a client that does not read what is left to say."""
-        self.scope.deadline = min(self.scope.deadline, trio.current_time() + LINGER)
+        """Close the socket of a connection that has ended: at once, or after the client had time to read the rest.
+
+        There is no rest where the client was cut off, or is still in the TLS handshake.
+        """
+        linger = LINGER if self.is_writable and not self.peer.is_cut else 0.0
+        self.scope.deadline = min(self.scope.deadline, trio.current_time() + linger)
 
 
 def _report(error: Exception) -> None:

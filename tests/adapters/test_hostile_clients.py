@@ -20,6 +20,7 @@ from tests.proto.wire import MASK, TEXT, frame
 import kiwoom_asyncio.server
 import kiwoom_trio.server
 from kiwoom_proto import Endpoint, Record
+from kiwoom_proto.config import ServerConfig
 from kiwoom_proto.simulator import Exchange
 
 HANDSHAKE = (
@@ -194,6 +195,33 @@ async def test_above_the_limit_a_connection_that_does_nothing_makes_room(loop: L
                     await another.subscribe("0E", ITEM)
                     await rows_come(another)
             await rows_come(client)
+
+
+async def test_what_is_cut_off_while_it_says_nothing_of_tls_is_closed_at_once(
+    loop: Loop, tls: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (kiwoom_asyncio.server, kiwoom_trio.server):
+        monkeypatch.setattr(module, "LINGER", 1_000)
+    async with loop.serve(Exchange(rate=20, connection_limit=3), ssl_context=tls.server) as server:
+        port = port_of(server.endpoint)
+        with dialled(port) as first, dialled(port) as second, dialled(port), dialled(port), dialled(port):
+            for stream in (first, second):
+                assert await anyio.to_thread.run_sync(read_to_end, stream) == b""
+            await until(lambda: len(server._links) == 3)
+            async with loop.connect(server.endpoint, ssl_context=tls.client) as client:
+                await client.subscribe("0E", ITEM)
+                await rows_come(client)
+
+
+async def test_tls_and_the_opening_handshake_have_one_deadline(
+    loop: Loop, tls: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (kiwoom_asyncio.server, kiwoom_trio.server):
+        monkeypatch.setattr(module, "LINGER", 1_000)
+    exchange = Exchange(config=ServerConfig(open_timeout=0.1))
+    async with loop.serve(exchange, ssl_context=tls.server) as server:
+        with dialled(port_of(server.endpoint)) as stream:
+            assert await anyio.to_thread.run_sync(read_to_end, stream) == b""
 
 
 # Web pages.

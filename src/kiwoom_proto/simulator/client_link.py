@@ -94,6 +94,7 @@ class Peer:
         live: (type, number) of the conditions that are pushed.
         stalled: whether it neither sends nor reads.
         rows_dropped: rows not sent because the client did not read.
+        is_cut: whether it was cut off: there is nothing to write any more, and the socket is to be closed at once.
     """
 
     def __init__(self, exchange: Exchange, connection: ServerConnection, hosts: Collection[str] | None = None) -> None:
@@ -105,6 +106,7 @@ class Peer:
         self.live: dict[tuple[str, str], None] = {}
         self.stalled = False
         self.rows_dropped = 0
+        self.is_cut = False
         self._exchange = exchange
         self._login_pending = False
         self._heard_at = exchange.now()
@@ -160,6 +162,7 @@ class Peer:
 
     def cut(self) -> None:
         """End the connection without a word, whatever waits on it."""
+        self.is_cut = True
         self.connection.abort()
         self._settle()
 
@@ -191,7 +194,7 @@ class Peer:
 
     def data_to_send(self) -> bytes:
         """Return bytes to write to the network, and forget them; empty: nothing. Call it until it is."""
-        if self.stalled:
+        if self.stalled or self.is_cut:
             return b""
         source = self.connection if self._http is None else self._http
         if not self._exchange.faults.split and not self._unsent:
@@ -228,7 +231,7 @@ class Peer:
             elif isinstance(event, ClientOpened):
                 self.us = event.path.startswith(US_PATH)
         if self._backlog() > BACKLOG_LIMIT or self._is_flooding():
-            self.connection.abort()
+            self.cut()
 
     def _is_flooding(self) -> bool:
         """Whether more frames have come within a second than any program has a reason to send."""
@@ -366,7 +369,7 @@ class Peer:
                 send()
 
         if self._exchange._agenda.waiting(self) >= MAX_WAITING:
-            self.connection.abort()
+            self.cut()
         else:
             self._later(ACK_DELAY + faults.ack_delay + late, send_now)
 
