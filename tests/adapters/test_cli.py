@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -19,6 +21,7 @@ import pytest
 from tests.adapters.command import COMMAND, TOKEN, environment, exchange, run, run_on_terminal, start
 from tests.adapters.independent import IndependentServer, Session
 
+from kiwoom_asyncio.cli.table import MAX_ROWS, RowTable
 from kiwoom_proto import OrderBook, ServerConnection
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.connection.server import PingAnswered, RequestReceived
@@ -324,6 +327,43 @@ def test_a_condition_that_is_none_is_wrong_usage_and_lists_those_there_are(url: 
             f"\nError: Invalid value for CONDITION: no condition has the number or name '{given}'. There are:\n"
             "    0  거래량 급증\n    1  신고가 돌파\n    2  골든크로스\n"
         )
+
+
+def test_a_search_is_printed_page_by_page() -> None:
+    """A server may have pages without end: none is kept until the last."""
+    printed = threading.Event()
+
+    async def script(session: Session) -> None:
+        await session.login()
+        await session.receive()
+        await session.send({"trnm": "CNSRLST", "return_code": 0, "return_msg": "", "data": [["0", "all"]]})
+        for page in ("1", "2"):
+            request = await session.receive()
+            if page == "2":
+                assert await asyncio.to_thread(printed.wait, 20)
+            rest = {"cont_yn": "Y", "next_key": page} if page == "1" else {"cont_yn": "N", "next_key": ""}
+            data = [{"9001": "A00593" + page, "302": "x"}]
+            await session.send({"trnm": "CNSRREQ", "seq": request["seq"], "return_code": 0, "data": data} | rest)
+        await session.until_closed()
+
+    with IndependentServer(script) as server, start("conditions", "0", "--endpoint", server.url) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["stock_code"] == "A005931"
+        printed.set()
+        assert json.loads(process.stdout.readline())["stock_code"] == "A005932"
+        assert process.wait(20) == 0
+
+
+def test_a_table_of_a_search_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+    table = RowTable(("stock_code", "stock_name"))
+    for number in range(MAX_ROWS + 7):
+        table.add({"stock_code": f"{number:06}", "stock_name": "x" * 1_000, "volume": "y" * 1_000})
+    table.print()
+    shown = capsys.readouterr().out
+    assert f"{MAX_ROWS - 1:06}" in shown
+    assert f"{MAX_ROWS:06}" not in shown
+    assert "… 7 more rows; --json writes all" in shown
+    assert "yy" not in shown
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import IO, Any, NoReturn
 
@@ -41,8 +41,9 @@ from .ending import Ending
 from .endpoint_option import endpoint_options
 from .lines import decode_lines, json_line, masked, write_line
 from .output import Output, OutputError, ReaderLeft, guard_standard_error, guard_standard_output
-from .stream import CONFIG, Follow, Token, complain, find_condition, follow, follow_condition, show
-from .view import View, label_of, shown, summary_of, view_of
+from .stream import CONFIG, Follow, Token, complain, follow, follow_condition, search, show
+from .table import RowTable
+from .view import View, label_of, summary_of, view_of
 
 __all__ = ("main",)
 
@@ -304,7 +305,8 @@ def conditions(
     if condition is None:
         _run(lambda ending: _list_conditions(ending, endpoint, token, table), duration)
     elif not live:
-        _run(lambda ending: _search_condition(ending, endpoint, token, condition, table), duration)
+        print_rows = _print_table if table else _print_json
+        _run(lambda ending: print_rows(ending, functools.partial(search, ending, endpoint, token, condition)), duration)
     else:
         source = f"condition {displayed(condition, 40)}, {endpoint.host}:{endpoint.port}"
         view = view_of("S2" if endpoint.us else "02", source) if table else None
@@ -367,6 +369,23 @@ async def _print_json(ending: Ending, following: Follow) -> None:
         await output.finish(None if ending.signal is None else FINISH_TIMEOUT)
 
 
+async def _print_table(ending: Ending, following: Follow) -> None:
+    """Follow a search to its end, and show what it found as a table; what came before an error, too."""
+    found = RowTable(("stock_code", "stock_name", "price", "change", "change_rate", "volume"))
+
+    async def emit(record: Record) -> None:
+        found.add(masked(record))
+
+    try:
+        await following(emit, lambda client: None)
+    except Exception:
+        if found.rows:
+            found.print()
+        raise
+    if ending.signal is None or found.rows:
+        found.print()
+
+
 async def _list_conditions(ending: Ending, endpoint: Endpoint, token: Token, table: bool) -> None:
     found: tuple[Condition, ...] | None = None
     with ending.cancels():
@@ -374,34 +393,17 @@ async def _list_conditions(ending: Ending, endpoint: Endpoint, token: Token, tab
             with ending.cancels():
                 found = await client.list_conditions()
     ending.check(found is not None, "no list")
-    if found is not None:
-        _print_rows(table, ("seq", "name"), ({"seq": condition.seq, "name": condition.name} for condition in found))
-
-
-async def _search_condition(ending: Ending, endpoint: Endpoint, token: Token, given: str, table: bool) -> None:
-    rows: list[Mapping[str, Any]] | None = None
-    with ending.cancels():
-        async with connect(endpoint, token=token, config=CONFIG) as client:
-            with ending.cancels():
-                condition = await find_condition(client, given)
-                rows = [masked(row) async for row in client.search_condition_rows(condition.seq)]
-    ending.check(rows is not None, "no answer")
-    if rows is not None:
-        _print_rows(table, ("stock_code", "stock_name", "price", "change", "change_rate", "volume"), rows)
-
-
-def _print_rows(as_table: bool, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
-    if not as_table:
-        for row in rows:
-            write_line(row)
+    if found is None:
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "))
-    for row in rows:
-        cells = ("" if row.get(column) is None else str(row[column]) for column in columns)
-        table.add_row(*(shown(cell) for cell in cells))
-    Console().print(table)
+    lines = ({"seq": condition.seq, "name": condition.name} for condition in found)
+    if not table:
+        for line in lines:
+            write_line(line)
+        return
+    listed = RowTable(("seq", "name"))
+    for line in lines:
+        listed.add(line)
+    listed.print()
 
 
 def _other_case(type: str) -> str:

@@ -43,9 +43,9 @@ __all__ = (
     "Token",
     "Watch",
     "complain",
-    "find_condition",
     "follow",
     "follow_condition",
+    "search",
     "show",
 )
 
@@ -121,7 +121,7 @@ async def follow_condition(
             try:
                 with ending.cancels():
                     watch(client)
-                    condition = await find_condition(client, given)
+                    condition = await _find_condition(client, given)
                     registered = condition.seq
                     result = await client.search_condition(condition.seq, realtime=True)
                     answered = True
@@ -138,7 +138,23 @@ async def follow_condition(
     ending.check(answered, "no answer")
 
 
-async def find_condition(client: Client, given: str) -> Condition:
+async def search(ending: Ending, endpoint: Endpoint, token: Token, given: str, emit: Emit, watch: Watch) -> None:
+    """Emit the rows of one search, as `follow` does: each page before the next one is asked for."""
+    rows = 0
+    is_complete = False
+    with ending.cancels():
+        async with connect(endpoint, token=token, config=CONFIG) as client:
+            with ending.cancels():
+                watch(client)
+                condition = await _find_condition(client, given)
+                async for row in client.search_condition_rows(condition.seq):
+                    await emit(row)
+                    rows += 1
+                is_complete = True
+    ending.check(is_complete, "not all pages" if rows else "no answer")
+
+
+async def _find_condition(client: Client, given: str) -> Condition:
     """Return the saved condition of a number or, where none has it, of a name.
 
     Raises:

@@ -1,0 +1,48 @@
+"""A table of rows that is printed when all of them have come: conditions, and what a search found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .view import plural, shown
+
+__all__ = ("MAX_ROWS", "RowTable")
+
+MAX_ROWS = 5_000
+"""Rows shown; of more, their number. All stocks there are are fewer, and a server may send rows without end."""
+
+
+class RowTable:
+    """A table of rows, each of which may come from outside.
+
+    Args:
+        columns: names of the members shown, one for each column.
+
+    Attributes:
+        rows: how many were added.
+    """
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        self.rows = 0
+        self._columns = columns
+        self._table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for column in columns:
+            self._table.add_column(column.replace("_", " "))
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add a row. Only the text of its cells is kept."""
+        self.rows += 1
+        if self.rows <= MAX_ROWS:
+            cells = ("" if row.get(column) is None else str(row[column]) for column in self._columns)
+            self._table.add_row(*(shown(cell) for cell in cells))
+
+    def print(self) -> None:
+        """Write the table to standard output."""
+        console = Console()
+        console.print(self._table)
+        if self.rows > MAX_ROWS:
+            console.print(f"… {plural(self.rows - MAX_ROWS, 'more row')}; --json writes all", style="dim")
