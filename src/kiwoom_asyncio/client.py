@@ -90,8 +90,6 @@ def connect(
         LocalProtocolError: an argument cannot be right.
     """
     token = conceal(token)
-    if isinstance(endpoint, Endpoint):  # anything else is refused below
-        endpoint.check_tls(ssl_context)
     return _Connection(endpoint, token, config, header, ssl_context, types)
 
 
@@ -116,6 +114,8 @@ class _Connection(AbstractAsyncContextManager["Client"]):
 
     async def __aenter__(self) -> Client:
         token = self._token
+        if isinstance(self._endpoint, Endpoint):  # anything else is refused below
+            self._endpoint.check_tls(self._ssl_context)
         session = Session(
             self._endpoint,
             self._config,
@@ -501,8 +501,9 @@ class Client:
             self._received(need, data, error)
 
         try:
+            endpoint.check_tls(self._ssl_context)  # it may have been changed since the last time
             link = await dial(endpoint.host, endpoint.port, endpoint.secure, self._ssl_context, receive)
-        except NETWORK_ERRORS as error:
+        except (*NETWORK_ERRORS, LocalProtocolError) as error:
             if need is self._session.needs:
                 self._session.receive_eof(f"could not connect to {endpoint}: {describe(error)}")
                 self._pump()

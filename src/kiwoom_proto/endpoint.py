@@ -117,17 +117,21 @@ class Endpoint:
         return host.endswith(KIWOOM)
 
     def check_tls(self, context: object | None) -> None:
-        """Refuse a TLS context that would not verify who answers. The drivers call it before they dial.
+        """Refuse a TLS context that would not verify the server. The drivers call it before each time they dial.
 
         Arguments:
             context: an `ssl.SSLContext`, or None for the system's trust store.
 
         Raises:
-            LocalProtocolError: it does not verify the certificate or the host name, and `insecure` is not set.
+            LocalProtocolError: it does not verify the certificate or the host name, or it allows ciphers without a
+                certificate, and `insecure` is not set.
         """
         if context is None or self.insecure or not self.secure:
             return
-        if getattr(context, "verify_mode", None) != _CERT_REQUIRED or not getattr(context, "check_hostname", False):
+        verifies = getattr(context, "verify_mode", None) == _CERT_REQUIRED and getattr(context, "check_hostname", False)
+        ciphers = context.get_ciphers() if hasattr(context, "get_ciphers") else ()
+        # With an anonymous cipher the server shows no certificate, and there is nothing to verify.
+        if not verifies or any(cipher.get("auth") == "auth-null" for cipher in ciphers):
             hint = "" if self._is_kiwoom else ", or set Endpoint(url, insecure=True) where that is meant"
             raise LocalProtocolError(
                 "ssl_context: does not verify the server's certificate and host name; load its authority instead "

@@ -444,8 +444,9 @@ class Client:
         outgoing = self._feed.outgoing
         endpoint = need.endpoint
         try:
+            endpoint.check_tls(self._ssl_context)  # it may have been changed since the last time
             stream = await dial(endpoint.host, endpoint.port, endpoint.secure, self._ssl_context)
-        except NETWORK_ERRORS as error:
+        except (*NETWORK_ERRORS, LocalProtocolError) as error:
             if need is self._session.needs:
                 self._session.receive_eof(f"could not connect to {endpoint}: {describe(error)}")
                 self._pump()

@@ -23,8 +23,10 @@ from kiwoom_proto import (
     ClientConfig,
     Closed,
     ConnectionLost,
+    Disconnected,
     Endpoint,
     Event,
+    Gap,
     LocalProtocolError,
     Record,
     SystemNotice,
@@ -115,6 +117,35 @@ async def test_a_certificate_of_another_host_is_refused(loop: Loop, authority: t
         lost = await refused(loop, server.endpoint, ssl_context=tls.client)
         assert "certificate verify failed" in str(lost).lower()
         assert "127.0.0.1" in str(lost)
+
+
+async def test_the_context_is_checked_when_the_block_is_entered_and_each_time_it_dials(
+    loop: Loop, tls: Net, authority: trustme.CA
+) -> None:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    exchange = Exchange()
+    async with loop.serve(exchange, ssl_context=tls.server) as server:
+        block = loop.connect(server.endpoint, config=QUICK, ssl_context=context)
+        context.check_hostname = False
+        with pytest.raises(LocalProtocolError, match="ssl_context: does not verify"):
+            async with block:
+                raise AssertionError("not reached")
+        context.check_hostname = True
+        block = loop.connect(server.endpoint, config=ClientConfig(backoff_min=0.01), ssl_context=context)
+        async with block as client:
+            context.check_hostname = False
+            exchange.drop()
+            reasons: list[str] = []
+            async for event in client:
+                if isinstance(event, Disconnected):
+                    reasons.append(str(event))
+                    if "ssl_context: does not verify" in reasons[-1]:
+                        assert exchange.peers == []
+                        context.check_hostname = True
+                elif isinstance(event, Gap):
+                    break
+    assert any("ssl_context: does not verify" in reason for reason in reasons)
 
 
 async def test_tls_that_does_not_verify_needs_a_word(loop: Loop, tls: Net) -> None:

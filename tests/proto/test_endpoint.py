@@ -218,7 +218,11 @@ def contexts() -> list[ssl.SSLContext]:
     nothing = ssl._create_unverified_context()
     no_host = ssl.create_default_context()
     no_host.check_hostname = False
-    return [nothing, no_host, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)]
+    anonymous = ssl.create_default_context()
+    anonymous.set_ciphers("ADH:AECDH:@SECLEVEL=0")
+    one_anonymous = ssl.create_default_context()
+    one_anonymous.set_ciphers("ALL:@SECLEVEL=0")
+    return [nothing, no_host, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), anonymous, one_anonymous]
 
 
 @pytest.mark.parametrize("context", contexts())
