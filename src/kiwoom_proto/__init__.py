@@ -82,11 +82,10 @@ from .realtime import (
 
 # What can go wrong.
 from .errors import (
-    ConnectionLost,
     KiwoomError,
     LocalProtocolError,
-    RequestRefused,
 )
+from .client.errors import ConnectionLost, RequestRefused
 
 __all__ = (
     # what lasts

@@ -3,25 +3,23 @@
 Three families, told apart by whose fault it is:
 
     KiwoomError
-    ├── LocalProtocolError     you asked for something illegal; nothing was sent, nothing changed
+    ├── LocalProtocolError     the caller asked for something illegal; nothing was sent, nothing changed
     │   └── QuotaExceeded      ... for more items than one connection may have
     ├── RemoteProtocolError    the server broke the protocol
     │   └── HandshakeError     ... in the opening handshake (an HTTP error instead of 101, say)
-    ├── FieldError             the text of one field is not what its type should hold
-    ├── LoginRefused           the LOGIN reply said no
-    ├── TokenError             no access token could be had
-    │   └── TokenRefused       ... because the server said no
-    ├── RequestRefused         a reply to REG or REMOVE said no
+    ├── FieldError             a field does not hold what its type should hold
+    ├── LoginRefused           the server refused the LOGIN
+    ├── TokenError             no access token could be obtained
+    │   └── TokenRefused       ... because the server refused
     ├── TakenOver              the same app key logged in elsewhere
     ├── DeadlineExceeded       a phase of the connection took longer than configured
-    │   └── RequestTimeout     ... a request was not answered, which costs nothing but itself
     ├── TransportError         the network failed: no such host, refused, reset, TLS
-    ├── ClosedByPeer           the other side ended the connection
-    ├── BufferOverflow         the consumer was too slow for the policy it chose
-    └── ConnectionLost         the connection ended and you had not asked for it
+    └── ClosedByPeer           the other side ended the connection
 
-Receiving never raises for the server's faults: they travel inside events, the last of them `Closed`. The
-adapters turn that into exceptions, at the call that is waiting.
+What only clients raise is in client/errors.py: RequestRefused, RequestTimeout, BufferOverflow, ConnectionLost.
+
+Receiving never raises for the server's faults: they travel inside events, the last of which is `Closed`. The clients
+turn that into exceptions, at the call that waits.
 
 Secrets (tokens, keys, account numbers) are never part of a message; see `secrets`. `str()` and `repr()` are fit for a
 terminal and bounded in length (see `display`); attributes hold the exact text.
@@ -29,17 +27,11 @@ terminal and bounded in length (see `display`); attributes hold the exact text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from .codes import Remedy, explain_code, remedy_of
 from .display import MEMBER_LIMIT, MESSAGE_LIMIT, displayed, quoted
 from .secrets import MASK, redact
-
-if TYPE_CHECKING:
-    from .connection.requests import Request
-    from .events import Closed
 
 __all__ = (
     "KiwoomError",
@@ -51,14 +43,10 @@ __all__ = (
     "LoginRefused",
     "TokenError",
     "TokenRefused",
-    "RequestRefused",
     "TakenOver",
     "DeadlineExceeded",
-    "RequestTimeout",
     "TransportError",
     "ClosedByPeer",
-    "BufferOverflow",
-    "ConnectionLost",
 )
 
 
@@ -228,30 +216,6 @@ class TokenRefused(TokenError):
         return f"{text}: {displayed(self.message)}" if self.message else text
 
 
-class RequestRefused(KiwoomError):
-    """The server refused a request.
-
-    Attributes:
-        request: the `Request` that was refused.
-        code: `return_code` of the reply, as text.
-        message: `return_msg`, as received.
-    """
-
-    def __init__(self, request: Request, code: str, message: str) -> None:
-        super().__init__(request, code, message)
-        self.request = request
-        self.code = code
-        self.message = message
-
-    def _text(self) -> str:
-        if not self.code:  # the session's own word, not the server's
-            return f"{self.request}: {displayed(self.message, MESSAGE_LIMIT)}"
-        text = f"{self.request} refused with code {explain_code(self.code, self.message)}"
-        if self.request.confirmed:
-            text += f" ({self.request.confirmed} of its {len(self.request.messages)} messages had been accepted)"
-        return text
-
-
 class TakenOver(KiwoomError):
     """The same app key logged in elsewhere (R10001), and the takeover policy says to let it.
 
@@ -310,44 +274,9 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
         return f"{text}; the last attempt failed: {self.last}{asked}"
 
 
-class RequestTimeout(DeadlineExceeded):
-    """A condition request was not answered. The connection stays, and so does everything else.
-
-    Attributes:
-        request: the `Request`.
-    """
-
-    def __init__(self, request: Request, seconds: float) -> None:
-        super().__init__("ack", seconds)
-        self.args = (request, seconds)
-        self.request = request
-
-    def _text(self) -> str:
-        return f"{self.request} was not answered within {self.seconds:g} s (ack_timeout)"
-
-
 class TransportError(KiwoomError):
     """The network failed: no such host, refused, reset, TLS not to be verified ..."""
 
 
 class ClosedByPeer(KiwoomError):
     """The other side ended the connection, with a close frame or without. Even code 1000 is no success here."""
-
-
-class BufferOverflow(KiwoomError):
-    """More events wait than `ClientConfig.buffer_size` allows and none of them may be dropped."""
-
-
-class ConnectionLost(KiwoomError):
-    """The connection ended and the caller had not asked for it.
-
-    Attributes:
-        closed: the `Closed` event, which tells why.
-    """
-
-    def __init__(self, closed: Closed) -> None:
-        super().__init__(closed)
-        self.closed = closed
-
-    def _text(self) -> str:
-        return str(self.closed)

@@ -27,14 +27,13 @@ from kiwoom_proto import (
     SystemNotice,
     UnknownMessage,
 )
+from kiwoom_proto.client.errors import BufferOverflow, RequestTimeout
 from kiwoom_proto.config import Overflow
 from kiwoom_proto.errors import (
-    BufferOverflow,
     ClosedByPeer,
     DeadlineExceeded,
     LoginRefused,
     QuotaExceeded,
-    RequestTimeout,
     TakenOver,
 )
 from kiwoom_proto.events import RequestAccepted

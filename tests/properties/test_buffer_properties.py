@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from kiwoom_proto import Event, Record, SystemNotice
 from kiwoom_proto.client.buffer import BufferStats, EventBuffer
+from kiwoom_proto.client.errors import BufferOverflow
 from kiwoom_proto.config import Overflow
-from kiwoom_proto.errors import BufferOverflow
 
 _POLICIES: st.SearchStrategy[Overflow] = st.sampled_from(("raise", "drop_oldest", "conflate"))
 _KINDS = st.one_of(  # type and item of a row; None: a notice

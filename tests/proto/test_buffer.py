@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from kiwoom_proto import AfterHoursQuote, Closed, Event, Record, Request, SystemNotice, UnknownMessage
 from kiwoom_proto.client.buffer import BufferStats, EventBuffer
+from kiwoom_proto.client.errors import BufferOverflow
 from kiwoom_proto.config import Overflow
-from kiwoom_proto.errors import BufferOverflow
 from kiwoom_proto.events import RequestAccepted
 from kiwoom_proto.wire.messages import Reg
 

@@ -36,6 +36,7 @@ from kiwoom_proto import (
     UnknownMessage,
 )
 from kiwoom_proto.auth import TokenCall
+from kiwoom_proto.client.errors import RequestTimeout
 from kiwoom_proto.codes import explain_code
 from kiwoom_proto.connection.server import ClientOpened, PingAnswered, RequestReceived, ServerRequest
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed, json_displayed, quoted
@@ -45,7 +46,6 @@ from kiwoom_proto.errors import (
     HandshakeError,
     LoginRefused,
     QuotaExceeded,
-    RequestTimeout,
     TakenOver,
     TokenRefused,
     TransportError,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from kiwoom_proto import Closed, ConnectionLost, KiwoomError, LocalProtocolError, Request, RequestRefused, SystemNotice
+from kiwoom_proto.client.errors import BufferOverflow
 from kiwoom_proto.codes import RETURN_CODES, Remedy, explain_code, reason_in, remedy_of
 from kiwoom_proto.errors import (
-    BufferOverflow,
     ClosedByPeer,
     DeadlineExceeded,
     FieldError,

@@ -24,11 +24,11 @@ from kiwoom_proto import (
     SystemNotice,
     UnknownMessage,
 )
+from kiwoom_proto.client.errors import BufferOverflow
 from kiwoom_proto.client.inbox import UNSENT_LIMIT, Feed, Stats
 from kiwoom_proto.config import Overflow
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import (
-    BufferOverflow,
     ClosedByPeer,
     DeadlineExceeded,
     LoginRefused,

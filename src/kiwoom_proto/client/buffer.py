@@ -13,9 +13,9 @@ from typing import cast
 import attrs
 
 from ..config import Overflow
-from ..errors import BufferOverflow
 from ..events import Event
 from ..realtime.record import Record
+from .errors import BufferOverflow
 
 __all__ = ("BufferStats", "EventBuffer")
 

@@ -10,12 +10,8 @@ import attrs
 
 from ..connection.requests import Request
 from ..errors import (
-    BufferOverflow,
-    ConnectionLost,
     KiwoomError,
     LoginRefused,
-    RequestRefused,
-    RequestTimeout,
     TokenError,
 )
 from ..events import (
@@ -40,6 +36,7 @@ from ..session.connector import LinkNeeded
 from ..session.lifecycle import SessionState
 from ..session.session import Session
 from .buffer import EventBuffer
+from .errors import BufferOverflow, ConnectionLost, RequestRefused, RequestTimeout
 
 __all__ = ("Feed", "Stats")
 

@@ -1,0 +1,78 @@
+"""What only a client raises, at the call or iteration that waits. Sessions and connections report it as events.
+
+KiwoomError
+├── RequestRefused         the server refused a request
+├── DeadlineExceeded
+│   └── RequestTimeout     a condition request was not answered
+├── BufferOverflow         the consumer was too slow for the overflow policy
+└── ConnectionLost         the session ended, and not by `aclose`
+"""
+
+from __future__ import annotations
+
+from ..codes import explain_code
+from ..connection.requests import Request
+from ..display import MESSAGE_LIMIT, displayed
+from ..errors import DeadlineExceeded, KiwoomError
+from ..events import Closed
+
+__all__ = ("BufferOverflow", "ConnectionLost", "RequestRefused", "RequestTimeout")
+
+
+class RequestRefused(KiwoomError):
+    """The server refused a request.
+
+    Attributes:
+        request: the `Request` that was refused.
+        code: `return_code` of the reply, as a str; "" if the session refused it itself.
+        message: `return_msg`, as received.
+    """
+
+    def __init__(self, request: Request, code: str, message: str) -> None:
+        super().__init__(request, code, message)
+        self.request = request
+        self.code = code
+        self.message = message
+
+    def _text(self) -> str:
+        if not self.code:  # the session's own refusal, not the server's
+            return f"{self.request}: {displayed(self.message, MESSAGE_LIMIT)}"
+        text = f"{self.request} refused with code {explain_code(self.code, self.message)}"
+        if self.request.confirmed:
+            text += f" ({self.request.confirmed} of its {len(self.request.messages)} messages had been accepted)"
+        return text
+
+
+class RequestTimeout(DeadlineExceeded):
+    """A condition request was not answered in time. The connection stays open, and everything else goes on.
+
+    Attributes:
+        request: the `Request`.
+    """
+
+    def __init__(self, request: Request, seconds: float) -> None:
+        super().__init__("ack", seconds)
+        self.args = (request, seconds)
+        self.request = request
+
+    def _text(self) -> str:
+        return f"{self.request} was not answered within {self.seconds:g} s (ack_timeout)"
+
+
+class BufferOverflow(KiwoomError):
+    """More events are queued than `ClientConfig.buffer_size` or `buffer_bytes` allows, and none may be dropped."""
+
+
+class ConnectionLost(KiwoomError):
+    """The session ended, and the program had not asked for it.
+
+    Attributes:
+        closed: the `Closed` event, which says why.
+    """
+
+    def __init__(self, closed: Closed) -> None:
+        super().__init__(closed)
+        self.closed = closed
+
+    def _text(self) -> str:
+        return str(self.closed)
