@@ -3,7 +3,7 @@
 Subjects:
 
     ours                  ClientConnection: receive_data, events
-    ours (session)        Session and Feed, as the adapters drive them: receive_data, collect, take
+    ours (session)        Session and Inbox, as the adapters drive them: receive_data, collect, take
     floor                 frames sliced, one pass with a Struct of exactly the fields read (see floor.py)
     websockets + ours     our MessageDecoder behind the sans-I/O protocol of the websockets package, unaided
     websockets + json     json.loads behind it: what a script written by hand does, without its event loop
@@ -25,7 +25,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from kiwoom_proto import MOCK, ClientConfig, ClientConnection, LinkNeeded, MessageDecoder, Session
-from kiwoom_proto.client.inbox import Feed
+from kiwoom_proto.client.inbox import Inbox
 from kiwoom_proto.connection.server import RequestReceived, ServerConnection
 from kiwoom_proto.testing import ManualClock
 
@@ -102,15 +102,15 @@ def _connection(shape: str, reads: str, chunks: list[bytes]) -> Callable[[], int
 
 def _session(shape: str, reads: str, chunks: list[bytes]) -> Callable[[], int]:
     session = logged_in_session({(types_of(shape)[0], "000001")})  # of which rows will come
-    feed = Feed(session)
+    inbox = Inbox(session)
     read = None if reads == "nothing" else our_reader(shape, reads)
 
     def run() -> int:
         count = 0
         for data in chunks:
             session.receive_data(data, 1)
-            feed.collect()
-            events = feed.take()
+            inbox.collect()
+            events = inbox.pop()
             count += len(events)
             if read is not None:
                 for event in events:

@@ -7,7 +7,7 @@
     objects    how many blocks of memory each message that is kept takes, and how many objects of it the garbage
                collector has to look at.
 
-Subjects: "ours" is Session and Feed, as the adapters drive them; "json.loads" the dicts that a script would keep.
+Subjects: "ours" is Session and Inbox, as the adapters drive them; "json.loads" the dicts that a script would keep.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kiwoom_proto import ClientConfig
-from kiwoom_proto.client.inbox import Feed
+from kiwoom_proto.client.inbox import Inbox
 
 from .core import logged_in_session, reads_of
 from .data import messages, types_of
@@ -74,12 +74,12 @@ def _keeper(shape: str, ours: bool, count: int) -> tuple[Callable[[bytes], None]
         return lambda data: kept.extend(_loads(data)), kept
     config = ClientConfig(buffer_size=count + 100, buffer_bytes=1 << 40)
     session = logged_in_session({(types_of(shape)[0], "000001")}, config)
-    feed = Feed(session)
-    kept.append(feed)
+    inbox = Inbox(session)
+    kept.append(inbox)
 
     def keep(data: bytes) -> None:
         session.receive_data(data, 1_700_000_000_000_000_000)
-        feed.collect()
+        inbox.collect()
 
     return keep, kept
 
@@ -129,7 +129,7 @@ def _objects(shape: str, pool: list[bytes], count: int, ours: bool) -> dict[str,
 
 def _growth(shape: str, pool: list[bytes], count: int, ours: bool) -> dict[str, float]:
     session = logged_in_session({(types_of(shape)[0], "000001")})
-    feed = Feed(session)
+    inbox = Inbox(session)
     read = our_reader(shape, "usual")
     chunks = reads_of(pool, "64 KiB")
     turns = max(10, count // len(pool))
@@ -137,8 +137,8 @@ def _growth(shape: str, pool: list[bytes], count: int, ours: bool) -> dict[str, 
     for turn in range(turns):
         for chunk in chunks:
             session.receive_data(bytes(bytearray(chunk)), turn + 1)
-            feed.collect()
-            for event in feed.take():
+            inbox.collect()
+            for event in inbox.pop():
                 read(event)
         held = resident()
         most = max(most, held)

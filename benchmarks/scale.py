@@ -1,6 +1,6 @@
 """Layer e, scale: what a message costs as something else grows. Each size is a subject; "ours" all of them.
 
-subscriptions   items registered, with rows of all of them (Session and Feed, nothing read). "+ 1 silent" has one
+subscriptions   items registered, with rows of all of them (Session and Inbox, nothing read). "+ 1 silent" has one
                 more item, of which no row ever comes
 rows            rows in a message: cost per row (ClientConnection, nothing read)
 size            FIDs in a row (of 0D: 0.2 to 2 kB): cost per message (ClientConnection, nothing read)
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kiwoom_proto import ClientConfig, MessageDecoder, Record
-from kiwoom_proto.client.inbox import Feed
+from kiwoom_proto.client.inbox import Inbox
 from kiwoom_proto.realtime import REALTIME
 
 from .core import logged_in_connection, logged_in_session, reads_of
@@ -64,15 +64,15 @@ def _subscriptions(size: str, count: int) -> Callable[[], int]:
     # Enough room for one of every message in one read; pacing is not what is measured.
     config = ClientConfig(item_limit=20_000, items_per_request=20_000, request_interval=0)
     session = logged_in_session(registered, config)
-    feed = Feed(session)
+    inbox = Inbox(session)
     chunks = reads_of(messages("0B", count, items=items), "64 KiB")
 
     def run() -> int:
         done = 0
         for chunk in chunks:
             session.receive_data(chunk, 1)
-            feed.collect()
-            done += len(feed.take())
+            inbox.collect()
+            done += len(inbox.pop())
         return done
 
     return run

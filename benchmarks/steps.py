@@ -3,7 +3,7 @@
 1 frames        payloads are sliced out of the bytes
 2 rows          envelopes are looked up, records made
 3 connection    the connection's state machine around it
-4 session       the session and the feed around that, as the adapters drive them
+4 session       the session and the inbox around that, as the adapters drive them
 5 decoded       of each row the FIDs that are read are decoded
 6 fields        the usual fields are read: numbers and times
 
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kiwoom_proto import MessageDecoder
-from kiwoom_proto.client.inbox import Feed
+from kiwoom_proto.client.inbox import Inbox
 from kiwoom_proto.wire.websocket import WebSocketClient
 
 from .core import logged_in_connection, logged_in_session, reads_of
@@ -100,14 +100,14 @@ def _connection(shape: str, chunks: list[bytes]) -> Run:
 
 def _session(shape: str, chunks: list[bytes], each: Callable[[Any], object] | None = None) -> Run:
     session = logged_in_session({(types_of(shape)[0], "000001")})
-    feed = Feed(session)
+    inbox = Inbox(session)
 
     def run() -> int:
         count = 0
         for data in chunks:
             session.receive_data(data, 1)
-            feed.collect()
-            events = feed.take()
+            inbox.collect()
+            events = inbox.pop()
             count += len(events)
             if each is not None:
                 for event in events:

@@ -36,7 +36,7 @@ from kiwoom_proto import (
     Symbol,
     TokenNeeded,
 )
-from kiwoom_proto.client.inbox import Feed, Stats
+from kiwoom_proto.client.inbox import Inbox, Stats
 from kiwoom_proto.errors import DeadlineExceeded, TokenError, TransportError
 from kiwoom_proto.events import ConditionList, ConditionResult
 from kiwoom_proto.headers import RequestHeader, ResponseHeader
@@ -187,7 +187,7 @@ class Client:
         self._session = session
         self._token = token
         self._ssl_context = ssl_context
-        self._feed = Feed(session)
+        self._inbox = Inbox(session)
         self._own_loop = OwnLoop()
         self._batch: list[Event] = []  # newest first, so that the oldest is cheap to take
         self._changed = asyncio.Event()  # something happened that a waiting call may be waiting for
@@ -226,7 +226,7 @@ class Client:
 
     def stats(self) -> Stats:
         """Return what became of the events so far, and where the session stands."""
-        return self._feed.stats(time.time_ns())
+        return self._inbox.stats(time.time_ns())
 
     async def subscribe(
         self,
@@ -336,9 +336,9 @@ class Client:
     async def aclose(self) -> None:
         """Close, and wait until it is done: at most `close_timeout`. What was received can still be iterated."""
         self._own_loop.check()
-        self._feed.close()
+        self._inbox.close()
         self._pump()
-        while self._feed.closed is None:
+        while self._inbox.closed is None:
             await self._change()
 
     def __aiter__(self) -> AsyncIterator[Event]:
@@ -357,19 +357,19 @@ class Client:
 
     async def _refill(self) -> None:
         self._own_loop.check()
-        if self._feed.is_ready:
+        if self._inbox.is_ready:
             await checkpoint()  # once a batch, so that a busy feed cannot starve the rest of the program
         else:
             await self._change()
         if self._batch:
             return  # another task is iterating too, and was faster
-        events = self._feed.take()
+        events = self._inbox.pop()
         if events:
             events.reverse()
             self._batch = events
             self._wake()  # whoever else is iterating
-        elif self._feed.closed is not None:
-            error = self._feed.end()
+        elif self._inbox.closed is not None:
+            error = self._inbox.end()
             if error is not None:
                 raise error
             raise StopAsyncIteration
@@ -377,9 +377,9 @@ class Client:
     async def _open(self) -> None:
         """Begin a call. Wait for the end where it has begun, to say why."""
         self._own_loop.check()
-        while self._feed.closed is None and self.state is SessionState.CLOSING:
+        while self._inbox.closed is None and self.state is SessionState.CLOSING:
             await self._change()
-        self._feed.check_open()
+        self._inbox.check_open()
 
     async def _replied(self, request: Request, wait: bool = True) -> Request:
         await self._told(request, wait)
@@ -388,20 +388,20 @@ class Client:
     async def _told(self, request: Request, wait: bool = True) -> ConditionList | ConditionResult | None:
         """Wait for the answer. Nothing may wait after this: a call that is cancelled from then on keeps what it got."""
         if wait:
-            self._feed.expect(request)
+            self._inbox.expect(request)
         try:
             self._pump()
             await checkpoint()
-            while wait and not self._feed.reply(request):
+            while wait and not self._inbox.reply(request):
                 await self._change()
         except BaseException:
-            self._feed.withdraw(request)
+            self._inbox.withdraw(request)
             self._pump()
             raise
-        return self._feed.told(request)
+        return self._inbox.pop_answer(request)
 
     async def _logged_in(self) -> None:
-        while not self._feed.check_login():
+        while not self._inbox.check_login():
             await self._change()
 
     # The pump and its tasks.
@@ -421,13 +421,13 @@ class Client:
             self._changed = asyncio.Event()
 
     def _pump(self) -> None:
-        self._feed.collect()
+        self._inbox.collect()
         self._follow()
         self._wake()
 
     def _follow(self) -> None:
         """Do what the session needs by now: write, hang up, wake the timer."""
-        if self._feed.outgoing:
+        if self._inbox.outgoing:
             self._has_outgoing.set()
         if self._need is not self._session.needs and self._attending.deadline == math.inf:
             # Not anyio's: what comes is handed over outside any task.
@@ -441,7 +441,7 @@ class Client:
         """Watch the clock and do what the session needs until it is over."""
         async with background_tasks() as tasks:
             tasks.start_soon(self._watch_clock)
-            while self._feed.closed is None:
+            while self._inbox.closed is None:
                 self._need = self._session.needs
                 self._attending = anyio.CancelScope()
                 self._pump()
@@ -458,7 +458,7 @@ class Client:
                 await self._link(need)
             case TokenNeeded():
                 await self._get_token(need)
-            case None if self._feed.closed is None:
+            case None if self._inbox.closed is None:
                 await self._change()
 
     async def _get_token(self, need: TokenNeeded) -> None:
@@ -494,7 +494,7 @@ class Client:
 
     async def _link(self, need: LinkNeeded) -> None:
         """Dial, then carry bytes for as long as the session needs it."""
-        outgoing = self._feed.outgoing
+        outgoing = self._inbox.outgoing
         endpoint = need.endpoint
 
         def receive(data: bytes, error: str | None) -> None:
@@ -519,7 +519,7 @@ class Client:
             session.receive_data(data, time.time_ns())
         else:
             session.receive_eof(error)
-        if self._feed.collect():  # as in _pump, but for what rows alone do not change
+        if self._inbox.collect():  # as in _pump, but for what rows alone do not change
             self._follow()
         self._wake()
 
@@ -543,7 +543,7 @@ class Client:
                 await self._has_outgoing.wait()
 
     async def _watch_clock(self) -> None:
-        while self._feed.closed is None:
+        while self._inbox.closed is None:
             timeout = self._session.next_timeout()
             self._armed = math.inf if timeout is None else timeout
             self._deadline_moved = asyncio.Event()

@@ -133,7 +133,7 @@ class BufferMachine(RuleBasedStateMachine):
     @rule(some=st.booleans())
     def take(self, some: bool) -> None:
         expected = self.model.take(some=some)
-        taken = self.buffer.take_some() if some else self.buffer.take()
+        taken = self.buffer.pop_some() if some else self.buffer.pop_all()
         assert [event.sequence for event in taken] == [event.sequence for event in expected]
 
     @rule(count=st.integers(0, 12))
@@ -169,7 +169,7 @@ def test_a_consumer_that_takes_between_reads_meets_no_overflow(
     buffer = EventBuffer(size, policy, size_in_bytes)
     for kinds, share in reads:
         buffer.put([event(kind) for kind in kinds], share * len(kinds))
-        buffer.take_some()
+        buffer.pop_some()
 
 
 @given(size=st.integers(1, 12), policy=_POLICIES, reads=st.lists(st.tuples(st.integers(1, 7), st.integers(0, 1000))))
@@ -183,7 +183,7 @@ def test_no_byte_is_lost_in_sharing_them_out(size: int, policy: Overflow, reads:
         except BufferOverflow:
             break
         assert (len(buffer), buffer.size_in_bytes) == (before[0] + count, before[1] + total)
-    while taken := buffer.take_some():
+    while taken := buffer.pop_some():
         held = buffer.held_bytes(len(taken))
         assert held >= buffer.held_bytes(len(taken) - 1)
     assert buffer.size_in_bytes == 0

@@ -52,16 +52,16 @@ def test_gives_back_what_was_put_in_in_order(policy: Overflow) -> None:
     buffer.put(events[:1])
     buffer.put(events[1:])
     assert len(buffer) == 3
-    assert buffer.take() == events
+    assert buffer.pop_all() == events
     assert len(buffer) == 0
 
 
 @any_policy
 def test_an_empty_buffer_gives_nothing(policy: Overflow) -> None:
     buffer = EventBuffer(1, policy)
-    assert buffer.take() == []
+    assert buffer.pop_all() == []
     buffer.put([])
-    assert buffer.take() == []
+    assert buffer.pop_all() == []
     assert buffer.stats() == BufferStats(0, 0, 0, 0, 0)
 
 
@@ -70,7 +70,7 @@ def test_takes_exactly_as_many_as_its_size_and_again_once_emptied(policy: Overfl
     buffer = EventBuffer(3, policy)
     for _ in range(5):
         buffer.put([quote("005930", number) for number in range(3)])
-        assert len(buffer.take()) == 3
+        assert len(buffer.pop_all()) == 3
     assert buffer.stats() == BufferStats(received=15, delivered=15, dropped=0, conflated=0, waiting=0)
 
 
@@ -79,7 +79,7 @@ def test_raise_keeps_what_fits_and_says_what_to_do() -> None:
     buffer.put([quote("005930", number) for number in range(2)])
     with pytest.raises(BufferOverflow, match=r"3 events .*ClientConfig.buffer_size.*overflow='raise'"):
         buffer.put([quote("005930", number) for number in range(2, 5)])
-    assert buffer.take() == [quote("005930", number) for number in range(3)]
+    assert buffer.pop_all() == [quote("005930", number) for number in range(3)]
 
 
 @any_policy
@@ -90,7 +90,7 @@ def test_the_counters_add_up_after_an_overflow(policy: Overflow) -> None:
         buffer.put([Record("00", "", received_at=number) for number in range(2, 5)])
     assert buffer.stats().waiting == 3
     assert add_up(buffer.stats())
-    buffer.take()
+    buffer.pop_all()
     assert add_up(buffer.stats())
 
 
@@ -98,7 +98,7 @@ def test_drop_oldest_forgets_the_oldest_rows_and_counts_them() -> None:
     buffer = EventBuffer(3, "drop_oldest")
     buffer.put([quote("005930", number) for number in range(10)])
     assert buffer.stats() == BufferStats(received=10, delivered=0, dropped=7, conflated=0, waiting=3)
-    assert buffer.take() == [quote("005930", number) for number in (7, 8, 9)]
+    assert buffer.pop_all() == [quote("005930", number) for number in (7, 8, 9)]
     assert buffer.stats() == BufferStats(received=10, delivered=3, dropped=7, conflated=0, waiting=0)
 
 
@@ -108,7 +108,7 @@ def test_drop_oldest_passes_over_what_must_be_kept_and_keeps_the_order() -> None
     buffer.put([quote("a", 1), order, quote("a", 2)])
     buffer.put([quote("a", 3)])
     buffer.put([quote("a", 4)])
-    assert buffer.take() == [order, quote("a", 3), quote("a", 4)]
+    assert buffer.pop_all() == [order, quote("a", 3), quote("a", 4)]
 
 
 def test_drop_oldest_keeps_the_order_of_what_it_keeps_between_rows_that_come_later() -> None:
@@ -116,14 +116,14 @@ def test_drop_oldest_keeps_the_order_of_what_it_keeps_between_rows_that_come_lat
     orders = [Record("00", "", received_at=number) for number in range(3)]
     buffer.put([orders[0], quote("a", 1), orders[1], quote("a", 2)])
     buffer.put([orders[2], quote("a", 3)])
-    assert buffer.take() == [orders[0], orders[1], orders[2], quote("a", 3)]
+    assert buffer.pop_all() == [orders[0], orders[1], orders[2], quote("a", 3)]
 
 
 def test_conflate_keeps_the_newest_row_of_each_type_and_item() -> None:
     buffer = EventBuffer(4, "conflate")
     buffer.put([quote("a", 1), quote("b", 2), quote("a", 3), quote("a", 4)])
     buffer.put([quote("b", 5)])
-    kept = buffer.take()
+    kept = buffer.pop_all()
     assert kept[-2:] == [quote("a", 4), quote("b", 5)]
     stats = buffer.stats()
     assert stats.conflated == 5 - len(kept) > 0
@@ -136,7 +136,7 @@ def test_conflate_tells_types_and_items_apart() -> None:
     buffer.put(rows)
     with pytest.raises(BufferOverflow):
         buffer.put([quote("c", 5)])
-    assert buffer.take() == rows
+    assert buffer.pop_all() == rows
 
 
 def test_conflate_takes_no_row_without_an_item_for_a_newer_one_of_another() -> None:
@@ -146,7 +146,7 @@ def test_conflate_takes_no_row_without_an_item_for_a_newer_one_of_another() -> N
     buffer.put(rows)
     with pytest.raises(BufferOverflow):
         buffer.put([quote("", 5)])
-    assert buffer.take() == rows
+    assert buffer.pop_all() == rows
 
 
 def test_conflate_replaces_a_waiting_row_by_the_one_that_comes_when_all_others_differ() -> None:
@@ -154,7 +154,7 @@ def test_conflate_replaces_a_waiting_row_by_the_one_that_comes_when_all_others_d
     buffer = EventBuffer(2, "conflate")
     buffer.put([quote("a", 1), quote("b", 2)])
     buffer.put([quote("a", 3)])
-    assert buffer.take() == [quote("b", 2), quote("a", 3)]
+    assert buffer.pop_all() == [quote("b", 2), quote("a", 3)]
     assert buffer.stats() == BufferStats(received=3, delivered=2, dropped=0, conflated=1, waiting=0)
 
 
@@ -164,7 +164,7 @@ def test_no_policy_drops_orders_balances_conditions_replies_or_notices(policy: O
     buffer = EventBuffer(10, policy)
     buffer.put([event] * 8)
     buffer.put([quote("a", number) for number in range(100)])
-    assert buffer.take()[:8] == [event] * 8
+    assert buffer.pop_all()[:8] == [event] * 8
 
 
 @any_lenient_policy
@@ -174,7 +174,7 @@ def test_a_buffer_full_of_what_must_be_kept_overflows_rather_than_dropping_it(po
     buffer.put(events)
     with pytest.raises(BufferOverflow):
         buffer.put([Record("00", "")])
-    assert buffer.take() == events
+    assert buffer.pop_all() == events
 
 
 # A model: everything the buffer promises, held against whatever sequence of calls.
@@ -207,7 +207,7 @@ def test_keeps_its_promises_whatever_is_put_and_taken(
     rows: list[Record] = []  # put since the last take
     for call in calls:
         if call is None:
-            taken = [event for event in buffer.take() if isinstance(event, Record)]
+            taken = [event for event in buffer.pop_all() if isinstance(event, Record)]
             numbers = [row.received_at for row in taken]
             assert numbers == sorted(set(numbers)), "order is kept and nothing comes twice"
             assert [row for row in rows if is_kept(row)] == [row for row in taken if is_kept(row)]
@@ -243,14 +243,14 @@ def test_bytes_are_bounded_and_counted_off_again() -> None:
         buffer.put([quote("a", 1), quote("b", 1)], 900)
         with pytest.raises(BufferOverflow, match="1000 bytes"):
             buffer.put([quote("c", 1)], 200)
-        assert len(buffer.take()) == 2
+        assert len(buffer.pop_all()) == 2
 
 
 def test_drop_oldest_makes_room_for_large_rows() -> None:
     buffer = EventBuffer(100, "drop_oldest", 1000)
     for number in range(10):
         buffer.put([quote("a", number)], 400)
-    assert buffer.take() == [quote("a", 8), quote("a", 9)]
+    assert buffer.pop_all() == [quote("a", 8), quote("a", 9)]
     assert buffer.stats().dropped == 8
 
 
@@ -258,7 +258,7 @@ def test_conflate_makes_room_for_large_rows() -> None:
     buffer = EventBuffer(100, "conflate", 1000)
     for number in range(10):
         buffer.put([quote("a", number)], 400)
-    assert buffer.take()[-1] == quote("a", 9)
+    assert buffer.pop_all()[-1] == quote("a", 9)
     assert add_up(buffer.stats())
 
 
@@ -283,7 +283,7 @@ def test_what_one_read_brings_is_taken_whole_however_much_it_is(policy: Overflow
 
     buffer.put(orders[before:], 100_000)
 
-    assert buffer.take_some() == orders, "all of it at once, so that the next read finds room"
+    assert buffer.pop_some() == orders, "all of it at once, so that the next read finds room"
     assert len(buffer) == buffer.size_in_bytes == 0
 
 
@@ -306,7 +306,7 @@ def test_what_was_taken_and_is_held_counts_against_the_limits_with_its_bytes(pol
     buffer = EventBuffer(100, policy, 1000)
     orders: list[Event] = [Record("00", "", received_at=number) for number in range(3)]
     buffer.put(orders, 900)
-    assert buffer.take_some() == orders[:2]
+    assert buffer.pop_some() == orders[:2]
     assert (buffer.held_bytes(2), buffer.held_bytes(1), buffer.held_bytes(0)) == (600, 300, 0)
 
     with pytest.raises(BufferOverflow, match="4 events of 1,000 bytes"):
@@ -318,14 +318,14 @@ def test_some_is_half_of_what_the_limits_allow() -> None:
     buffer = EventBuffer(5, "raise", 1000)
     rows: list[Event] = [quote("a", number) for number in range(5)]
     buffer.put(rows)
-    assert buffer.take_some() == rows[:3]
-    assert buffer.take_some() == rows[3:]
+    assert buffer.pop_some() == rows[:3]
+    assert buffer.pop_some() == rows[3:]
     buffer.put(rows[:1], 200)
     buffer.put(rows[1:2], 400)
     buffer.put(rows[2:], 300)
-    assert buffer.take_some() == rows[:2], "half of the bytes"
-    assert buffer.take_some() == rows[2:]
-    assert buffer.take_some() == []
+    assert buffer.pop_some() == rows[:2], "half of the bytes"
+    assert buffer.pop_some() == rows[2:]
+    assert buffer.pop_some() == []
 
 
 def test_the_last_event_always_has_room() -> None:
@@ -333,7 +333,7 @@ def test_the_last_event_always_has_room() -> None:
     buffer.put([quote("a", 1), quote("b", 2)])
     buffer.put_last(Closed(1006, "", None))
     assert len(buffer) == 3
-    assert buffer.take_some()[-1] == Closed(1006, "", None)
+    assert buffer.pop_some()[-1] == Closed(1006, "", None)
 
 
 # A consumer that lags without ever catching up.
@@ -345,7 +345,7 @@ def test_drop_oldest_gives_back_the_bytes_of_rows_that_it_keeps_once_they_are_re
     for number in range(2000):
         buffer.put([quote("a", number), Record("00", ""), quote("b", number)], 300)
         if number % 2:
-            buffer.take_some()
+            buffer.pop_some()
     assert buffer.size_in_bytes == len(buffer) * 100
 
 

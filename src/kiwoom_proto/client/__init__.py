@@ -1,4 +1,4 @@
-"""What the adapters' clients share: the buffer between a connection and its consumer, and the calls that wait.
+"""What the adapters' clients share: the calls, the pump's decisions, the queue, and the errors.
 
 It knows no event loop.
 """

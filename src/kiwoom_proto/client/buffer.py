@@ -1,7 +1,7 @@
-"""EventBuffer: the events that wait for a slow consumer, bounded, with a policy for when there are too many.
+"""The queue between a connection and its consumer: bounded, with a policy for a consumer that is too slow.
 
 Order, balance and condition rows, replies and notices are never dropped, whatever the policy. Nothing is dropped
-silently: every policy counts what it did.
+silently: `BufferStats` counts what the policy did.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class BufferStats:
     """What became of the events so far.
 
     Attributes:
-        received: events put in.
-        delivered: events taken out.
-        dropped: rows forgotten ("drop_oldest").
+        received: events added.
+        delivered: events removed for the consumer.
+        dropped: rows dropped by "drop_oldest".
         conflated: rows replaced by a newer one of the same type and item ("conflate").
-        waiting: events in the buffer now.
+        waiting: events queued now.
     """
 
     received: int
@@ -45,30 +45,32 @@ class BufferStats:
 class EventBuffer:
     """A bounded queue of events, filled and emptied in batches.
 
-    A batch is what one read brought. Where what waited before filled at most half of each limit, all of it is taken, so
-    a consumer that keeps up never meets `BufferOverflow`, however much one read brings. At most as much waits as the
-    limits allow, or half of that and one read.
+    A batch is what one read brought. If the queue was at most half full before, a batch is accepted whole, so a
+    consumer that keeps up never meets `BufferOverflow`, however much one read brings. The queue holds at most what the
+    limits allow, or half of that and one batch.
 
-    Arguments:
-        size: most events that wait.
-        overflow: what happens when there would be more; see `ClientConfig.overflow`.
-        size_in_bytes: most bytes of messages that wait with them.
+    Args:
+        size: maximum queued events.
+        overflow: policy beyond that; see `ClientConfig.overflow`.
+        size_in_bytes: maximum bytes of the messages that the queued events came in.
     """
 
     def __init__(self, size: int, overflow: Overflow, size_in_bytes: int = 256 * 1024 * 1024) -> None:
         self._size = size
         self._size_in_bytes = size_in_bytes
         self._overflow = overflow
-        # What waits, oldest first, and beside each its share of the bytes. What was let go leaves a hole: None and 0.
+        # Queued events, oldest first, and the share of the bytes of each. A dropped event leaves a hole: None and 0.
         self._events: list[Event | None] = []
         self._shares: list[int] = []
         self._count = 0  # events in _events
         self._bytes = 0  # sum of _shares
-        self._examined = 0  # places that the policy has looked at: no other row before them may be let go
-        self._newest: dict[tuple[str, str], int] = {}  # "conflate": place of each type and item among those
-        self._taken: list[int] = []  # shares of what was taken last
-        self._taken_bytes = 0
-        self._held = 0  # of what was taken last, what the consumer has not read yet
+        self._examined = 0  # the policy has examined this many places: no row before them may be dropped any more
+        self._newest: dict[
+            tuple[str, str], int
+        ] = {}  # "conflate": place of the newest row of each type and item in them
+        self._popped: list[int] = []  # shares of the events popped last
+        self._popped_bytes = 0
+        self._held = 0  # how many of those the consumer has not read yet
         self._held_bytes = 0
         self._received = 0
         self._delivered = 0
@@ -80,15 +82,15 @@ class EventBuffer:
 
     @property
     def size_in_bytes(self) -> int:
-        """Bytes of the messages that the events came in which wait."""
+        """Bytes of the messages that the queued events came in."""
         return self._bytes
 
     def held_bytes(self, held: int) -> int:
-        """Bytes of the messages that the newest events came in, `held` of them, of those that were taken last."""
-        return sum(self._taken[-held:]) if held else 0
+        """Return the bytes of the messages that the newest `held` of the events popped last came in."""
+        return sum(self._popped[-held:]) if held else 0
 
     def oldest_received_at(self) -> int:
-        """When the oldest row that waits was received; 0: none waits, or it is not known."""
+        """Return when the oldest queued row was received, nanoseconds since the epoch; 0: none, or unknown."""
         for event in self._events:
             if isinstance(event, Record):
                 return event.received_at
@@ -97,57 +99,57 @@ class EventBuffer:
     def put(self, events: Sequence[Event], size: int = 0, held: int = 0) -> None:
         """Add what one read brought.
 
-        Arguments:
-            events: what to add.
+        Args:
+            events: events to add.
             size: bytes of the messages that they came in.
-            held: how many of those that were taken last are still waiting; they need room too.
+            held: how many of the events popped last the consumer has not read yet; they count against the limits too.
 
         Raises:
-            BufferOverflow: there are too many, and the policy, or what they are, forbids dropping any. Those that
-                fit are in the buffer.
+            BufferOverflow: there are too many, and neither the policy nor their types allow dropping any. Those that
+                fit have been added.
         """
         if not events:
             return
-        held_bytes = self._taken_bytes if held else 0  # at most
+        held_bytes = self._popped_bytes if held else 0  # at most
         if self._count + held + len(events) <= self._size and self._bytes + held_bytes + size <= self._size_in_bytes:
             self._add(events, size)
         else:
             self._squeeze_in(events, size, held)
 
     def put_last(self, event: Event) -> None:
-        """Add the last event, which always has room."""
+        """Add the last event, beyond any limit."""
         self._add((event,), 0)
 
-    def take(self) -> list[Event]:
+    def pop_all(self) -> list[Event]:
         """Remove and return everything, oldest first."""
         self._close_holes()
         events, self._events = self._events, []
-        self._taken, self._shares = self._shares, []
+        self._popped, self._shares = self._shares, []
         self._delivered += self._count
-        self._taken_bytes = self._bytes
+        self._popped_bytes = self._bytes
         self._count = self._bytes = self._examined = 0
         self._newest.clear()
         return cast("list[Event]", events)
 
-    def take_some(self) -> list[Event]:
-        """Remove and return the oldest, oldest first: half of what the limits allow, or everything.
+    def pop_some(self) -> list[Event]:
+        """Remove and return events, oldest first: half of what the limits allow, or everything.
 
-        Half, so that the policy has the other half to make room in; and so that no more than half stays, and whatever
-        the next read brings finds room. Where more waits than the limits allow, everything is taken.
+        Half, because the policy needs queued rows to make room from, and because a queue that is at most half full
+        accepts the next read whole. If more is queued than the limits allow, everything is removed.
         """
         if self._count * 2 <= self._size and self._bytes * 2 <= self._size_in_bytes:
-            return self.take()
+            return self.pop_all()
         if self._count > self._size or self._bytes > self._size_in_bytes:
-            return self.take()
+            return self.pop_all()
         self._close_holes()
         most = self._half()
-        events, self._taken = self._events[:most], self._shares[:most]
+        events, self._popped = self._events[:most], self._shares[:most]
         del self._events[:most]
         del self._shares[:most]
         self._delivered += len(events)
-        self._taken_bytes = sum(self._taken)
+        self._popped_bytes = sum(self._popped)
         self._count -= len(events)
-        self._bytes -= self._taken_bytes
+        self._bytes -= self._popped_bytes
         self._examined = max(0, self._examined - most)
         self._newest = {key: place - most for key, place in self._newest.items() if place >= most}
         return cast("list[Event]", events)
@@ -156,7 +158,7 @@ class EventBuffer:
         """Return what became of the events so far."""
         return BufferStats(self._received, self._delivered, self._dropped, self._conflated, self._count)
 
-    # Where events come and go, and their bytes with them; taking is above.
+    # Add and remove events, and their bytes with them; popping is above.
 
     def _add(self, events: Sequence[Event], size: int) -> None:
         count = len(events)
@@ -177,7 +179,7 @@ class EventBuffer:
         self._count -= len(places)
 
     def _half(self) -> int:
-        """How many events from the oldest on are half of what one of the limits allows."""
+        """Return how many of the oldest events fill half of one of the limits."""
         most = (self._size + 1) // 2
         if self._bytes * 2 > self._size_in_bytes:
             for number, size in enumerate(accumulate(self._shares[:most]), 1):
@@ -185,10 +187,10 @@ class EventBuffer:
                     return number
         return most
 
-    # When there would be too many.
+    # Beyond the limits.
 
     def _squeeze_in(self, events: Sequence[Event], size: int, held: int) -> None:
-        """Add events one by one: as far as the policy makes room for them, or all where half of it was free."""
+        """Add events one by one while the policy makes room; all of them if half of the queue was free before."""
         self._held = held
         self._held_bytes = self.held_bytes(held)
         added = 0
@@ -196,20 +198,20 @@ class EventBuffer:
             share = size * number // len(events) - added
             self._add((event,), share)
             added += share
-            if self._is_too_full() and not self._let_go() and self._was_filled(number, added):
+            if self._is_too_full() and not self._apply_overflow() and self._was_filled(number, added):
                 self._refuse_last()
                 raise BufferOverflow(
-                    f"{self._count + held} events of {self._bytes + self._held_bytes:,} bytes wait, the limits are "
-                    f"{self._size} events (ClientConfig.buffer_size) and {self._size_in_bytes} bytes (buffer_bytes), "
-                    f"and overflow={self._overflow!r} lets none go: read faster, or choose a larger buffer or another "
-                    "policy"
+                    f"{self._count + held} events of {self._bytes + self._held_bytes:,} bytes are queued, the "
+                    f"limits are {self._size} events (ClientConfig.buffer_size) and {self._size_in_bytes} bytes "
+                    f"(buffer_bytes), and overflow={self._overflow!r} allows dropping none of them: read faster, or "
+                    "choose a larger buffer or another policy"
                 )
 
     def _is_too_full(self) -> bool:
         return self._count + self._held > self._size or self._bytes + self._held_bytes > self._size_in_bytes
 
     def _was_filled(self, added: int, size: int) -> bool:
-        """Whether more than half of a limit was filled before so many events, and bytes, were added."""
+        """Return whether more than half of a limit was used before this many events and bytes were added."""
         return (self._count + self._held - added) * 2 > self._size or (
             self._bytes + self._held_bytes - size
         ) * 2 > self._size_in_bytes
@@ -221,8 +223,8 @@ class EventBuffer:
         if isinstance(event, Record):
             self._newest.pop((event.type_code, event.item), None)
 
-    def _let_go(self) -> bool:
-        """Do what the policy allows. True: there is room now."""
+    def _apply_overflow(self) -> bool:
+        """Drop what the policy allows. Return whether there is room now."""
         if self._overflow == "drop_oldest":
             self._drop_oldest()
         elif self._overflow == "conflate":
@@ -232,7 +234,7 @@ class EventBuffer:
         return not self._is_too_full()
 
     def _drop_oldest(self) -> None:
-        """Forget the oldest rows that may be, but not the last, which is the one that needs the room."""
+        """Drop the oldest rows that may be dropped, except the last event, which is the one that needs the room."""
         for place in range(self._examined, len(self._events) - 1):
             self._examined = place + 1
             event = self._events[place]
@@ -243,13 +245,13 @@ class EventBuffer:
                     break
 
     def _conflate(self) -> None:
-        """Forget rows of which a newer one waits, looking at those alone that have come since the last time."""
+        """Drop rows that a newer queued row supersedes. Only what was added since the last time is examined."""
         came: dict[tuple[str, str], int] = {}
         superseded = []
         place = len(self._events)
         for event in reversed(self._events[self._examined :]):
             place -= 1
-            # What has no item may be about anything: another row of its type is not a newer one of the same.
+            # A row without an item may be about anything: another one of its type does not supersede it.
             if isinstance(event, Record) and event.item and event.type_code not in KEPT_TYPES:
                 key = (event.type_code, event.item)
                 if key in came:
@@ -266,7 +268,7 @@ class EventBuffer:
         if self._count == len(self._events):
             return
         is_event = [event is not None for event in self._events]
-        places = list(accumulate(is_event))  # where each is afterwards, counted from 1
+        places = list(accumulate(is_event))  # the new place of each, counted from 1
         self._newest = {key: places[place] - 1 for key, place in self._newest.items()}
         self._examined = places[self._examined - 1] if self._examined else 0
         self._events = list(compress(self._events, is_event))

@@ -1,7 +1,7 @@
-"""Feed: what an adapter does with a session's events, without the I/O.
+"""What a client does with a session's events: replies to the calls that wait, everything else to the consumer.
 
-A reply goes to the call that waits for it; everything else waits for the consumer, in order, in a bounded buffer. Both
-adapters are this plus a socket, and so is any driver that offers `await subscribe(...)` and `async for`.
+A reply goes to the call that waits for it. Everything else is queued for the consumer, in order, in a bounded buffer.
+Any driver that offers `await subscribe(...)` and `async for` can use it.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from ..session.session import Session
 from .buffer import EventBuffer
 from .errors import BufferOverflow, ConnectionLost, RequestRefused, RequestTimeout
 
-__all__ = ("Feed", "Stats")
+__all__ = ("Inbox", "Stats")
 
 UNSENT_LIMIT = 1024 * 1024
-"""Bytes of ours (answers to pings, mostly) that may wait for a server that does not read."""
+"""Maximum bytes (mostly answers to pings) queued for a server that does not read."""
 
 
 @attrs.frozen
@@ -49,17 +49,17 @@ class Stats:
     """What became of a session's events so far, and where it stands.
 
     Attributes:
-        received: events for the consumer, those that were let go again included.
-        delivered: events that the consumer was given.
-        dropped: rows forgotten because the buffer was full ("drop_oldest").
+        received: events for the consumer, including those dropped later.
+        delivered: events handed to the consumer.
+        dropped: rows dropped because the buffer was full ("drop_oldest").
         conflated: rows replaced by a newer one of the same type and item ("conflate").
-        undecodable: messages, or rows of one, that could not be understood.
-        waiting: events that wait for the consumer now.
-        waiting_bytes: bytes of the messages that they came in, each with an equal share of what one read brought.
-        lag: seconds that the oldest of the rows that wait has been waiting; 0.0 where none does.
+        undecodable: messages, or rows of a message, that could not be decoded.
+        waiting: events queued for the consumer now.
+        waiting_bytes: bytes of the messages that they came in; the events of one read share its bytes equally.
+        lag: seconds that the oldest queued row has been waiting; 0.0 if none is queued.
         bytes_received: bytes received from the network.
-        connections: attempts to connect; 1 where it never had to be made again.
-        gaps: how often the feed was whole again after a loss (`Gap`).
+        connections: connection attempts; 1 if the session never had to reconnect.
+        gaps: how often everything was registered again after a loss (`Gap`).
     """
 
     received: int
@@ -75,17 +75,17 @@ class Stats:
     gaps: int
 
 
-class Feed:
-    """A session, and what its events have come to.
+class Inbox:
+    """The events and outgoing bytes of a session, sorted for calls, consumer and writer.
 
-    Arguments:
-        session: the session; the driver goes on driving it.
+    Args:
+        session: the session; the driver still drives it.
 
     Attributes:
         closed: the `Closed` event, once the session has ended.
         logged_in: whether a LOGIN was accepted.
-        outgoing: bytes to write to the present connection, which the driver removes once written. Each connection has
-            one of its own: what was meant for the last must not go to the next.
+        outgoing: bytes to write to the present connection; the driver removes what it has written. Each connection has
+            its own buffer, so that bytes of the previous one never reach the next.
     """
 
     def __init__(self, session: Session) -> None:
@@ -101,7 +101,7 @@ class Feed:
         self._gaps = 0
         self._overflow: BufferOverflow | None = None
         self._last: list[Event] = []  # Closed, on its way into the buffer, where it always has room
-        self._held: list[Event] = []  # what was taken last; the driver removes what it has given on
+        self._held: list[Event] = []  # popped last; the driver removes what it has delivered
         self._close_asked = False
         self._awaited: set[Request] = set()
         self._replies: dict[Request, RequestAccepted | RequestRejected | RequestUnanswered] = {}
@@ -113,24 +113,24 @@ class Feed:
         return self.session.state
 
     def close(self) -> None:
-        """Begin to close, as asked for by the user."""
+        """Begin to close, at the user's request."""
         self._close_asked = True
         self.session.close()
 
     def collect(self) -> bool:
-        """Take what the session has to say and to send. Call it after every entry into the session.
+        """Take the session's events and outgoing bytes. Call it after every call into the session.
 
         Returns:
-            Whether the session's `needs` or deadline may have changed by what it took. Rows alone only put it off,
-            unless they are too many.
+            Whether the session's `needs` may have changed, or its deadline moved nearer. Rows alone only move the
+            deadline away, unless they overflow the buffer.
         """
         session = self.session
         rows_only = session.rows_only
         wanted = session.events()
         if wanted:
             if not rows_only:
-                wanted = [event for event in wanted if isinstance(event, Record) or not self._is_consumed(event)]
-            # What comes after an overflow is not delivered, as if there were no hole before it.
+                wanted = [event for event in wanted if isinstance(event, Record) or not self._route_to_caller(event)]
+            # Nothing after an overflow is delivered: it would hide the hole before it.
             if self._overflow is None:
                 try:
                     self._buffer.put(wanted, session.bytes_received - self._bytes_seen, len(self._held))
@@ -141,10 +141,10 @@ class Feed:
                     self.collect()
             if self._last:
                 self._buffer.put_last(self._last.pop())
-            # Not before: reads that complete no message belong to the one that they begin.
+            # Only now: reads that complete no message count with the message that they begin.
             self._bytes_seen = session.bytes_received
         data: bytes | memoryview
-        # A handshake may hold the token, and a memoryview shows nothing of it. Mostly there is nothing to send.
+        # An opening handshake may hold the token, and a memoryview does not show it. Mostly there is nothing to send.
         data = (data := session.data_to_send()) and memoryview(data)
         if session.epoch != self._epoch:
             self._epoch = session.epoch
@@ -158,17 +158,17 @@ class Feed:
         return not rows_only or session.watches_freshness
 
     def expect(self, request: Request) -> None:
-        """A call waits for the reply to this request: it is kept for `reply`, until `told` or `withdraw`."""
+        """Keep the reply to this request for `reply`, until `pop_answer` or `withdraw`: a call waits for it."""
         self._awaited.add(request)
 
-    def told(self, request: Request) -> ConditionList | ConditionResult | None:
-        """The call returns now: what it asked for is its own. Returns what a request for conditions was answered."""
+    def pop_answer(self, request: Request) -> ConditionList | ConditionResult | None:
+        """End a call that succeeded. Return the answer to a condition request, or None."""
         return self._forget(request)
 
     def withdraw(self, request: Request) -> None:
-        """The call does not return: what it asked for is taken back, even where it was accepted by now.
+        """End a call that failed or was cancelled: undo its request, even if the server has accepted it.
 
-        Collect after it: there may be something to send.
+        Call `collect` afterwards: there may be something to send.
         """
         self._forget(request)
         self.session.withdraw(request)
@@ -179,11 +179,11 @@ class Feed:
         return self._answers.pop(request, None)
 
     def reply(self, request: Request) -> bool:
-        """Whether the request was accepted; False: not answered yet.
+        """Return whether the request was accepted; False means not answered yet.
 
         Raises:
-            RequestRefused: it was refused.
-            RequestTimeout: it was not answered in time.
+            RequestRefused: the server refused it.
+            RequestTimeout: the server did not answer in time.
             ConnectionLost: the session ended first.
         """
         reply = self._replies.get(request)
@@ -196,7 +196,7 @@ class Feed:
         return reply is not None
 
     def check_open(self) -> None:
-        """Raise where the session has ended.
+        """Raise if the session has ended.
 
         Raises:
             BufferOverflow: the consumer was too slow.
@@ -208,15 +208,15 @@ class Feed:
             raise ConnectionLost(self.closed) from self.closed.error
 
     def check_login(self) -> bool:
-        """Whether the login is done.
+        """Return whether the login has succeeded.
 
         Raises:
             LoginRefused: the server refused it.
-            TokenError: no token could be had.
+            TokenError: no token could be obtained.
             ConnectionLost: the session ended first.
         """
         if self.logged_in:
-            return True  # and if it was lost since, the consumer is told, after what came before
+            return True  # if the connection was lost since, the consumer learns of it, after what came before
         if self.closed is not None and isinstance(self.closed.error, LoginRefused | TokenError):
             raise self.closed.error
         self.check_open()
@@ -224,19 +224,19 @@ class Feed:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the consumer need not wait: there are events, or no more will come."""
+        """Whether the consumer need not wait: events are queued, or no more will come."""
         return self.closed is not None or bool(self._buffer)
 
-    def take(self) -> list[Event]:
-        """Remove and return events that wait, oldest first; empty: none do.
+    def pop(self) -> list[Event]:
+        """Remove and return queued events, oldest first; empty if there are none.
 
-        The list is the driver's to turn round and to empty: what is left in it counts as waiting.
+        The driver may reverse the list, and removes from it what it delivers: what is left in it counts as waiting.
         """
-        self._held = self._buffer.take_some()
+        self._held = self._buffer.pop_some()
         return self._held
 
     def end(self) -> KiwoomError | None:
-        """Why there are no more events, for the consumer; None: the end was asked for. Ask once `closed` is set."""
+        """Return what ends the iteration; None if the user asked for the end. Call it once `closed` is set."""
         if self._overflow is not None:
             return self._overflow
         if self._close_asked or self.closed is None or self.closed.error is None:
@@ -248,8 +248,8 @@ class Feed:
     def stats(self, now: int) -> Stats:
         """Return what became of the events so far.
 
-        Arguments:
-            now: nanoseconds since the epoch, as the driver tells the session with what it receives.
+        Args:
+            now: nanoseconds since the epoch, on the clock whose time is passed to `Session.receive_data`.
         """
         buffer = self._buffer.stats()
         held = self._held
@@ -269,14 +269,14 @@ class Feed:
             gaps=self._gaps,
         )
 
-    def _is_consumed(self, event: object) -> bool:
-        """Note what an event means for the calls that wait; True where it is of no interest to the consumer."""
+    def _route_to_caller(self, event: object) -> bool:
+        """Give an event to the call that waits for it. Return whether that was all: the consumer does not get it."""
         match event:
             case LoggedIn() if not self.logged_in:
                 self.logged_in = True
                 return True
             case Connecting() | Disconnected() | Opened() | LoginRejected():
-                return not self.logged_in  # whoever waits for the first login is told by the call
+                return not self.logged_in  # before the first login, `connect` reports them
             case (
                 RequestAccepted(request=request) | RequestRejected(request=request) | RequestUnanswered(request=request)
             ) if request in self._awaited:

@@ -1,4 +1,4 @@
-"""Feed: what a session's events come to, for calls that wait and for a consumer that may be slow."""
+"""Inbox: what a session's events come to, for calls that wait and for a consumer that may be slow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kiwoom_proto import (
     UnknownMessage,
 )
 from kiwoom_proto.client.errors import BufferOverflow
-from kiwoom_proto.client.inbox import UNSENT_LIMIT, Feed, Stats
+from kiwoom_proto.client.inbox import UNSENT_LIMIT, Inbox, Stats
 from kiwoom_proto.config import Overflow
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import (
@@ -58,22 +58,22 @@ ONCE = attrs.evolve(LASTING, reconnect=False)
 """For what becomes of the end of a connection: it is the end of the session, too."""
 
 
-def take_all(feed: Feed) -> list[Event]:
+def take_all(inbox: Inbox) -> list[Event]:
     """Everything that waits, as a consumer that keeps up takes it."""
     events: list[Event] = []
-    while taken := feed.take():
+    while taken := inbox.pop():
         events += taken
         taken.clear()
     return events
 
 
 class Link:
-    """A feed, driven against the simulated exchange as an adapter drives it.
+    """An inbox, driven against the simulated exchange as an adapter drives it.
 
     Attributes:
-        feed: the feed.
+        inbox: the inbox.
         peer: the exchange's end of the present connection.
-        writes: whether what the feed has to send is written.
+        writes: whether what the inbox has to send is written.
     """
 
     def __init__(self, config: ClientConfig = ONCE, token: str | None = "key", **exchange: Any) -> None:
@@ -81,7 +81,7 @@ class Link:
         self.exchange = Exchange(clock=self.clock, **exchange)
         self.session = Session(PRODUCTION, config, clock=self.clock, random=lambda: 0.5)
         self.session.connect(token)
-        self.feed = Feed(self.session)
+        self.inbox = Inbox(self.session)
         self.writes = True
         self.peer: Peer | None = None
         self._need: Need | None = None
@@ -94,7 +94,7 @@ class Link:
 
     def receive_data(self, data: bytes) -> None:
         self.session.receive_data(data, self.now)
-        self.feed.collect()
+        self.inbox.collect()
 
     def settle(self) -> None:
         """Do what the session needs and carry bytes until there is nothing more to do now."""
@@ -102,7 +102,7 @@ class Link:
             pass
 
     def _step(self) -> bool:
-        self.feed.collect()
+        self.inbox.collect()
         if self.session.needs is not self._need:
             self._need = self.session.needs
             if self.peer is not None:
@@ -112,9 +112,9 @@ class Link:
         peer = self.peer
         if peer is None:
             return False
-        data = bytes(self.feed.outgoing) if self.writes else b""
+        data = bytes(self.inbox.outgoing) if self.writes else b""
         if data:
-            del self.feed.outgoing[: len(data)]
+            del self.inbox.outgoing[: len(data)]
             peer.receive_data(data)
         answer = peer.data_to_send()
         if answer:
@@ -157,30 +157,30 @@ class Link:
 
     def login(self) -> Link:
         self.advance(0.05)
-        assert self.feed.check_login()
+        assert self.inbox.check_login()
         return self
 
     def take_all(self) -> list[object]:
         self.advance(1.0)
-        return list(self.feed.take())
+        return list(self.inbox.pop())
 
 
 def test_the_login_is_news_for_the_call_that_waits_and_not_for_the_consumer() -> None:
     link = Link()
-    assert not link.feed.check_login()
+    assert not link.inbox.check_login()
     link.advance(0.01)
-    assert not link.feed.check_login()
+    assert not link.inbox.check_login()
     link.login()
-    assert link.feed.logged_in
-    assert link.feed.state is SessionState.READY
-    assert link.feed.take() == []
+    assert link.inbox.logged_in
+    assert link.inbox.state is SessionState.READY
+    assert link.inbox.pop() == []
 
 
 def test_a_refused_login_is_raised_as_itself() -> None:
     link = Link(token="unknown", tokens={})
     link.advance(0.05)
     with pytest.raises(LoginRefused) as caught:
-        link.feed.check_login()
+        link.inbox.check_login()
     assert (caught.value.code, caught.value.reason) == ("805004", "8005")
 
 
@@ -189,7 +189,7 @@ def test_a_connection_lost_before_the_login_is_raised_as_lost() -> None:
     link.drop()
     link.advance(0.05)
     with pytest.raises(ConnectionLost):
-        link.feed.check_login()
+        link.inbox.check_login()
 
 
 def test_a_login_that_was_done_is_done_although_the_connection_was_lost_right_after() -> None:
@@ -200,33 +200,33 @@ def test_a_login_that_was_done_is_done_although_the_connection_was_lost_right_af
     link.settle()
     link.drop()
     link.advance(0.05)
-    assert link.feed.check_login()
-    assert [type(event) for event in link.feed.take()] == [UnknownMessage, Closed]
-    assert isinstance(link.feed.end(), ConnectionLost)
+    assert link.inbox.check_login()
+    assert [type(event) for event in link.inbox.pop()] == [UnknownMessage, Closed]
+    assert isinstance(link.inbox.end(), ConnectionLost)
 
 
 def test_a_reply_goes_to_the_call_that_waits_for_it() -> None:
     link = Link().login()
     request = link.session.subscribe(AfterHoursQuote, ITEM)
-    link.feed.expect(request)
-    assert not link.feed.reply(request)
+    link.inbox.expect(request)
+    assert not link.inbox.reply(request)
     link.advance(0.02)
-    assert link.feed.reply(request)
-    link.feed.told(request)
-    assert not [event for event in link.feed.take() if not isinstance(event, Record)]
+    assert link.inbox.reply(request)
+    link.inbox.pop_answer(request)
+    assert not [event for event in link.inbox.pop() if not isinstance(event, Record)]
 
 
 def test_each_reply_goes_to_its_own_call() -> None:
     link = Link().login()
     requests = [link.session.subscribe(AfterHoursQuote, f"{number:06}") for number in range(3)]
     for request in requests:
-        link.feed.expect(request)
+        link.inbox.expect(request)
     answered = [0]
     for _ in range(10):
         link.advance(0.01)
-        answered.append([link.feed.reply(request) for request in requests].count(True))
-        assert [link.feed.reply(request) for request in requests] == sorted(
-            (link.feed.reply(request) for request in requests), reverse=True
+        answered.append([link.inbox.reply(request) for request in requests].count(True))
+        assert [link.inbox.reply(request) for request in requests] == sorted(
+            (link.inbox.reply(request) for request in requests), reverse=True
         )
     assert answered[-1] == 3
 
@@ -242,10 +242,10 @@ def subscribe(link: Link, items: int) -> Any:
 def test_a_refusal_is_raised_at_the_call_that_waits_for_it() -> None:
     link = Link(TOO_MANY).login()
     request = subscribe(link, 201)
-    link.feed.expect(request)
+    link.inbox.expect(request)
     link.advance(0.1)
     with pytest.raises(RequestRefused, match="105118") as caught:
-        link.feed.reply(request)
+        link.inbox.reply(request)
     assert caught.value.request is request
     assert caught.value.code == "105118"
 
@@ -257,7 +257,7 @@ def test_a_reply_nobody_waits_for_goes_to_the_consumer(
     link = Link(TOO_MANY, rate=0.1).login()
     request = subscribe(link, items)
     link.advance(0.1)
-    (reply,) = [event for event in link.feed.take() if not isinstance(event, Record)]
+    (reply,) = [event for event in link.inbox.pop() if not isinstance(event, Record)]
     assert isinstance(reply, outcome)
     assert reply.request is request
 
@@ -267,11 +267,11 @@ def test_a_call_that_waits_no_more_takes_back_what_it_asked_for(items: int) -> N
     """Nobody is told of the reply: whoever asked has gone."""
     link = Link(TOO_MANY, rate=0.1).login()
     request = subscribe(link, items)
-    link.feed.expect(request)
+    link.inbox.expect(request)
     link.advance(0)
-    link.feed.withdraw(request)
+    link.inbox.withdraw(request)
     link.advance(0.1)
-    assert link.feed.take() == []
+    assert link.inbox.pop() == []
     assert link.session.subscriptions == ()
     assert link.peer is not None
     assert not link.peer.pairs()
@@ -280,9 +280,9 @@ def test_a_call_that_waits_no_more_takes_back_what_it_asked_for(items: int) -> N
 def test_a_call_that_was_told_takes_nothing_back() -> None:
     link = Link(rate=0.1).login()
     request = subscribe(link, 1)
-    link.feed.expect(request)
+    link.inbox.expect(request)
     link.advance(0.1)
-    assert link.feed.told(request) is None
+    assert link.inbox.pop_answer(request) is None
     link.advance(0.1)
     assert link.peer is not None
     assert len(link.peer.pairs()) == 1
@@ -294,19 +294,19 @@ def test_a_call_that_was_answered_and_not_told_takes_back_what_it_asked_for(look
     link = Link(rate=0.1).login()
     request, search = subscribe(link, 1), link.session.search_condition("0", realtime=True)
     for one in (request, search):
-        link.feed.expect(one)
+        link.inbox.expect(one)
     link.advance(1)
     assert link.peer is not None
     assert link.peer.pairs()
     assert link.peer.live
     for one in (request, search):
-        assert not looked or link.feed.reply(one)
-        link.feed.withdraw(one)
+        assert not looked or link.inbox.reply(one)
+        link.inbox.withdraw(one)
     link.advance(1)
     assert link.session.subscriptions == ()
     assert not link.peer.pairs()
     assert not link.peer.live
-    assert not [event for event in link.feed.take() if not isinstance(event, Record)], "nobody is told"
+    assert not [event for event in link.inbox.pop() if not isinstance(event, Record)], "nobody is told"
 
 
 def test_what_conditions_are_answered_is_kept_for_the_call() -> None:
@@ -314,13 +314,13 @@ def test_what_conditions_are_answered_is_kept_for_the_call() -> None:
     listing, search = link.session.list_conditions(), link.session.search_condition("0")
     unawaited = link.session.list_conditions()
     for request in (listing, search):
-        link.feed.expect(request)
+        link.inbox.expect(request)
     link.advance(0.5)
-    assert link.feed.reply(listing)
-    assert link.feed.reply(search)
-    assert isinstance(link.feed.told(listing), ConditionList)
-    assert isinstance(link.feed.told(search), ConditionResult)
-    (answer, reply) = link.feed.take()
+    assert link.inbox.reply(listing)
+    assert link.inbox.reply(search)
+    assert isinstance(link.inbox.pop_answer(listing), ConditionList)
+    assert isinstance(link.inbox.pop_answer(search), ConditionResult)
+    (answer, reply) = link.inbox.pop()
     assert isinstance(answer, ConditionList)
     assert isinstance(reply, RequestAccepted)
     assert answer.request is reply.request is unawaited
@@ -330,30 +330,30 @@ def test_a_call_that_waits_is_told_of_the_end() -> None:
     link = Link().login()
     link.exchange.faults.lose_acks = 1
     request = link.session.subscribe(AfterHoursQuote, ITEM)
-    link.feed.expect(request)
+    link.inbox.expect(request)
     link.advance(0.01)
     link.drop()
     link.advance(0.01)
     with pytest.raises(ConnectionLost) as caught:
-        link.feed.reply(request)
+        link.inbox.reply(request)
     assert isinstance(caught.value.__cause__, ClosedByPeer)
-    assert caught.value.closed is link.feed.closed
+    assert caught.value.closed is link.inbox.closed
 
 
 def test_a_reply_that_came_before_the_end_still_counts() -> None:
     link = Link().login()
     request = link.session.subscribe(AfterHoursQuote, ITEM)
-    link.feed.expect(request)
+    link.inbox.expect(request)
     link.advance(0.02)
     link.drop()
     link.advance(0.02)
-    assert link.feed.closed is not None
-    assert link.feed.reply(request)
+    assert link.inbox.closed is not None
+    assert link.inbox.reply(request)
 
 
 def test_rows_notices_and_unknown_messages_wait_for_the_consumer_in_order() -> None:
     link = Link(rate=20).login()
-    link.feed.expect(link.session.subscribe(AfterHoursQuote, ITEM))
+    link.inbox.expect(link.session.subscribe(AfterHoursQuote, ITEM))
     link.advance(0.5)
     link.exchange.garbage(b"{]")
     link.advance(0.5)
@@ -367,20 +367,20 @@ def test_rows_notices_and_unknown_messages_wait_for_the_consumer_in_order() -> N
 
 def test_closed_is_the_last_event_and_the_feed_remembers_it() -> None:
     link = Link().login()
-    assert link.feed.closed is None
-    link.feed.check_open()
+    assert link.inbox.closed is None
+    link.inbox.check_open()
     link.drop()
     (closed,) = link.take_all()
-    assert closed is link.feed.closed
+    assert closed is link.inbox.closed
     with pytest.raises(ConnectionLost):
-        link.feed.check_open()
+        link.inbox.check_open()
 
 
 def test_a_loss_is_the_end_that_the_consumer_is_told_of() -> None:
     link = Link().login()
     link.exchange.kick()
     link.advance(0.1)
-    error = link.feed.end()
+    error = link.inbox.end()
     assert isinstance(error, ConnectionLost)
     assert isinstance(error.__cause__, TakenOver)
     assert "R10001" in str(error)
@@ -389,10 +389,10 @@ def test_a_loss_is_the_end_that_the_consumer_is_told_of() -> None:
 
 def test_an_end_that_was_asked_for_is_no_error() -> None:
     link = Link().login()
-    link.feed.close()
+    link.inbox.close()
     link.advance(0.1)
-    assert link.feed.end() is None
-    (closed,) = link.feed.take()
+    assert link.inbox.end() is None
+    (closed,) = link.inbox.pop()
     assert isinstance(closed, Closed)
     assert closed.error is None
 
@@ -400,15 +400,15 @@ def test_an_end_that_was_asked_for_is_no_error() -> None:
 def test_bytes_to_write_wait_until_the_driver_removes_them() -> None:
     session = Session(PRODUCTION, clock=ManualClock(), random=lambda: 0.5)
     session.connect("key")
-    feed = Feed(session)
-    feed.collect()
-    assert feed.outgoing.startswith(b"GET /api/dostk/websocket HTTP/1.1\r\n")
-    before = bytes(feed.outgoing)
-    feed.collect()
-    assert feed.outgoing == before
-    feed.outgoing.clear()
-    feed.collect()
-    assert not feed.outgoing
+    inbox = Inbox(session)
+    inbox.collect()
+    assert inbox.outgoing.startswith(b"GET /api/dostk/websocket HTTP/1.1\r\n")
+    before = bytes(inbox.outgoing)
+    inbox.collect()
+    assert inbox.outgoing == before
+    inbox.outgoing.clear()
+    inbox.collect()
+    assert not inbox.outgoing
 
 
 def test_bytes_for_one_connection_never_go_to_the_next() -> None:
@@ -416,14 +416,14 @@ def test_bytes_for_one_connection_never_go_to_the_next() -> None:
     link.writes = False
     link.session.subscribe(AfterHoursQuote, ITEM)
     link.settle()
-    old = link.feed.outgoing
+    old = link.inbox.outgoing
     assert old
     link.drop()
     link.until(lambda: link.session.epoch == 2)
-    link.feed.collect()
-    assert link.feed.outgoing is not old, "what still writes the old ones must not take the new ones"
-    assert link.feed.outgoing.startswith(b"GET ")
-    assert link.feed.outgoing.count(b"\r\n\r\n") == 1
+    link.inbox.collect()
+    assert link.inbox.outgoing is not old, "what still writes the old ones must not take the new ones"
+    assert link.inbox.outgoing.startswith(b"GET ")
+    assert link.inbox.outgoing.count(b"\r\n\r\n") == 1
     link.writes = True
     link.advance(1)
     assert link.peer is not None
@@ -439,14 +439,14 @@ def test_a_server_that_asks_and_asks_but_does_not_read_is_given_up() -> None:
     link.peer.connection.send_text(ping)
     thousand = link.peer.data_to_send() * 1000
     most = 0
-    while link.feed.closed is None:
+    while link.inbox.closed is None:
         link.receive_data(thousand)
-        most = max(most, len(link.feed.outgoing))
+        most = max(most, len(link.inbox.outgoing))
         assert most < 2 * UNSENT_LIMIT
     assert most > UNSENT_LIMIT
-    assert link.feed.closed is not None
-    assert isinstance(link.feed.closed.error, TransportError)
-    assert "does not read" in str(link.feed.closed)
+    assert link.inbox.closed is not None
+    assert isinstance(link.inbox.closed.error, TransportError)
+    assert "does not read" in str(link.inbox.closed)
 
 
 def test_a_server_that_does_not_read_is_tried_again() -> None:
@@ -455,64 +455,64 @@ def test_a_server_that_does_not_read_is_tried_again() -> None:
     assert link.peer is not None
     link.peer.connection.send_text(b'{"trnm":"PING"}')
     thousand = link.peer.data_to_send() * 1000
-    while link.feed.state is SessionState.READY:
+    while link.inbox.state is SessionState.READY:
         link.receive_data(thousand)
     link.writes = True
     link.advance(5)
     assert link.session.epoch == 2
-    assert len(link.feed.outgoing) == 0
-    assert [type(event) for event in link.feed.take()] == [Disconnected, Connecting, Opened, LoggedIn, Gap]
+    assert len(link.inbox.outgoing) == 0
+    assert [type(event) for event in link.inbox.pop()] == [Disconnected, Connecting, Opened, LoggedIn, Gap]
 
 
 SMALL_RAISE = ClientConfig(request_interval=0, buffer_size=5)
 
 
 def flood(link: Link, seconds: float = 2.0) -> None:
-    link.feed.expect(link.session.subscribe(AfterHoursQuote, ITEM))
+    link.inbox.expect(link.session.subscribe(AfterHoursQuote, ITEM))
     link.advance(seconds)
 
 
 def test_a_consumer_too_slow_for_raise_ends_the_connection_and_gets_what_fitted() -> None:
     link = Link(SMALL_RAISE, rate=10).login()
     flood(link)
-    assert link.feed.closed is not None
-    assert link.feed.state is SessionState.CLOSED
-    rows = [event for event in take_all(link.feed) if isinstance(event, AfterHoursQuote)]
+    assert link.inbox.closed is not None
+    assert link.inbox.state is SessionState.CLOSED
+    rows = [event for event in take_all(link.inbox) if isinstance(event, AfterHoursQuote)]
     assert len(rows) == 5
-    assert isinstance(link.feed.end(), BufferOverflow)
+    assert isinstance(link.inbox.end(), BufferOverflow)
 
 
 def test_closed_is_the_last_event_after_an_overflow_too() -> None:
     """`Closed` is always the last event, and no policy drops it."""
     link = Link(SMALL_RAISE, rate=50).login()
     flood(link)
-    assert take_all(link.feed)[-1] is link.feed.closed
+    assert take_all(link.inbox)[-1] is link.inbox.closed
 
 
 def test_after_an_overflow_nothing_is_delivered_as_if_there_were_no_gap() -> None:
     """Before it is told, the consumer gets what came up to the overflow: not what came after it, past a hole."""
     link = Link(SMALL_RAISE, rate=10).login()
-    link.feed.expect(link.session.subscribe(AfterHoursQuote, ITEM))
+    link.inbox.expect(link.session.subscribe(AfterHoursQuote, ITEM))
     link.advance(0.01)
     link.writes = False  # the closing takes its time, and rows keep coming
     link.until(lambda: link.session.state is SessionState.CLOSING)
-    first = [event for event in take_all(link.feed) if isinstance(event, Record)]
+    first = [event for event in take_all(link.inbox) if isinstance(event, Record)]
     link.advance(1)
-    later = [event for event in take_all(link.feed) if isinstance(event, Record)]
+    later = [event for event in take_all(link.inbox) if isinstance(event, Record)]
     assert (len(first), later) == (5, [])
-    assert isinstance(link.feed.end(), BufferOverflow)
+    assert isinstance(link.inbox.end(), BufferOverflow)
 
 
 @pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
 def test_a_consumer_too_slow_for_a_lenient_policy_keeps_the_connection(policy: Overflow) -> None:
     link = Link(ClientConfig(request_interval=0, buffer_size=5, overflow=policy), rate=50).login()
     flood(link)
-    assert link.feed.closed is None
-    stats = link.feed.stats(link.now)
+    assert link.inbox.closed is None
+    stats = link.inbox.stats(link.now)
     lost = stats.dropped if policy == "drop_oldest" else stats.conflated
     assert stats.waiting <= 5 < lost
     assert stats.received == stats.waiting + lost
-    newest = link.feed.take()[-1]
+    newest = link.inbox.pop()[-1]
     assert isinstance(newest, AfterHoursQuote)
 
 
@@ -520,29 +520,29 @@ def test_a_message_of_more_rows_than_the_buffer_takes_is_no_overflow_for_a_consu
     link = Link(SMALL_RAISE).login()
     link.session.subscribe(AfterHoursQuote, ITEM)
     link.settle()
-    take_all(link.feed)
+    take_all(link.inbox)
     message = encode_rows([Row({"131": str(number)}, "0E", "", ITEM) for number in range(100)])
     wire = b"\x81\x7e" + len(message).to_bytes(2, "big") + message
     for _ in range(3):
         link.receive_data(wire)
-        taken = link.feed.take()
+        taken = link.inbox.pop()
         rows = [event for event in taken if isinstance(event, AfterHoursQuote)]
         assert [row.ask_quantity for row in rows] == list(range(100))
         taken.clear()
-    assert link.feed.closed is None
+    assert link.inbox.closed is None
 
 
 def test_the_bytes_of_what_was_taken_wait_until_the_consumer_has_it() -> None:
     link = Link(rate=20).login()
     flood(link)
-    before = link.feed.stats(link.now)
-    taken = link.feed.take()
-    held = link.feed.stats(link.now)
+    before = link.inbox.stats(link.now)
+    taken = link.inbox.pop()
+    held = link.inbox.stats(link.now)
     assert (held.waiting, held.waiting_bytes) == (before.waiting, before.waiting_bytes) > (0, 0)
     del taken[1:]
-    assert 0 < link.feed.stats(link.now).waiting_bytes < before.waiting_bytes
+    assert 0 < link.inbox.stats(link.now).waiting_bytes < before.waiting_bytes
     taken.clear()
-    assert link.feed.stats(link.now).waiting_bytes == 0
+    assert link.inbox.stats(link.now).waiting_bytes == 0
 
 
 @pytest.mark.parametrize("read", [0, 1, 2])
@@ -550,37 +550,37 @@ def test_the_end_is_an_event_like_others_for_the_counts(read: int) -> None:
     link = Link().login()
     link.exchange.garbage()
     link.settle()
-    link.feed.close()
+    link.inbox.close()
     link.settle()
-    assert link.feed.stats(link.now).waiting == 2
-    taken = link.feed.take()
+    assert link.inbox.stats(link.now).waiting == 2
+    taken = link.inbox.pop()
     assert [type(event) for event in taken] == [UnknownMessage, Closed]
     del taken[:read]
-    stats = link.feed.stats(link.now)
+    stats = link.inbox.stats(link.now)
     assert (stats.received, stats.delivered, stats.waiting) == (2, read, 2 - read)
 
 
 def test_stats_tell_what_became_of_the_events() -> None:
     link = Link(rate=20).login()
     flood(link)
-    waiting = link.feed.stats(link.now).waiting
+    waiting = link.inbox.stats(link.now).waiting
     assert waiting > 0
-    taken = take_all(link.feed)
+    taken = take_all(link.inbox)
     assert len(taken) == waiting
-    stats = link.feed.stats(link.now)
+    stats = link.inbox.stats(link.now)
     assert (stats.delivered, stats.waiting, stats.dropped, stats.conflated) == (waiting, 0, 0, 0)
 
 
 def test_stats_tell_what_cannot_be_understood_and_what_is_missing() -> None:
     link = Link(LASTING).login()
-    first = link.feed.stats(link.now)
+    first = link.inbox.stats(link.now)
     assert (first.connections, first.gaps, first.undecodable) == (1, 0, 0)
     link.exchange.garbage()
     link.exchange.garbage()
     link.settle()
     link.drop()
     link.advance(5)
-    stats = link.feed.stats(link.now)
+    stats = link.inbox.stats(link.now)
     assert (stats.connections, stats.gaps, stats.undecodable) == (2, 1, 2)
     assert stats.bytes_received == link.session.bytes_received > first.bytes_received > 0
     assert stats.received == stats.waiting == 7  # two unknown, Disconnected ... LoggedIn, Gap
@@ -591,42 +591,42 @@ def test_stats_tell_what_cannot_be_understood_and_what_is_missing() -> None:
 def test_lag_is_how_long_the_oldest_row_has_been_waiting() -> None:
     link = Link(rate=20).login()
     flood(link, 1.0)
-    events = link.feed.take()
+    events = link.inbox.pop()
     rows = [event for event in events if isinstance(event, Record)]
     now = rows[0].received_at + 3_000_000_000
     events.clear()
     events += rows
-    assert link.feed.stats(now).lag == 3.0, "taken, but not given to the consumer yet"
+    assert link.inbox.stats(now).lag == 3.0, "taken, but not given to the consumer yet"
     events.reverse()
-    assert link.feed.stats(now).lag == 3.0, "as an adapter turns it, to take the oldest from the end"
-    stats = link.feed.stats(now)
+    assert link.inbox.stats(now).lag == 3.0, "as an adapter turns it, to take the oldest from the end"
+    stats = link.inbox.stats(now)
     assert (stats.waiting, stats.delivered) == (len(rows), stats.received - len(rows))
     events.clear()
-    assert link.feed.stats(now).lag == 0.0
+    assert link.inbox.stats(now).lag == 0.0
     link.advance(1.0)
-    assert 1.0 < link.feed.stats(now).lag < 3.0
-    assert link.feed.stats(0).lag == 0.0, "a clock that went back"
+    assert 1.0 < link.inbox.stats(now).lag < 3.0
+    assert link.inbox.stats(0).lag == 0.0, "a clock that went back"
 
 
 @pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
 def test_what_was_taken_and_not_given_to_the_consumer_needs_room_too(policy: Overflow) -> None:
     link = Link(ClientConfig(request_interval=0, buffer_size=20, overflow=policy, reconnect=False), rate=50).login()
     flood(link, 5.0)
-    taken = link.feed.take()
+    taken = link.inbox.pop()
     assert 0 < len(taken) <= 10, "not all at once, so that there is room for what comes"
     flood(link, 5.0)
-    stats = link.feed.stats(link.now)
+    stats = link.inbox.stats(link.now)
     assert len(taken) < stats.waiting <= 20
     assert stats.received == stats.delivered + stats.dropped + stats.conflated + stats.waiting
 
 
 def test_stats_are_a_snapshot() -> None:
     link = Link(rate=20).login()
-    before = link.feed.stats(link.now)
+    before = link.inbox.stats(link.now)
     flood(link)
     assert isinstance(before, Stats)
     assert before.received == 0
-    assert link.feed.stats(link.now).received > 0
+    assert link.inbox.stats(link.now).received > 0
 
 
 # Connections come and go.
@@ -639,29 +639,29 @@ def test_what_happens_before_the_first_login_is_news_for_the_call_that_waits() -
     link.advance(0.5)
     link.drop()
     link.advance(3)
-    assert link.feed.check_login()
+    assert link.inbox.check_login()
     assert link.session.epoch == 3
-    assert link.feed.take() == []
-    assert link.feed.stats(link.now).received == 0
+    assert link.inbox.pop() == []
+    assert link.inbox.stats(link.now).received == 0
 
 
 def test_what_happens_after_it_is_for_the_consumer() -> None:
     link = Link(LASTING).login()
     link.drop()
     link.advance(3)
-    assert link.feed.check_login()
-    assert [type(event) for event in link.feed.take()] == [Disconnected, Connecting, Opened, LoggedIn, Gap]
+    assert link.inbox.check_login()
+    assert [type(event) for event in link.inbox.pop()] == [Disconnected, Connecting, Opened, LoggedIn, Gap]
 
 
 def test_a_call_that_waits_while_the_connection_is_lost_is_answered_on_the_next() -> None:
     link = Link(LASTING).login()
     link.drop()
     request = link.session.subscribe(AfterHoursQuote, ITEM)
-    link.feed.expect(request)
-    assert not link.feed.reply(request)
-    link.feed.check_open()
+    link.inbox.expect(request)
+    assert not link.inbox.reply(request)
+    link.inbox.check_open()
     link.advance(3)
-    assert link.feed.reply(request)
+    assert link.inbox.reply(request)
 
 
 def test_a_token_that_cannot_be_had_is_raised_as_itself() -> None:
@@ -670,17 +670,17 @@ def test_a_token_that_cannot_be_had_is_raised_as_itself() -> None:
     link.session.token_failed(error)
     link.settle()
     with pytest.raises(TokenError) as caught:
-        link.feed.check_login()
+        link.inbox.check_login()
     assert caught.value is error
 
 
 def test_a_network_that_cannot_be_had_is_raised_as_lost() -> None:
     link = Link(attrs.evolve(LASTING, connect_timeout=0.5))
-    while link.feed.closed is None:
+    while link.inbox.closed is None:
         link.drop()
         link.advance(0.05)
     with pytest.raises(ConnectionLost, match=r"connect_timeout.*the connection was cut") as caught:
-        link.feed.check_login()
+        link.inbox.check_login()
     assert isinstance(caught.value.__cause__, DeadlineExceeded)
     assert isinstance(caught.value.__cause__.last, ClosedByPeer)
 
@@ -688,19 +688,19 @@ def test_a_network_that_cannot_be_had_is_raised_as_lost() -> None:
 def test_close_while_waiting_for_the_next_attempt_is_no_error() -> None:
     link = Link(LASTING).login()
     link.drop()
-    link.feed.close()
+    link.inbox.close()
     link.settle()
-    assert link.feed.end() is None
-    assert [type(event) for event in link.feed.take()] == [Disconnected, Closed]
+    assert link.inbox.end() is None
+    assert [type(event) for event in link.inbox.pop()] == [Disconnected, Closed]
 
 
 def test_an_overflow_while_the_connection_is_lost_ends_the_session() -> None:
     link = Link(attrs.evolve(LASTING, buffer_size=1)).login()
     link.drop()
     link.advance(10)
-    assert link.feed.state is SessionState.CLOSED
-    assert isinstance(link.feed.end(), BufferOverflow)
-    assert [type(event) for event in link.feed.take()] == [Disconnected, Closed]
+    assert link.inbox.state is SessionState.CLOSED
+    assert isinstance(link.inbox.end(), BufferOverflow)
+    assert [type(event) for event in link.inbox.pop()] == [Disconnected, Closed]
 
 
 def test_a_large_message_that_comes_in_many_reads_counts_whole() -> None:
@@ -712,8 +712,8 @@ def test_a_large_message_that_comes_in_many_reads_counts_whole() -> None:
     for _ in range(2):
         for at in range(0, len(wire), 65_536):
             link.receive_data(wire[at : at + 65_536])
-    assert link.feed.stats(link.now).waiting == 1
-    assert isinstance(link.feed.end(), BufferOverflow)
+    assert link.inbox.stats(link.now).waiting == 1
+    assert isinstance(link.inbox.end(), BufferOverflow)
 
 
 def test_an_overflow_by_rows_alone_makes_the_driver_look_again() -> None:
@@ -721,13 +721,13 @@ def test_an_overflow_by_rows_alone_makes_the_driver_look_again() -> None:
     link = Link(SMALL_RAISE).login()
     link.session.subscribe(AfterHoursQuote, ITEM)
     link.settle()
-    take_all(link.feed)
+    take_all(link.inbox)
     row = encode_rows([Row({"131": "5"}, "0E", "", ITEM)])
     rows = (b"\x81" + bytes([len(row)]) + row) * 20
     link.receive_data(rows)
 
     link.session.receive_data(rows, link.now)
 
-    assert link.feed.collect(), "more may have changed than that rows came"
-    assert link.feed.outgoing, "the close frame"
+    assert link.inbox.collect(), "more may have changed than that rows came"
+    assert link.inbox.outgoing, "the close frame"
     assert link.session.state is SessionState.CLOSING
