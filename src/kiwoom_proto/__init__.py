@@ -31,7 +31,7 @@ from .connection.server import ServerConnection
 from .auth import AppKey
 from .config import ClientConfig
 from .endpoint import MOCK, PRODUCTION, US_MOCK, US_PRODUCTION, Endpoint
-from .connection.requests import Request
+from .request import Request
 from .secrets import Secret
 from .symbol import Symbol, Venue
 

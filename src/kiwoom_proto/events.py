@@ -20,12 +20,12 @@ import attrs
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
 from .codes import RETURN_CODES, explain_code
-from .connection.requests import Request
 from .display import MESSAGE_LIMIT, displayed, quoted, repr_of, rich_repr
 from .errors import ClosedByPeer, KiwoomError
 from .headers import ResponseHeader
 from .realtime.conditions import Condition, ConditionRow, UsConditionRow
 from .realtime.record import Record
+from .request import Request
 from .secrets import redact
 from .symbol import Symbol
 from .wire.messages import number_of

@@ -14,6 +14,7 @@ from kiwoom_proto import PRODUCTION, ClientConfig, KiwoomError, Request, ServerC
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.connection.server import ServerRequest
 from kiwoom_proto.events import RequestAccepted, RequestUnanswered
+from kiwoom_proto.request import RequestKind
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
@@ -329,7 +330,7 @@ class Ground:
         if all(request is not asked for asked, _ in self._unanswered):
             return
         self._unanswered = [entry for entry in self._unanswered if entry[0] is not request]
-        if request.trnm == "CNSRREQ" and request.seq in self._live:
+        if request.kind is RequestKind.CONDITION_SEARCH and request.seq in self._live:
             self.search(request.seq)
         self._leaving = [entry for entry in self._leaving if entry[0] is not request]
 

@@ -15,7 +15,6 @@ from kiwoom_proto import ClientConfig, Closed, Event, KiwoomError, LocalProtocol
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, LoginRefused, RemoteProtocolError
 from kiwoom_proto.events import RequestAccepted, RequestRejected
-from kiwoom_proto.wire.messages import Reg, Remove
 
 from ..proto.wire import (
     BINARY,
@@ -274,20 +273,20 @@ class ConnectionMachine(RuleBasedStateMachine):
         assert self.clock.now - self.last_sent_at >= CONFIG.request_interval
         assert trnm not in self.in_flight, "one unanswered message of a trnm at a time"
         request, index = self.line.popleft()
-        assert request.trnm == trnm
-        message = request.messages[index]
-        assert isinstance(message, Reg | Remove)
-        assert members["grp_no"] == message.grp_no
-        assert [element["item"] for element in members["data"]] == [list(element.item) for element in message.data]
+        assert request.kind.value == trnm
+        assert members["grp_no"] == request.group
+        size = CONFIG.items_per_request
+        part = list(request.items[index * size : (index + 1) * size])
+        assert [element["item"] for element in members["data"]] == [part]
         self.in_flight[trnm] = request, index, self.clock.now
         self.last_sent_at = self.clock.now
 
     def answered(self, trnm: str, ok: bool) -> str | None:
         """Credit an answer in the model; returns the outcome it must have, if any."""
         request, index, _ = self.in_flight.pop(trnm)
-        if ok and index + 1 < len(request.messages):
+        if ok and index + 1 < request.parts:
             return None
-        for number in range(index + 1, len(request.messages)):
+        for number in range(index + 1, request.parts):
             if (request, number) in self.line:
                 self.line.remove((request, number))
         self.open_requests.remove(request)
@@ -301,9 +300,9 @@ class ConnectionMachine(RuleBasedStateMachine):
         call = self.client.unsubscribe if remove else self.client.subscribe
         items = [f"{number:06}" for number in range(count)]
         request = call("0E", *items, group=group)
-        assert len(request.messages) == (count + 1) // 2
+        assert request.parts == (count + 1) // 2
         # The parts of one request stand together in the line: the next goes out once the one before is answered.
-        self.line += [(request, index) for index in range(len(request.messages))]
+        self.line += [(request, index) for index in range(request.parts)]
         self.open_requests.append(request)
         self.look()
 
@@ -487,7 +486,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         assert not any(request in self.outcomes for request in self.open_requests)
         if self.state is READY and self.open_requests:
             assert self.in_flight or self.line
-        if self.state is READY and self.line and self.line[0][0].trnm not in self.in_flight:
+        if self.state is READY and self.line and self.line[0][0].kind.value not in self.in_flight:
             due = self.client.next_timeout()
             assert due is not None
             assert due <= self.last_sent_at + CONFIG.request_interval

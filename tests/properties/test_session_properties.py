@@ -27,8 +27,8 @@ from kiwoom_proto import (
 from kiwoom_proto.auth import TokenCall
 from kiwoom_proto.errors import QuotaExceeded
 from kiwoom_proto.events import LoggedIn, RequestAccepted, RequestRejected, RequestUnanswered
+from kiwoom_proto.request import Key, RequestKind
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
-from kiwoom_proto.session.quota import Key
 from kiwoom_proto.session.subscriptions import UNACKNOWLEDGED
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.exchange import Faults
@@ -375,7 +375,7 @@ class SessionMachine(RuleBasedStateMachine):
                         self.answered[request] = self.open.pop(request)
                         self.over.add(request)
                 case RequestRejected(request=request) if event.message == UNACKNOWLEDGED:
-                    assert request.trnm == "REG"
+                    assert request.kind is RequestKind.REGISTER
                     self.patience = 5000  # it is tried again, later and later
                     if (call := self.open.pop(request, None)) is not None:
                         self.over.add(request)
@@ -385,7 +385,7 @@ class SessionMachine(RuleBasedStateMachine):
                     self.replaced.remove(request)
                     self.over.add(request)
                 case RequestUnanswered(request=request):
-                    assert request.trnm.startswith("CNSR")
+                    assert request.kind.is_condition
                     assert request not in self.over
                     if (call := self.open.pop(request, None)) is not None:
                         self.over.add(request)

@@ -15,7 +15,7 @@ from kiwoom_proto.client.buffer import BufferStats, EventBuffer
 from kiwoom_proto.client.errors import BufferOverflow
 from kiwoom_proto.config import Overflow
 from kiwoom_proto.events import RequestAccepted
-from kiwoom_proto.wire.messages import Reg
+from kiwoom_proto.request import RequestKind
 
 POLICIES: tuple[Overflow, ...] = ("raise", "drop_oldest", "conflate")
 LENIENT: tuple[Overflow, ...] = ("drop_oldest", "conflate")
@@ -36,7 +36,7 @@ def never_dropped() -> list[Event]:
         *(Record(code, "") for code in TYPES_OF_WHICH_EVERY_ROW_COUNTS),
         SystemNotice("R10001", ""),
         UnknownMessage(b"{]", ""),
-        RequestAccepted(Request((Reg("1", "1", ()),))),
+        RequestAccepted(Request(RequestKind.REGISTER)),
         Closed(1006, "", None),
     ]
 

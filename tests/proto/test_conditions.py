@@ -26,8 +26,9 @@ from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import RemoteProtocolError
 from kiwoom_proto.events import ConditionList, ConditionResult, RequestAccepted, RequestRejected, RequestUnanswered
 from kiwoom_proto.realtime.conditions import Condition, ConditionRow, UsConditionRow
+from kiwoom_proto.request import RequestKind
 from kiwoom_proto.session.searches import MAX_PAGES, Pages
-from kiwoom_proto.wire.messages import ConditionRequest, Element, Reg, UsItem
+from kiwoom_proto.wire.messages import Element, Reg, UsItem
 
 from .wire import Wire, real, text
 
@@ -236,8 +237,8 @@ def ask(wire: Wire, what: str) -> Request:
 @pytest.mark.parametrize("what", ["LST", "REQ 5", "REQ 5 live", "REQ 5 K2", "CLR 5"])
 def test_what_is_not_answered_is_given_up_alone(what: str, endpoint: Endpoint) -> None:
     """The server was measured to keep silent for half a minute on a healthy connection."""
-    wire, first = searching(endpoint=endpoint)
-    wire.send(answer(first.trnm, seq="4", data=[]))
+    wire, _ = searching(endpoint=endpoint)
+    wire.send(answer("GCNSRREQ" if endpoint.us else "CNSRREQ", seq="4", data=[]))
     wire.events()
     request = ask(wire, what)
     assert len(sent(wire)) == 1
@@ -610,7 +611,7 @@ def test_odd_rows_of_a_search_are_taken_and_the_reply_is_kept() -> None:
 
 
 def page(next_key: str | None) -> ConditionResult:
-    request = Request((ConditionRequest("CNSRREQ", seq="0"),))
+    request = Request(RequestKind.CONDITION_SEARCH, seq="0")
     return ConditionResult(request, "0", (), (), next_key)
 
 

@@ -47,8 +47,11 @@ from kiwoom_proto.errors import (
 )
 from kiwoom_proto.events import LoggedIn, LoginRejected, Opened, RequestAccepted, RequestRejected
 from kiwoom_proto.headers import RequestHeader, ResponseHeader
+from kiwoom_proto.realtime.spelling import catalogue
+from kiwoom_proto.request import RequestKind
 from kiwoom_proto.testing import ConnectionPair, ManualClock
 from kiwoom_proto.wire.messages import Element, Reg, Remove
+from kiwoom_proto.wire.registration import registration, removal
 
 from .wire import (
     CLOSE,
@@ -1139,7 +1142,11 @@ def test_several_data_elements() -> None:
     wire = Wire().login()
     message = Reg("2", "0", (Element(("005930", "000660"), ("0E", "0B")), Element(("",), ("00",))))
     request = wire.client.request(message)
-    assert request.messages == (message,)
+    assert request.kind is RequestKind.REGISTER
+    assert request.keys == (
+        *(("2", type, item) for item in ("005930", "000660") for type in ("0E", "0B")),
+        ("2", "00", ""),
+    )
     assert wire.messages() == [
         b'{"trnm":"REG","grp_no":"2","refresh":"0","data":[{"item":["005930","000660"],"type":["0E","0B"]},'
         b'{"item":[""],"type":["00"]}]}'
@@ -1183,16 +1190,19 @@ def test_long_lists_are_split_and_replace_is_on_the_first_part_only() -> None:
     assert wire.messages() == []
 
 
-def items_by_message(request: Request) -> list[tuple[object, ...]]:
-    return [message.data[0].item for message in request.messages if isinstance(message, Reg | Remove)]
+def items_by_message(messages: tuple[Reg | Remove, ...]) -> list[tuple[object, ...]]:
+    return [message.data[0].item for message in messages]
 
 
 @pytest.mark.parametrize(("count", "parts"), [(1, 1), (100, 1), (101, 2), (200, 2), (201, 3)])
 def test_split_by_default(count: int, parts: int) -> None:
-    request = Wire().client.subscribe("0E", *(f"{number:06}" for number in range(count)))
-    assert len(request.messages) == parts
-    assert request.items == tuple(f"{number:06}" for number in range(count))
-    assert max(len(items) for items in items_by_message(request)) <= 100
+    items = tuple(f"{number:06}" for number in range(count))
+    request = Wire().client.subscribe("0E", *items)
+    assert request.parts == parts
+    assert request.items == items
+    messages = registration(PRODUCTION, catalogue(()), ClientConfig().items_per_request, "0E", items, "1")
+    assert len(messages) == parts
+    assert max(len(items) for items in items_by_message(messages)) <= 100
 
 
 def test_refused_part_ends_the_whole_request() -> None:
@@ -1211,8 +1221,10 @@ def test_refused_part_ends_the_whole_request() -> None:
 
 
 def test_unsubscribe_is_split_too() -> None:
-    client = Wire(ClientConfig(items_per_request=1)).client
-    assert items_by_message(client.unsubscribe("0E", "000001", "000002")) == [("000001",), ("000002",)]
+    request = Wire(ClientConfig(items_per_request=1)).client.unsubscribe("0E", "000001", "000002")
+    assert request.parts == 2
+    messages = removal(PRODUCTION, catalogue(()), 1, "0E", ("000001", "000002"), "1")
+    assert items_by_message(messages) == [("000001",), ("000002",)]
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ from kiwoom_proto.headers import ResponseHeader
 from kiwoom_proto.realtime.conditions import Condition, ConditionRow
 from kiwoom_proto.session.lifecycle import SubscriptionState
 from kiwoom_proto.session.subscriptions import Subscription
-from kiwoom_proto.wire.messages import ConditionRequest, Element, Reg, Reply
+from kiwoom_proto.wire.messages import ConditionRequest, Element, Reg, Reply, ticket_for
 
 TEXTS = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 KEY = AppKey("app", "secret")
@@ -140,7 +140,7 @@ def test_a_repr_costs_no_more_than_what_is_shown_of_it() -> None:
 
 
 def request(text: str = "005930") -> Request:
-    return Request((Reg("1", "1", (Element((text, text), ("0E",)),)),))
+    return ticket_for(Reg("1", "1", (Element((text, text), ("0E",)),)))
 
 
 def nested(text: str) -> dict[str, Any]:
@@ -155,7 +155,7 @@ EVENTS: dict[type, Callable[[str], Iterable[Any]]] = {
     RequestRejected: lambda text: [RequestRejected(request(text), text, text)],
     RequestUnanswered: lambda text: [
         RequestUnanswered(request(text), 1.0),
-        RequestUnanswered(Request((ConditionRequest("CNSRREQ", text),)), 1.0, 2.0),
+        RequestUnanswered(ticket_for(ConditionRequest("CNSRREQ", text)), 1.0, 2.0),
     ],
     ConditionList: lambda text: [ConditionList(request(), (Condition(text, text),) * 3)],
     ConditionResult: lambda text: [

@@ -25,8 +25,8 @@ from kiwoom_proto.errors import (
     TokenError,
     TokenRefused,
 )
+from kiwoom_proto.request import RequestKind
 from kiwoom_proto.session.quota import item_limit_in
-from kiwoom_proto.wire.messages import Element, Reg
 
 ERROR_CODES = Path(__file__).parents[1] / "data" / "error_codes.csv"
 
@@ -36,7 +36,7 @@ SAY_WHERE_TO_REGISTER = ("8010", "8050")
 
 
 def refused(*items: str, code: str = "105115", message: str = "") -> RequestRefused:
-    return RequestRefused(Request((Reg("1", "1", (Element(items, ("0E",)),)),)), code, message)
+    return RequestRefused(Request(RequestKind.REGISTER, tuple(("1", "0E", item) for item in items)), code, message)
 
 
 def test_the_codes_known_are_exactly_those_met_on_the_websocket_or_with_tokens() -> None:

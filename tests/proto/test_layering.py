@@ -26,14 +26,13 @@ ADAPTERS = ("kiwoom_trio", "kiwoom_asyncio")
 LAYERS: tuple[tuple[str, ...], ...] = (
     # what everything is made of
     ("display", "known", "secrets"),
-    ("codes",),
+    ("codes", "request"),
     ("errors",),
     ("config", "headers", "symbol"),
     ("endpoint", "wire/messages", "wire/websocket"),
     # what is said, and what is reported
     ("realtime",),
-    ("auth", "connection/requests"),
-    ("events",),
+    ("auth", "events"),
     # from bytes to messages
     ("wire",),
     # the conversation and its two ends

@@ -694,7 +694,7 @@ def test_calls_made_before_there_is_a_connection_are_answered_later() -> None:
     line.acknowledge()
     accepted = [event.request for event in line.events() if isinstance(event, RequestAccepted)]
     assert sorted(map(id, accepted)) == sorted(map(id, requests))
-    assert all(request.confirmed == len(request.messages) for request in requests)
+    assert all(request.confirmed == request.parts for request in requests)
 
 
 def test_calls_made_while_disconnected_are_answered_later() -> None:
@@ -1434,7 +1434,8 @@ def test_a_condition_call_that_is_never_answered_fails_alone(
     assert line.session.state is READY
     assert line.session.subscriptions == ()
     assert line.session.is_settled
-    line.send(reply(request.trnm, seq="4", data=[]), reply(request.trnm, 105111, seq="4"))  # late, and too many
+    answered = f"{'G' if endpoint.us else ''}{request.kind.value}"
+    line.send(reply(answered, seq="4", data=[]), reply(answered, 105111, seq="4"))  # late, and too many
     assert {type(event) for event in line.events()} <= {UnknownMessage}
     assert line.session.state is READY
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from kiwoom_proto import LocalProtocolError, MessageDecoder, Record
 from kiwoom_proto.errors import QuotaExceeded
+from kiwoom_proto.request import Key
 from kiwoom_proto.session.lifecycle import SubscriptionState
-from kiwoom_proto.session.quota import Key, Quota
-from kiwoom_proto.session.subscriptions import Subscriptions, keys_of
-from kiwoom_proto.wire.messages import Element, Reg, Remove, UsItem, check
+from kiwoom_proto.session.quota import Quota
+from kiwoom_proto.session.subscriptions import Subscriptions
+from kiwoom_proto.wire.messages import Element, Reg, Remove, UsItem, check, keys_of
 
 from .wire import real
 

@@ -11,10 +11,10 @@ KiwoomError
 from __future__ import annotations
 
 from ..codes import explain_code
-from ..connection.requests import Request
 from ..display import MESSAGE_LIMIT, displayed
 from ..errors import DeadlineExceeded, KiwoomError
 from ..events import Closed
+from ..request import Request
 
 __all__ = ("BufferOverflow", "ConnectionLost", "RequestRefused", "RequestTimeout")
 
@@ -39,7 +39,7 @@ class RequestRefused(KiwoomError):
             return f"{self.request}: {displayed(self.message, MESSAGE_LIMIT)}"
         text = f"{self.request} refused with code {explain_code(self.code, self.message)}"
         if self.request.confirmed:
-            text += f" ({self.request.confirmed} of its {len(self.request.messages)} messages had been accepted)"
+            text += f" ({self.request.confirmed} of its {self.request.parts} messages had been accepted)"
         return text
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import attrs
 
-from ..connection.requests import Request
 from ..errors import (
     KiwoomError,
     LoginRefused,
@@ -31,6 +30,7 @@ from ..events import (
     UnknownMessage,
 )
 from ..realtime.record import Record
+from ..request import Request
 from ..secrets import OpaqueBuffer
 from ..session.connector import LinkNeeded
 from ..session.lifecycle import SessionState

@@ -63,25 +63,34 @@ from ..events import (
     UnknownMessage,
 )
 from ..headers import RequestHeader, ResponseHeader
-from ..realtime.conditions import read_conditions, read_rows, read_symbols
+from ..realtime.conditions import read_conditions
 from ..realtime.record import Record
 from ..realtime.spelling import catalogue
+from ..request import Request, RequestKind
 from ..secrets import Redaction, Secret, conceal
 from ..symbol import Symbol
 from ..wire.decoder import MessageDecoder
-from ..wire.messages import MAX_MESSAGE_SIZE, ConditionRequest, Login, Ping, Reg, Remove, Reply, check_token, encode
-from ..wire.tolerant import REPLIES, Message
-from ..wire.websocket import check_close
-from .requests import (
-    Request,
-    RequestQueue,
-    checked,
+from ..wire.messages import (
+    KIND_OF,
+    MAX_MESSAGE_SIZE,
+    Login,
+    Message,
+    Ping,
+    Reg,
+    Remove,
+    Reply,
+    check_token,
     condition_clear,
     condition_list,
     condition_search,
-    registration,
-    removal,
+    encode,
+    ticket_for,
 )
+from ..wire.registration import checked, registration, removal
+from ..wire.tolerant import Message as Decoded
+from ..wire.websocket import check_close
+from .conditions import read_result
+from .requests import RequestQueue
 
 __all__ = ("ConnectionState", "Conversation")
 
@@ -124,9 +133,10 @@ TRANSITIONS: dict[ConnectionState, dict[Trigger, ConnectionState]] = {
 PHASE = {CONNECTING: "open", LOGGING_IN: "login", READY: "idle", CLOSING: "close"}
 """The deadline that runs in each state: `ClientConfig.<phase>_timeout`."""
 
-LEGAL = {"LOGIN": {LOGGING_IN}} | {trnm: {READY, CLOSING} for trnm in sorted(REPLIES - {"LOGIN"})}
+LEGAL = {"LOGIN": {LOGGING_IN}} | {trnm: {READY, CLOSING} for trnm in KIND_OF}
 """In which states a reply is expected."""
 
+CONDITION_LIST, CONDITION_SEARCH = RequestKind.CONDITION_LIST, RequestKind.CONDITION_SEARCH
 PING = {"trnm": "PING"}
 BLAMING_CODES = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 1011})
 """Close codes of a server that could not take what it was sent."""
@@ -259,12 +269,12 @@ class Conversation:
                 is wrong too: "A005930", a US type on a domestic endpoint.
         """
         size = self.config.items_per_request
-        return self._add(registration(self.endpoint, self._types, size, type, items, group, replace))
+        return self._add(*registration(self.endpoint, self._types, size, type, items, group, replace))
 
     def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
         """Remove registrations (REMOVE). Arguments and errors as for `subscribe`."""
         size = self.config.items_per_request
-        return self._add(removal(self.endpoint, self._types, size, type, items, group))
+        return self._add(*removal(self.endpoint, self._types, size, type, items, group))
 
     def request(self, message: Reg | Remove) -> Request:
         """Send a REG or REMOVE of your own making, with as many `data` elements as you like.
@@ -276,12 +286,12 @@ class Conversation:
         Raises:
             LocalProtocolError: names what is wrong; nothing is sent.
         """
-        return self._add((checked(self.endpoint, message),))
+        return self._add(checked(self.endpoint, message))
 
     def list_conditions(self) -> Request:
         """Ask for the saved conditions (조건검색 목록조회, CNSRLST). `ConditionList` answers it."""
         self._conditions_listed = True
-        return self._add((condition_list(self.endpoint),))
+        return self._add(condition_list(us=self.endpoint.us))
 
     def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> Request:
         """Ask which stocks meet a condition (조건검색 요청, CNSRREQ). `ConditionResult` answers it.
@@ -297,11 +307,12 @@ class Conversation:
         Raises:
             LocalProtocolError: names what is wrong; nothing is sent.
         """
-        search = condition_search(self.endpoint, seq, realtime, next_key)
+        us = self.endpoint.us
+        search = condition_search(seq, live=realtime, next_key=next_key, us=us)
         if self._conditions_listed:
-            return self._add((search,))
+            return self._add(search)
         self._conditions_listed = True
-        return self._add((condition_list(self.endpoint), search))
+        return self._add(condition_list(us=us), search)
 
     def clear_condition(self, seq: str) -> Request:
         """End a live search (조건검색 실시간 해제, CNSRCLR).
@@ -309,7 +320,7 @@ class Conversation:
         Raises:
             LocalProtocolError: the number cannot be one; nothing is sent.
         """
-        return self._add((condition_clear(self.endpoint, seq),))
+        return self._add(condition_clear(seq, us=self.endpoint.us))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close. Rows that arrive until the server has answered are still reported.
@@ -373,18 +384,18 @@ class Conversation:
 
     # Requests.
 
-    def _add(self, messages: tuple[Reg | Remove | ConditionRequest, ...]) -> Request:
+    def _add(self, *messages: Message) -> Request:
         if self._state in (CLOSING, CLOSED):
             raise LocalProtocolError(f"the connection is {self._state.value}")
-        request = Request(messages)
-        self._requests.add(request)
+        request = ticket_for(*messages)
+        self._requests.add(request, messages)
         if self._state is READY:
             self._send_requests(self._clock())
         return request
 
     def _send_requests(self, now: float) -> None:
         if self._state is READY:
-            while (message := self._requests.take(now)) is not None:
+            while (message := self._requests.pop(now)) is not None:
                 self._send(message)
 
     def _send(self, payload: bytes | memoryview) -> None:
@@ -459,7 +470,7 @@ class Conversation:
         self._pinged = self._heard_at, thirds
         self._send_ping()
 
-    def _take_message(self, message: Message, payload: bytes, received_at: int, now: float) -> None:
+    def _take_message(self, message: Decoded, payload: bytes, received_at: int, now: float) -> None:
         if isinstance(message, Record):
             self._events.append(message)
             return
@@ -497,33 +508,35 @@ class Conversation:
         self._start_closing(1000, "", now)
 
     def _take_reply(self, reply: Reply, payload: bytes, received_at: int, now: float) -> None:
-        if reply.code == TOO_FAST and self._requests.repeat(reply.trnm, now):
+        if reply.code == TOO_FAST and self._requests.repeat(reply, now):
             return
         if self._requests.is_late(reply):
-            self._conditions_listed |= reply.ok and reply.trnm.endswith("CNSRLST")
+            self._conditions_listed |= reply.ok and reply.kind is CONDITION_LIST
             return
         request = self._requests.reply(reply)
         if request is None:
-            if reply.trnm not in ("REG", "REMOVE"):
+            if reply.kind is None or reply.kind.is_condition:
                 self._report(_unexpected(reply, payload))
             elif self._state is READY:
                 self._fail(RemoteProtocolError(f"a {reply.trnm} reply that nobody had asked for"), 1002, now)
         elif not reply.ok:
             self._take_refusal(request, reply)
         elif self._requests.is_finished(request):
-            if request.trnm.endswith("CNSRLST"):
+            if request.kind is CONDITION_LIST:
                 self._report(ConditionList(request, read_conditions(reply.members.get("data"))))
-            elif request.trnm.endswith("CNSRREQ"):
-                self._report(_condition_result(request, reply, received_at))
+            elif request.kind is CONDITION_SEARCH:
+                self._report(read_result(request, reply, received_at))
             self._report(RequestAccepted(request))
 
     def _take_refusal(self, request: Request, reply: Reply) -> None:
-        if reply.code == ALREADY_REGISTERED and request.trnm.endswith("CNSRREQ") and not request.asked_again:
+        if reply.code == ALREADY_REGISTERED and request.kind is CONDITION_SEARCH and not request.asked_again:
             # It outlives a reconnect for a while, and the refusal does not even say which: clear it, then ask again.
             request.asked_again = True
-            self._requests.add_first(request, condition_clear(self.endpoint, request.seq), request.messages[-1])
+            us = self.endpoint.us
+            search = condition_search(request.seq, live=request.live, next_key=request.next_key, us=us)
+            self._requests.add_first(request, condition_clear(request.seq, us=us), search)
             return
-        if reply.trnm.endswith("CNSRLST"):
+        if reply.kind is CONDITION_LIST:
             self._list_again()
         self._report(RequestRejected(request, reply.code, reply.message))
 
@@ -531,17 +544,16 @@ class Conversation:
         given_up = self._requests.give_up(now) if self._state is READY else None
         if given_up is not None:
             request, message = given_up
-            if message.trnm.endswith("CNSRLST"):
+            if message.kind is CONDITION_LIST:
                 self._list_again()
             self._report(RequestUnanswered(request, self.config.ack_timeout))
 
     def _list_again(self) -> None:
         """The list was not had. Searches that wait were planned without one of their own; the first needs one now."""
-        message = condition_list(self.endpoint)
-        waiting = self._requests.next_waiting(f"{message.trnm.removesuffix('LST')}REQ")
+        waiting = self._requests.first_waiting(CONDITION_SEARCH)
         self._conditions_listed = waiting is not None
         if waiting is not None:
-            self._requests.add_first(waiting, message)
+            self._requests.add_first(waiting, condition_list(us=self.endpoint.us))
 
     # The lifecycle.
 
@@ -617,16 +629,3 @@ def _kind_of(value: object) -> str:
 def _unexpected(reply: Reply, payload: bytes) -> UnknownMessage:
     code = explain_code(reply.code, reply.message)
     return UnknownMessage(payload, f"a {reply.trnm} reply when none was expected, with code {code}")
-
-
-def _condition_result(request: Request, reply: Reply, received_at: int) -> ConditionResult:
-    data, seq, next_key = (reply.members.get(name) for name in ("data", "seq", "next_key"))
-    goes_on = str(reply.members.get("cont_yn") or "").strip() == "Y" and isinstance(next_key, str) and next_key.strip()
-    return ConditionResult(
-        request,
-        (seq.strip() if isinstance(seq, str) else "") or request.seq,
-        read_rows(reply.trnm, data, received_at),
-        read_symbols(data),
-        next_key if goes_on else None,
-        reply.members,
-    )

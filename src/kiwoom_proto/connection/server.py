@@ -20,7 +20,8 @@ from ..display import quoted
 from ..errors import UNREADABLE, ClosedByPeer, DeadlineExceeded, KiwoomError, LocalProtocolError, RemoteProtocolError
 from ..events import Closed, SystemNotice, UnknownMessage
 from ..headers import RequestHeader
-from ..wire.messages import Row, encode, encode_rows
+from ..request import RequestKind
+from ..wire.messages import KIND_OF, Row, encode, encode_rows
 from ..wire.websocket import WebSocketServer, check_close
 from .conversation import (
     CLOSED,
@@ -54,6 +55,11 @@ class ServerRequest:
 
     trnm: str = attrs.field(repr=quoted)
     members: dict[str, Any] = attrs.field(repr=False)
+
+    @property
+    def kind(self) -> RequestKind | None:
+        """What it asks for; None for a LOGIN, and for what is unknown."""
+        return KIND_OF.get(self.trnm)
 
     def elements(self) -> list[tuple[list[str], list[str]]]:
         """Return the items and the types of each element of a REG or REMOVE, each once.

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from ..realtime.record import Record
+from ..request import Key
 from .lifecycle import SubscriptionState
-from .quota import Key
 
 __all__ = ("Entry", "Freshness", "URGENT_TYPES")
 

@@ -20,15 +20,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import TypeAlias
 
 from ..codes import CONNECTION_QUOTA, GROUP_QUOTA
 from ..errors import QuotaExceeded
+from ..request import Key
 
-__all__ = ("Key", "QUOTA_CODES", "Quota", "item_limit_in")
-
-Key: TypeAlias = tuple[str, str, str]
-"""Group, type and item of a subscription."""
+__all__ = ("QUOTA_CODES", "Quota", "item_limit_in")
 
 QUOTA_CODES = frozenset({CONNECTION_QUOTA, GROUP_QUOTA})
 """The codes with which the server refuses a message for having too many items."""

@@ -22,27 +22,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
-import attrs
-
 from ..connection.client import ClientConnection
-from ..connection.requests import Request
 from ..errors import LocalProtocolError
 from ..events import RequestAccepted, RequestRejected
-from ..wire.messages import Reg, Remove
-from .quota import QUOTA_CODES, Key
-from .subscriptions import UNACKNOWLEDGED, Claims, Subscriptions, keys_of
+from ..request import Request, RequestKind
+from ..wire.messages import Reg, Remove, ticket_for
+from .quota import QUOTA_CODES
+from .subscriptions import UNACKNOWLEDGED, Claims, Subscriptions
 
 __all__ = ("Registrations",)
 
 REPLACED = "replaced by another call before it was registered"
-
-
-@attrs.frozen(eq=False)
-class _Call:
-    """A call that waits for its answer."""
-
-    request: Request
-    keys: tuple[Key, ...]
 
 
 class Registrations:
@@ -55,8 +45,8 @@ class Registrations:
     def __init__(self, subscriptions: Subscriptions) -> None:
         self._subscriptions = subscriptions
         self._in_flight: Request | None = None  # the planned message that waits for its answer
-        self._registering: list[_Call] = []
-        self._removing: list[_Call] = []
+        self._registering: list[Request] = []
+        self._removing: list[Request] = []
         self._claims: WeakKeyDictionary[Request, Claims] = WeakKeyDictionary()  # of calls that may be withdrawn
         self._answers: list[RequestAccepted | RequestRejected] = []
 
@@ -73,31 +63,31 @@ class Registrations:
             QuotaExceeded: there would be too many items; nothing has changed.
             LocalProtocolError: the messages name nothing.
         """
-        keys = keys_of(messages)
-        if not keys:
+        if not any(element.item for message in messages for element in message.data):
             raise LocalProtocolError("data: names nothing to register")
+        request = ticket_for(*messages)
+        keys = request.keys
         others = self._subscriptions.others_in_groups(keys) if replace else ()
         dropped = self._subscriptions.add_consumer(keys, fresh_within, instead_of=others)
         for waiting in [call for call in self._registering if not dropped.isdisjoint(call.keys)]:
             self._registering.remove(waiting)
-            self._drop_claims(waiting.request)
-            self._answers.append(RequestRejected(waiting.request, "", REPLACED))
-        call = _Call(Request(tuple(messages)), keys)
-        self._claims[call.request] = self._subscriptions.claims(keys)
-        self._registering.append(call)
-        return call.request
+            self._drop_claims(waiting)
+            self._answers.append(RequestRejected(waiting, "", REPLACED))
+        self._claims[request] = self._subscriptions.claims(keys)
+        self._registering.append(request)
+        return request
 
     def remove(self, messages: Sequence[Remove]) -> Request:
         """Take a call that no longer wants what these messages name."""
-        call = _Call(Request(tuple(messages)), keys_of(messages))
-        self._subscriptions.drop_consumer(call.keys)
-        self._removing.append(call)
-        return call.request
+        request = ticket_for(*messages)
+        self._subscriptions.drop_consumer(request.keys)
+        self._removing.append(request)
+        return request
 
     def withdraw(self, request: Request) -> None:
         """Take a call back, answered or not. A removal is carried out all the same."""
-        self._registering = [call for call in self._registering if call.request is not request]
-        self._removing = [call for call in self._removing if call.request is not request]
+        self._registering = [call for call in self._registering if call is not request]
+        self._removing = [call for call in self._removing if call is not request]
         self._drop_claims(request)
 
     @property
@@ -164,8 +154,8 @@ class Registrations:
             for call in tuple(calls):
                 if all(is_settled(key) for key in call.keys):
                     calls.remove(call)
-                    call.request.confirmed = len(call.request.messages)
-                    self._answers.append(RequestAccepted(call.request))
+                    call.confirmed = call.parts
+                    self._answers.append(RequestAccepted(call))
 
     def pop_answers(self) -> list[RequestAccepted | RequestRejected]:
         """Return the answers to calls since the last time, and forget them."""
@@ -182,15 +172,15 @@ class Registrations:
         Returns:
             Whether the refusal must be reported itself, because no waiting call is told all of it.
         """
-        keys = set(keys_of(message for message in refusal.request.messages if isinstance(message, Reg | Remove)))
-        is_register = refusal.request.trnm == "REG"
+        keys = set(refusal.request.keys)
+        is_register = refusal.request.kind is RequestKind.REGISTER
         calls = self._registering if is_register else self._removing
         concerned = [call for call in calls if not keys.isdisjoint(call.keys)]
         for call in concerned:
             calls.remove(call)
             if is_register:
-                self._drop_claims(call.request)
-            self._answers.append(RequestRejected(call.request, refusal.code, refusal.message))
+                self._drop_claims(call)
+            self._answers.append(RequestRejected(call, refusal.code, refusal.message))
         if is_register:
             # Some of it may still be wanted: it was registered before, on an earlier connection.
             return any(self._subscriptions.refusal_reason(key) for key in keys)

@@ -36,14 +36,18 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from ..connection.client import ClientConnection
-from ..connection.requests import Request
 from ..display import displayed
 from ..errors import RemoteProtocolError
 from ..events import ConditionList, ConditionResult, RequestAccepted, RequestRejected, RequestUnanswered
-from ..wire.messages import ConditionRequest
+from ..request import Request, RequestKind
 from .lifecycle import SubscriptionState
 from .subscriptions import Subscription
 from .suspects import Suspects
+
+LIST, CLEAR = RequestKind.CONDITION_LIST, RequestKind.CONDITION_CLEAR
+
+Question: TypeAlias = tuple[RequestKind, str, bool, str]
+"""What a condition request asks: its kind, the number, whether it is live, and the page."""
 
 __all__ = ("Answer", "Pages", "Searches")
 
@@ -135,35 +139,33 @@ class Searches:
         self._live: dict[str, _LiveSearch] = {}
         self._claims: WeakKeyDictionary[Request, _LiveSearch] = WeakKeyDictionary()  # of calls that may be withdrawn
         self._own_clears: dict[Request, _RetrySchedule] = {}  # those waiting that no call has asked for
-        self._suspects: Suspects[ConditionRequest] = Suspects()
+        self._suspects: Suspects[Question] = Suspects()
         self._answers: list[RequestAccepted | RequestRejected] = []
         self._is_unresponsive = False  # whether something was not answered on this connection
 
-    def add(self, message: ConditionRequest) -> Request:
+    def add(self, request: Request) -> None:
         """Take a call that asks something."""
-        request = Request((message,))
         live = self._live.get(request.seq)
-        if _is_live(request):
+        if request.live:
             if live is None:
                 live = self._live[request.seq] = _LiveSearch()
             live.consumers += 1
             self._claims[request] = live
-            self._suspects.wake((message,))
-        elif live is not None and message.trnm.endswith("CLR"):
+            self._suspects.wake((_question(request),))
+        elif live is not None and request.kind is CLEAR:
             self._drop_consumer(live, request.seq)
             is_known = live.state is not SubscriptionState.WANTED or live.schedule.unanswered
             if live.consumers or not (is_known or self._waits_for(request.seq)):
                 # Somebody else wants it, or it was lost with the connection: there is nothing to ask.
                 self._answers.append(RequestAccepted(request))
-                return request
-        if _is_live(request) or message.trnm.endswith("CLR"):  # this call decides
+                return
+        if request.live or request.kind is CLEAR:  # this call decides
             self._drop_own_clears(
                 clear
                 for clear, schedule in self._own_clears.items()
                 if clear.seq == request.seq and schedule.ask_at is not None
             )
         self._waiting.append(request)
-        return request
 
     def withdraw(self, request: Request, *, is_connected: bool) -> None:
         """Take a call back, answered or not. A live search that it wanted is cleared if the server may have it."""
@@ -176,14 +178,12 @@ class Searches:
         )
         was_last = self._drop_claims(request)
         for key in asked:
-            if _is_live(request) and request.seq in self._live:
+            if request.live and request.seq in self._live:
                 self._asked[key] = request.seq  # somebody else wants it, and this answer tells what became of it
             else:
                 del self._asked[key]
         if was_last and is_known and is_connected:
-            message = request.messages[-1]
-            assert isinstance(message, ConditionRequest)
-            self._add_own_clear(message)
+            self._add_own_clear(request.seq)
 
     def send(self, connection: ClientConnection, now: float) -> None:
         """Ask a connection that is logged in whatever it was not asked yet.
@@ -222,7 +222,7 @@ class Searches:
         if not isinstance(answer, ConditionList | ConditionResult):
             del self._asked[answer.request]
             if not isinstance(answer, RequestUnanswered):
-                self._suspects.clear(answer.request.messages[-1:])  # type: ignore[arg-type]  # no other is asked here
+                self._suspects.clear((_question(answer.request),))
             if isinstance(found, Request) and found in self._own_clears:
                 self._finish_own_clear(found, answer, now)
                 return None
@@ -245,9 +245,7 @@ class Searches:
         found = self._asked.get(request)
         if found is None:
             return
-        asked = request.messages[-1]
-        assert isinstance(asked, ConditionRequest)
-        if not self._suspects.accuse((asked,), now, certain=True):
+        if not self._suspects.accuse((_question(request),), now, certain=True):
             return
         refusal = RequestRejected(request, "", CLOSED_FOR_IT)
         del self._asked[request]
@@ -296,7 +294,7 @@ class Searches:
         )
 
     def _waits_for(self, seq: str) -> bool:
-        return any(_is_live(request) and request.seq == seq for request in self._waiting)
+        return any(request.live and request.seq == seq for request in self._waiting)
 
     def _drop_claims(self, request: Request) -> bool:
         """Drop a call as a consumer of the live search that it claims. Return whether it was the last."""
@@ -316,23 +314,21 @@ class Searches:
     ) -> None:
         """Note what became of a call, or of a live search that was asked for anew."""
         accepted, refused = isinstance(answer, RequestAccepted), isinstance(answer, RequestRejected)
-        asked = answer.request.messages[-1]
-        assert isinstance(asked, ConditionRequest)
         if isinstance(found, Request):
             self._waiting.remove(found)
-            found.confirmed = len(found.messages) if accepted else 0
-            if not _is_live(found):
-                if asked.trnm.endswith("CLR") and not accepted and not refused and found.seq not in self._live:
-                    self._add_own_clear(asked).unanswered_at(now)
+            found.confirmed = found.parts if accepted else 0
+            if not found.live:
+                if found.kind is CLEAR and not accepted and not refused and found.seq not in self._live:
+                    self._add_own_clear(found.seq).unanswered_at(now)
                 return
             if not accepted:
                 self._drop_claims(found)
         seq = found if isinstance(found, str) else found.seq
         live = self._live.get(seq)
         if live is None:
-            if not refused and not any(each.seq == seq and each.trnm.endswith("CLR") for each in self._waiting):
+            if not refused and not any(each.seq == seq and each.kind is CLEAR for each in self._waiting):
                 # Nobody wants it any more, no call is left to clear it, and the server has it or may have it.
-                self._add_own_clear(asked)
+                self._add_own_clear(seq)
         elif accepted:
             live.state, live.reason, live.schedule = SubscriptionState.CONFIRMED, "", _RetrySchedule()
         elif isinstance(answer, RequestRejected):
@@ -342,9 +338,9 @@ class Searches:
             live.state = SubscriptionState.WANTED if asks_again else SubscriptionState.REFUSED
             live.reason = NOT_ANSWERED
 
-    def _add_own_clear(self, search: ConditionRequest) -> _RetrySchedule:
+    def _add_own_clear(self, seq: str) -> _RetrySchedule:
         """Clear a live search that nobody wants any more, although no call asks for that."""
-        clear = Request((ConditionRequest(search.trnm[:-3] + "CLR", seq=search.seq),))
+        clear = Request(CLEAR, seq=seq)
         self._waiting.append(clear)
         schedule = self._own_clears[clear] = _RetrySchedule()
         return schedule
@@ -362,18 +358,14 @@ class Searches:
             del self._own_clears[clear]
 
 
-def _is_live(request: Request) -> bool:
-    message = request.messages[-1]
-    return isinstance(message, ConditionRequest) and message.search_type == "1"
+def _question(request: Request) -> Question:
+    return request.kind, request.seq, request.live, request.next_key
 
 
 def _ask(connection: ClientConnection, request: Request) -> Request:
     """Ask a connection what a call of the session asks."""
-    message = request.messages[-1]
-    assert isinstance(message, ConditionRequest)
-    if message.trnm.endswith("LST"):
+    if request.kind is LIST:
         return connection.list_conditions()
-    if message.trnm.endswith("CLR"):
+    if request.kind is CLEAR:
         return connection.clear_condition(request.seq)
-    next_key = message.next_key if isinstance(message.next_key, str) else ""
-    return connection.search_condition(request.seq, realtime=_is_live(request), next_key=next_key)
+    return connection.search_condition(request.seq, realtime=request.live, next_key=request.next_key)

@@ -36,15 +36,6 @@ from typing import cast
 
 from ..config import ClientConfig
 from ..connection.conversation import ConnectionState, checked_config
-from ..connection.requests import (
-    Request,
-    checked,
-    condition_clear,
-    condition_list,
-    condition_search,
-    registration,
-    removal,
-)
 from ..endpoint import Endpoint
 from ..errors import DeadlineExceeded, KiwoomError, LocalProtocolError
 from ..events import (
@@ -66,9 +57,11 @@ from ..events import (
 from ..headers import RequestHeader, ResponseHeader
 from ..realtime.record import Record
 from ..realtime.spelling import catalogue
+from ..request import Request
 from ..secrets import Secret, conceal
 from ..symbol import Symbol
-from ..wire.messages import ConditionRequest, Reg, Remove
+from ..wire.messages import Reg, Remove, condition_clear, condition_list, condition_search, ticket_for
+from ..wire.registration import checked, registration, removal
 from ..wire.websocket import check_close
 from .connector import Connector, LinkNeeded, Need
 from .gap import GapTracker
@@ -269,7 +262,7 @@ class Session:
 
     def list_conditions(self) -> Request:
         """Ask for the saved conditions (조건검색 목록조회). `ConditionList` answers it."""
-        return self._ask(condition_list(self.endpoint))
+        return self._ask(ticket_for(condition_list(us=self.endpoint.us)))
 
     def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> Request:
         """Ask which stocks meet a condition (조건검색 요청). `ConditionResult` answers it.
@@ -284,7 +277,7 @@ class Session:
         Raises:
             LocalProtocolError: names what is wrong; nothing has changed.
         """
-        return self._ask(condition_search(self.endpoint, seq, realtime, next_key))
+        return self._ask(ticket_for(condition_search(seq, live=realtime, next_key=next_key, us=self.endpoint.us)))
 
     def clear_condition(self, seq: str) -> Request:
         """End a live search (조건검색 실시간 해제), once for each time that it was asked for.
@@ -295,7 +288,7 @@ class Session:
         Raises:
             LocalProtocolError: the number cannot be valid; nothing has changed.
         """
-        return self._ask(condition_clear(self.endpoint, seq))
+        return self._ask(ticket_for(condition_clear(seq, us=self.endpoint.us)))
 
     def withdraw(self, request: Request) -> None:
         """Take a call back: it no longer counts as a consumer, and is no longer answered.
@@ -476,7 +469,7 @@ class Session:
     def _handle_event(self, event: Event) -> None:
         reported: Event | None = event
         match event:
-            case RequestAccepted() | RequestRejected() if event.request.trnm in ("REG", "REMOVE"):
+            case RequestAccepted() | RequestRejected() if not event.request.kind.is_condition:
                 reported = self._registrations.handle_answer(event)
             case RequestAccepted() | RequestRejected() | RequestUnanswered() | ConditionList() | ConditionResult():
                 reported = self._searches.handle_answer(event, self._clock())
@@ -515,9 +508,9 @@ class Session:
         self._advance()
         return request
 
-    def _ask(self, message: ConditionRequest) -> Request:
+    def _ask(self, request: Request) -> Request:
         self._check_open()
-        request = self._searches.add(message)
+        self._searches.add(request)
         self._advance()
         return request
 

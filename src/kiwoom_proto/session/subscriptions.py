@@ -25,13 +25,14 @@ from typing import TypeAlias
 import attrs
 
 from ..display import quoted
-from ..wire.messages import Element, Reg, Remove, is_too_large
+from ..request import Key
+from ..wire.messages import Element, Reg, Remove, is_too_large, keys_of
 from .freshness import URGENT_TYPES, Entry, Freshness
 from .lifecycle import SubscriptionState
-from .quota import Key, Quota
+from .quota import Quota
 from .suspects import Suspects
 
-__all__ = ("UNACKNOWLEDGED", "Claims", "Subscription", "Subscriptions", "keys_of")
+__all__ = ("UNACKNOWLEDGED", "Claims", "Subscription", "Subscriptions")
 
 Claims: TypeAlias = Mapping[Key, int]
 """What one call is a consumer of, and the number of the period, without a break, for which it has been wanted."""
@@ -62,19 +63,6 @@ class Subscription:
     consumers: int = 1
     reason: str = attrs.field(default="", repr=quoted)
     fresh_within: float | None = None
-
-
-def keys_of(messages: Iterable[Reg | Remove]) -> tuple[Key, ...]:
-    """Return every (group, type, item) that these messages name, once each, in order."""
-    return tuple(
-        dict.fromkeys(
-            (message.grp_no, type, str(item))
-            for message in messages
-            for element in message.data
-            for item in element.item
-            for type in element.type
-        )
-    )
 
 
 class Subscriptions:

@@ -21,6 +21,7 @@ from ..connection.server import (
 )
 from ..endpoint import PRODUCTION, US_PRODUCTION
 from ..realtime.record import US_TYPES
+from ..request import RequestKind
 from ..wire.messages import Row
 from .callers import refusal_of
 from .market.market import has_rows
@@ -75,7 +76,6 @@ MAX_PAIRS = 10_000
 are 5,000; that there is an end to it is chosen."""
 POST = b"POST "
 """How a connection begins that wants no WebSocket."""
-CONDITION_REQUESTS = frozenset(f"{market}CNSR{what}" for market in ("", "G") for what in ("LST", "REQ", "CLR"))
 ECHO = b'{"trnm":"PING"}'
 
 
@@ -263,9 +263,11 @@ class Peer:
             self._login(request)
         elif connection.state is not READY:
             connection.reject(request, *TOO_EARLY)
-        elif request.trnm in CONDITION_REQUESTS and request.trnm.startswith("G") == self.us:
+        elif request.kind is not None and request.kind.is_condition and request.trnm.startswith("G") == self.us:
             self._answer_search(request)
-        elif request.trnm not in ("REG", "REMOVE"):  # that a search on the other market's path is one is a guess
+        elif (
+            request.kind is None or request.kind.is_condition
+        ):  # that a search on the other market's path is one is a guess
             connection.reject(request, *UNKNOWN_TRNM)
         else:
             refusal = self._register(request)
@@ -316,7 +318,7 @@ class Peer:
         if any(len(text) > MAX_TEXT for text in texts):
             return wrong_shape(f"a text has more than {MAX_TEXT} characters")
         limit = self._exchange.item_limit
-        is_new = request.trnm == "REG"
+        is_new = request.kind is RequestKind.REGISTER
         # What a message names can be much more than its bytes, so it is counted before it is written out.
         if is_new and len({item for items, _ in elements for item in items if item}) > limit:
             return over_group_quota(limit)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ..connection.server import ServerConnection, ServerRequest
+from ..request import RequestKind
 from ..wire.messages import Row
 from .market.formats import ratio
 from .market.market import Market
@@ -151,12 +152,11 @@ class ConditionDesk:
     def answer(self, client: Searcher, request: ServerRequest) -> Callable[[], None] | None:
         """Return what sends the answer, a little later; None: there is no answer."""
         type = "S2" if request.trnm.startswith("G") else "02"
-        what = request.trnm[-3:]
-        if what == "LST":
+        if request.kind is RequestKind.CONDITION_LIST:
             client.listed.add(type)
             data = [[seq, name] for seq, name in self._names.items()]
             return lambda: client.connection.accept(request, data=data)
-        if what == "REQ" and type not in client.listed:
+        if request.kind is RequestKind.CONDITION_SEARCH and type not in client.listed:
             return None
         seq = request.members.get("seq")
         if not isinstance(seq, str) or not seq.strip():
@@ -164,7 +164,7 @@ class ConditionDesk:
         if len(seq) > MAX_SEQ:
             return lambda: client.connection.reject(request, *wrong_shape(f"seq has more than {MAX_SEQ} characters"))
         search = _read_search(type, seq.strip(), request.members)
-        if what == "CLR":
+        if request.kind is RequestKind.CONDITION_CLEAR:
             return lambda: self._clear(client, request, search)
         return lambda: self._search(client, request, search)
 

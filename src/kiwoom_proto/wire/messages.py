@@ -9,28 +9,45 @@ Source: official page 0E for REG, REMOVE and the replies; LOGIN, PING and SYSTEM
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from ..display import quoted, repr_of, rich_repr
 from ..errors import LocalProtocolError
+from ..request import Key, Request, RequestKind
 from ..secrets import Secret
 from ..symbol import MAX_ITEM_LENGTH
 
 __all__ = (
+    "KIND_OF",
+    "MAX_GROUP_LENGTH",
+    "MAX_MESSAGE_SIZE",
+    "MAX_TYPE_LENGTH",
     "ConditionRequest",
     "Element",
     "Login",
+    "Message",
     "Ping",
     "Reg",
     "Remove",
     "Reply",
     "Row",
     "UsItem",
+    "check",
+    "check_condition",
+    "check_size",
+    "check_token",
+    "condition_clear",
+    "condition_list",
+    "condition_search",
     "encode",
     "encode_rows",
+    "is_too_large",
+    "keys_of",
+    "number_of",
+    "ticket_for",
 )
 
 MAX_GROUP_LENGTH = 4
@@ -39,6 +56,12 @@ MAX_MESSAGE_SIZE = 65_536
 """Bytes of one message to the server, which closes the connection (1009) for a longer one [measured]."""
 US_ITEM_SIZE = 32
 """Bytes by which an item is longer on the US path than as a text, at most."""
+
+
+KIND_OF = {
+    f"{market}{kind.value}": kind for kind in RequestKind for market in (("", "G") if kind.is_condition else ("",))
+}
+"""The kind of request that each `trnm` names, on either path."""
 
 
 class Login(msgspec.Struct, frozen=True, tag_field="trnm", tag="LOGIN"):
@@ -85,6 +108,8 @@ class Reg(msgspec.Struct, frozen=True, tag_field="trnm", tag="REG"):
             group or of the whole connection was never measured.
     """
 
+    kind: ClassVar[RequestKind] = RequestKind.REGISTER
+
     grp_no: str
     refresh: str
     data: tuple[Element, ...]
@@ -92,6 +117,8 @@ class Reg(msgspec.Struct, frozen=True, tag_field="trnm", tag="REG"):
 
 class Remove(msgspec.Struct, frozen=True, tag_field="trnm", tag="REMOVE"):
     """Remove registrations (해지). Attributes as in `Reg`."""
+
+    kind: ClassVar[RequestKind] = RequestKind.REMOVE
 
     grp_no: str
     data: tuple[Element, ...]
@@ -115,6 +142,15 @@ class ConditionRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     stex_tp: str | msgspec.UnsetType = msgspec.UNSET
     cont_yn: str | msgspec.UnsetType = msgspec.UNSET
     next_key: str | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def kind(self) -> RequestKind:
+        """What it asks for: list, search or clear."""
+        return KIND_OF[self.trnm]
+
+
+Message: TypeAlias = Reg | Remove | ConditionRequest
+"""A message that the server answers and that is not the LOGIN."""
 
 
 class Ping(msgspec.Struct, frozen=True):
@@ -147,6 +183,11 @@ class Reply(msgspec.Struct, frozen=True):
         return repr_of(self, structs.asdict(self))
 
     __rich_repr__ = rich_repr
+
+    @property
+    def kind(self) -> RequestKind | None:
+        """Which kind of request it answers; None for a LOGIN."""
+        return KIND_OF.get(self.trnm)
 
     @property
     def ok(self) -> bool:
@@ -261,6 +302,71 @@ def check_condition(seq: object, next_key: object) -> None:
         )
     if not isinstance(next_key, str) or not next_key.isprintable():
         raise LocalProtocolError("next_key: must be a printable text")
+
+
+def condition_list(*, us: bool) -> ConditionRequest:
+    """Return the request for the saved conditions (CNSRLST), for the US path or the domestic one."""
+    return ConditionRequest(_trnm(RequestKind.CONDITION_LIST, us))
+
+
+def condition_search(seq: str, *, live: bool, next_key: str = "", us: bool) -> ConditionRequest:
+    """Return the request for a search (CNSRREQ), live or for one page of results.
+
+    Raises:
+        LocalProtocolError: names what is wrong.
+    """
+    check_condition(seq, next_key)
+    if live and next_key:
+        raise LocalProtocolError("next_key: a live search has no pages")
+    message = ConditionRequest(
+        _trnm(RequestKind.CONDITION_SEARCH, us),
+        seq=seq.strip(),
+        search_type="1" if live else "0",
+        stex_tp=UNSET if us else "K",
+        cont_yn=UNSET if live else "Y" if next_key else "N",
+        next_key=UNSET if live else next_key,
+    )
+    check_size(message)
+    return message
+
+
+def condition_clear(seq: str, *, us: bool) -> ConditionRequest:
+    """Return the request that ends a live search (CNSRCLR).
+
+    Raises:
+        LocalProtocolError: names what is wrong.
+    """
+    check_condition(seq, "")
+    message = ConditionRequest(_trnm(RequestKind.CONDITION_CLEAR, us), seq=seq.strip())
+    check_size(message)
+    return message
+
+
+def ticket_for(*messages: Message) -> Request:
+    """Return the ticket for a call that goes out as these messages: its kind is that of the last one."""
+    last = messages[-1]
+    if not isinstance(last, ConditionRequest):
+        return Request(last.kind, keys_of(messages), parts=len(messages))
+    seq, next_key = (value if isinstance(value, str) else "" for value in (last.seq, last.next_key))
+    return Request(last.kind, seq=seq, live=last.search_type == "1", next_key=next_key, parts=len(messages))
+
+
+def keys_of(messages: Iterable[Message]) -> tuple[Key, ...]:
+    """Return every (group, type, item) that registrations or removals name, once each, in order."""
+    return tuple(
+        dict.fromkeys(
+            (message.grp_no, type, str(item))
+            for message in messages
+            if not isinstance(message, ConditionRequest)
+            for element in message.data
+            for item in element.item or ("",)
+            for type in element.type
+        )
+    )
+
+
+def _trnm(kind: RequestKind, us: bool) -> str:
+    return f"G{kind.value}" if us else kind.value
 
 
 def number_of(seq: str) -> str:

@@ -23,7 +23,7 @@ from ..errors import UNREADABLE
 from ..events import Numbering, SystemNotice, UnknownMessage
 from ..realtime.record import Record
 from ..secrets import Redaction
-from .messages import Ping, Reply
+from .messages import KIND_OF, Ping, Reply
 
 __all__ = ("REPLIES", "Message", "Row", "TolerantDecoder")
 
@@ -61,10 +61,9 @@ EXACT = ("data", "next_key")
 MAX_CODE = 7
 """Characters that a code of the server's may have without being taken for a secret: "R10001"."""
 
-REPLIES = frozenset(
-    {"LOGIN", "REG", "REMOVE"} | {f"{market}CNSR{what}" for market in ("", "G") for what in ("LST", "REQ", "CLR")}
-)
+REPLIES = frozenset({"LOGIN", *KIND_OF})
 """The `trnm` of every answer to a request."""
+CONDITIONS = frozenset(trnm for trnm, kind in KIND_OF.items() if kind.is_condition)
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -178,7 +177,7 @@ class TolerantDecoder:
         code = str(code).strip()
         code = (redaction.words(code) if len(code) > MAX_CODE else code) or "0"
         text = redaction.words(text) if isinstance(text, str) else ""
-        members = redaction.reply(members, EXACT if "CNSR" in trnm else ())
+        members = redaction.reply(members, EXACT if trnm in CONDITIONS else ())
         return SystemNotice(code, text, members) if trnm == "SYSTEM" else Reply(trnm, code, text, members)
 
     def _read_real(
