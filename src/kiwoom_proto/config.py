@@ -1,6 +1,6 @@
-"""Every deadline, limit and policy, with its unit and its default.
+"""Configuration: every deadline, limit and policy, with its unit and its default.
 
-Times are seconds, sizes bytes, counts plain numbers. Both classes are frozen: share one between connections.
+Times are in seconds, sizes in bytes. Both classes are frozen, so one object can serve many connections.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from .errors import LocalProtocolError
 __all__ = ("ClientConfig", "Overflow", "ServerConfig", "Takeover")
 
 Overflow = Literal["raise", "drop_oldest", "conflate"]
+"""What happens when a consumer is too slow: `ClientConfig.overflow`."""
 Takeover = Literal["stop", "wait", "reconnect"]
+"""What happens when the same app key logs in elsewhere: `ClientConfig.takeover`."""
 
 
 def _positive(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
@@ -60,46 +62,48 @@ def _not_below_backoff_min(instance: ClientConfig, attribute: attrs.Attribute[An
 
 @attrs.frozen(kw_only=True)
 class ClientConfig:
-    """Configuration of one client connection, and of a session, which makes as many as it takes.
+    """Configuration of a client connection, and of a session, which makes one connection after the other.
 
     Attributes:
         open_timeout: seconds for the TCP connection, TLS and the opening handshake together.
         login_timeout: seconds from sending LOGIN to its reply (10 to 30 ms were measured).
         ack_timeout: seconds from sending a request to its reply (about 10 ms were measured). A late reply to a REG or
-            REMOVE cannot be told from the next one's, so when it expires the connection ends; a condition request is
-            given up alone (30 s and more without a reply were measured).
+            REMOVE cannot be told from the next one's, so the connection ends when this expires. A condition request
+            fails alone (30 s and more without a reply were measured).
         idle_timeout: seconds without a byte from the server after which the connection counts as dead. The server
-            sends PING when it has heard nothing for 10 s. After a third of this time without a byte, and after two,
-            the client sends a ping of RFC 6455, whose pong counts too.
+            sends PING when it has heard nothing for 10 s. After a third of this time without a byte, and after two
+            thirds, the client sends an RFC 6455 ping; its pong counts too.
         close_timeout: seconds for the closing handshake.
-        max_message_size: largest message accepted, in bytes.
-        request_interval: least seconds between two requests. The server takes about 5 a second and refuses the
-            rest with 105110; 0.35 was measured to work.
-        items_per_request: most items in one REG or REMOVE; `subscribe` splits longer lists, and what would be more than
-            65,536 bytes.
-        item_limit: most items a session wants at once (종목); None: what the endpoint takes, `Endpoint.item_limit`. A
-            stock counts once for each venue it is wanted at, types and account-wide registrations count nothing.
-        buffer_size: maximum number of events that wait for a slow consumer (adapters).
-        buffer_bytes: maximum number of bytes received that wait with them. A read that finds at most half of both
-            limits in use is always taken whole, so a consumer that keeps up never meets `BufferOverflow`. What waits is
-            therefore at most the limit, or half of it and one read: 256 KiB and one message of `max_message_size`.
-        overflow: what happens when either is reached: "raise" ends the connection with `BufferOverflow`,
-            "drop_oldest" forgets the oldest market-data row, "conflate" keeps only the newest row of each type
-            and item. Order, balance and condition rows, replies and notices are never dropped, and rows that name no
-            item never taken for one another.
+        max_message_size: maximum size of a message from the server, bytes.
+        request_interval: minimum interval between two requests, seconds. The server accepts about 5 a second and
+            refuses the rest with 105110; 0.35 was measured to work.
+        items_per_request: maximum number of items in one REG or REMOVE. `subscribe` splits longer lists, and what would
+            exceed 65,536 bytes.
+        item_limit: maximum number of items (종목) that a session wants at once; None: the limit of the endpoint,
+            `Endpoint.item_limit`. A stock counts once for each venue it is wanted at; types and account-wide
+            registrations do not count.
+        buffer_size: maximum number of events queued for a slow consumer (adapters).
+        buffer_bytes: maximum number of received bytes queued with them. A read that finds at most half of both limits
+            in use is always taken whole, so a consumer that keeps up never meets `BufferOverflow`. At most the limit is
+            queued, or half of it and one read: 256 KiB and one message of `max_message_size`.
+        overflow: what happens when either limit is reached: "raise" ends the connection with `BufferOverflow`,
+            "drop_oldest" drops the oldest market-data row, "conflate" keeps only the newest row of each type and item.
+            Rows of orders, balances and conditions, replies and notices are never dropped. Rows that name no item never
+            replace each other.
         token_timeout: seconds for getting an access token (sessions).
-        reconnect: whether a session makes a connection that was lost again.
-        connect_timeout: seconds for a session's first login, from `connect` on, over as many attempts as they take.
-            After it the session does not give up: somebody is there to see the first fail, and nobody at four in the
-            morning. With `reconnect` False there is one attempt.
-        backoff_min: a lost connection is made again after a random time: at most so many seconds at first,
-            twice as many after each failure ("full jitter").
-        backoff_max: never more than so many, whatever the server asks for (Retry-After). A connection that held for so
-            long counts as stable: the next loss begins at `backoff_min` again.
+        reconnect: whether a session reconnects after a loss.
+        connect_timeout: seconds for a session's first login, from `connect` on, over as many attempts as fit. After the
+            first login a session does not give up: somebody is there to see the first login fail, and nobody at four in
+            the morning. If `reconnect` is False there is one attempt.
+        backoff_min: maximum delay before the first attempt to reconnect, seconds. The delay is random ("full jitter"),
+            and its maximum doubles after each failure.
+        backoff_max: upper limit of every delay, seconds, whatever the server asks for (Retry-After). A connection that
+            stayed logged in for this long counts as stable: after its loss the delays start at `backoff_min` again.
         takeover: what to do when the same app key logs in elsewhere (R10001): "stop" ends the session with `TakenOver`,
-            "wait" tries again after `takeover_wait`, "reconnect" at once, as after any other loss.
-        takeover_wait: seconds.
-        takeover_limit: how many takeovers in a row "wait" and "reconnect" put up with before they stop.
+            "wait" reconnects after `takeover_wait`, "reconnect" as after any other loss.
+        takeover_wait: seconds to wait before reconnecting if `takeover` is "wait".
+        takeover_limit: maximum number of takeovers in a row after which "wait" and "reconnect" reconnect; one more
+            stops the session.
     """
 
     open_timeout: float = attrs.field(default=10.0, validator=_positive)
@@ -131,7 +135,8 @@ class ServerConfig:
     Attributes:
         open_timeout: seconds for the opening handshake.
         close_timeout: seconds for the closing handshake.
-        max_message_size: largest message accepted, in bytes: 65,536 as measured. A larger one is answered close 1009.
+        max_message_size: maximum size of a message from the client, bytes: 65,536 was measured. A larger one is
+            answered with close code 1009.
     """
 
     open_timeout: float = attrs.field(default=10.0, validator=_positive)

@@ -1,7 +1,7 @@
-"""Where to connect, and where to ask for a token to log in with.
+"""Endpoint: where to connect, and where to get a token.
 
-Source: official page 0E ("운영 도메인", "모의투자 도메인 … KRX만 지원가능", "URL"). The US market has a socket of
-its own. Tokens: official pages au10001 and au10002 ("/oauth2/token", "/oauth2/revoke", on the port of HTTPS).
+Source: official page 0E ("운영 도메인", "모의투자 도메인 … KRX만 지원가능", "URL"). The US market has another socket.
+Tokens: official pages au10001 and au10002 ("/oauth2/token", "/oauth2/revoke", on the HTTPS port).
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ KIWOOM = ".kiwoom.com"
 MOCK_HOST = f"mockapi{KIWOOM}"
 WEBSOCKET_PORT = 10000
 ITEM_LIMIT = 200
+"""Items (종목) on one connection [measured by several]. session/quota.py has the rule."""
 MOCK_ITEM_LIMIT = 100
+"""The same in mock trading [measured in July 2025]."""
 _DEFAULT_PORT = {"ws": 80, "wss": 443}
 _CERT_REQUIRED = 2
 """`ssl.CERT_REQUIRED`, without loading ssl."""
@@ -29,28 +31,28 @@ _CERT_REQUIRED = 2
 
 @attrs.frozen(repr=False)
 class Endpoint:
-    """A WebSocket URL and what is special about the server behind it.
+    """A WebSocket URL, and what is special about the server behind it.
 
-    Keys and tokens travel to it, so it must be a wss:// URL, unless the host is a loopback address or `insecure` is
-    set. Kiwoom's own hosts are never connected to in clear.
+    App keys and tokens are sent to it, so it must be a wss:// URL, unless the host is a loopback address or `insecure`
+    is set. Kiwoom's own hosts are never connected to without TLS.
 
     Attributes:
         url: "wss://host:port/path", or "ws://..." for a server of your own.
-        mock: True for mock trading (모의투자), which knows KRX items only. By default where the host is Kiwoom's for
-            it.
-        insecure: True to send keys and tokens in clear (ws://), or over TLS that does not verify the server, to a host
-            that is neither loopback nor Kiwoom's: a simulated exchange on another machine, say.
-        item_limit: how many items (종목) a connection may have: 200 [measured by several], in mock trading 100
-            [measured in July 2025]. A session goes by the server's word, where a refusal of its names another number.
+        mock: True for mock trading (모의투자), which serves KRX items only. Defaults to whether the host is Kiwoom's
+            mock trading host.
+        insecure: True to allow plain ws://, or TLS that does not verify the server, for a host that is neither loopback
+            nor Kiwoom's: a simulated exchange on another machine, for example.
+        item_limit: maximum number of items (종목) on a connection. Defaults to 200 [measured by several], in mock
+            trading to 100 [measured in July 2025]. If a refusal of the server names another number, a session uses
+            that one.
 
     Raises:
-        LocalProtocolError: the URL is not one of a WebSocket, its host is not ASCII, it would send keys in clear, or
-            the limit is no number above 0.
+        LocalProtocolError: the URL is not a WebSocket URL, its host is not ASCII, keys would be sent without TLS, or
+            the limit is not a whole number above 0.
     """
 
     url: str = attrs.field()
     mock: bool = attrs.field(kw_only=True)
-
     insecure: bool = attrs.field(default=False, kw_only=True)
     item_limit: int = attrs.field(kw_only=True)
 
@@ -76,14 +78,14 @@ class Endpoint:
         except (ValueError, TypeError, AttributeError):
             usable = False
         if not usable:
-            # What stands before an "@", or behind a "?", may be a secret.
+            # What precedes an "@", or follows a "?", may be a secret.
             shown = repr(url.partition("?")[0]) if isinstance(url, str) and "@" not in url else "what was given"
             raise LocalProtocolError(f"Endpoint.url: must be ws://host[:port]/path or wss://..., not {shown}")
         if parts.username is not None or parts.password is not None or parts.fragment:
             raise LocalProtocolError("Endpoint.url: must have no user name, password or fragment")
         if not url.isascii():
-            # Two standards turn such a name into two (faß.de is fass.de or xn--fa-hia.de): what is dialled and what is
-            # verified could differ.
+            # Two standards map such a name differently (faß.de to fass.de or xn--fa-hia.de): the name that is dialled
+            # and the name that is verified could differ.
             raise LocalProtocolError("Endpoint.url: must be ASCII; write an international host name as xn--...")
 
     @insecure.validator
@@ -92,20 +94,20 @@ class Endpoint:
             raise LocalProtocolError(f"Endpoint.insecure: must be True or False, not {insecure!r}")
         if self._is_kiwoom:
             if insecure:
-                raise LocalProtocolError("Endpoint.insecure: Kiwoom's hosts are connected to over verified TLS only")
+                raise LocalProtocolError("Endpoint.insecure: Kiwoom's hosts require verified TLS")
             if not self.secure:
                 raise LocalProtocolError(
-                    f"Endpoint.url: keys would go to {self.host} in clear; write wss://, not ws://"
+                    f"Endpoint.url: keys would be sent to {self.host} in clear; write wss://, not ws://"
                 )
         elif not (self.secure or insecure or self.is_loopback):
             raise LocalProtocolError(
-                f"Endpoint.url: keys and tokens would go to {self.host} in clear; write wss://, or "
-                "Endpoint(url, insecure=True) where that is meant"
+                f"Endpoint.url: keys and tokens would be sent to {self.host} in clear; write wss://, or "
+                "Endpoint(url, insecure=True) if that is intended"
             )
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host is this machine: localhost, 127.0.0.0/8 or ::1."""
+        """Whether the host is a loopback address: localhost, 127.0.0.0/8 or ::1."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -117,10 +119,10 @@ class Endpoint:
         return host.endswith(KIWOOM)
 
     def check_tls(self, context: object | None) -> None:
-        """Refuse a TLS context that would not verify the server. The drivers call it before each time they dial.
+        """Refuse a TLS context that does not verify the server. Drivers call it each time before they dial.
 
-        Arguments:
-            context: an `ssl.SSLContext`, or None for the system's trust store.
+        Args:
+            context: an `ssl.SSLContext`; None: the system's trust store.
 
         Raises:
             LocalProtocolError: it does not verify the certificate or the host name, or it allows ciphers without a
@@ -132,7 +134,7 @@ class Endpoint:
         ciphers = context.get_ciphers() if hasattr(context, "get_ciphers") else ()
         # With an anonymous cipher the server shows no certificate, and there is nothing to verify.
         if not verifies or any(cipher.get("auth") == "auth-null" for cipher in ciphers):
-            hint = "" if self._is_kiwoom else ", or set Endpoint(url, insecure=True) where that is meant"
+            hint = "" if self._is_kiwoom else ", or set Endpoint(url, insecure=True) if that is intended"
             raise LocalProtocolError(
                 "ssl_context: does not verify the server's certificate and host name; load its authority instead "
                 f"(SSLContext.load_verify_locations){hint}"
@@ -147,7 +149,7 @@ class Endpoint:
     def host(self) -> str:
         """The host to dial and to verify the certificate against."""
         host = urlsplit(self.url).hostname
-        assert host is not None  # the validator saw to it
+        assert host is not None  # the validator has checked it
         return host
 
     @property
@@ -158,36 +160,36 @@ class Endpoint:
 
     @property
     def token_url(self) -> str:
-        """Where tokens are issued: "https://api.kiwoom.com/oauth2/token"."""
+        """URL that issues tokens: "https://api.kiwoom.com/oauth2/token"."""
         return self._rest_url("/oauth2/token")
 
     @property
     def revoke_url(self) -> str:
-        """Where tokens are revoked."""
+        """URL that revokes tokens."""
         return self._rest_url("/oauth2/revoke")
 
     def _rest_url(self, path: str) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = urlsplit(self.url).port
         if self._is_kiwoom and port == WEBSOCKET_PORT:
-            port = None  # Kiwoom has its WebSocket on a port of its own, and everything else on that of HTTPS
+            port = None  # Kiwoom serves the WebSocket on its own port, and everything else on the HTTPS port
         shown = "" if port is None else f":{port}"
         return f"{'https' if self.secure else 'http'}://{host}{shown}{path}"
 
     @property
     def us(self) -> bool:
-        """Whether this is the US market's path."""
+        """Whether the path is that of the US market."""
         return urlsplit(self.url).path.startswith("/api/us/")
 
     def check_item(self, item: str) -> None:
-        """Refuse an item that this endpoint is known not to serve.
+        """Refuse an item that this endpoint does not serve.
 
         Raises:
-            LocalProtocolError: an NXT or SOR item on mock trading, a US item elsewhere than on the US path, or the
-                other way round.
+            LocalProtocolError: an NXT or SOR item in mock trading, a US item on a domestic path, or a domestic item on
+                the US path.
         """
         symbol = parse_item(item)
-        if symbol is None:  # none at all, or of a form that nobody knows
+        if symbol is None:  # empty, or of an unknown form
             return
         venue = symbol.venue
         if self.us:
@@ -204,7 +206,7 @@ class Endpoint:
             )
 
     def __str__(self) -> str:
-        # A query is no part of the documented URL, and may be a secret of somebody's gateway.
+        # The documented URL has no query; it may be a secret of somebody's gateway.
         url, mark, _ = self.url.partition("?")
         return f"{url}?***" if mark else url
 
