@@ -52,6 +52,7 @@ from kiwoom_proto.request import RequestKind
 from kiwoom_proto.testing import ConnectionPair, ManualClock
 from kiwoom_proto.wire.messages import Element, Reg, Remove
 from kiwoom_proto.wire.registration import registration, removal
+from kiwoom_proto.wire.tolerant import MAX_BAD_ROWS, REPORTED_BAD_ROWS
 
 from .wire import (
     CLOSE,
@@ -1831,6 +1832,26 @@ def test_a_flood_of_messages_without_rows_ends_the_connection_at_once(payload: b
     assert len(sent) <= OTHERS + len(data) // OTHER_SIZE + 1
     wire.client.receive_data(data)
     assert wire.client.events() == []
+
+
+@pytest.mark.parametrize("count", [15, 16, 100, 1000])
+@pytest.mark.parametrize("bad", [b"{}", b"0"])
+def test_bad_rows_are_bounded_over_all_messages_of_a_read_and_the_stream_goes_on(count: int, bad: bytes) -> None:
+    wire = Wire().login()
+    message = text(b'{"trnm":"REAL","data":[' + b",".join([bad] * count) + b"]}")
+    messages = min(OTHERS, 131_072 // len(message))
+
+    for _ in range(2):
+        wire.client.receive_data(message * messages + text(ROW))
+
+        *reported, row = wire.client.events()
+        assert isinstance(row, Record)
+        assert all(isinstance(event, UnknownMessage) for event in reported)
+        at_once = min(count, REPORTED_BAD_ROWS)
+        read = MAX_BAD_ROWS // count + 1  # of all messages; of the others it is said that they were not read
+        assert len(reported) <= read * (at_once + 1) + messages
+        assert "nothing was read from data[0] on" in str(reported[-1])
+    assert wire.client.state is ConnectionState.READY
 
 
 def test_a_flood_before_the_login_and_with_the_answer_to_the_handshake_ends_it_too() -> None:

@@ -105,6 +105,7 @@ class ClientConnection(Conversation):
         now = self._clock()
         self.bytes_received += len(data)
         self._others_left = OTHERS + len(data) // OTHER_SIZE
+        self._begin_read()
         websocket = self._websocket
         if self._state is CONNECTING:
             payloads = websocket.receive_data(data)  # all of it: a server that closes at once needs no LOGIN
@@ -259,6 +260,7 @@ class MessageConnection(Conversation):
         now = self._clock()
         data = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
         self._others_left = 1
+        self._begin_read()
         self._take((data,), received_at, now)
         self._heard(now)
 

@@ -204,6 +204,7 @@ class Conversation:
         self._take_rows = decoder.take_rows
         self._decode_rows = decoder.decode_rows
         self._decode_other = decoder.decode_other
+        self._begin_read = decoder.begin_read
         self._others_left = OTHERS
         self._events: list[Event] = []
         self.rows_only = True

@@ -35,7 +35,7 @@ MAX_ROWS = 32_768
 REPORTED_BAD_ROWS = 16
 """Bad rows reported one by one; those after them are reported as one, with the message."""
 MAX_BAD_ROWS = 4096
-"""Bad rows after which no further row is read."""
+"""Bad rows after which no further row of a message, and of all that came with it in one read, is read."""
 
 MAX_STRANGE = 384 * 1024
 """Bytes of a message's rows, `values` aside, that are read one member at a time because there is something wrong with
@@ -120,6 +120,11 @@ class TolerantDecoder:
         self._class_of = class_of
         self._numbering = numbering
         self._redaction = redaction
+        self._bad_rows_left = MAX_BAD_ROWS
+
+    def begin_read(self) -> None:
+        """Begin to count bad rows anew: what follows came in another read."""
+        self._bad_rows_left = MAX_BAD_ROWS
 
     def decode(self, payload: bytes, received_at: int) -> list[Message]:
         """Return what a payload says, in its order; never raises."""
@@ -220,7 +225,7 @@ class TolerantDecoder:
         messages: list[Message] = []
         bad = strange = 0
         for index, raw in enumerate(rows.found):
-            bound = _bound_met(index, bad, strange)
+            bound = _bound_met(index, self._bad_rows_left, strange)
             if bound:
                 unread.append(f"more than {bound}, nothing was read from data[{index}] on")
                 break
@@ -232,6 +237,7 @@ class TolerantDecoder:
                 strange += size
                 if isinstance(message, UnknownMessage):
                     bad += 1
+                    self._bad_rows_left -= 1
                     if bad > REPORTED_BAD_ROWS:
                         continue
                 messages.append(self._numbered(message))  # here, to keep the order of its rows
@@ -291,11 +297,11 @@ class TolerantDecoder:
         return message
 
 
-def _bound_met(rows: int, bad: int, strange: int) -> str:
+def _bound_met(rows: int, bad_rows_left: int, strange: int) -> str:
     """Which bound of a message's rows is met, after so many rows; "": none."""
     if rows == MAX_ROWS:
         return f"{MAX_ROWS:,} rows"
-    if bad == MAX_BAD_ROWS:
+    if not bad_rows_left:
         return f"{MAX_BAD_ROWS:,} rows that cannot be read"
     if strange > MAX_STRANGE:
         return f"{MAX_STRANGE:,} bytes of rows with something wrong or unknown in them"
