@@ -294,6 +294,18 @@ def test_registrations_that_cost_no_quota_are_bounded_too() -> None:
     assert ask(sim, client, reg([""], types, grp_no="5"))["return_code"] == 0
 
 
+def test_registrations_are_bounded_by_the_second_as_well() -> None:
+    sim = Sim()
+    client = logged_in(sim)
+    many = reg([f"{number:06}" for number in range(100)], [f"{number}" for number in range(40)])
+    for _ in range(3):
+        client.say(compact(many))
+    sim.advance(0.02)
+    assert [reply["return_code"] for reply in client.take()] == [0, 0, 105110]
+    sim.advance(1)
+    assert ask(sim, client, many)["return_code"] == 0
+
+
 def test_tokens_are_bounded_and_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "MAX_TOKENS", 20)
     sim = Sim(app_keys=None)

@@ -24,7 +24,7 @@ from ..realtime.record import US_TYPES
 from ..request import RequestKind
 from ..wire.messages import Row
 from .callers import refusal_of
-from .market.market import has_rows
+from .market.market import TYPES_WITH_ROWS, has_rows
 from .texts import (
     BAD_TOKEN,
     LOGIN_MISSING,
@@ -72,8 +72,8 @@ MAX_TEXT = 100
 """Characters of a group, an item or a type: the longest that the official page has, of an item. What the live server
 makes of longer ones is not known; here they are wrong_shape."""
 MAX_PAIRS = 10_000
-"""(type, item) pairs that a connection may have registered, over all groups. Types are free, so 200 items for 25 types
-are 5,000; that there is an end to it is chosen."""
+"""(type, item) pairs that a connection may have registered, over all groups, and may name in a second. Types are free,
+so 200 items for 25 types are 5,000; that there is a limit is chosen."""
 POST = b"POST "
 """How a connection begins that wants no WebSocket."""
 ECHO = b'{"trnm":"PING"}'
@@ -121,6 +121,7 @@ class Peer:
         self._served_of: object = None  # the registrations that these were found for; they are replaced, never changed
         self._second = self._heard_at  # in which frames are counted, and how many had come when it began
         self._frames_before = 0
+        self._pairs_named = 0  # in that second
 
     @property
     def state(self) -> ConnectionState:
@@ -145,6 +146,8 @@ class Peer:
     def _find_served(self) -> dict[tuple[str, str], None]:
         served: dict[tuple[str, str], None] = {}
         for type, item in self.pairs():
+            if type not in TYPES_WITH_ROWS:
+                continue
             if type in ACCOUNT_TYPES:
                 item = ""  # they come whatever item was registered [official]
             of_krx = not item.endswith(("_NX", "_AL"))
@@ -211,6 +214,7 @@ class Peer:
         now = self._exchange.now()
         if now - self._second >= 1.0:
             self._second, self._frames_before = now, self.connection.frames_received
+            self._pairs_named = 0
         if self.stalled:
             self._unread += data
             data = b""
@@ -322,24 +326,28 @@ class Peer:
         # What a message names can be much more than its bytes, so it is counted before it is written out.
         if is_new and len({item for items, _ in elements for item in items if item}) > limit:
             return over_group_quota(limit)
-        if sum(len(items) * len(types) for items, types in elements) > MAX_PAIRS:
+        count = sum(len(items) * len(types) for items, types in elements)
+        if count > MAX_PAIRS:
             return wrong_shape(f"more than {MAX_PAIRS} pairs of item and type")
+        self._pairs_named += count
+        if self._pairs_named > MAX_PAIRS:  # each takes its time, and five such requests a second would take all of it
+            return too_fast(request.trnm)
         pairs = dict.fromkeys((type, item) for items, types in elements for item in items for type in types)
-        kept = {name: dict(held) for name, held in self.registered.items()}
-        held = kept.setdefault(group, {})
-        if is_new:
-            if request.members.get("refresh") == "0":
-                held.clear()
-            held.update(pairs)
+        held = self.registered.get(group, {})
+        if not is_new:
+            held = {pair: None for pair in held if pair not in pairs}
+        elif held and request.members.get("refresh") != "0":
+            held = held | pairs
         else:
-            for pair in pairs:
-                held.pop(pair, None)
+            held = pairs
+        registered = self.registered | {group: held}
         if _item_count(held) > limit:
             return over_group_quota(limit)
-        total = {pair: None for pairs_ in kept.values() for pair in pairs_}
-        if _item_count(total) > limit or sum(map(len, kept.values())) > MAX_PAIRS:
+        if _item_count(*registered.values()) > limit or sum(map(len, registered.values())) > MAX_PAIRS:
             return over_connection_quota(limit)
-        self.registered = {name: pairs_ for name, pairs_ in kept.items() if pairs_}
+        if not held:
+            del registered[group]
+        self.registered = registered
         if self.registered:
             self._exchange._start_ticking()
         return None
@@ -451,5 +459,5 @@ class Peer:
             self._forget()
 
 
-def _item_count(pairs: Mapping[tuple[str, str], None]) -> int:
-    return len({item for _, item in pairs if item})
+def _item_count(*groups: Mapping[tuple[str, str], None]) -> int:
+    return len({item for pairs in groups for _, item in pairs if item})

@@ -34,11 +34,13 @@ from .source import Push, Source, SourceError
 from .stock import Stock
 from .trading import DomesticTrading, UsTrading
 
-__all__ = ("Market", "has_rows")
+__all__ = ("TYPES_WITH_ROWS", "Market", "has_rows")
 
 _DOMESTIC = frozenset(("0A", "0B", "0C", "0D", "0F", "0G", "0H", "0g", "0m", "0u", "0w", "00"))
 _US = frozenset(("FE", "FT", "F4"))
 _OF_STOCKS = _DOMESTIC | _US
+TYPES_WITH_ROWS = ACCOUNT_TYPES | SESSIONS.keys() | {"1h"}
+"""Types of which a registration can bring rows."""
 _VENUES = MappingProxyType({"_NX": "NXT", "_AL": "SOR"})
 GAP = 1e-6
 """Seconds between two calls of `rows`, above which the sources begin anew."""
