@@ -34,7 +34,7 @@ from kiwoom_proto import (
     Trade,
 )
 from kiwoom_proto.auth import TokenCall
-from kiwoom_proto.events import RequestRejected
+from kiwoom_proto.events import RequestRefusal
 from kiwoom_proto.session.lifecycle import SessionState
 
 
@@ -156,7 +156,7 @@ def main() -> None:
                 print(event, file=sys.stderr)
             case Gap():
                 print(f"trades of {event.seconds:.1f} s are missing", file=sys.stderr)
-            case RequestRejected(code=code, message=message):
+            case RequestRefusal(code=code, message=message):
                 sys.exit(f"refused with {code}: {message}")
             case Closed(error=error) if error is not None:
                 sys.exit(str(event))

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from kiwoom_proto import ClientConnection, Closed, Endpoint, Event, Trade
 from kiwoom_proto.connection.conversation import ConnectionState
-from kiwoom_proto.events import RequestRejected
+from kiwoom_proto.events import RequestRefusal
 
 
 def follow(connection: ClientConnection) -> Iterator[Event]:
@@ -73,7 +73,7 @@ def main() -> None:
                 seen += 1
                 if seen == arguments.count:
                     connection.close()
-            case RequestRejected(code=code, message=message):
+            case RequestRefusal(code=code, message=message):
                 sys.exit(f"refused with {code}: {message}")
             case Closed(error=error) if error is not None:
                 sys.exit(str(event))

@@ -19,7 +19,7 @@ import time
 
 from kiwoom_proto import ClientConnection, Closed, Endpoint, Trade
 from kiwoom_proto.connection.conversation import ConnectionState
-from kiwoom_proto.events import RequestRejected
+from kiwoom_proto.events import RequestRefusal
 
 
 class Line:
@@ -93,7 +93,7 @@ def main() -> None:
                         if seen == arguments.count:
                             for each in lines:
                                 each.connection.close()
-                    case RequestRejected(code=code, message=message):
+                    case RequestRefusal(code=code, message=message):
                         sys.exit(f"refused with {code}: {message}")
                     case Closed(error=error) if error is not None:
                         sys.exit(str(event))

@@ -17,7 +17,7 @@ import trio
 
 from kiwoom_proto import ClientConnection, Closed, Endpoint, Trade
 from kiwoom_proto.connection.conversation import ConnectionState
-from kiwoom_proto.events import RequestRejected
+from kiwoom_proto.events import RequestRefusal
 
 
 async def dial(endpoint: Endpoint) -> trio.abc.Stream:
@@ -40,7 +40,7 @@ async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | 
                         seen += 1
                         if seen == count:
                             connection.close()
-                    case RequestRejected(code=code, message=message):
+                    case RequestRefusal(code=code, message=message):
                         sys.exit(f"refused with {code}: {message}")
                     case Closed(error=error) if error is not None:
                         sys.exit(str(event))

@@ -39,11 +39,11 @@ __all__ = (
     "Event",
     "Gap",
     "LoggedIn",
-    "LoginRejected",
+    "LoginRefusal",
     "Numbering",
     "Opened",
     "RequestAccepted",
-    "RequestRejected",
+    "RequestRefusal",
     "RequestUnanswered",
     "Stale",
     "SystemNotice",
@@ -113,7 +113,7 @@ class LoggedIn(_Numbered):
 
 
 @attrs.frozen(repr=False)
-class LoginRejected(_Numbered):
+class LoginRefusal(_Numbered):
     """The LOGIN was refused; the connection closes.
 
     Attributes:
@@ -135,7 +135,7 @@ class RequestAccepted(_Numbered):
 
 
 @attrs.frozen(repr=False)
-class RequestRejected(_Numbered):
+class RequestRefusal(_Numbered):
     """A request was refused.
 
     Attributes:
@@ -379,9 +379,9 @@ Event: TypeAlias = (
     Record
     | Opened
     | LoggedIn
-    | LoginRejected
+    | LoginRefusal
     | RequestAccepted
-    | RequestRejected
+    | RequestRefusal
     | RequestUnanswered
     | ConditionList
     | ConditionResult

@@ -44,7 +44,7 @@ class RequestKind(enum.Enum):
 class Request:
     """One call, and what became of it. Compared by identity.
 
-    Exactly one of `RequestAccepted`, `RequestRejected`, `RequestUnanswered` or `Closed` follows. A call is sent as one
+    Exactly one of `RequestAccepted`, `RequestRefusal`, `RequestUnanswered` or `Closed` follows. A call is sent as one
     message, or as several: if it has more items than `ClientConfig.items_per_request`, or if the list of conditions
     must be requested first.
 

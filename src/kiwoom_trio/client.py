@@ -208,7 +208,7 @@ class Client:
             group: group number (grp_no), at most 4 characters.
             replace: let go of everything else in this group, whoever wants it.
             fresh_within: seconds after which silence is iterated as `Stale`; None: silence is no news.
-            wait: False returns at once; the answer, `RequestAccepted` or `RequestRejected`, is iterated.
+            wait: False returns at once; the answer, `RequestAccepted` or `RequestRefusal`, is iterated.
 
         Raises:
             RequestRefused: the server refused it.

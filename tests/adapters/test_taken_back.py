@@ -17,7 +17,7 @@ from tests.adapters.kit import ITEM, LOOPS, Client, Loop, LoopName, until
 from tests.faults.crowd import gather
 
 from kiwoom_proto import ClientConfig, Event, RequestRefused
-from kiwoom_proto.events import ConditionResult, RequestAccepted, RequestRejected
+from kiwoom_proto.events import ConditionResult, RequestAccepted, RequestRefusal
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.wire.messages import Element, Reg
 
@@ -25,7 +25,7 @@ When: TypeAlias = Literal["before", "after"]
 Call: TypeAlias = Callable[[Client], Awaitable[object]]
 
 CONFIG = ClientConfig(request_interval=0, reconnect=False, items_per_request=2, item_limit=1000)
-ANSWERS = (RequestAccepted, RequestRejected, ConditionResult)
+ANSWERS = (RequestAccepted, RequestRefusal, ConditionResult)
 OTHER = "000660"
 
 

@@ -22,7 +22,7 @@ from tests.adapters.proxy import Proxy, proxy_to
 
 from kiwoom_proto import ClientConfig, Event, RequestRefused
 from kiwoom_proto.errors import QuotaExceeded
-from kiwoom_proto.events import ConditionResult, RequestAccepted, RequestRejected
+from kiwoom_proto.events import ConditionResult, RequestAccepted, RequestRefusal
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.wire.messages import Element, Reg, Remove
 
@@ -231,7 +231,7 @@ class Cut:
 
     def _look(self) -> list[Event]:
         events = self._events()
-        if any(isinstance(event, RequestAccepted | RequestRejected | ConditionResult) for event in events):
+        if any(isinstance(event, RequestAccepted | RequestRefusal | ConditionResult) for event in events):
             self._is_answered = True
             self._cancel_some()
         return events

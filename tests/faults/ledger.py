@@ -20,7 +20,7 @@ import attrs
 import msgspec
 
 from kiwoom_proto import Closed, Disconnected, Event, Gap, Record, UnknownMessage
-from kiwoom_proto.events import ConditionResult, Connecting, LoggedIn, RequestRejected, RequestUnanswered
+from kiwoom_proto.events import ConditionResult, Connecting, LoggedIn, RequestRefusal, RequestUnanswered
 from kiwoom_proto.wire.messages import Row
 
 __all__ = ("Ledger", "Loss", "nanoseconds")
@@ -248,7 +248,7 @@ class Ledger:
             case ConditionResult(seq=seq):
                 self._note_missing()
                 self._answered.add(seq)
-            case RequestRejected():
+            case RequestRefusal():
                 self._complain(f"a request was refused: {event.code} {event.message}")
             case Closed():
                 self.closed = event

@@ -40,7 +40,7 @@ from kiwoom_proto.config import ServerConfig
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.connection.server import RequestReceived
 from kiwoom_proto.errors import FieldError, TokenError
-from kiwoom_proto.events import RequestAccepted, RequestRejected, RequestUnanswered
+from kiwoom_proto.events import RequestAccepted, RequestRefusal, RequestUnanswered
 from kiwoom_proto.realtime.layout import read_fids
 from kiwoom_proto.realtime.spelling import ACCOUNT_AND_MARKET_TYPES
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
@@ -331,7 +331,7 @@ class Watch:
             assert not self.closed, "nothing comes after Closed"
             self._number += 1
             assert event.sequence == self._number, "numbered without a hole"
-            if isinstance(event, RequestAccepted | RequestRejected | RequestUnanswered):
+            if isinstance(event, RequestAccepted | RequestRefusal | RequestUnanswered):
                 assert event.request not in self._answered, "a request is answered once"
                 self._answered.add(event.request)
             self.closed = isinstance(event, Closed)
@@ -509,7 +509,7 @@ class Life:
             assert event.sequence > self._last[1] and event.epoch >= self._last[0], f"numbers go back: {event}"
             self._last = event.epoch, event.sequence
             self._closed = isinstance(event, Closed)
-            if isinstance(event, RequestAccepted | RequestRejected | RequestUnanswered):
+            if isinstance(event, RequestAccepted | RequestRefusal | RequestUnanswered):
                 assert event.request not in self.answered, "a call is answered once"
                 self.answered.add(event.request)
                 self.open.pop(event.request, None)

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from kiwoom_proto import ClientConfig, Closed, Event, KiwoomError, LocalProtocolError, Request
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, LoginRefused, RemoteProtocolError
-from kiwoom_proto.events import RequestAccepted, RequestRejected
+from kiwoom_proto.events import RequestAccepted, RequestRefusal
 
 from ..proto.wire import (
     BINARY,
@@ -143,7 +143,7 @@ def play(conversation: Conversation, first_cuts: list[int], second_cuts: list[in
     outcome.events += wire.events()
     known = set(requests)
     for event in outcome.events:
-        if isinstance(event, RequestAccepted | RequestRejected):
+        if isinstance(event, RequestAccepted | RequestRefusal):
             assert event.request in known
     return outcome
 
@@ -152,7 +152,7 @@ def comparable(event: Event) -> object:
     """An event in a form that can be compared between two connections."""
     if isinstance(event, RequestAccepted):
         return "accepted", str(event.request)
-    if isinstance(event, RequestRejected):
+    if isinstance(event, RequestRefusal):
         return "rejected", str(event.request), event.code
     if isinstance(event, Closed):
         # The close code sent is left out: a close frame that comes in the same chunk as what we would close for is
@@ -261,7 +261,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         events = self.client.events()
         for event in events:
             assert self.closed is None, "Closed is the last event"
-            if isinstance(event, RequestAccepted | RequestRejected):
+            if isinstance(event, RequestAccepted | RequestRefusal):
                 assert event.request not in self.outcomes, "one outcome for each request"
                 self.outcomes[event.request] = type(event).__name__
             elif isinstance(event, Closed):
@@ -290,7 +290,7 @@ class ConnectionMachine(RuleBasedStateMachine):
             if (request, number) in self.line:
                 self.line.remove((request, number))
         self.open_requests.remove(request)
-        return "RequestAccepted" if ok else "RequestRejected"
+        return "RequestAccepted" if ok else "RequestRefusal"
 
     # What the caller does.
 

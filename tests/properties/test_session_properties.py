@@ -26,7 +26,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.auth import TokenCall
 from kiwoom_proto.errors import QuotaExceeded
-from kiwoom_proto.events import LoggedIn, RequestAccepted, RequestRejected, RequestUnanswered
+from kiwoom_proto.events import LoggedIn, RequestAccepted, RequestRefusal, RequestUnanswered
 from kiwoom_proto.request import Key, RequestKind
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 from kiwoom_proto.session.subscriptions import UNACKNOWLEDGED
@@ -374,13 +374,13 @@ class SessionMachine(RuleBasedStateMachine):
                     if request in self.open or self.patience == PATIENCE:  # else of what was tried again
                         self.answered[request] = self.open.pop(request)
                         self.over.add(request)
-                case RequestRejected(request=request) if event.message == UNACKNOWLEDGED:
+                case RequestRefusal(request=request) if event.message == UNACKNOWLEDGED:
                     assert request.kind is RequestKind.REGISTER
                     self.patience = 5000  # it is tried again, later and later
                     if (call := self.open.pop(request, None)) is not None:
                         self.over.add(request)
                         self.release(call.claims)
-                case RequestRejected(request=request):
+                case RequestRefusal(request=request):
                     assert request in self.replaced, f"nothing else here can be refused: {event}"
                     self.replaced.remove(request)
                     self.over.add(request)

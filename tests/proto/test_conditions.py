@@ -24,7 +24,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import RemoteProtocolError
-from kiwoom_proto.events import ConditionList, ConditionResult, RequestAccepted, RequestRejected, RequestUnanswered
+from kiwoom_proto.events import ConditionList, ConditionResult, RequestAccepted, RequestRefusal, RequestUnanswered
 from kiwoom_proto.realtime.conditions import Condition, ConditionRow, UsConditionRow
 from kiwoom_proto.request import RequestKind
 from kiwoom_proto.session.searches import MAX_PAGES, Pages
@@ -92,7 +92,7 @@ def test_a_list_that_was_refused_refuses_the_search_and_is_asked_for_again() -> 
     request = wire.client.search_condition("4")
     sent(wire)
     wire.send(answer("CNSRLST", return_code=105111, return_msg="slow down"))
-    assert wire.events() == [RequestRejected(request, "105111", "slow down")]
+    assert wire.events() == [RequestRefusal(request, "105111", "slow down")]
     assert sent(wire) == []
     wire.client.search_condition("4")
     assert sent(wire) == [LIST]
@@ -200,7 +200,7 @@ def test_it_is_cleared_and_asked_for_again_once_only(refused: str) -> None:
         wire.send(answer("CNSRCLR", return_code=0))
         sent(wire)
     wire.send(answer(refused, return_code=900003, return_msg="4"))
-    assert wire.events() == [RequestRejected(request, "900003", "4")]
+    assert wire.events() == [RequestRefusal(request, "900003", "4")]
     assert sent(wire) == []
 
 
@@ -573,7 +573,7 @@ def test_a_refused_list_does_not_leave_a_waiting_search_without_one(by_hand: boo
     second = wire.client.search_condition("5")
     assert sent(wire) == [LIST]
     wire.send(answer("CNSRLST", return_code=105111, return_msg="slow"))
-    assert wire.events() == [RequestRejected(first, "105111", "slow")]
+    assert wire.events() == [RequestRefusal(first, "105111", "slow")]
     assert sent(wire) == [LIST]
     wire.send(LISTED)
     (message,) = sent(wire)

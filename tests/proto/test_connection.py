@@ -45,7 +45,7 @@ from kiwoom_proto.errors import (
     RemoteProtocolError,
     TransportError,
 )
-from kiwoom_proto.events import LoggedIn, LoginRejected, Opened, RequestAccepted, RequestRejected
+from kiwoom_proto.events import LoggedIn, LoginRefusal, Opened, RequestAccepted, RequestRefusal
 from kiwoom_proto.headers import RequestHeader, ResponseHeader
 from kiwoom_proto.realtime.spelling import catalogue
 from kiwoom_proto.request import RequestKind
@@ -670,7 +670,7 @@ def test_refused_login(answer: bytes, code: str, reason: str | None) -> None:
     wire.client.subscribe("0E", "005930")
     wire.send(answer)
     (event,) = wire.events()
-    assert isinstance(event, LoginRejected)
+    assert isinstance(event, LoginRefusal)
     assert (event.code, event.reason) == (code, reason)
     assert wire.client.state is CLOSING
     assert wire.sent() == [WireFrame(CLOSE, close_payload(1000))]
@@ -694,7 +694,7 @@ def test_a_token_that_a_refusal_quotes_is_shown_nowhere() -> None:
     wire.send(reply("LOGIN", 805004, f"[CODE=8005, MESSAGE={TOKEN}이 유효하지 않습니다]"))
     wire.client.receive_eof()
     rejected, end = wire.events()
-    assert isinstance(rejected, LoginRejected)
+    assert isinstance(rejected, LoginRefusal)
     assert rejected.message == "[CODE=8005, MESSAGE=***이 유효하지 않습니다]"
     for shown in (repr(rejected), str(end), repr(end)):
         assert TOKEN not in shown
@@ -1052,7 +1052,7 @@ def test_rejected_request() -> None:
     wire = Wire().login()
     refused = wire.client.subscribe("0E", "005930")
     wire.send(reply("REG", 105111, "초과"))
-    assert wire.events() == [RequestRejected(refused, "105111", "초과")]
+    assert wire.events() == [RequestRefusal(refused, "105111", "초과")]
     wire.clock.advance(1)
     accepted = wire.client.subscribe("0E", "005930")
     wire.send(REG_OK)
@@ -1213,7 +1213,7 @@ def test_refused_part_ends_the_whole_request() -> None:
     wire.clock.advance(1)
     wire.client.handle_timeout()
     wire.send(reply("REG", 105115, "200"))
-    assert wire.events() == [RequestRejected(request, "105115", "200")]
+    assert wire.events() == [RequestRefusal(request, "105115", "200")]
     assert request.confirmed == 1
     wire.sent()
     wire.clock.advance(1)
@@ -1717,7 +1717,7 @@ def test_message_connection_paces_and_credits_requests() -> None:
     both.connection.handle_timeout()
     assert len(both.connection.messages_to_send()) == 1
     both.connection.receive_message(reply("REG", 105111, "m"))
-    assert both.connection.events() == [RequestAccepted(first), RequestRejected(second, "105111", "m")]
+    assert both.connection.events() == [RequestAccepted(first), RequestRefusal(second, "105111", "m")]
 
 
 def test_message_connection_ack_that_nobody_asked_for() -> None:

@@ -55,10 +55,10 @@ from kiwoom_proto.events import (
     ConditionResult,
     Connecting,
     LoggedIn,
-    LoginRejected,
+    LoginRefusal,
     Opened,
     RequestAccepted,
-    RequestRejected,
+    RequestRefusal,
     RequestUnanswered,
 )
 from kiwoom_proto.headers import ResponseHeader
@@ -150,9 +150,9 @@ def nested(text: str) -> dict[str, Any]:
 EVENTS: dict[type, Callable[[str], Iterable[Any]]] = {
     Opened: lambda text: [Opened(ResponseHeader(api_id=text, cont_yn=text, next_key=text))],
     LoggedIn: lambda text: [LoggedIn(nested(text))],
-    LoginRejected: lambda text: [LoginRejected(text, text, text)],
+    LoginRefusal: lambda text: [LoginRefusal(text, text, text)],
     RequestAccepted: lambda text: [RequestAccepted(request(text))],
-    RequestRejected: lambda text: [RequestRejected(request(text), text, text)],
+    RequestRefusal: lambda text: [RequestRefusal(request(text), text, text)],
     RequestUnanswered: lambda text: [
         RequestUnanswered(request(text), 1.0),
         RequestUnanswered(ticket_for(ConditionRequest("CNSRREQ", text)), 1.0, 2.0),

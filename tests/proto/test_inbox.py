@@ -44,7 +44,7 @@ from kiwoom_proto.events import (
     LoggedIn,
     Opened,
     RequestAccepted,
-    RequestRejected,
+    RequestRefusal,
 )
 from kiwoom_proto.session.connector import Need
 from kiwoom_proto.session.lifecycle import SessionState
@@ -250,9 +250,9 @@ def test_a_refusal_is_raised_at_the_call_that_waits_for_it() -> None:
     assert caught.value.code == "105118"
 
 
-@pytest.mark.parametrize("items, outcome", [(1, RequestAccepted), (201, RequestRejected)])
+@pytest.mark.parametrize("items, outcome", [(1, RequestAccepted), (201, RequestRefusal)])
 def test_a_reply_nobody_waits_for_goes_to_the_consumer(
-    items: int, outcome: type[RequestAccepted] | type[RequestRejected]
+    items: int, outcome: type[RequestAccepted] | type[RequestRefusal]
 ) -> None:
     link = Link(TOO_MANY, rate=0.1).login()
     request = subscribe(link, items)

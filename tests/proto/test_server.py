@@ -90,7 +90,7 @@ def test_whole_life() -> None:
     assert server.messages() == [b'{"trnm":"LOGIN","return_code":0,"return_msg":"","sor_yn":"Y"}']
     reg = server.request(b'{"trnm":"REG","grp_no":"1","refresh":"1","data":[{"item":["005930"],"type":["0E"]}]}')
     assert reg.registrations() == [("0E", "005930")]
-    connection.reject(reg, 105115, "초과")
+    connection.refuse(reg, 105115, "초과")
     assert server.messages() == ['{"trnm":"REG","return_code":105115,"return_msg":"초과"}'.encode()]
     connection.send_records([Row({"131": "5"}, "0E", "주식시간외호가", "005930")])
     assert server.messages() == [
@@ -170,7 +170,7 @@ def test_first_messages_may_come_with_the_handshake() -> None:
 
 def test_accepting_a_login_makes_it_ready_and_rejecting_it_does_not() -> None:
     server = Server().open()
-    server.connection.reject(server.request(LOGIN), 805004, "[CODE=8005]")
+    server.connection.refuse(server.request(LOGIN), 805004, "[CODE=8005]")
     assert server.connection.state is LOGGING_IN
     server.connection.accept(server.request(LOGIN))
     assert server.connection.state is READY
@@ -194,7 +194,7 @@ def test_each_request_is_answered_once() -> None:
         with pytest.raises(LocalProtocolError, match="REG"):
             connection.accept(request)
         with pytest.raises(LocalProtocolError, match="REG"):
-            connection.reject(request, 1, "")
+            connection.refuse(request, 1, "")
     assert one.sent() == other.sent() == []
 
 
@@ -256,7 +256,7 @@ def test_an_object_without_a_trnm_is_a_request_of_no_name(payload: bytes) -> Non
     server = Server().login()
     request = server.request(payload)
     assert request.trnm == ""
-    server.connection.reject(request, 100002, "parameter")
+    server.connection.refuse(request, 100002, "parameter")
     assert server.messages() == [b'{"trnm":"","return_code":100002,"return_msg":"parameter"}']
 
 

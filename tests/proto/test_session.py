@@ -53,10 +53,10 @@ from kiwoom_proto.events import (
     ConditionResult,
     Connecting,
     LoggedIn,
-    LoginRejected,
+    LoginRefusal,
     Opened,
     RequestAccepted,
-    RequestRejected,
+    RequestRefusal,
     RequestUnanswered,
 )
 from kiwoom_proto.headers import RequestHeader
@@ -482,7 +482,7 @@ def test_pitfall_39_logins_in_two_seconds_on_a_dead_token() -> None:
         net = Net(tokens={}, token=lambda refused: "also dead")
         net.session.connect("dead", renewable=renewable)
         net.advance(3600)
-        assert len(net.found(LoginRejected)) == len(net.found(Connecting)) == logins
+        assert len(net.found(LoginRefusal)) == len(net.found(Connecting)) == logins
         assert isinstance(only(Closed, net.events).error, LoginRefused)
         assert net.exchange.peers == []
         assert net.network.peer is None
@@ -598,7 +598,7 @@ def test_pitfall_a_refused_reg_is_invisible() -> None:
     line = Line().ready()
     request = line.session.subscribe("0E", "005930")
     line.send(reply("REG", 105115, "초과"))
-    assert line.events() == [RequestRejected(request, "105115", "초과")]
+    assert line.events() == [RequestRefusal(request, "105115", "초과")]
     line.messages()
     request = line.session.subscribe("0E", "000660")
     line.send(reply("REG", 105110, "초과"))
@@ -674,7 +674,7 @@ def test_pitfall_conditions_not_re_armed() -> None:
     result = only(ConditionResult, net.events[seen:])
     assert result.symbols
     assert any(isinstance(event, ConditionHit) for event in net.events[seen:])
-    assert not net.found(RequestRejected)
+    assert not net.found(RequestRefusal)
 
 
 # Registering.
@@ -861,7 +861,7 @@ def test_a_refused_removal_is_reported_and_not_repeated() -> None:
     line.events()
     removal = line.session.unsubscribe("0E", "005930")
     line.send(reply("REMOVE", 105111, "m"))
-    assert line.events() == [RequestRejected(removal, "105111", "m")]
+    assert line.events() == [RequestRefusal(removal, "105111", "m")]
     line.messages()
     line.wait(10)
     assert line.messages() == []
@@ -873,7 +873,7 @@ def test_a_refused_removal_that_no_call_waits_for_is_reported_as_it_was_sent() -
     line.session.withdraw(line.session.subscribe("0E", "005930"))
     line.send(REG_OK)
     line.send(reply("REMOVE", 105111, "m"))
-    rejected = only(RequestRejected, line.events())
+    rejected = only(RequestRefusal, line.events())
     assert str(rejected.request) == "REMOVE 0E for 005930"
 
 
@@ -929,7 +929,7 @@ def test_a_refused_registration_is_nobodys_any_more() -> None:
     line = Line().ready()
     request = line.session.subscribe("0E", "005930")
     line.send(reply("REG", 105118, "m"))
-    assert line.events() == [RequestRejected(request, "105118", "m")]
+    assert line.events() == [RequestRefusal(request, "105118", "m")]
     assert line.session.subscriptions == ()
     line.messages()
     line.wait(10)
@@ -951,7 +951,7 @@ def test_a_registration_refused_on_a_later_connection_is_reported_and_tried_on_t
     assert line.said() == ["REG 0E 005930"]
     line.send(reply("REG", code, "m"))
     events = line.events()
-    rejected = only(RequestRejected, events)
+    rejected = only(RequestRefusal, events)
     assert (rejected.code, rejected.request.items) == (str(code), ("005930",))
     assert only(Gap, events)
     (one,) = line.session.subscriptions
@@ -974,7 +974,7 @@ def test_a_refused_message_of_several_calls_is_told_to_each_of_them() -> None:
     assert line.said() == ["REG 0E 000001", "REG 0E 000002,000003"]
     line.send(reply("REG", 105115))
     events = line.events()
-    assert {event.request for event in events if isinstance(event, RequestRejected)} == {first, second}
+    assert {event.request for event in events if isinstance(event, RequestRefusal)} == {first, second}
     assert line.states() == {("0E", "000001"): CONFIRMED}
 
 
@@ -985,7 +985,7 @@ def test_a_call_refused_in_part_keeps_nothing() -> None:
     line.send(REG_OK)
     assert line.said() == ["REG 0E 000003"]
     line.send(reply("REG", 105115))
-    assert only(RequestRejected, line.events()).request is request
+    assert only(RequestRefusal, line.events()).request is request
     assert line.acknowledge() == ["REMOVE 0E 000001,000002"]
     assert line.session.subscriptions == ()
 
@@ -1009,7 +1009,7 @@ def test_an_item_that_one_call_wanted_before_is_reported_beside_the_call_that_wa
     line.again()
     line.events()
     line.send(reply("REG", 105115, "m"))
-    rejected = [event for event in line.events() if isinstance(event, RequestRejected)]
+    rejected = [event for event in line.events() if isinstance(event, RequestRefusal)]
     assert len(rejected) == 2
     assert request in [event.request for event in rejected]
     assert line.session.subscriptions[0].consumers == 1
@@ -1022,7 +1022,7 @@ def test_105110_slows_down_and_repeats() -> None:
     net.advance(60)
     accepted = [event.request for event in net.found(RequestAccepted)]
     assert accepted == requests
-    assert not net.found(RequestRejected)
+    assert not net.found(RequestRefusal)
 
 
 def test_105110_while_coming_back_loses_nothing() -> None:
@@ -1100,9 +1100,7 @@ def test_a_registration_that_costs_the_connection_is_tried_once_more_and_then_re
     bad = session.request(message) if by_hand else session.subscribe("0B", "000001")
     assert refusing(line, "000001", seconds=3600, close_with=close_with) == 2
     events = line.events()
-    assert [event for event in events if isinstance(event, RequestRejected)] == [
-        RequestRejected(bad, "", UNACKNOWLEDGED)
-    ]
+    assert [event for event in events if isinstance(event, RequestRefusal)] == [RequestRefusal(bad, "", UNACKNOWLEDGED)]
     assert str(RequestRefused(bad, "", UNACKNOWLEDGED)) == f"REG 0B for 000001: {UNACKNOWLEDGED}"
     assert RequestAccepted(good) in events
     assert isinstance(events[-1], Gap)
@@ -1116,7 +1114,7 @@ def test_one_bad_item_is_found_among_many_in_a_few_connections() -> None:
     request = line.session.subscribe("0E", *items)
     assert refusing(line, "000042", seconds=3600) == 3
     assert line.session.subscriptions == ()
-    assert only(RequestRejected, line.events()).request is request
+    assert only(RequestRefusal, line.events()).request is request
     line.session.subscribe("0E", *items[:42], *items[43:])
     line.acknowledge()
     assert set(line.states().values()) == {CONFIRMED}
@@ -1133,7 +1131,7 @@ def test_what_was_registered_before_is_reported_and_tried_again_a_few_times() ->
     while line.clock.now < begin + 20_000:
         if refusing(line, "000001", seconds=1):
             lost.append(line.clock.now - begin)
-    rejected = [event for event in line.events() if isinstance(event, RequestRejected)]
+    rejected = [event for event in line.events() if isinstance(event, RequestRefusal)]
     assert {(str(event.request), event.message) for event in rejected} == {("REG 0E for 000001", UNACKNOWLEDGED)}
     assert len(rejected) == 4
     assert line.states() == {("0E", "000660"): CONFIRMED, ("0E", "000001"): REFUSED}
@@ -1221,7 +1219,7 @@ def test_of_two_that_were_not_answered_the_later_is_accused() -> None:
     assert line.said() == ["CNSRREQ 4", "REG 0E 005930"]
     line.receive(close(1002, b""))
     line.drop()
-    refused = [event for event in line.events() if isinstance(event, RequestRejected)]
+    refused = [event for event in line.events() if isinstance(event, RequestRefusal)]
     assert [str(event.request) for event in refused] == ["REG 0E for 005930"]
     line.again()
     assert line.said() == ["CNSRLST", "REG 0E 000660"]
@@ -1241,8 +1239,8 @@ def test_a_condition_call_that_the_server_closes_for_is_asked_once_more_and_then
         line.receive(close(1009, b""))
         line.drop()
         line.again()
-    assert [event for event in line.events() if isinstance(event, RequestRejected)] == [
-        RequestRejected(request, "", "the server closed the connection for it each time")
+    assert [event for event in line.events() if isinstance(event, RequestRefusal)] == [
+        RequestRefusal(request, "", "the server closed the connection for it each time")
     ]
     assert line.messages() == []
     assert line.session.is_settled
@@ -1260,7 +1258,7 @@ def test_a_live_search_that_the_server_closes_for_is_left_alone_until_somebody_a
         line.drop()
     line.again()
     assert line.messages() == []
-    assert only(RequestRejected, line.events()).request.seq == "4"
+    assert only(RequestRefusal, line.events()).request.seq == "4"
     assert line.states() == {("02", "4"): REFUSED}
     line.drop()
     line.again()
@@ -1376,7 +1374,7 @@ def test_a_live_search_that_is_refused_is_nobodys_any_more() -> None:
     request = line.session.search_condition("4", realtime=True)
     line.send(LISTED)
     line.send(reply("CNSRREQ", 100002, "m"))
-    assert line.events() == [RequestRejected(request, "100002", "m")]
+    assert line.events() == [RequestRefusal(request, "100002", "m")]
     assert line.session.subscriptions == ()
     line.drop()
     line.again()
@@ -1393,7 +1391,7 @@ def test_a_live_search_that_is_refused_on_a_later_connection_is_reported() -> No
     line.events()
     line.send(reply("CNSRREQ", 100002, "m"))
     events = line.events()
-    assert only(RequestRejected, events).code == "100002"
+    assert only(RequestRefusal, events).code == "100002"
     assert only(Gap, events)
     (one,) = line.session.subscriptions
     assert (one.state, one.reason) == (REFUSED, "100002: m")
@@ -1744,7 +1742,7 @@ def test_a_refused_call_takes_nothing_away_when_it_is_withdrawn_as_well() -> Non
     line.events()
     request = line.session.subscribe("0E", "005930", "000660")
     line.send(reply("REG", 105115))
-    assert only(RequestRejected, line.events()).request is request
+    assert only(RequestRefusal, line.events()).request is request
     line.session.withdraw(request)
     assert {one.item: one.consumers for one in line.session.subscriptions} == {"005930": 1}
 
@@ -1900,7 +1898,7 @@ def test_a_call_whose_item_was_replaced_away_is_told_no_and_takes_nothing_away()
     line.acknowledge()
     assert third.confirmed == 1
     assert set(line.states()) == {("0E", "000660"), ("0E", "005930")}
-    refused = only(RequestRejected, line.events())
+    refused = only(RequestRefusal, line.events())
     assert (refused.request, refused.code) == (first, "")
     assert str(RequestRefused(first, refused.code, refused.message)) == (
         "REG 0E for 005930: replaced by another call before it was registered"
@@ -1937,7 +1935,7 @@ def test_one_bad_item_does_not_take_the_others_along() -> None:
             break
         messages += 1
     events = line.events()
-    assert {event.request for event in events if isinstance(event, RequestRejected)} == {calls["00000B"]}
+    assert {event.request for event in events if isinstance(event, RequestRefusal)} == {calls["00000B"]}
     assert line.states() == {("0E", item): CONFIRMED for item in ("000000", *items[:-1])}
     assert messages == 7
     assert line.session.is_settled
@@ -1948,7 +1946,7 @@ def test_a_refusal_for_the_quota_is_not_looked_into() -> None:
     line.session.subscribe("0E", "000001", "000002")
     line.send(reply("REG", 105115))
     line.said()
-    assert only(RequestRejected, line.events()).code == "105115"
+    assert only(RequestRefusal, line.events()).code == "105115"
     assert line.said() == []
     assert line.states() == {}
 
@@ -2228,7 +2226,7 @@ def test_a_gap_ends_though_a_registration_is_refused() -> None:
     line.again()
     line.events()
     line.send(reply("REG", 105115))
-    assert line.kinds() == ["RequestRejected", "Gap"]
+    assert line.kinds() == ["RequestRefusal", "Gap"]
 
 
 def test_a_gap_ends_though_what_was_missing_is_let_go() -> None:
@@ -2347,7 +2345,7 @@ def test_a_quota_that_the_server_names_counts_from_then_on(code: int) -> None:
     line.said()
     message = "실시간 등록 허용 개수(3)를 초과했습니다"
     line.send(reply("REG", code, message))
-    rejected = only(RequestRejected, line.events())
+    rejected = only(RequestRefusal, line.events())
     assert (rejected.request, rejected.code, rejected.message) == (request, str(code), message)
     assert line.states() == {("0B", "005930"): CONFIRMED, ("0B", "000660"): CONFIRMED}
     with pytest.raises(QuotaExceeded) as caught:
@@ -2610,7 +2608,7 @@ def test_a_refused_token_is_renewed_at_once_and_once() -> None:
     assert isinstance(need, TokenNeeded)
     assert need.refused == TOKEN
     events = line.events()
-    assert [type(event).__name__ for event in events] == ["Connecting", "Opened", "LoginRejected", "Disconnected"]
+    assert [type(event).__name__ for event in events] == ["Connecting", "Opened", "LoginRefusal", "Disconnected"]
     assert only(Disconnected, events).delay == 0.0
     line.session.receive_token("another")
     refuse(line)
@@ -2737,7 +2735,7 @@ def test_another_token_is_had_and_the_exchange_takes_it() -> None:
     net.session.connect()
     net.settle(30)
     assert net.registered() == {("0E", "005930")}
-    assert len(net.found(LoginRejected)) == 1
+    assert len(net.found(LoginRefusal)) == 1
     assert net.exchange.peers[0].key == "key"
 
 

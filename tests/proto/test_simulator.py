@@ -28,7 +28,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, HandshakeError, LoginRefused, RemoteProtocolError
-from kiwoom_proto.events import LoggedIn, LoginRejected, RequestAccepted, RequestRejected
+from kiwoom_proto.events import LoggedIn, LoginRefusal, RequestAccepted, RequestRefusal
 from kiwoom_proto.simulator import Exchange, Market
 from kiwoom_proto.simulator.market.sessions import SESSIONS, Moment
 from kiwoom_proto.testing import ConnectionPair, ManualClock
@@ -340,7 +340,7 @@ def test_a_client_reports_the_refusal_with_its_reason(mock: bool) -> None:
     client = sim.client()
     sim.advance(0.1)
     *_, rejected, closed = [event for event in client.events() if not isinstance(event, SystemNotice)]
-    assert isinstance(rejected, LoginRejected)
+    assert isinstance(rejected, LoginRefusal)
     assert (rejected.code, rejected.reason) == ("805004", "8005")
     assert isinstance(closed, Closed)
     assert isinstance(closed.error, LoginRefused)
@@ -699,7 +699,7 @@ def test_the_default_pace_of_a_client_is_never_refused() -> None:
         client.subscribe("0E", f"{number:06}")
         client.unsubscribe("0E", f"{number:06}")
     sim.advance(60)
-    answers = [event for event in client.events() if isinstance(event, RequestAccepted | RequestRejected)]
+    answers = [event for event in client.events() if isinstance(event, RequestAccepted | RequestRefusal)]
     assert [type(answer) for answer in answers] == [RequestAccepted] * 60
 
 
@@ -782,7 +782,7 @@ def test_a_client_reports_a_refused_request_and_goes_on() -> None:
     request = client.subscribe("0E", *items(201))
     sim.advance(0.1)
     (rejected,) = [event for event in client.events() if not isinstance(event, AfterHoursQuote)]
-    assert isinstance(rejected, RequestRejected)
+    assert isinstance(rejected, RequestRefusal)
     assert (rejected.request, rejected.code) == (request, "105118")
     client.unsubscribe("0E", *items(1))
     client.subscribe("0E", ITEM)

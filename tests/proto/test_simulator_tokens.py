@@ -16,7 +16,7 @@ from kiwoom_proto import PRODUCTION, AppKey, Secret
 from kiwoom_proto.auth import Token, TokenCall
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import TokenRefused
-from kiwoom_proto.events import LoginRejected
+from kiwoom_proto.events import LoginRefusal
 from kiwoom_proto.realtime.record import KST
 from kiwoom_proto.simulator import Exchange, Peer
 from kiwoom_proto.testing import ManualClock
@@ -73,7 +73,7 @@ def logs_in(sim: Sim, token: str | Secret) -> str | None:
     sim.advance(0.02)
     if client.state is ConnectionState.READY:
         return sim.exchange.peers[-1].key
-    (rejected,) = [event for event in client.events() if isinstance(event, LoginRejected)]
+    (rejected,) = [event for event in client.events() if isinstance(event, LoginRefusal)]
     assert (rejected.code, rejected.reason) == ("805004", "8005")
     return None
 

@@ -29,7 +29,7 @@ from kiwoom_proto import (
     UnknownMessage,
 )
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed, quoted
-from kiwoom_proto.events import RequestRejected, RequestUnanswered
+from kiwoom_proto.events import RequestRefusal, RequestUnanswered
 from kiwoom_proto.realtime.conditions import Condition
 
 from ..client import Client, connect
@@ -229,7 +229,7 @@ def _complain_of(event: Event, client: Client) -> None:
             complain(str(event))
         case Gap():
             complain(f"connected again after {event.seconds:.1f} s without data; {standing_of(client)}")
-        case RequestRejected():
+        case RequestRefusal():
             complain(str(RequestRefused(event.request, event.code, event.message)))
         case RequestUnanswered():
             complain(str(event))

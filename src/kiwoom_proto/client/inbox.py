@@ -22,10 +22,10 @@ from ..events import (
     Event,
     Gap,
     LoggedIn,
-    LoginRejected,
+    LoginRefusal,
     Opened,
     RequestAccepted,
-    RequestRejected,
+    RequestRefusal,
     RequestUnanswered,
     UnknownMessage,
 )
@@ -104,7 +104,7 @@ class Inbox:
         self._held: list[Event] = []  # popped last; the driver removes what it has delivered
         self._close_asked = False
         self._awaited: set[Request] = set()
-        self._replies: dict[Request, RequestAccepted | RequestRejected | RequestUnanswered] = {}
+        self._replies: dict[Request, RequestAccepted | RequestRefusal | RequestUnanswered] = {}
         self._answers: dict[Request, ConditionList | ConditionResult] = {}
 
     @property
@@ -187,7 +187,7 @@ class Inbox:
             ConnectionLost: the session ended first.
         """
         reply = self._replies.get(request)
-        if isinstance(reply, RequestRejected):
+        if isinstance(reply, RequestRefusal):
             raise RequestRefused(request, reply.code, reply.message)
         if isinstance(reply, RequestUnanswered):
             raise RequestTimeout(request, reply.seconds)
@@ -275,10 +275,10 @@ class Inbox:
             case LoggedIn() if not self.logged_in:
                 self.logged_in = True
                 return True
-            case Connecting() | Disconnected() | Opened() | LoginRejected():
+            case Connecting() | Disconnected() | Opened() | LoginRefusal():
                 return not self.logged_in  # before the first login, `connect` reports them
             case (
-                RequestAccepted(request=request) | RequestRejected(request=request) | RequestUnanswered(request=request)
+                RequestAccepted(request=request) | RequestRefusal(request=request) | RequestUnanswered(request=request)
             ) if request in self._awaited:
                 self._replies[request] = event
                 return True

@@ -53,11 +53,11 @@ from ..events import (
     ConditionResult,
     Event,
     LoggedIn,
-    LoginRejected,
+    LoginRefusal,
     Numbering,
     Opened,
     RequestAccepted,
-    RequestRejected,
+    RequestRefusal,
     RequestUnanswered,
     SystemNotice,
     UnknownMessage,
@@ -149,9 +149,9 @@ OTHERS, OTHER_SIZE = 1024, 128
 Reported: TypeAlias = (
     Opened
     | LoggedIn
-    | LoginRejected
+    | LoginRefusal
     | RequestAccepted
-    | RequestRejected
+    | RequestRefusal
     | RequestUnanswered
     | ConditionList
     | ConditionResult
@@ -504,7 +504,7 @@ class Conversation:
             self._report(LoggedIn(reply.members))
             return
         reason = reason_in(reply.message)
-        self._report(LoginRejected(reply.code, reply.message, reason))
+        self._report(LoginRefusal(reply.code, reply.message, reason))
         self._error = LoginRefused(reply.code, reply.message, reason)
         self._start_closing(1000, "", now)
 
@@ -539,7 +539,7 @@ class Conversation:
             return
         if reply.kind is CONDITION_LIST:
             self._list_again()
-        self._report(RequestRejected(request, reply.code, reply.message))
+        self._report(RequestRefusal(request, reply.code, reply.message))
 
     def _give_up_request(self, now: float) -> None:
         given_up = self._requests.give_up(now) if self._state is READY else None

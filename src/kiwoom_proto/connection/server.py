@@ -129,7 +129,7 @@ class ClientOpened:
 
 @attrs.frozen
 class RequestReceived:
-    """A client wants something: answer with `accept` or `reject`, now or later, or not at all."""
+    """A client wants something: answer with `accept` or `refuse`, now or later, or not at all."""
 
     request: ServerRequest
 
@@ -163,7 +163,7 @@ class ServerConnection:
         clock: gives seconds, never going back; read once per entry.
         status: the HTTP status to answer the opening handshake with: 101, or another to refuse it.
         paths: what it serves; a handshake for any other path is answered 404. None: every path.
-        refuse: tells of the headers of a handshake why it is refused, as HTTP status and text; None: it is not.
+        refuse_handshake: returns the HTTP status and text to refuse a handshake with, given its headers; None accepts.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class ServerConnection:
         clock: Callable[[], float],
         status: int = 101,
         paths: Collection[str] | None = None,
-        refuse: Callable[[Iterable[tuple[str, str]]], tuple[int, str] | None] = lambda headers: None,
+        refuse_handshake: Callable[[Iterable[tuple[str, str]]], tuple[int, str] | None] = lambda headers: None,
     ) -> None:
         if status not in _STATUSES:
             raise LocalProtocolError(f"status: {status!r} is not an HTTP status code")
@@ -181,7 +181,7 @@ class ServerConnection:
         self._clock = clock
         self._status = status
         self._paths = paths
-        self._refuse = refuse
+        self._refuse_handshake = refuse_handshake
         self._state = CONNECTING
         max_size = self.config.max_message_size
         self._websocket = WebSocketServer(
@@ -225,7 +225,7 @@ class ServerConnection:
         if request.trnm == "LOGIN" and self._state is LOGGING_IN:
             self._move(Trigger.LOGGED_IN)
 
-    def reject(self, request: ServerRequest, code: int, message: str, **members: Any) -> None:
+    def refuse(self, request: ServerRequest, code: int, message: str, **members: Any) -> None:
         """Answer a request with a return_code other than 0. Errors as for `accept`."""
         self.answer(request, return_code=code, return_msg=message, **members)
 
@@ -340,7 +340,7 @@ class ServerConnection:
 
     def _answer_handshake(self, path: str, headers: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
         if self._status == 101:
-            self._status, self._websocket.rejection = self._refuse(headers) or (101, "")
+            self._status, self._websocket.refusal = self._refuse_handshake(headers) or (101, "")
         if self._status == 101 and self._paths is not None and path.partition("?")[0] not in self._paths:
             self._status = 404
         if self._status != 101:

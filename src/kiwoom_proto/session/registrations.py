@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary
 
 from ..connection.client import ClientConnection
 from ..errors import LocalProtocolError
-from ..events import RequestAccepted, RequestRejected
+from ..events import RequestAccepted, RequestRefusal
 from ..request import Request, RequestKind
 from ..wire.messages import Reg, Remove, ticket_for
 from .quota import QUOTA_CODES
@@ -48,7 +48,7 @@ class Registrations:
         self._registering: list[Request] = []
         self._removing: list[Request] = []
         self._claims: WeakKeyDictionary[Request, Claims] = WeakKeyDictionary()  # of calls that may be withdrawn
-        self._answers: list[RequestAccepted | RequestRejected] = []
+        self._answers: list[RequestAccepted | RequestRefusal] = []
 
     def register(self, messages: Sequence[Reg], *, replace: bool = False, fresh_within: float | None = None) -> Request:
         """Take a call that wants everything these messages name.
@@ -72,7 +72,7 @@ class Registrations:
         for waiting in [call for call in self._registering if not dropped.isdisjoint(call.keys)]:
             self._registering.remove(waiting)
             self._drop_claims(waiting)
-            self._answers.append(RequestRejected(waiting, "", REPLACED))
+            self._answers.append(RequestRefusal(waiting, "", REPLACED))
         self._claims[request] = self._subscriptions.claims(keys)
         self._registering.append(request)
         return request
@@ -107,7 +107,7 @@ class Registrations:
         if message is not None:
             self._in_flight = connection.request(message)
 
-    def handle_answer(self, answer: RequestAccepted | RequestRejected) -> RequestAccepted | RequestRejected | None:
+    def handle_answer(self, answer: RequestAccepted | RequestRefusal) -> RequestAccepted | RequestRefusal | None:
         """Take the server's answer to the message in flight.
 
         Returns:
@@ -135,7 +135,7 @@ class Registrations:
             certain: whether the server has blamed it.
         """
         if request is self._in_flight and self._subscriptions.blame(now, certain):
-            refusal = RequestRejected(request, "", UNACKNOWLEDGED)
+            refusal = RequestRefusal(request, "", UNACKNOWLEDGED)
             if self._refuse_calls(refusal):
                 self._answers.append(refusal)
 
@@ -157,7 +157,7 @@ class Registrations:
                     call.confirmed = call.parts
                     self._answers.append(RequestAccepted(call))
 
-    def pop_answers(self) -> list[RequestAccepted | RequestRejected]:
+    def pop_answers(self) -> list[RequestAccepted | RequestRefusal]:
         """Return the answers to calls since the last time, and forget them."""
         answers, self._answers = self._answers, []
         return answers
@@ -166,7 +166,7 @@ class Registrations:
         """Drop the call as a consumer of what it claims, once."""
         self._subscriptions.drop_claims(self._claims.pop(request, {}))
 
-    def _refuse_calls(self, refusal: RequestRejected) -> bool:
+    def _refuse_calls(self, refusal: RequestRefusal) -> bool:
         """Refuse every call that the refused message belonged to, and drop what they claim.
 
         Returns:
@@ -180,7 +180,7 @@ class Registrations:
             calls.remove(call)
             if is_register:
                 self._drop_claims(call)
-            self._answers.append(RequestRejected(call, refusal.code, refusal.message))
+            self._answers.append(RequestRefusal(call, refusal.code, refusal.message))
         if is_register:
             # Some of it may still be wanted: it was registered before, on an earlier connection.
             return any(self._subscriptions.refusal_reason(key) for key in keys)

@@ -38,7 +38,7 @@ import attrs
 from ..connection.client import ClientConnection
 from ..display import displayed
 from ..errors import RemoteProtocolError
-from ..events import ConditionList, ConditionResult, RequestAccepted, RequestRejected, RequestUnanswered
+from ..events import ConditionList, ConditionResult, RequestAccepted, RequestRefusal, RequestUnanswered
 from ..request import Request, RequestKind
 from .lifecycle import SubscriptionState
 from .subscriptions import Subscription
@@ -56,7 +56,7 @@ MAX_PAGES = 1000
 MAX_KEY_LENGTH = 1000
 """Maximum length of a next_key, in characters; 50 are documented."""
 
-Answer: TypeAlias = ConditionList | ConditionResult | RequestAccepted | RequestRejected | RequestUnanswered
+Answer: TypeAlias = ConditionList | ConditionResult | RequestAccepted | RequestRefusal | RequestUnanswered
 NOT_ANSWERED = "not answered"
 CLOSED_FOR_IT = "the server closed the connection for it each time"
 
@@ -140,7 +140,7 @@ class Searches:
         self._claims: WeakKeyDictionary[Request, _LiveSearch] = WeakKeyDictionary()  # of calls that may be withdrawn
         self._own_clears: dict[Request, _RetrySchedule] = {}  # those waiting that no call has asked for
         self._suspects: Suspects[Question] = Suspects()
-        self._answers: list[RequestAccepted | RequestRejected] = []
+        self._answers: list[RequestAccepted | RequestRefusal] = []
         self._is_unresponsive = False  # whether something was not answered on this connection
 
     def add(self, request: Request) -> None:
@@ -247,7 +247,7 @@ class Searches:
             return
         if not self._suspects.accuse((_question(request),), now, certain=True):
             return
-        refusal = RequestRejected(request, "", CLOSED_FOR_IT)
+        refusal = RequestRefusal(request, "", CLOSED_FOR_IT)
         del self._asked[request]
         if isinstance(found, Request) and found in self._own_clears:
             self._drop_own_clears([found])
@@ -264,7 +264,7 @@ class Searches:
             if live.reason != CLOSED_FOR_IT:
                 live.state, live.reason, live.schedule = SubscriptionState.WANTED, "", _RetrySchedule()
 
-    def pop_answers(self) -> list[RequestAccepted | RequestRejected]:
+    def pop_answers(self) -> list[RequestAccepted | RequestRefusal]:
         """Return the answers to calls that no connection gave since the last time, and forget them."""
         answers, self._answers = self._answers, []
         return answers
@@ -310,10 +310,10 @@ class Searches:
             del self._live[seq]
 
     def _finish(
-        self, found: Request | str, answer: RequestAccepted | RequestRejected | RequestUnanswered, now: float
+        self, found: Request | str, answer: RequestAccepted | RequestRefusal | RequestUnanswered, now: float
     ) -> None:
         """Note what became of a call, or of a live search that was asked for anew."""
-        accepted, refused = isinstance(answer, RequestAccepted), isinstance(answer, RequestRejected)
+        accepted, refused = isinstance(answer, RequestAccepted), isinstance(answer, RequestRefusal)
         if isinstance(found, Request):
             self._waiting.remove(found)
             found.confirmed = found.parts if accepted else 0
@@ -331,7 +331,7 @@ class Searches:
                 self._add_own_clear(seq)
         elif accepted:
             live.state, live.reason, live.schedule = SubscriptionState.CONFIRMED, "", _RetrySchedule()
-        elif isinstance(answer, RequestRejected):
+        elif isinstance(answer, RequestRefusal):
             live.state, live.reason, live.schedule = SubscriptionState.REFUSED, answer.reason, _RetrySchedule()
         else:
             asks_again = live.schedule.unanswered_at(now) is not None
@@ -346,7 +346,7 @@ class Searches:
         return schedule
 
     def _finish_own_clear(
-        self, clear: Request, answer: RequestAccepted | RequestRejected | RequestUnanswered, now: float
+        self, clear: Request, answer: RequestAccepted | RequestRefusal | RequestUnanswered, now: float
     ) -> None:
         repeats = isinstance(answer, RequestUnanswered) and clear.seq not in self._live
         if not repeats or self._own_clears[clear].unanswered_at(now) is None:

@@ -50,7 +50,7 @@ from ..events import (
     Numbering,
     Opened,
     RequestAccepted,
-    RequestRejected,
+    RequestRefusal,
     RequestUnanswered,
     Stale,
 )
@@ -437,7 +437,7 @@ class Session:
     # Events.
 
     def _report(
-        self, event: Connecting | Disconnected | Stale | Closed | Gap | RequestAccepted | RequestRejected
+        self, event: Connecting | Disconnected | Stale | Closed | Gap | RequestAccepted | RequestRefusal
     ) -> None:
         self.rows_only = False
         if isinstance(event, Closed):
@@ -469,9 +469,9 @@ class Session:
     def _handle_event(self, event: Event) -> None:
         reported: Event | None = event
         match event:
-            case RequestAccepted() | RequestRejected() if not event.request.kind.is_condition:
+            case RequestAccepted() | RequestRefusal() if not event.request.kind.is_condition:
                 reported = self._registrations.handle_answer(event)
-            case RequestAccepted() | RequestRejected() | RequestUnanswered() | ConditionList() | ConditionResult():
+            case RequestAccepted() | RequestRefusal() | RequestUnanswered() | ConditionList() | ConditionResult():
                 reported = self._searches.handle_answer(event, self._clock())
             case Opened(header=header):
                 self._header = header

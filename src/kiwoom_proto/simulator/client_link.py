@@ -262,17 +262,17 @@ class Peer:
     def _answer(self, request: ServerRequest) -> None:
         connection = self.connection
         if not request.trnm:
-            connection.reject(request, *missing("trnm"))
+            connection.refuse(request, *missing("trnm"))
         elif request.trnm == "LOGIN" and connection.state is LOGGING_IN and not self._login_pending:
             self._login(request)
         elif connection.state is not READY:
-            connection.reject(request, *TOO_EARLY)
+            connection.refuse(request, *TOO_EARLY)
         elif request.kind is not None and request.kind.is_condition and request.trnm.startswith("G") == self.us:
             self._answer_search(request)
         elif (
             request.kind is None or request.kind.is_condition
         ):  # that a search on the other market's path is one is a guess
-            connection.reject(request, *UNKNOWN_TRNM)
+            connection.refuse(request, *UNKNOWN_TRNM)
         else:
             refusal = self._register(request)
             self._acknowledge(lambda: self._confirm(request, refusal))
@@ -293,7 +293,7 @@ class Peer:
             self._login_pending = True
             self._later(LOGIN_DELAY, lambda _: self._accept_login(request, key))
             return
-        self.connection.reject(request, *(BAD_TOKEN if request.members.get("token") else NO_TOKEN))
+        self.connection.refuse(request, *(BAD_TOKEN if request.members.get("token") else NO_TOKEN))
         if not self._exchange.mock:  # measured of both
             self.connection.send_system(*LOGIN_MISSING)
         self._close()
@@ -365,7 +365,7 @@ class Peer:
         if refusal is None:
             self.connection.accept(request)
         else:
-            self.connection.reject(request, *refusal)
+            self.connection.refuse(request, *refusal)
 
     def _acknowledge(self, send: Callable[[], None], late: float = 0.0) -> None:
         """Answer a little later, `late` seconds more, or not at all."""

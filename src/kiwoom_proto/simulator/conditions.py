@@ -160,9 +160,9 @@ class ConditionDesk:
             return None
         seq = request.members.get("seq")
         if not isinstance(seq, str) or not seq.strip():
-            return lambda: client.connection.reject(request, *missing("seq"))
+            return lambda: client.connection.refuse(request, *missing("seq"))
         if len(seq) > MAX_SEQ:
-            return lambda: client.connection.reject(request, *wrong_shape(f"seq has more than {MAX_SEQ} characters"))
+            return lambda: client.connection.refuse(request, *wrong_shape(f"seq has more than {MAX_SEQ} characters"))
         search = _read_search(type, seq.strip(), request.members)
         if request.kind is RequestKind.CONDITION_CLEAR:
             return lambda: self._clear(client, request, search)
@@ -190,13 +190,13 @@ class ConditionDesk:
         condition = self._conditions.get((type, seq))
         key = client.key, type, seq
         if how not in ("0", "1"):
-            client.connection.reject(request, *missing("search_type"))
+            client.connection.refuse(request, *missing("search_type"))
         elif condition is None:
             client.connection.answer(request, seq=seq, return_code=0, data=None)
         elif how == "0":
             client.connection.answer(request, **self._page(condition, search))
         elif key in self._live or self._ended.get(key, 0.0) > self._now():
-            client.connection.reject(request, *already_live(seq))
+            client.connection.refuse(request, *already_live(seq))
         elif client.key is not None:
             self._live.add(key)
             client.live[type, seq] = None

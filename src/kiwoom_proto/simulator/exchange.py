@@ -217,7 +217,7 @@ class Exchange:
             clock=self.now,
             status=self.faults.http_status,
             paths=(PATH, US_PATH),
-            refuse=lambda headers: refusal_of(headers, names),
+            refuse_handshake=lambda headers: refusal_of(headers, names),
         )
         peer = Peer(self, connection, names)
         self.peers.append(peer)

@@ -499,7 +499,7 @@ class WebSocketServer(_WebSocket):
     ) -> None:
         super().__init__(_Server(max_size, too_large), max_size, masked=True)
         self._on_request = on_request
-        self.rejection = ""
+        self.refusal = ""
         """What a client is told whose handshake `on_request` refuses; "": the HTTP status."""
 
     @property
@@ -519,7 +519,7 @@ class WebSocketServer(_WebSocket):
         if response.status_code == 101:
             status, headers = self._on_request(event.path, list(event.headers.raw_items()))
             if status != 101:
-                response = protocol.reject(status, self.rejection or f"HTTP {status}\n")
+                response = protocol.reject(status, self.refusal or f"HTTP {status}\n")
             for name, value in headers:
                 response.headers[name] = value
         del response.headers["Date"]  # the clock is not ours to read
