@@ -95,9 +95,9 @@ def test_it_prints_trades_and_closes_in_order(example: str) -> None:
         found = [TRADE.fullmatch(line) for line in lines]
         assert {match and match[1] for match in found} == set(ITEMS)
         limit = time.monotonic() + 60
-        while exchange.peers and time.monotonic() < limit:
+        while exchange.links and time.monotonic() < limit:
             time.sleep(0.01)
-        assert exchange.peers == []
+        assert exchange.links == []
 
 
 @every_example

@@ -17,7 +17,7 @@ from anyio.streams.tls import TLSStream
 
 from kiwoom_proto import Endpoint
 from kiwoom_proto.connection.conversation import ConnectionState
-from kiwoom_proto.simulator import PATH, US_PATH, Exchange, Peer
+from kiwoom_proto.simulator import PATH, US_PATH, ClientLink, Exchange
 
 from .tasks import background_tasks
 
@@ -165,7 +165,7 @@ class Server:
             await self._write(stream, link)
             tasks.cancel_scope.cancel()
 
-    async def _read(self, stream: anyio.abc.ByteStream, peer: Peer) -> None:
+    async def _read(self, stream: anyio.abc.ByteStream, peer: ClientLink) -> None:
         while peer.state is not ConnectionState.CLOSED:
             try:
                 data = await stream.receive(READ_SIZE)
@@ -199,7 +199,7 @@ class _Link:
         is_writable: whether bytes can be sent: TLS, if any, is established.
     """
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: ClientLink) -> None:
         self.peer = peer
         self.changed = anyio.Event()
         self.scope = anyio.CancelScope()

@@ -15,7 +15,7 @@ from trio.lowlevel import enable_ki_protection
 
 from kiwoom_proto import Endpoint
 from kiwoom_proto.connection.conversation import ConnectionState
-from kiwoom_proto.simulator import PATH, US_PATH, Exchange, Peer
+from kiwoom_proto.simulator import PATH, US_PATH, ClientLink, Exchange
 
 from .tasks import background_tasks, block
 
@@ -153,7 +153,7 @@ class Server:
             nursery.cancel_scope.cancel()
 
     @enable_ki_protection
-    async def _read(self, stream: trio.abc.Stream, peer: Peer) -> None:
+    async def _read(self, stream: trio.abc.Stream, peer: ClientLink) -> None:
         while peer.state is not ConnectionState.CLOSED:
             try:
                 data = await stream.receive_some(READ_SIZE)
@@ -189,7 +189,7 @@ class _Link:
         is_writable: whether bytes can be sent: TLS, if any, is established.
     """
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: ClientLink) -> None:
         self.peer = peer
         self.changed = trio.Event()
         self.scope = trio.CancelScope()

@@ -102,11 +102,11 @@ async def test_cancelling_while_waiting_for_the_login(loop: Loop, net: Net) -> N
                     raise AssertionError("the block must not be entered")
 
             tasks.start_soon(connect)
-            while not (exchange.peers and exchange.peers[0].state is ConnectionState.LOGGING_IN):
+            while not (exchange.links and exchange.links[0].state is ConnectionState.LOGGING_IN):
                 await anyio.lowlevel.checkpoint()  # every turn of the loop: a moment later it may be logged in
             exchange.stall()
             tasks.cancel_scope.cancel()
-        await until(lambda: not exchange.peers)
+        await until(lambda: not exchange.links)
 
 
 async def test_cancelling_while_waiting_for_an_acknowledgement(loop: Loop, net: Net) -> None:
@@ -123,7 +123,7 @@ async def test_cancelling_while_waiting_for_an_acknowledgement(loop: Loop, net: 
             tasks.start_soon(subscribe)
             await until(lambda: exchange.faults.lose_acks == 0)
             tasks.cancel_scope.cancel()
-        await until(lambda: not exchange.peers)
+        await until(lambda: not exchange.links)
 
 
 async def test_cancelling_while_iterating(loop: Loop, net: Net) -> None:
@@ -140,7 +140,7 @@ async def test_cancelling_while_iterating(loop: Loop, net: Net) -> None:
             tasks.start_soon(iterate)
             await until(lambda: seen)
             tasks.cancel_scope.cancel()
-        await until(lambda: not exchange.peers)
+        await until(lambda: not exchange.links)
 
 
 async def test_cancelling_the_iteration_alone_loses_no_row(loop: Loop) -> None:
@@ -174,7 +174,7 @@ async def test_cancelling_while_closing(loop: Loop, net: Net) -> None:
             await until(lambda: clients and clients[0].state is SessionState.CLOSING)
             tasks.cancel_scope.cancel()
         exchange.resume()
-        await until(lambda: not exchange.peers)
+        await until(lambda: not exchange.links)
 
 
 async def test_cancelling_while_the_block_is_left(loop: Loop) -> None:
@@ -235,7 +235,7 @@ def test_a_task_cancelled_with_asyncio_leaves_nothing() -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await until(lambda: not exchange.peers)
+            await until(lambda: not exchange.links)
 
     Loop("asyncio").run(scenario)
 
@@ -268,7 +268,7 @@ def test_a_sibling_that_fails_in_an_asyncio_task_group_ends_the_client() -> None
                     tasks.create_task(follow())
                     tasks.create_task(fail())
             assert [type(error) for error in caught.value.exceptions] == [LookupError]
-            await until(lambda: not exchange.peers)
+            await until(lambda: not exchange.links)
 
     Loop("asyncio").run(scenario)
 
@@ -283,7 +283,7 @@ def test_a_cancel_scope_of_trio_leaves_nothing() -> None:
                     async for _ in client:
                         scope.cancel()
             assert scope.cancelled_caught
-            await until(lambda: not exchange.peers)
+            await until(lambda: not exchange.links)
 
     Loop("trio").run(scenario)
 
@@ -308,6 +308,6 @@ def test_a_sibling_that_fails_in_a_trio_nursery_ends_the_client() -> None:
                     nursery.start_soon(follow, server.endpoint)
                     nursery.start_soon(fail)
             assert [type(error) for error in caught.value.exceptions] == [LookupError]
-            await until(lambda: not exchange.peers)
+            await until(lambda: not exchange.links)
 
     Loop("trio").run(scenario)

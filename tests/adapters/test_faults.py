@@ -104,8 +104,8 @@ class Watch:
         await until(lambda: self.of(Gap) and gaps in (None, len(self.of(Gap))))
         gap = self.of(Gap)[-1]
         await self.rows()
-        await until(lambda: len(exchange.peers) == 1)
-        assert exchange.peers[0].registered == {"1": {("0E", ITEM): None}}
+        await until(lambda: len(exchange.links) == 1)
+        assert exchange.links[0].registered == {"1": {("0E", ITEM): None}}
         assert [(subscription.item, subscription.consumers) for subscription in self.client.subscriptions] == [
             (ITEM, 1)
         ]
@@ -207,7 +207,7 @@ async def test_a_certificate_of_another_authority_until_it_is_the_right_one_agai
         lost = await watch.away("certificate verify failed")
         assert isinstance(lost.cause, TransportError)
         # There may be one whose TLS handshake is not over yet; nothing was said to it.
-        assert all(peer.state is ConnectionState.CONNECTING for peer in strange.peers)
+        assert all(peer.state is ConnectionState.CONNECTING for peer in strange.links)
         await watch.leave()
         await server.clear()
         await server.fill(again, tls.server)
@@ -380,7 +380,7 @@ async def test_bytes_that_come_one_at_a_time_are_no_fault(loop: Loop, slow: bool
         proxy.size, proxy.slow = 7 if slow else 1, slow
         await watch.rows()
         await watch.leave()
-        assert exchange.peers[0].registered == {"1": {("0E", ITEM): None}}
+        assert exchange.links[0].registered == {"1": {("0E", ITEM): None}}
         proxy.size = None
         await watch.rows()
         assert {type(event) for event in watch.events} == {AfterHoursQuote}

@@ -106,7 +106,7 @@ async def test_an_honest_client_goes_on_among_all_of_them(loop: Loop) -> None:
                 tasks.start_soon(anyio.to_thread.run_sync, _attack, port, attack)
             await rows_come(client)
         await rows_come(client)
-        await until(lambda: len(exchange.peers) == 1)
+        await until(lambda: len(exchange.links) == 1)
 
 
 def _attack(port: int, attack: bytes) -> None:
@@ -133,7 +133,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(loop: Loop, net: Net, monk
         sent = await anyio.to_thread.run_sync(_flood, port_of(server.endpoint), net)
         assert sent < 60 << 20
         await rows_come(client)
-        await until(lambda: len(exchange.peers) == len(server._links) == 1)
+        await until(lambda: len(exchange.links) == len(server._links) == 1)
 
 
 def _flood(port: int, net: Net) -> int:
@@ -258,7 +258,7 @@ async def test_an_error_of_its_own_costs_the_client_it_came_up_with(loop: Loop, 
         port = port_of(server.endpoint)
         with dialled(port) as stream:
             stream.sendall(LOGIN)
-            await until(lambda: len(exchange.peers) == 2 and exchange.peers[1].key)
+            await until(lambda: len(exchange.links) == 2 and exchange.links[1].key)
             stream.sendall(text({"trnm": "CNSRLST"}))
             await anyio.to_thread.run_sync(read_to_end, stream)
         await rows_come(client)

@@ -167,7 +167,7 @@ def entered_by_hand(scenario: Callable[[Any, Exchange], Any]) -> None:
         exchange = Exchange()
         async with kiwoom_asyncio.serve(exchange) as server:
             await scenario(kiwoom_asyncio.connect(server.endpoint, token=TOKEN, config=QUICK), exchange)
-            await until(lambda: not exchange.peers)
+            await until(lambda: not exchange.links)
 
     Loop("asyncio").run(served)
 

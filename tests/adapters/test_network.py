@@ -107,7 +107,7 @@ async def test_an_unknown_authority_is_refused(loop: Loop, tls: Net) -> None:
         lost = await refused(loop, server.endpoint)  # the system's trust store does not know it
         assert isinstance(lost.closed.error, TransportError)
         assert "certificate verify failed" in str(lost).lower()
-        assert exchange.peers == []
+        assert exchange.links == []
 
 
 async def test_a_certificate_of_another_host_is_refused(loop: Loop, authority: trustme.CA, tls: Net) -> None:
@@ -141,7 +141,7 @@ async def test_the_context_is_checked_when_the_block_is_entered_and_each_time_it
                 if isinstance(event, Disconnected):
                     reasons.append(str(event))
                     if "ssl_context: does not verify" in reasons[-1]:
-                        assert exchange.peers == []
+                        assert exchange.links == []
                         context.check_hostname = True
                 elif isinstance(event, Gap):
                     break

@@ -157,4 +157,4 @@ async def test_a_call_in_a_forked_process_says_so(loop: Loop, call: Call) -> Non
         told = call_in_a_fork(call, client)
         assert told.startswith("LocalProtocolError: called in a process that was forked")
         await client.subscribe("0E", ITEM)
-        assert exchange.peers[0].pairs() == {("0E", ITEM): None}
+        assert exchange.links[0].pairs() == {("0E", ITEM): None}

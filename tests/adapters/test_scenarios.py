@@ -86,14 +86,14 @@ async def test_a_whole_life(loop: Loop, net: Net) -> None:
         assert abs(seen[-1].received_at / 1e9 - time.time()) < 60
         assert [quote.received_at for quote in seen] == sorted(quote.received_at for quote in seen)
         await client.unsubscribe(AfterHoursQuote, ITEM, "000660")
-        assert exchange.peers[0].registered == {}
+        assert exchange.links[0].registered == {}
         await client.aclose()
         assert client.state is SessionState.CLOSED
         *rest, closed = await drain(client)
         assert all(isinstance(event, AfterHoursQuote) for event in rest)
         assert isinstance(closed, Closed)
         assert (closed.code, closed.error) == (1000, None)
-        await until(lambda: not exchange.peers)
+        await until(lambda: not exchange.links)
 
 
 async def test_leaving_the_block_closes(loop: Loop, net: Net) -> None:
@@ -106,7 +106,7 @@ async def test_leaving_the_block_closes(loop: Loop, net: Net) -> None:
         (*_, closed) = await drain(client)
         assert isinstance(closed, Closed)
         assert (closed.code, closed.sent_code, closed.error) == (1000, 1000, None)
-        await until(lambda: not exchange.peers)
+        await until(lambda: not exchange.links)
 
 
 async def test_every_row_sent_arrives_in_order(loop: Loop, net: Net) -> None:
@@ -168,11 +168,11 @@ async def test_a_request_of_ones_own_making(loop: Loop) -> None:
     async with loop.serve(exchange) as server, loop.connect(server.endpoint) as client:
         elements = (Element(("1", "2"), ("0E", "0B")), Element(("",), ("00",)))
         await client.request(Reg("7", "1", elements))
-        assert exchange.peers[0].registered == {
+        assert exchange.links[0].registered == {
             "7": dict.fromkeys([("0E", "1"), ("0B", "1"), ("0E", "2"), ("0B", "2"), ("00", "")])
         }
         await client.request(Remove("7", elements[:1]))
-        assert exchange.peers[0].registered == {"7": {("00", ""): None}}
+        assert exchange.links[0].registered == {"7": {("00", ""): None}}
 
 
 async def test_header_elements_are_sent_and_the_answer_is_exposed(loop: Loop, net: Net) -> None:
@@ -214,7 +214,7 @@ async def test_a_token_can_be_an_async_callable(loop: Loop) -> None:
 
     exchange = Exchange(tokens={"issued": "key"})
     async with loop.serve(exchange) as server, loop.connect(server.endpoint, token=token):
-        assert exchange.peers[0].key == "key"
+        assert exchange.links[0].key == "key"
     assert asked == 1
 
 
@@ -227,7 +227,7 @@ async def test_a_token_callable_that_fails_fails_as_itself_and_nothing_is_dialle
         with pytest.raises(LookupError, match="no token today"):
             async with loop.connect(server.endpoint, token=token):
                 pass
-        assert exchange.peers == []
+        assert exchange.links == []
 
 
 @pytest.mark.parametrize("token", ["", "Bearer abc", "two\nlines", "한글"])
@@ -237,7 +237,7 @@ async def test_a_token_that_cannot_be_one_is_refused_before_anything_is_dialled(
         with pytest.raises(LocalProtocolError, match="token"):
             async with loop.connect(server.endpoint, token=token):
                 pass
-        assert exchange.peers == []
+        assert exchange.links == []
 
 
 @pytest.mark.parametrize("mock", [False, True])
@@ -248,7 +248,7 @@ async def test_login_refused(loop: Loop, net: Net, mock: bool) -> None:
             async with loop.connect(server.endpoint, ssl_context=net.client):
                 raise AssertionError("the block must not be entered")
         assert (caught.value.code, caught.value.reason) == ("805004", "8005")
-        await until(lambda: not exchange.peers)
+        await until(lambda: not exchange.links)
 
 
 async def test_the_token_is_never_shown(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
@@ -258,7 +258,7 @@ async def test_the_token_is_never_shown(loop: Loop, caplog: pytest.LogCaptureFix
     header = RequestHeader(api_id="0E")
     async with loop.serve(exchange) as server:
         async with loop.connect(server.endpoint, header=header) as client:
-            shown += [repr(client), repr(exchange.peers[0].connection), repr(client.header)]
+            shown += [repr(client), repr(exchange.links[0].connection), repr(client.header)]
             await client.subscribe("0E", ITEM)
             shown.append(repr(await next_quote(client)))
             exchange.kick()
@@ -302,7 +302,7 @@ async def test_a_request_that_is_refused_is_raised_where_it_was_made_and_nothing
             await client.subscribe("0E", *(f"{number:06}" for number in range(201)))
         await client.subscribe("0E", ITEM)
         assert (await next_quote(client)).item
-        await until(lambda: exchange.peers[0].registered == {"1": {("0E", ITEM): None}})
+        await until(lambda: exchange.links[0].registered == {"1": {("0E", ITEM): None}})
         assert [subscription.item for subscription in client.subscriptions] == [ITEM]
 
 
@@ -312,7 +312,7 @@ async def test_more_than_the_quota_is_refused_with_the_arithmetic_and_nothing_is
         await client.subscribe("0E", ITEM, f"{ITEM}_NX")
         with pytest.raises(QuotaExceeded, match="2 of 200 are in use and 199 more were asked for, 1 too many"):
             await client.subscribe("0B", *(f"{number:06}" for number in range(199)))
-        assert len(exchange.peers[0].pairs()) == 2
+        assert len(exchange.links[0].pairs()) == 2
 
 
 async def test_what_two_want_goes_on_until_both_have_let_go(loop: Loop) -> None:
@@ -321,9 +321,9 @@ async def test_what_two_want_goes_on_until_both_have_let_go(loop: Loop) -> None:
         await client.subscribe("0E", ITEM)
         await client.subscribe("0E", ITEM)
         await client.unsubscribe("0E", ITEM)
-        assert exchange.peers[0].pairs() == {("0E", ITEM): None}
+        assert exchange.links[0].pairs() == {("0E", ITEM): None}
         await client.unsubscribe("0E", ITEM)
-        assert exchange.peers[0].pairs() == {}
+        assert exchange.links[0].pairs() == {}
 
 
 async def test_a_call_need_not_wait(loop: Loop) -> None:
@@ -346,7 +346,7 @@ async def test_a_request_that_cannot_be_right_changes_nothing(loop: Loop) -> Non
             await client.subscribe("0E", "005930_NX")
         with pytest.raises(LocalProtocolError, match="grp_no"):
             await client.subscribe("0E", ITEM, group="12345")
-        assert exchange.peers[0].registered == {}
+        assert exchange.links[0].registered == {}
         await client.subscribe("0E", ITEM)
 
 
@@ -360,7 +360,7 @@ async def test_a_call_that_was_cancelled_is_taken_back(loop: Loop) -> None:
         exchange.faults.ack_delay = 0.0
         request = await client.subscribe("0B", "000002")
         assert request.items == ("000002",)
-        await until(lambda: exchange.peers[0].registered == {"1": {("0B", "000002"): None}})
+        await until(lambda: exchange.links[0].registered == {"1": {("0B", "000002"): None}})
 
 
 async def test_a_lost_acknowledgement_ends_the_connection(loop: Loop) -> None:
@@ -570,7 +570,7 @@ async def test_an_exception_in_the_block_comes_out_as_itself(loop: Loop, make: C
             async with loop.connect(server.endpoint):
                 raise error
         assert caught.value is error
-        await until(lambda: not exchange.peers)
+        await until(lambda: not exchange.links)
 
 
 async def test_a_lost_connection_comes_out_of_the_block_as_itself(loop: Loop) -> None:

@@ -70,7 +70,7 @@ async def cut(loop: Loop, client: Client, call: Call, when: When) -> object:
 
 def registered(exchange: Exchange) -> set[tuple[str, str]]:
     """What the server has: type and item, live searches too."""
-    return {pair for peer in exchange.peers for pair in (*peer.pairs(), *peer.live)}
+    return {pair for peer in exchange.links for pair in (*peer.pairs(), *peer.live)}
 
 
 async def settled(client: Client) -> None:

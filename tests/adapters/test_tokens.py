@@ -24,7 +24,7 @@ import kiwoom_trio.auth
 from kiwoom_proto import AppKey, ClientConfig, ConnectionLost, Endpoint, Gap, KiwoomError, LocalProtocolError, Secret
 from kiwoom_proto.auth import RENEW_MARGIN, Token
 from kiwoom_proto.errors import DeadlineExceeded, TokenError, TokenRefused, TransportError
-from kiwoom_proto.simulator import Exchange, Peer
+from kiwoom_proto.simulator import ClientLink, Exchange
 
 KEYS = {"the-app-key": "the-secret-key"}
 
@@ -104,7 +104,7 @@ async def test_a_websocket_goes_on_beside_it_on_the_same_port(loop: Loop, net: N
         async with loop.connect(server.endpoint, token=token.value, ssl_context=net.client) as client:
             await issue(loop, server.endpoint, make_key(), net.client)
             await client.subscribe("0E", "005930")
-            assert [peer.key for peer in exchange.peers] == ["the-app-key"]
+            assert [peer.key for peer in exchange.links] == ["the-app-key"]
 
 
 @pytest.mark.parametrize("split", [False, True])
@@ -246,7 +246,7 @@ async def test_a_callable_that_does_not_return_is_given_up_in_time(loop: Loop) -
         with pytest.raises(DeadlineExceeded, match=r"no access token came within 0\.05 s"):
             async with loop.connect(server.endpoint, token=never, config=ClientConfig(token_timeout=0.05)):
                 raise AssertionError("the block must not be entered")
-        assert exchange.peers == []
+        assert exchange.links == []
 
 
 class Rising(Exchange):
@@ -257,7 +257,7 @@ class Rising(Exchange):
         super().__init__(app_keys=KEYS)
         self.count = 0
 
-    def connect(self, hosts: Collection[str] | None = None) -> Peer:
+    def connect(self, hosts: Collection[str] | None = None) -> ClientLink:
         self.count += 1
         self.faults.token_answer = "too_many" if self.count <= 2 else "ok"
         self.faults.http_status = 503 if self.count in (4, 5) else 101
@@ -360,4 +360,4 @@ async def test_a_callable_that_returns_no_token_is_told_so(loop: Loop, answer: o
         with pytest.raises(LocalProtocolError, match="token"):
             async with loop.connect(server.endpoint, token=token):
                 raise AssertionError("the block must not be entered")
-        assert exchange.peers == []
+        assert exchange.links == []

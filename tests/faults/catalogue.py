@@ -17,7 +17,7 @@ from tests.proto.wire import accept_handshake
 from kiwoom_proto import ClientConfig, KiwoomError
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import TokenRefused
-from kiwoom_proto.simulator import Peer
+from kiwoom_proto.simulator import ClientLink
 from kiwoom_proto.wire.messages import Row
 
 __all__ = ("CATALOGUE", "Fault", "Moment")
@@ -202,7 +202,7 @@ def restart(ground: Ground) -> Iterator[None]:
 def burst(ground: Ground) -> None:
     """Thousands of rows at once, of something that is registered."""
     peer = ground.network.peer
-    if isinstance(peer, Peer) and peer.state is ConnectionState.READY and ("0B", "005930") in peer.pairs():
+    if isinstance(peer, ClientLink) and peer.state is ConnectionState.READY and ("0B", "005930") in peer.pairs():
         for number in range(10):
             values = ({"10": f"+{70_000 + row}", "15": f"{number}"} for row in range(300))
             rows = [Row(each, "0B", "주식체결", "005930") for each in values]

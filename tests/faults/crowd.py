@@ -184,7 +184,7 @@ async def _flap(crowd: Crowd, proxy: Proxy, exchange: Exchange, chance: random.R
         if how is not None:
             how()
         else:
-            for peer in tuple(exchange.peers):
+            for peer in tuple(exchange.links):
                 if peer.key is not None:
                     exchange.kick(peer)
         crowd.losses += 1
@@ -198,7 +198,7 @@ async def _stand_still(crowd: Crowd, client: Client, exchange: Exchange, book: B
         consumers = {(one.group, one.type, one.item): one.consumers for one in client.subscriptions}
         registered = {
             (group, *pair)
-            for peer in exchange.peers
+            for peer in exchange.links
             for group, pairs in (*peer.registered.items(), ("", peer.live))
             for pair in pairs
         }

@@ -16,7 +16,7 @@ from kiwoom_proto.connection.server import ServerRequest
 from kiwoom_proto.events import RequestAccepted, RequestUnanswered
 from kiwoom_proto.request import RequestKind
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
-from kiwoom_proto.simulator import Exchange, Peer
+from kiwoom_proto.simulator import ClientLink, Exchange
 from kiwoom_proto.testing import ManualClock, ServerEnd, SimulatedNetwork
 from kiwoom_proto.wire.messages import Row
 
@@ -97,7 +97,7 @@ def says_goodbye(request: bytes) -> bytes:
     return accept_handshake(request) + close(1000, b"Bye")
 
 
-class _Witness(Peer):
+class _Witness(ClientLink):
     """A client that has everything registered that is wanted, and whose line never fails."""
 
     def __init__(self, exchange: Exchange, ground: Ground) -> None:
@@ -130,15 +130,15 @@ class _Exchange(Exchange):
             seed=seed, start=OPENS, rate=ground.rate, clock=ground.clock, batch_interval=ground.batch_interval
         )
         self._witness = _Witness(self, ground)
-        self.peers.append(self._witness)
+        self.links.append(self._witness)
         self._start_ticking()
 
     @property
-    def clients(self) -> list[Peer]:
+    def clients(self) -> list[ClientLink]:
         """The connections of the session."""
-        return [peer for peer in self.peers if peer is not self._witness]
+        return [peer for peer in self.links if peer is not self._witness]
 
-    def connect(self, hosts: Collection[str] | None = None) -> Peer:
+    def connect(self, hosts: Collection[str] | None = None) -> ClientLink:
         ground = self._service.ground
         peer = super().connect(hosts)
         epoch = ground.session.epoch
@@ -163,7 +163,7 @@ class _Exchange(Exchange):
     def _key_of(self, token: object) -> str | None:
         return None if token in self._service.dead_tokens else KEY
 
-    def _victims(self, peer: Peer | None) -> tuple[Peer, ...]:
+    def _victims(self, peer: ClientLink | None) -> tuple[ClientLink, ...]:
         return tuple(victim for victim in super()._victims(peer) if victim is not self._witness)
 
 
@@ -393,7 +393,7 @@ class Ground:
         """Whether the server has registered what is wanted and nothing else, on a connection that both ends have."""
         peer = self.network.peer
         return (
-            isinstance(peer, Peer)
+            isinstance(peer, ClientLink)
             and self.exchange.clients == [peer]
             and not peer.stalled
             and not self.network.black_hole
@@ -406,7 +406,7 @@ class Ground:
     def differences(self) -> list[str]:
         """What the server has registered and should not have, or the other way round."""
         peer = self.network.peer
-        if not isinstance(peer, Peer):
+        if not isinstance(peer, ClientLink):
             return ["there is no connection"]
         found = []
         for group in sorted({*self._wanted, *peer.registered}):

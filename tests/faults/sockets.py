@@ -172,7 +172,7 @@ async def stall(proxy: Proxy, exchange: Exchange, chance: random.Random) -> None
 
 
 async def bad_message(proxy: Proxy, exchange: Exchange, chance: random.Random) -> None:
-    for peer in tuple(exchange.peers):
+    for peer in tuple(exchange.links):
         if peer.key is not None:
             exchange.garbage(chance.choice((b"{]", b"\xff\xfe")), peer)
 
@@ -264,7 +264,7 @@ async def _calm(watch: Watch, client: Client, exchange: Exchange) -> None:
     wanted = {"1": dict.fromkeys(("0E", item) for item in ITEMS)}
 
     def is_calm() -> bool:
-        peers = exchange.peers
+        peers = exchange.links
         return watch.is_whole and len(peers) == 1 and peers[0].registered == wanted and not peers[0].stalled
 
     rows = -1

@@ -11,7 +11,7 @@ import attrs
 from tests.faults.catalogue import Fault, Moment
 from tests.faults.ground import Ground, most_attempts
 
-from kiwoom_proto.simulator import Peer
+from kiwoom_proto.simulator import ClientLink
 
 __all__ = ("Result", "run", "table")
 
@@ -65,7 +65,7 @@ def _try(fault: Fault, moment: Moment, seed: int, result: Result) -> None:
     problems: list[str] = []
     _reach(moment, ground, chance)
     losses = ledger.disconnections
-    has_connection = isinstance(ground.network.peer, Peer)
+    has_connection = isinstance(ground.network.peer, ClientLink)
     with fault.apply(ground):
         if moment is Moment.BEFORE:
             ground.start()

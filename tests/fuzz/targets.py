@@ -45,7 +45,7 @@ from kiwoom_proto.realtime.layout import read_fids
 from kiwoom_proto.realtime.spelling import ACCOUNT_AND_MARKET_TYPES
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 from kiwoom_proto.simulator import Exchange
-from kiwoom_proto.simulator.tokens import HttpCall, TokenDesk
+from kiwoom_proto.simulator.tokens import HttpCall, TokenService
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
 from kiwoom_proto.wire.messages import Ping, Reply
 from kiwoom_proto.wire.websocket import WebSocketClient, WebSocketServer
@@ -417,8 +417,8 @@ def open_websocket(data: bytes, splits: int) -> tuple[list[str], bytes]:
 
 
 def serve_token(data: bytes, splits: int) -> object:
-    desk = TokenDesk({APPKEY: SECRET}, None, seed=1, now=lambda: 1.79e9)
-    served = HttpCall(desk.answer)
+    service = TokenService({APPKEY: SECRET}, None, seed=1, now=lambda: 1.79e9)
+    served = HttpCall(service.answer)
     out = b""
     for piece in pieces(data, splits):
         served.receive_data(piece)
@@ -571,7 +571,7 @@ class Life:
             assert one.consumers > 0, f"nobody wants it: {one}"
             told = (SubscriptionState.CONFIRMED, SubscriptionState.RECEIVING, SubscriptionState.REFUSED)
             assert one.state in told and (one.state is SubscriptionState.REFUSED) == bool(one.reason), f"{one}"
-        peer = self.exchange.peers[-1]
+        peer = self.exchange.links[-1]
         wanted = {(one.group, one.type, one.item) for one in self.session.subscriptions if one.group and not one.reason}
         registered = {(group, *pair) for group, pairs in peer.registered.items() for pair in pairs}
         assert self.forged or wanted == registered, f"wanted {wanted}, registered {registered}"
@@ -636,8 +636,8 @@ def step(life: Life) -> None:
                 session.withdraw(request)
         case 21:
             life.forged = True
-            if exchange.peers and exchange.peers[-1].state in (ConnectionState.LOGGING_IN, ConnectionState.READY):
-                exchange.garbage(MESSAGES[source.take(len(MESSAGES))], exchange.peers[-1])
+            if exchange.links and exchange.links[-1].state in (ConnectionState.LOGGING_IN, ConnectionState.READY):
+                exchange.garbage(MESSAGES[source.take(len(MESSAGES))], exchange.links[-1])
         case 22:
             life.forged = True
             session.receive_data(source.text(), RECEIVED_AT)
@@ -760,13 +760,13 @@ def exchange_with(data: bytes, splits: int, *, lines: bool) -> None:
         for one in peers:
             while one.data_to_send():
                 pass
-            assert (one in exchange.peers) == (one.state is not ConnectionState.CLOSED)
+            assert (one in exchange.links) == (one.state is not ConnectionState.CLOSED)
         honest.look()
         due = exchange.next_timeout()
         assert due is None or math.isfinite(due)
     for one in peers:
         one.receive_eof()
-        assert one not in exchange.peers and one.state is ConnectionState.CLOSED
+        assert one not in exchange.links and one.state is ConnectionState.CLOSED
     clock.advance(9)
     exchange.handle_timeout()
     honest.look()

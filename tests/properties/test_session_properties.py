@@ -113,7 +113,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert isinstance(self.network.events[-1], Closed)
         assert [type(event) for event in self.network.events].count(Closed) == 1
         assert self.session.state is CLOSED
-        assert not self.exchange.peers
+        assert not self.exchange.links
 
     # What the caller does.
 
@@ -338,7 +338,7 @@ class SessionMachine(RuleBasedStateMachine):
         """Whether it asks no more on this connection for a live search to begin, or to end."""
         refused = [one for one in self.session.subscriptions if one.state is SubscriptionState.REFUSED]
         given_up = [one for one in refused if not one.group]
-        live = {seq for peer in self.exchange.peers for _, seq in peer.live}
+        live = {seq for peer in self.exchange.links for _, seq in peer.live}
         return bool(given_up or any(not self.live[seq] for seq in live))
 
     @property
@@ -347,7 +347,7 @@ class SessionMachine(RuleBasedStateMachine):
         return self.session.epoch if self.network.peer is not None else 0
 
     def check_the_server(self) -> None:
-        (peer,) = [peer for peer in self.exchange.peers if peer.key is not None]
+        (peer,) = [peer for peer in self.exchange.links if peer.key is not None]
         registered = {(group, type, item) for group, pairs in peer.registered.items() for type, item in pairs} | {
             ("", type, seq) for type, seq in peer.live
         }
@@ -426,7 +426,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_connection_leaks(self) -> None:
-        assert len(self.exchange.peers) <= 1
+        assert len(self.exchange.links) <= 1
 
 
 SessionMachine.TestCase.settings = settings(

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from kiwoom_proto import PRODUCTION, US_PRODUCTION, ClientConfig, ClientConnection, Endpoint, Secret
 from kiwoom_proto.connection.conversation import ConnectionState
-from kiwoom_proto.simulator import Exchange, Peer
+from kiwoom_proto.simulator import ClientLink, Exchange
 from kiwoom_proto.testing import ManualClock
 from kiwoom_proto.wire.websocket import WebSocketClient
 
@@ -147,7 +147,7 @@ class Sim:
         self.clock = ManualClock()
         self.exchange = Exchange(clock=self.clock, **exchange)
         self.sent = bytearray()
-        self._links: list[tuple[ClientEnd, Peer]] = []
+        self._links: list[tuple[ClientEnd, ClientLink]] = []
 
     def client(
         self, token: str | Secret = "key", config: ClientConfig = UNPACED, endpoint: Endpoint = PRODUCTION
@@ -174,7 +174,7 @@ class Sim:
         self.add(client)
         return client
 
-    def add(self, client: ClientEnd) -> Peer:
+    def add(self, client: ClientEnd) -> ClientLink:
         """Connect a client's end; return the exchange's end of its connection."""
         peer = self.exchange.connect()
         self._links.append((client, peer))
@@ -190,7 +190,7 @@ class Sim:
                 carried |= self._carry(client, peer)
         self._links = [(client, peer) for client, peer in self._links if not client.is_over]
 
-    def _carry(self, client: ClientEnd, peer: Peer) -> bool:
+    def _carry(self, client: ClientEnd, peer: ClientLink) -> bool:
         if to_server := client.data_to_send():
             peer.receive_data(to_server)
         if to_client := peer.data_to_send():

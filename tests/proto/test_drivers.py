@@ -23,7 +23,7 @@ from kiwoom_proto.events import LoggedIn
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.session.connector import Need
 from kiwoom_proto.session.lifecycle import SessionState
-from kiwoom_proto.simulator import Exchange, Peer
+from kiwoom_proto.simulator import ClientLink, Exchange
 from kiwoom_proto.testing import ManualClock
 
 DIAL_TIME = 2.0
@@ -62,7 +62,7 @@ class Reactor:
 class Transport:
     """A stream to the exchange."""
 
-    def __init__(self, peer: Peer, protocol: Protocol) -> None:
+    def __init__(self, peer: ClientLink, protocol: Protocol) -> None:
         self._peer = peer
         self._protocol = protocol
 

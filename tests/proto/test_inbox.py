@@ -48,7 +48,7 @@ from kiwoom_proto.events import (
 )
 from kiwoom_proto.session.connector import Need
 from kiwoom_proto.session.lifecycle import SessionState
-from kiwoom_proto.simulator import Exchange, Peer
+from kiwoom_proto.simulator import ClientLink, Exchange
 from kiwoom_proto.testing import ManualClock
 from kiwoom_proto.wire.messages import Row, encode_rows
 
@@ -83,7 +83,7 @@ class Link:
         self.session.connect(token)
         self.inbox = Inbox(self.session)
         self.writes = True
-        self.peer: Peer | None = None
+        self.peer: ClientLink | None = None
         self._need: Need | None = None
         self.settle()
 

@@ -261,7 +261,7 @@ class Net:
 
     def registered(self) -> set[tuple[str, str]]:
         """What the server has registered, over all connections: live searches as well."""
-        return {pair for peer in self.exchange.peers for pair in (*peer.pairs(), *peer.live)}
+        return {pair for peer in self.exchange.links for pair in (*peer.pairs(), *peer.live)}
 
     def settle(self, seconds: float = 300) -> None:
         self.advance(seconds)
@@ -484,7 +484,7 @@ def test_pitfall_39_logins_in_two_seconds_on_a_dead_token() -> None:
         net.advance(3600)
         assert len(net.found(LoginRefusal)) == len(net.found(Connecting)) == logins
         assert isinstance(only(Closed, net.events).error, LoginRefused)
-        assert net.exchange.peers == []
+        assert net.exchange.links == []
         assert net.network.peer is None
 
 
@@ -2736,7 +2736,7 @@ def test_another_token_is_had_and_the_exchange_takes_it() -> None:
     net.settle(30)
     assert net.registered() == {("0E", "005930")}
     assert len(net.found(LoginRefusal)) == 1
-    assert net.exchange.peers[0].key == "key"
+    assert net.exchange.links[0].key == "key"
 
 
 # The same app key elsewhere.

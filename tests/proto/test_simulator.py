@@ -355,7 +355,7 @@ def test_a_client_that_never_logs_in_is_told_r10004_and_closed() -> None:
     sim.advance(0.2)
     assert codes(client.take()) == [("SYSTEM", "R10004")]
     assert client.close == BYE
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 def test_a_login_that_comes_in_the_last_moment_is_in_time() -> None:
@@ -418,7 +418,7 @@ def test_a_restart_closes_every_connection_without_saying_why() -> None:
         (closed,) = client.events()
         assert isinstance(closed, Closed)
         assert (closed.code, closed.reason, closed.system) == (*BYE, None)
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 # Heartbeat.
@@ -867,15 +867,15 @@ def test_drop_is_reported_as_a_cut_connection() -> None:
     closed = end_of(client)
     assert isinstance(closed.error, ClosedByPeer)
     assert (closed.code, closed.system) == (1006, None)
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 def test_a_fault_can_be_aimed_at_one_of_several() -> None:
     sim = Sim()
     clients = [sim.ready("one"), sim.ready("two"), sim.ready("three")]
-    sim.exchange.drop(sim.exchange.peers[1])
+    sim.exchange.drop(sim.exchange.links[1])
     sim.settle()
-    sim.exchange.kick(sim.exchange.peers[1])
+    sim.exchange.kick(sim.exchange.links[1])
     sim.settle()
     states = [client.state for client in clients]
     assert states == [ConnectionState.READY, ConnectionState.CLOSED, ConnectionState.CLOSED]
@@ -948,7 +948,7 @@ def test_a_stall_lasts_as_long_as_it_is_left() -> None:
 def test_a_client_that_only_asks_and_never_reads_is_cut_off() -> None:
     sim = Sim()
     client = sim.ready()
-    (peer,) = sim.exchange.peers
+    (peer,) = sim.exchange.links
     ping = b"\x89\xfd" + bytes(4) + bytes(125)
     for _ in range(100):
         peer.receive_data(ping * 4000)
@@ -1013,7 +1013,7 @@ def test_a_stream_split_at_every_byte_is_understood_just_the_same() -> None:
 def test_split_can_be_switched_off_in_the_middle_of_a_message() -> None:
     sim = Sim()
     client = sim.ready()
-    (peer,) = sim.exchange.peers
+    (peer,) = sim.exchange.links
     sim.exchange.faults.split = True
     sim.exchange.garbage(b"first")
     client.receive_data(peer.data_to_send())
@@ -1094,11 +1094,11 @@ def test_a_client_that_does_not_read_gets_no_more_rows_and_the_loss_is_counted()
     slow.login("slow")
     slow.register(*items(200))
     reader.subscribe("0E", ITEM)
-    peer = sim.exchange.peers[1]
+    peer = sim.exchange.links[1]
     read, peer.data_to_send = peer.data_to_send, lambda: b""  # type: ignore[method-assign]  # a network that is full
     sim.advance(1.5)
     assert peer.rows_dropped > 10_000
-    assert sim.exchange.peers[0].rows_dropped == 0
+    assert sim.exchange.links[0].rows_dropped == 0
     assert quotes(reader)
     peer.data_to_send = read  # type: ignore[method-assign]
     sim.settle()
@@ -1158,7 +1158,7 @@ def test_a_pair_joins_a_client_and_the_exchange() -> None:
     client.close()
     pair.exchange()
     assert client.state is ConnectionState.CLOSED
-    assert exchange.peers == []
+    assert exchange.links == []
 
 
 def test_a_client_that_closes_is_let_go_of() -> None:
@@ -1168,4 +1168,4 @@ def test_a_client_that_closes_is_let_go_of() -> None:
     sim.settle()
     closed = end_of(client)
     assert (closed.code, closed.error) == (1000, None)
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []

@@ -122,7 +122,7 @@ def test_a_ping_comes_10_s_after_the_last_message() -> None:
 def test_a_client_that_pings_by_rfc_6455_more_often_is_never_sent_a_ping(opcode: int, payload: bytes) -> None:
     sim = Sim()
     client = logged_in(sim)
-    peer = sim.exchange.peers[0]
+    peer = sim.exchange.links[0]
     for _ in range(120):
         sim.advance(5)
         peer.receive_data(frame(opcode, payload, mask=MASK))
@@ -261,7 +261,7 @@ def test_another_path_is_answered_404(path: str) -> None:
     error = getattr(client.events()[-1], "error", None)
     assert isinstance(error, HandshakeError)
     assert error.status == 404
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 @pytest.mark.parametrize("item", ["A005930", "5930", "233740AL", "005930_KR", "005930,000660", "999999", "삼성전자"])
@@ -328,7 +328,7 @@ def test_other_types_without_items_register_nothing() -> None:
     client = logged_in(sim)
     for type in ("0B", "0s", "1h"):
         assert client.register(type=type)["return_code"] == 0
-    assert sim.exchange.peers[0].registered == {}
+    assert sim.exchange.links[0].registered == {}
 
 
 # Quotas, and mock trading.

@@ -23,7 +23,7 @@ from tests.proto.wire import MASK, TEXT, frame
 from kiwoom_proto import LocalProtocolError
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.connection.server import ServerRequest
-from kiwoom_proto.simulator import Exchange, Peer, conditions, tokens
+from kiwoom_proto.simulator import ClientLink, Exchange, conditions, tokens
 from kiwoom_proto.simulator import client_link as peer
 from kiwoom_proto.simulator.market import market
 from kiwoom_proto.simulator.market.quotes import AfterHoursBook
@@ -251,7 +251,7 @@ def test_of_requests_that_wait_little_is_kept_and_there_is_an_end_to_them() -> N
     sim = Sim()
     sim.exchange.faults.ack_delay = 1e6
     client = logged_in(sim)
-    link = sim.exchange.peers[0]
+    link = sim.exchange.links[0]
     message = wire({"trnm": "REG", "junk": [{}] * 500})
     tracemalloc.start()
     try:
@@ -270,7 +270,7 @@ def test_of_requests_that_wait_little_is_kept_and_there_is_an_end_to_them() -> N
 
 
 def test_nothing_is_kept_of_clients_that_come_and_go() -> None:
-    before = alive(Peer)  # of other tests
+    before = alive(ClientLink)  # of other tests
     sim = Sim()
     sim.exchange.faults.ack_delay = 100
     logged_in(sim, "stays")
@@ -280,7 +280,7 @@ def test_nothing_is_kept_of_clients_that_come_and_go() -> None:
             link.receive_data(b"GET / HTTP/1.1\r\n")
         link.receive_eof()
     del link
-    assert alive(Peer) <= before + 1
+    assert alive(ClientLink) <= before + 1
     assert len(sim.exchange._agenda) < 10
 
 
@@ -314,8 +314,8 @@ def test_tokens_are_bounded_and_the_oldest_are_forgotten(monkeypatch: pytest.Mon
         assert post(sim.exchange, {**KEYS, "appkey": f"{number}"})[0] == 200
     assert post(sim.exchange, KEYS)[1]["token"] == first, "it is still known"
     post(sim.exchange, {**KEYS, "appkey": "one more"})
-    assert len(sim.exchange._token_desk._issued) == 20
-    assert len(sim.exchange._token_desk._latest) == 20
+    assert len(sim.exchange._tokens._issued) == 20
+    assert len(sim.exchange._tokens._latest) == 20
     assert post(sim.exchange, {**KEYS, "token": first}, what="revoke")[1]["return_code"] == 3
 
 
@@ -468,11 +468,11 @@ def test_a_flood_of_frames_ends_the_connection(data: bytes) -> None:
     honest = logged_in(sim, "honest")
     honest.register(ITEM)
     logged_in(sim, "hostile")
-    link = sim.exchange.peers[1]
+    link = sim.exchange.links[1]
     link.receive_data(data * 900)
     sim.advance(1)
     link.receive_data(data * 900)
-    assert link in sim.exchange.peers
+    assert link in sim.exchange.links
     link.receive_data(data * 101)
     assert link.state is ConnectionState.CLOSED
     sim.advance(1)
@@ -482,7 +482,7 @@ def test_a_flood_of_frames_ends_the_connection(data: bytes) -> None:
 def test_a_client_that_reads_nothing_is_cut_off_at_a_bounded_backlog() -> None:
     sim = Sim()
     logged_in(sim)
-    link = sim.exchange.peers[0]
+    link = sim.exchange.links[0]
     data = wire({"trnm": "x" * 60_000})  # answered at once, with as many bytes
     read, sent = link.data_to_send, 0
     while link.state is not ConnectionState.CLOSED:
@@ -492,13 +492,13 @@ def test_a_client_that_reads_nothing_is_cut_off_at_a_bounded_backlog() -> None:
         assert sent * 60_000 < peer.BACKLOG_LIMIT + 120_000
     assert sent * 60_000 > peer.BACKLOG_LIMIT - 120_000
     assert len(read()) < peer.BACKLOG_LIMIT + 120_000
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 def test_what_a_client_sends_during_a_stall_is_bounded() -> None:
     sim = Sim()
     logged_in(sim)
-    link = sim.exchange.peers[0]
+    link = sim.exchange.links[0]
     sim.exchange.stall()
     for _ in range(peer.BACKLOG_LIMIT // 1_000_000 + 1):
         link.receive_data(bytes(1_000_000))
@@ -509,7 +509,7 @@ def test_what_a_client_sends_during_a_stall_is_bounded() -> None:
 def test_a_flood_during_a_stall_is_noticed_before_all_of_it_is_read() -> None:
     sim = Sim()
     logged_in(sim)
-    link = sim.exchange.peers[0]
+    link = sim.exchange.links[0]
     sim.exchange.stall()
     link.receive_data(frame(9, b"", mask=MASK) * 1_000_000)
     sim.exchange.resume()
@@ -533,7 +533,7 @@ def test_above_the_limit_the_oldest_that_has_not_logged_in_goes() -> None:
     assert [one.is_over for one in idle] == [True] * 3
     assert [link.state is ConnectionState.CLOSED for link in later] == [True] * 17 + [False] * 3
     logged_in(sim, "another")
-    assert len(sim.exchange.peers) == 4
+    assert len(sim.exchange.links) == 4
     honest.take()
     sim.advance(1)
     assert rows(honest)
@@ -547,7 +547,7 @@ def test_above_the_limit_of_those_that_have_logged_in_the_new_one_goes() -> None
     assert link.data_to_send() == b""
     stay[0].say({"trnm": "PONG"})
     assert stay[0].take()[-1]["return_code"] == 105108
-    sim.exchange.drop(sim.exchange.peers[1])
+    sim.exchange.drop(sim.exchange.links[1])
     logged_in(sim, "new")
 
 
@@ -586,7 +586,7 @@ def test_a_post_of_any_kind_gets_one_answer(request_bytes: bytes, status: int, s
     pieces = len(request_bytes) / size
     assert answer.startswith(b"HTTP/1.1 %d " % (413 if pieces > 50_000 and status == 400 else status))
     assert link.state is ConnectionState.CLOSED
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 @pytest.mark.parametrize(
@@ -597,7 +597,7 @@ def test_who_says_nothing_to_the_end_is_cut_off(begun: bytes) -> None:
     link = sim.exchange.connect()
     link.receive_data(begun)
     sim.advance(10)
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 # Web pages.
@@ -654,7 +654,7 @@ def test_it_is_not_called_by_other_names(asked: Asked, good: int, host: str) -> 
     assert status == 421
     assert host not in text
     assert "allowed" in text
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 @both
@@ -679,8 +679,8 @@ def test_a_web_page_is_refused(asked: Asked, good: int, origin: str, hosts: Iter
     status, text = asked(sim.exchange, f"Host: localhost:8765\r\noRiGiN: {origin}\r\n", hosts)
     assert status == 403
     assert "no web page" in text
-    assert sim.exchange.peers == []
-    assert sim.exchange._token_desk._issued == {}
+    assert sim.exchange.links == []
+    assert sim.exchange._tokens._issued == {}
 
 
 @both
@@ -716,7 +716,7 @@ def test_an_error_in_answering_a_client_costs_that_client() -> None:
     assert other.close is None
     assert len(failures) == 1
     assert rows(honest)
-    assert [link.key for link in sim.exchange.peers] == ["honest"]
+    assert [link.key for link in sim.exchange.links] == ["honest"]
 
 
 def test_an_error_in_reading_from_a_client_costs_that_client(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -856,7 +856,7 @@ def test_beside_a_swarm_of_hostile_clients_an_honest_one_goes_on(seed: int) -> N
     honest = logged_in(sim, "honest")
     honest.register(ITEM)
     heard_at, rows_at = sim.clock.now, sim.clock.now
-    hostile: list[tuple[RawClient, Peer]] = []
+    hostile: list[tuple[RawClient, ClientLink]] = []
     for _ in range(40):
         for _, link in hostile:
             match draw.randrange(5):
@@ -884,5 +884,5 @@ def test_beside_a_swarm_of_hostile_clients_an_honest_one_goes_on(seed: int) -> N
         honest.heard.clear()
         assert sim.clock.now - heard_at < 11
         assert sim.clock.now - rows_at < 2
-        assert len(sim.exchange.peers) <= 8
+        assert len(sim.exchange.links) <= 8
     assert honest.close is None

@@ -18,7 +18,7 @@ from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.errors import TokenRefused
 from kiwoom_proto.events import LoginRefusal
 from kiwoom_proto.realtime.record import KST
-from kiwoom_proto.simulator import Exchange, Peer
+from kiwoom_proto.simulator import ClientLink, Exchange
 from kiwoom_proto.testing import ManualClock
 
 KEYS = {"one": "secret of one", "two": "secret of two"}
@@ -51,7 +51,7 @@ def called(sim: Sim, key: AppKey = ONE, revoke: str | Secret | None = None) -> T
     peer = sim.add(CallEnd(call))
     assert call.finished
     assert peer.state is ConnectionState.CLOSED
-    assert peer not in sim.exchange.peers
+    assert peer not in sim.exchange.links
     return call.result()
 
 
@@ -72,7 +72,7 @@ def logs_in(sim: Sim, token: str | Secret) -> str | None:
     client = sim.client(token)
     sim.advance(0.02)
     if client.state is ConnectionState.READY:
-        return sim.exchange.peers[-1].key
+        return sim.exchange.links[-1].key
     (rejected,) = [event for event in client.events() if isinstance(event, LoginRefusal)]
     assert (rejected.code, rejected.reason) == ("805004", "8005")
     return None
@@ -88,7 +88,7 @@ def posted(sim: Sim, body: object, path: str = "/oauth2/token") -> tuple[int, An
     return status, json.loads(text) if text else None
 
 
-def answer_to(peer: Peer, data: bytes, size: int = 1 << 20) -> bytes:
+def answer_to(peer: ClientLink, data: bytes, size: int = 1 << 20) -> bytes:
     for at in range(0, len(data), size):
         peer.receive_data(data[at : at + size])
     return b"".join(iter(peer.data_to_send, b""))
@@ -258,7 +258,7 @@ def test_a_call_may_come_and_go_in_any_pieces(size: int, split: bool) -> None:
     response, body = client.next_event(), client.next_event()
     assert isinstance(response, h11.Response) and isinstance(body, h11.Data)
     assert (b"connection", b"close") in response.headers
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 def test_a_chunked_call_is_taken_and_what_follows_it_is_ignored() -> None:
@@ -276,7 +276,7 @@ def test_a_client_that_says_too_little_is_given_up(data: bytes) -> None:
     peer.receive_data(data)
     sim.advance(10)
     assert peer.state is ConnectionState.CLOSED
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 @pytest.mark.parametrize("data", [b"POST /oauth2/token HTTP/1.1\r\n", request()[:-1]])
@@ -285,11 +285,11 @@ def test_a_call_that_never_ends_is_given_up(data: bytes) -> None:
     peer = sim.exchange.connect()
     assert answer_to(peer, data) == b""
     sim.advance(9.9)
-    assert sim.exchange.peers == [peer]
+    assert sim.exchange.links == [peer]
     sim.advance(0.1)
     assert peer.state is ConnectionState.CLOSED
     assert answer_to(peer, request()[-1:]) == b""
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []
 
 
 def test_a_caller_that_hangs_up_is_forgotten() -> None:
@@ -298,7 +298,7 @@ def test_a_caller_that_hangs_up_is_forgotten() -> None:
         peer = exchange.connect()
         peer.receive_data(data)
         peer.receive_eof()
-        assert exchange.peers == []
+        assert exchange.links == []
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_a_caller_that_hangs_up_is_forgotten() -> None:
 def test_a_malformed_or_endless_call_is_refused(data: bytes, status: int) -> None:
     exchange = Sim().exchange
     assert answer_to(exchange.connect(), data).startswith(f"HTTP/1.1 {status} ".encode())
-    assert exchange.peers == []
+    assert exchange.links == []
 
 
 @given(st.binary(), st.integers(1, 9))
@@ -371,4 +371,4 @@ def test_a_call_that_is_cut_or_stalled() -> None:
     peer.receive_data(first)
     sim.exchange.drop()
     assert answer_to(peer, rest) == b""
-    assert sim.exchange.peers == []
+    assert sim.exchange.links == []

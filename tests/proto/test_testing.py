@@ -355,7 +355,7 @@ def test_only_the_way_to_the_session_is_deaf() -> None:
     network.deaf = True
     network.session.subscribe("0E", "000660")
     network.advance(0.5)
-    assert network._server.peers[0].pairs() == {("0E", "005930"): None, ("0E", "000660"): None}  # type: ignore[attr-defined]  # an Exchange
+    assert network._server.links[0].pairs() == {("0E", "005930"): None, ("0E", "000660"): None}  # type: ignore[attr-defined]  # an Exchange
     assert not network.session.is_settled
 
 

@@ -41,7 +41,7 @@ from .ending import Ending
 from .endpoint_option import endpoint_options
 from .lines import decode_lines, json_line, masked, write_line
 from .output import Output, OutputError, ReaderLeft, guard_standard_error, guard_standard_output
-from .stream import CONFIG, Follow, Token, complain, follow, follow_condition, search, show
+from .stream import CONFIG, Follow, Token, follow, follow_condition, search, show, warn
 from .table import RowTable
 from .view import View, label_of, summary_of, view_of
 
@@ -147,7 +147,7 @@ def stream(
     with _usage_errors():  # what cannot be right is said before anything is dialled
         ClientConnection(endpoint, clock=time.monotonic, types=types).subscribe(type, *items)
     if types:
-        complain(f"type {type!r} is not in the catalogue: FIDs come as they are, if it is one; the server takes any")
+        warn(f"type {type!r} is not in the catalogue: FIDs come as they are, if it is one; the server takes any")
 
     def following(ending: Ending) -> Follow:
         return functools.partial(follow, ending, endpoint, token, type, items, types=types, count=count)
@@ -215,7 +215,7 @@ def serve_command(
             click.echo(f"Simulated exchange at {server.endpoint}")
             click.echo("Any token may log in, and any keys get one. Ctrl-C ends it.")
             if not server.is_loopback:
-                complain(
+                warn(
                     "warning: other machines can reach it: anyone who reaches the port can use it, and all is sent in "
                     "clear; use no real token or key with it"
                 )
@@ -223,7 +223,7 @@ def serve_command(
                 await anyio.sleep_forever()
             exchange.close()
             with anyio.move_on_after(CLOSE_TIMEOUT):
-                while exchange.peers:  # noqa: ASYNC110
+                while exchange.links:  # noqa: ASYNC110
                     await anyio.sleep(POLL_INTERVAL)
 
     _run(run)
@@ -449,7 +449,7 @@ def _run(command: Callable[[Ending], Awaitable[None]], duration: float | None = 
     ending = Ending(duration)
     anyio.run(ending.run, command)
     if ending.signal is not None:
-        complain("interrupted" if ending.signal == signal.SIGINT else f"ended by {ending.signal.name}")
+        warn("interrupted" if ending.signal == signal.SIGINT else f"ended by {ending.signal.name}")
         sys.exit(128 + ending.signal)
 
 
@@ -469,11 +469,11 @@ def _fail(error: BaseException) -> NoReturn:
     if isinstance(error, ReaderLeft):
         sys.exit(0)  # who read the rows has had enough
     if isinstance(error, KeyboardInterrupt):
-        complain("interrupted")
+        warn("interrupted")
         sys.exit(130)
     if isinstance(error, LocalProtocolError):
         raise click.UsageError(str(error)) from None
     if isinstance(error, KiwoomError | OSError | OutputError):
-        complain(str(error))
+        warn(str(error))
         sys.exit(1)
     raise error

@@ -14,7 +14,7 @@ from kiwoom_proto.display import json_displayed
 from kiwoom_proto.realtime.conditions import read_rows
 from kiwoom_proto.wire.messages import Ping, Reply
 
-from .stream import complain
+from .stream import warn
 from .view import plural
 
 __all__ = ("decode_lines", "json_line", "masked", "write_line")
@@ -36,7 +36,7 @@ def decode_lines(file: IO[bytes]) -> None:
         for message in decoder.decode(payload):
             if isinstance(message, UnknownMessage):
                 bad += 1
-                complain(f"line {number}: {message.error}")
+                warn(f"line {number}: {message.error}")
             else:
                 write_line(_members_of(message))
     if bad:

@@ -42,7 +42,7 @@ __all__ = (
     "Follow",
     "Token",
     "Watch",
-    "complain",
+    "warn",
     "follow",
     "follow_condition",
     "search",
@@ -127,7 +127,7 @@ async def follow_condition(
                     answered = True
                     now = ", ".join(symbol.item for symbol in result.symbols)
                     which = f"condition {displayed(condition.seq)} ({displayed(condition.name)})"
-                    complain(f"{len(result.symbols)} meet {which} now" + (f": {now}" if now else ""))
+                    warn(f"{len(result.symbols)} meet {which} now" + (f": {now}" if now else ""))
                     await _emit_rows(client, emit, count, result.matches)
             except RequestRefused:
                 registered = None
@@ -186,7 +186,7 @@ async def _emit_rows(client: Client, emit: Emit, count: int | None, is_wanted: C
             if rows == count:
                 return
         else:
-            _complain_of(event, client)
+            _warn_of(event, client)
 
 
 async def show(view: View, following: Follow) -> None:
@@ -219,23 +219,23 @@ async def _clear(client: Client, seq: str) -> None:
         await client.clear_condition(seq)
 
 
-def _complain_of(event: Event, client: Client) -> None:
+def _warn_of(event: Event, client: Client) -> None:
     match event:
         case SystemNotice():
-            complain(f"the server says {event}")
+            warn(f"the server says {event}")
         case UnknownMessage():
-            complain(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
+            warn(f"a message could not be understood ({len(event.payload)} bytes): {event.error}")
         case Disconnected():
-            complain(str(event))
+            warn(str(event))
         case Gap():
-            complain(f"connected again after {event.seconds:.1f} s without data; {standing_of(client)}")
+            warn(f"connected again after {event.seconds:.1f} s without data; {standing_of(client)}")
         case RequestRefusal():
-            complain(str(RequestRefused(event.request, event.code, event.message)))
+            warn(str(RequestRefused(event.request, event.code, event.message)))
         case RequestUnanswered():
-            complain(str(event))
+            warn(str(event))
 
 
-def complain(text: str) -> None:
+def warn(text: str) -> None:
     """Say something on standard error, in one line, fit for a terminal whoever wrote it."""
     with suppress(OSError):  # nobody is left to say that to
         sys.stderr.write(f"kiwoom-proto: {displayed(text, MESSAGE_LIMIT)}\n")  # which a live view puts above itself

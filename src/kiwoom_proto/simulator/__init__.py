@@ -5,9 +5,9 @@ account. `kiwoom_trio.serve` and `kiwoom_asyncio.serve` put it on a loopback por
 a client in memory.
 """
 
-from .client_link import PATH, US_PATH, Peer
+from .client_link import PATH, US_PATH, ClientLink
 from .exchange import Exchange, Faults
+from .market.account import Order
 from .market.market import Market
-from .market.orders import Order
 
-__all__ = ("PATH", "US_PATH", "Exchange", "Faults", "Market", "Order", "Peer")
+__all__ = ("PATH", "US_PATH", "Exchange", "Faults", "Market", "Order", "ClientLink")

@@ -1,4 +1,4 @@
-"""Peer: the simulated server's end of one client's connection, and what it answers.
+"""ClientLink: the simulated server's end of one client's connection, and what it answers.
 
 What it answers, and why, is told in `exchange`.
 """
@@ -46,7 +46,7 @@ from .tokens import HttpCall
 if TYPE_CHECKING:
     from .exchange import Exchange
 
-__all__ = ("PATH", "US_PATH", "Peer")
+__all__ = ("PATH", "US_PATH", "ClientLink")
 
 PATH = urlsplit(PRODUCTION.url).path
 US_PATH = urlsplit(US_PRODUCTION.url).path
@@ -79,11 +79,11 @@ POST = b"POST "
 ECHO = b'{"trnm":"PING"}'
 
 
-class Peer:
+class ClientLink:
     """The simulated server's end of one client's connection. Drive it like any end; see `Exchange`.
 
     What happens on one may make another have something to send (a login kicks the older session), and its time is the
-    exchange's: drive all of `Exchange.peers` together.
+    exchange's: drive all of `Exchange.links` together.
 
     Attributes:
         connection: the protocol's end of it.
@@ -301,7 +301,7 @@ class Peer:
     def _accept_login(self, request: ServerRequest, key: str) -> None:
         if self.connection.state is not LOGGING_IN:
             return
-        for other in tuple(self._exchange.peers):
+        for other in tuple(self._exchange.links):
             if other.key == key and other is not self:
                 self._exchange.kick(other)
         self.key = key
@@ -453,8 +453,8 @@ class Peer:
 
     def _settle(self) -> None:
         """Let go of a connection that is over."""
-        if self.connection.state is CLOSED and self in self._exchange.peers:
-            self._exchange.peers.remove(self)
+        if self.connection.state is CLOSED and self in self._exchange.links:
+            self._exchange.links.remove(self)
             self._exchange._agenda.forget(self)
             self._forget()
 

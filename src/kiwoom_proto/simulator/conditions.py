@@ -31,7 +31,7 @@ from .market.stock import Stock
 from .market.us import dollars
 from .texts import US_CLEARED, already_live, missing, wrong_shape
 
-__all__ = ("Condition", "ConditionDesk", "Searcher")
+__all__ = ("Condition", "ConditionService", "Searcher")
 
 PAGE = 20
 REMEMBERED = 30.0
@@ -112,7 +112,7 @@ class Condition(Source):
         return [Push((self._type, self._seq), Row(values, self._type, "조건검색", code, venue))]
 
 
-class ConditionDesk:
+class ConditionService:
     """Answers condition-search requests.
 
     Arguments:

@@ -46,14 +46,14 @@ from ..errors import LocalProtocolError
 from ..realtime.record import KST
 from .agenda import Agenda
 from .callers import host_names, refusal_of
-from .client_link import PATH, SILENCE, US_PATH, Peer
-from .conditions import ConditionDesk
+from .client_link import PATH, SILENCE, US_PATH, ClientLink
+from .conditions import ConditionService
+from .market.account import Order, Side
 from .market.market import Market
 from .market.names import US, is_listed
-from .market.orders import Order, Side
 from .market.sessions import FIRST_DATE
 from .market.source import Push, SourceError
-from .tokens import FAULTY_ANSWERS, HttpAnswer, TokenAnswer, TokenDesk
+from .tokens import FAULTY_ANSWERS, HttpAnswer, TokenAnswer, TokenService
 
 __all__ = ("Exchange", "Faults")
 
@@ -149,11 +149,11 @@ class Exchange:
         self.connection_limit = connection_limit
         self.item_limit = (MOCK_ITEM_LIMIT if mock else ITEM_LIMIT) if item_limit is None else item_limit
         self.faults = Faults()
-        self.peers: list[Peer] = []
+        self.links: list[ClientLink] = []
         """The connections that are not over yet, oldest first."""
         self.rows_sent = 0
         """Rows sent so far, over all connections."""
-        self._token_desk = TokenDesk(app_keys, tokens, seed=seed, now=self._wall_time)
+        self._tokens = TokenService(app_keys, tokens, seed=seed, now=self._wall_time)
         self._market = Market(seed=seed, start=start, rate=rate)
         self._batch_interval = batch_interval
         self._config = ServerConfig() if config is None else config
@@ -164,7 +164,7 @@ class Exchange:
         self._opened_wall = datetime.datetime.combine(FIRST_DATE, start, KST).timestamp()
         self._agenda = Agenda()
         self._ticking = False
-        self._conditions = ConditionDesk(
+        self._conditions = ConditionService(
             self._market, conditions, seed=seed, rate=rate, now=self._seconds, on_live=self._start_ticking
         )
         if clock is not None:
@@ -200,7 +200,7 @@ class Exchange:
         if wall_time is not None:
             self._opened_wall = wall_time
 
-    def connect(self, hosts: Collection[str] | None = None) -> Peer:
+    def connect(self, hosts: Collection[str] | None = None) -> ClientLink:
         """A client has connected: return the server's end of its connection.
 
         Where there are `connection_limit` connections already, the oldest that has not logged in is cut off for it;
@@ -219,11 +219,11 @@ class Exchange:
             paths=(PATH, US_PATH),
             refuse_handshake=lambda headers: refusal_of(headers, names),
         )
-        peer = Peer(self, connection, names)
-        self.peers.append(peer)
+        peer = ClientLink(self, connection, names)
+        self.links.append(peer)
         self._agenda.add(self.now() + SILENCE, peer._watch, peer)
-        if len(self.peers) > self.connection_limit:
-            next(one for one in self.peers if one is peer or one.state is not READY).cut()
+        if len(self.links) > self.connection_limit:
+            next(one for one in self.links if one is peer or one.state is not READY).cut()
             self._tell_driver()
         return peer
 
@@ -236,7 +236,7 @@ class Exchange:
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is to be called, in seconds on the clock; None: not before something else happens."""
         times = [
-            time for peer in self.peers if not peer.stalled and (time := peer.connection.next_timeout()) is not None
+            time for peer in self.links if not peer.stalled and (time := peer.connection.next_timeout()) is not None
         ]
         if (next_time := self._agenda.next_time) is not None:
             times.append(next_time)
@@ -246,13 +246,13 @@ class Exchange:
         """Do what is due by the clock, on every connection. Harmless when nothing is."""
         now = self.now()
         for entry in self._agenda.due(now):
-            if isinstance(entry.owner, Peer):
+            if isinstance(entry.owner, ClientLink):
                 with self._guard(entry.owner):
                     entry.run()
                 entry.owner._settle()
             else:
                 entry.run()
-        for peer in tuple(self.peers):
+        for peer in tuple(self.links):
             if not peer.stalled:
                 with self._guard(peer):
                     peer.connection.handle_timeout()
@@ -281,44 +281,44 @@ class Exchange:
             item = f"{item}:{US[item].market}"
         if not is_listed("00", item):
             raise LocalProtocolError(f"item: the market has no {item!r}")
-        order = self._market.desk.place(key, item, side, quantity, price)
+        order = self._market.accounts.place(key, item, side, quantity, price)
         self._start_ticking()
         self._tell_driver()
         return order
 
     # Faults that happen at once, to one connection or to all.
 
-    def drop(self, peer: Peer | None = None) -> None:
+    def drop(self, peer: ClientLink | None = None) -> None:
         """Cut the connection, without a word."""
         for victim in self._victims(peer):
             victim.connection.abort()
             victim._settle()
         self._tell_driver()
 
-    def stall(self, peer: Peer | None = None) -> None:
+    def stall(self, peer: ClientLink | None = None) -> None:
         """Neither send nor read any more, for as long as you like, while the connection stays up. `resume` ends it."""
         for victim in self._victims(peer):
             victim.stall()
 
-    def resume(self, peer: Peer | None = None) -> None:
+    def resume(self, peer: ClientLink | None = None) -> None:
         """End a stall: what came meanwhile is read now, and what should have been sent is sent."""
         for victim in self._victims(peer):
             victim.resume()
         self._tell_driver()
 
-    def garbage(self, payload: bytes = b"{]", peer: Peer | None = None) -> None:
+    def garbage(self, payload: bytes = b"{]", peer: ClientLink | None = None) -> None:
         """Send these bytes as a text message."""
         for victim in self._victims(peer):
             victim.connection.send_text(payload)
         self._tell_driver()
 
-    def kick(self, peer: Peer | None = None) -> None:
+    def kick(self, peer: ClientLink | None = None) -> None:
         """Close as if the app key had logged in elsewhere (R10001)."""
         for victim in self._victims(peer):
             victim._kick()
         self._tell_driver()
 
-    def close(self, peer: Peer | None = None) -> None:
+    def close(self, peer: ClientLink | None = None) -> None:
         """Close without a SYSTEM message that says why, as before a restart."""
         for victim in self._victims(peer):
             victim._close()
@@ -327,15 +327,15 @@ class Exchange:
 
     def expire_tokens(self) -> None:
         """End the life of every token that was issued: none logs in any more, and who asks gets another one."""
-        self._token_desk.expire_all()
+        self._tokens.expire_all()
 
-    def _victims(self, peer: Peer | None) -> tuple[Peer, ...]:
-        return tuple(self.peers) if peer is None else (peer,)
+    def _victims(self, peer: ClientLink | None) -> tuple[ClientLink, ...]:
+        return tuple(self.links) if peer is None else (peer,)
 
     # Inside.
 
     @contextmanager
-    def _guard(self, peer: Peer) -> Iterator[None]:
+    def _guard(self, peer: ClientLink) -> Iterator[None]:
         """Let an error of the block cost this connection, and no other."""
         try:
             yield
@@ -364,10 +364,10 @@ class Exchange:
     def _key_of(self, token: object) -> str | None:
         if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN or token.startswith("Bearer "):
             return None
-        return self._token_desk.key_of(token)
+        return self._tokens.key_of(token)
 
     def _answer_post(self, path: str, body: bytes) -> HttpAnswer:
-        return FAULTY_ANSWERS.get(self.faults.token_answer) or self._token_desk.answer(path, body)
+        return FAULTY_ANSWERS.get(self.faults.token_answer) or self._tokens.answer(path, body)
 
     def _start_ticking(self) -> None:
         if not self._ticking:
@@ -375,8 +375,8 @@ class Exchange:
             self._agenda.add(self.now() + self._batch_interval, self._tick)
 
     def _tick(self, when: float) -> None:
-        peers = [peer for peer in self.peers if peer.connection.state is READY and (peer.registered or peer.live)]
-        self._ticking = bool(peers or self._market.desk.open)
+        peers = [peer for peer in self.links if peer.connection.state is READY and (peer.registered or peer.live)]
+        self._ticking = bool(peers or self._market.accounts.open)
         if not self._ticking:
             return
         began = self.now()
@@ -408,7 +408,7 @@ class Exchange:
         try:
             return self._market.pushes(until - self._batch_interval, until, wanted, self._stopwatch)
         except SourceError as error:
-            victims = [peer for peer in self.peers if not error.pairs.isdisjoint(peer.wanted())]
+            victims = [peer for peer in self.links if not error.pairs.isdisjoint(peer.wanted())]
             if not victims:
                 self._report(error)
             for peer in victims:

@@ -22,7 +22,7 @@ from ..errors import UNREADABLE
 from ..realtime.record import KST
 from ..wire.messages import encode
 
-__all__ = ("FAULTY_ANSWERS", "HttpAnswer", "HttpCall", "TokenAnswer", "TokenDesk")
+__all__ = ("FAULTY_ANSWERS", "HttpAnswer", "HttpCall", "TokenAnswer", "TokenService")
 
 TOKEN_LIFE = 24 * 3600.0
 """Seconds."""
@@ -84,7 +84,7 @@ class _Issued:
     revoked: bool = False
 
 
-class TokenDesk:
+class TokenService:
     """Issues and revokes tokens, and tells whose a token is.
 
     Arguments:

@@ -2,7 +2,7 @@
 
 THEORY OF OPERATION
 
-    network  --receive_data-->  Tls  --receive_data-->  ClientConnection, Session, TokenCall, Peer
+    network  --receive_data-->  Tls  --receive_data-->  ClientConnection, Session, TokenCall, ClientLink
     network  <--data_to_send--  Tls  <--data_to_send--  the same
 
 `Tls` stands between a stream and an object that takes and gives bytes, and offers the same three methods itself. So a
@@ -37,7 +37,7 @@ RECORD_SIZE = 16_384
 
 
 class Inner(Protocol):
-    """What `Tls` carries the plaintext of: `ClientConnection`, `Session`, `TokenCall`, a `Peer` of the simulator."""
+    """What `Tls` carries the plaintext of: `ClientConnection`, `Session`, `TokenCall`, a simulator `ClientLink`."""
 
     @property
     def receive_data(self) -> Callable[..., None]:

@@ -31,7 +31,7 @@ class Flows:
     def start_day(self) -> None:
         """Begin with what was traded before anybody looked."""
         stock, draw = self._stock, self._random
-        self._brokers = (_Ranking(stock.volume, draw), _Ranking(stock.volume, draw))  # sellers, buyers
+        self._brokers = (_BrokerTotals(stock.volume, draw), _BrokerTotals(stock.volume, draw))  # sellers, buyers
         average = stock.turnover // stock.volume if stock.volume else 0
         self._sold, self._bought = stock.volume * draw.randint(5, 25) // 100, stock.volume * draw.randint(5, 25) // 100
         self._sold_for, self._bought_for = self._sold * average, self._bought * average
@@ -81,7 +81,7 @@ class Flows:
 
     def broker_row(self) -> dict[str, str]:
         """Values of 0F: the five largest sellers and buyers, each with its growth since the row before."""
-        sellers, buyers = (ranking.tell() for ranking in self._brokers)
+        sellers, buyers = (totals.rank() for totals in self._brokers)
         values: dict[str, str] = {}
         for rank in range(RANKS):
             for fids, told in (((141, 161, 166, 146, 271), sellers), ((151, 171, 176, 156, 281), buyers)):
@@ -94,14 +94,16 @@ class Flows:
         return values
 
 
-class _Told:
+class _Ranking:
+    """The largest brokers of a side, as a row has them."""
+
     def __init__(self, ranks: list[tuple[str, str, str, str, str]], foreign: int, foreign_change: int) -> None:
         self.ranks = ranks
         self.foreign = foreign
         self.foreign_change = foreign_change
 
 
-class _Ranking:
+class _BrokerTotals:
     """What every broker has sold, or bought."""
 
     def __init__(self, volume: int, draw: random.Random) -> None:
@@ -113,7 +115,7 @@ class _Ranking:
         # The first in the table trade the most.
         self._totals[int(chance * chance * len(BROKERS))] += quantity
 
-    def tell(self) -> _Told:
+    def rank(self) -> _Ranking:
         """The ranking, and what moved since it was last told."""
         totals, told = self._totals, self._told
         order = sorted(range(len(BROKERS)), key=lambda index: (-totals[index], index))[:RANKS]
@@ -124,6 +126,6 @@ class _Ranking:
             ranks.append((broker.name, str(totals[index]), signed(totals[index] - told[index]), broker.code, colour))
         abroad = [index for index, broker in enumerate(BROKERS) if broker.foreign]
         foreign = sum(totals[index] for index in abroad)
-        result = _Told(ranks, foreign, foreign - sum(told[index] for index in abroad))
+        result = _Ranking(ranks, foreign, foreign - sum(told[index] for index in abroad))
         self._told = totals.copy()
         return result

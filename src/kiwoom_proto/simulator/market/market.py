@@ -26,7 +26,7 @@ from ...wire.messages import Row
 from .indices import Gold, Sector
 from .instrument import Instrument
 from .names import US, is_listed
-from .orders import Desk
+from .orders import Accounts
 from .phases import Interruptions, Phases
 from .quotes import AfterHoursBook
 from .sessions import DAY, SESSIONS, Moment, closing, next_opening, open_types, seconds_of
@@ -74,7 +74,7 @@ class Market:
         rate: how many things happen a second to each item, on average.
 
     Attributes:
-        desk: the orders placed, and the accounts.
+        accounts: the orders placed, and the accounts.
     """
 
     def __init__(self, *, seed: int = 0, start: datetime.time = datetime.time(16, 0), rate: float = 2.0) -> None:
@@ -87,7 +87,7 @@ class Market:
         self._instruments: dict[tuple[str, str], Instrument] = {}
         self._stocks: dict[str, Stock] = {}
         self._sources: dict[tuple[str, str], Source] = {}
-        self.desk = Desk(seed)
+        self.accounts = Accounts(seed)
         self._interruptions = Interruptions(self.stock, self._is_watched, self._draw("interruptions"), rate)
         self._sources["1h", ""] = self._interruptions
         self._lasting: set[tuple[str, str]] = {("1h", "")}  # of the sources, what is never forgotten
@@ -207,8 +207,8 @@ class Market:
         if type in _OF_STOCKS:
             stock, draw = self.stock(item), self._draw(f"{item}/trading")
             if stock.instrument.kind == "us":
-                return UsTrading(stock, self.desk, draw, rate)
-            return DomesticTrading(stock, self.desk, self._interruptions, draw, rate)
+                return UsTrading(stock, self.accounts, draw, rate)
+            return DomesticTrading(stock, self.accounts, self._interruptions, draw, rate)
         if type in ("0J", "0U"):
             return Sector(item, self._draw(f"{item}/sector"), rate)
         match type:
@@ -222,9 +222,9 @@ class Market:
 
     def _group(self, wanted: Mapping[tuple[str, str], None], is_late: Callable[[], bool]) -> None:
         """Find the sources of what is wanted. Once it `is_late`, further ones are left to be made the next time."""
-        ordered = self.desk.open
+        ordered = self.accounts.open
         if ordered:
-            wanted = {**wanted, **dict.fromkeys(self.desk.pairs())}
+            wanted = {**wanted, **dict.fromkeys(self.accounts.pairs())}
         if wanted == self._wanted:
             return
         self._wanted, self._groups, self._types = {}, {}, frozenset()

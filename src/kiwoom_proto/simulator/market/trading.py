@@ -15,7 +15,7 @@ from types import MappingProxyType
 from ...wire.messages import Row
 from .flows import Flows
 from .infos import elw_indicator, elw_theory, etf_nav, stock_info
-from .orders import Desk
+from .orders import Accounts
 from .phases import Interruptions
 from .quotes import Expected, OrderBookRows, best_quote
 from .sessions import CONTINUOUS, Moment
@@ -60,15 +60,15 @@ class Trading(Source):
 
     Arguments:
         stock: the stock.
-        desk: the orders of its accounts.
+        accounts: the orders of its accounts.
         draw: its source of chance.
         rate: how many things happen to it a second, on average.
     """
 
-    def __init__(self, stock: Stock, desk: Desk, draw: random.Random, rate: float) -> None:
+    def __init__(self, stock: Stock, accounts: Accounts, draw: random.Random, rate: float) -> None:
         super().__init__(draw, rate)
         self.stock = stock
-        self._desk = desk
+        self._accounts = accounts
         self._day: int | None = None
         self._new: set[str] = set()
 
@@ -85,8 +85,8 @@ class Trading(Source):
         if new_day:
             self._day = stock.day
             self._begin_day()
-        orders_wanted = stock.item in self._desk.open and not self.types.isdisjoint(("00", "F4"))
-        pushes = self._desk.take(stock, moment) if orders_wanted else []
+        orders_wanted = stock.item in self._accounts.open and not self.types.isdisjoint(("00", "F4"))
+        pushes = self._accounts.take(stock, moment) if orders_wanted else []
         value = stock.instrument.drift(moment.stamp)
         best = stock.book.ask_prices[0]
         trade = None
@@ -117,12 +117,12 @@ class Trading(Source):
         return Push((type, item), Row(values, type, NAMES[type], item))
 
     def _trade(self, value: int, moment: Moment, pushes: list[Push]) -> Trade | None:
-        stock, desk, draw = self.stock, self._desk, self.draw.random
-        order = desk.aggressor(stock) if stock.item in desk.open else None
+        stock, accounts, draw = self.stock, self._accounts, self.draw.random
+        order = accounts.aggressor(stock) if stock.item in accounts.open else None
         if order is not None:
             level = stock.book.ask_quantities[0] if order.buys else stock.book.bid_quantities[0]
             trade = stock.trade(order.buys, min(order.remaining, level), moment)
-            pushes += desk.fill(order, stock, trade.quantity, trade.price, moment)
+            pushes += accounts.fill(order, stock, trade.quantity, trade.price, moment)
             return trade
         if draw() < 0.5:
             stock.rearrange()
@@ -137,11 +137,11 @@ class Trading(Source):
             quantity = 1 + int(draw() * draw() * stock.typical * 0.3)
         trade = stock.trade(buyer, quantity, moment)
         left = trade.quantity
-        for waiting in desk.waiting(stock, buyer, trade.price) if stock.item in desk.open else ():
+        for waiting in accounts.waiting(stock, buyer, trade.price) if stock.item in accounts.open else ():
             if left:
                 filled = min(left, waiting.remaining)
                 left -= filled
-                pushes += desk.fill(waiting, stock, filled, trade.price, moment)
+                pushes += accounts.fill(waiting, stock, filled, trade.price, moment)
         return trade
 
 
@@ -149,9 +149,9 @@ class DomesticTrading(Trading):
     """Trading of a stock at KRX, NXT or both. Arguments as `Trading`; `interruptions` is told of every trade."""
 
     def __init__(
-        self, stock: Stock, desk: Desk, interruptions: Interruptions, draw: random.Random, rate: float
+        self, stock: Stock, accounts: Accounts, interruptions: Interruptions, draw: random.Random, rate: float
     ) -> None:
-        super().__init__(stock, desk, draw, rate)
+        super().__init__(stock, accounts, draw, rate)
         self._interruptions = interruptions
         self._book_rows = OrderBookRows(stock)
         self._flows: Flows | None = None
@@ -258,8 +258,8 @@ class DomesticTrading(Trading):
 class UsTrading(Trading):
     """Trading of a US stock. Arguments as `Trading`."""
 
-    def __init__(self, stock: Stock, desk: Desk, draw: random.Random, rate: float) -> None:
-        super().__init__(stock, desk, draw, rate)
+    def __init__(self, stock: Stock, accounts: Accounts, draw: random.Random, rate: float) -> None:
+        super().__init__(stock, accounts, draw, rate)
         self._book_rows = UsBookRows(stock)
 
     def _push(self, type: str, values: dict[str, str]) -> Push:

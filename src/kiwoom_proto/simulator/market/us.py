@@ -11,16 +11,13 @@ number, as in the examples there. FID 8046 of F4 is in its example and not in it
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from .account import Holding, Order
 from .book import DEPTH
 from .formats import percent, unsigned_percent
 from .instrument import NEW_YORK
 from .sessions import Moment
 from .stock import Stock, Trade
-
-if TYPE_CHECKING:
-    from .orders import Holding, Order
 
 __all__ = ("UsBookRows", "dollars", "us_execution", "us_order", "us_trade_row")
 
