@@ -1,3 +1,16 @@
-"""What outlives a connection: what is wanted, what to do after a loss, and the next connection."""
+"""What outlives a connection. Each rule has a file of its own:
+
+session.py         calls, bytes and the deadline come in here, and go to the file that handles them
+lifecycle.py       the states, and the table of what leads from one to the next
+connector.py       one connection after the other, and what the driver must do for them
+recovery.py        what to do after a loss, and whether a token is renewed
+registrations.py   the calls of `subscribe` and `unsubscribe`, and which answer is whose
+subscriptions.py   what is wanted against what the server has confirmed, and the fewest messages between them
+quota.py           how many items may be wanted
+suspects.py        how something is sent again that cost the connection
+freshness.py       what rows, and silence, say about a subscription
+searches.py        condition search
+gap.py             since when rows are missing
+"""
 
 __all__ = ()

@@ -22,6 +22,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ..codes import CONNECTION_QUOTA, GROUP_QUOTA
+from ..config import ClientConfig
+from ..endpoint import Endpoint
 from ..errors import QuotaExceeded
 from ..request import Key
 
@@ -54,6 +56,12 @@ class Quota:
         self._group_limit: int | None = None
         self._items: Counter[str] = Counter()  # item -> number of wanted (group, type, item)
         self._group_items: dict[str, Counter[str]] = {}  # group -> the same for that group
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, config: ClientConfig) -> Quota:
+        """Return the quota of a session."""
+        chosen = config.item_limit
+        return cls(endpoint.item_limit if chosen is None else chosen, is_chosen=chosen is not None)
 
     def check(self, wanted: Iterable[Key], freed: Iterable[Key] = ()) -> None:
         """Check that there is room for some more subscriptions.

@@ -13,20 +13,25 @@ Here is the rest:
 * What a call of `subscribe` claims is given up once: by `unsubscribe`, by a refusal, or by `withdraw`. A call counts
   as one consumer of everything that it names until then, answered or not.
 
-The interface is that of searches.py: `register` and `remove` take a call, `send` asks the connection, `handle_answer`
-and `blame` take what came of it, `pop_answers` returns the answers to the calls.
+The interface is that of searches.py: `subscribe`, `unsubscribe`, `request` and `withdraw` take a call, `send` asks the
+connection, `handle_answer` and `blame` take what came of it, `pop_answers` returns the answers to the calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
+from ..config import ClientConfig
 from ..connection.client import ClientConnection
+from ..endpoint import Endpoint
 from ..errors import LocalProtocolError
 from ..events import RequestAccepted, RequestRefusal
+from ..realtime.record import Record
+from ..realtime.spelling import Types
 from ..request import Request, RequestKind
+from ..symbol import Symbol
 from ..wire.messages import Reg, Remove, ticket_for
+from ..wire.registration import checked, registration, removal
 from .quota import QUOTA_CODES
 from .subscriptions import UNACKNOWLEDGED, Claims, Subscriptions
 
@@ -39,10 +44,16 @@ class Registrations:
     """The calls of one session for registrations, over all its connections.
 
     Args:
+        endpoint: where the session connects; what it does not serve is refused.
+        types: the record classes by type code.
+        config: the number of items in one request.
         subscriptions: what is wanted and confirmed.
     """
 
-    def __init__(self, subscriptions: Subscriptions) -> None:
+    def __init__(self, endpoint: Endpoint, types: Types, config: ClientConfig, subscriptions: Subscriptions) -> None:
+        self._endpoint = endpoint
+        self._types = types
+        self._items_per_request = config.items_per_request
         self._subscriptions = subscriptions
         self._in_flight: Request | None = None  # the planned message that waits for its answer
         self._registering: list[Request] = []
@@ -50,25 +61,41 @@ class Registrations:
         self._claims: WeakKeyDictionary[Request, Claims] = WeakKeyDictionary()  # of calls that may be withdrawn
         self._answers: list[RequestAccepted | RequestRefusal] = []
 
-    def register(self, messages: Sequence[Reg], *, replace: bool = False, fresh_within: float | None = None) -> Request:
-        """Take a call that wants everything these messages name.
+    # The calls. Args and errors are those of the methods of `Session` with the same names.
 
-        Args:
-            messages: what to register.
-            replace: whether everything else in the same groups is no longer wanted, whoever wants it. A call that
-                waits for some of that is refused.
-            fresh_within: seconds after which silence is reported; None: never.
+    def subscribe(
+        self,
+        type: str | type[Record],
+        items: tuple[str | Symbol, ...],
+        group: str,
+        replace: bool,
+        fresh_within: float | None,
+    ) -> Request:
+        """Take a call that wants items for a type."""
+        messages = registration(self._endpoint, self._types, self._items_per_request, type, items, group)
+        if fresh_within is not None and not (isinstance(fresh_within, int | float) and fresh_within > 0):
+            raise LocalProtocolError(f"fresh_within: must be a number of seconds above 0, not {fresh_within!r}")
+        return self._register(messages, replace, fresh_within)
 
-        Raises:
-            QuotaExceeded: there would be too many items; nothing has changed.
-            LocalProtocolError: the messages name nothing.
-        """
+    def unsubscribe(self, type: str | type[Record], items: tuple[str | Symbol, ...], group: str) -> Request:
+        """Take a call that no longer wants items for a type."""
+        return self._remove(removal(self._endpoint, self._types, self._items_per_request, type, items, group))
+
+    def request(self, message: Reg | Remove) -> Request:
+        """Take a call that wants, or no longer wants, what a hand-built message names."""
+        message = checked(self._endpoint, message)
+        if isinstance(message, Remove):
+            return self._remove((message,))
+        return self._register((message,), message.refresh == "0", None)
+
+    def _register(self, messages: tuple[Reg, ...], replace: bool, fresh_within: float | None) -> Request:
         if not any(element.item for message in messages for element in message.data):
             raise LocalProtocolError("data: names nothing to register")
         request = ticket_for(*messages)
         keys = request.keys
         others = self._subscriptions.others_in_groups(keys) if replace else ()
         dropped = self._subscriptions.add_consumer(keys, fresh_within, instead_of=others)
+        # A call that waits for some of what is no longer wanted will not get it.
         for waiting in [call for call in self._registering if not dropped.isdisjoint(call.keys)]:
             self._registering.remove(waiting)
             self._drop_claims(waiting)
@@ -77,18 +104,19 @@ class Registrations:
         self._registering.append(request)
         return request
 
-    def remove(self, messages: Sequence[Remove]) -> Request:
-        """Take a call that no longer wants what these messages name."""
+    def _remove(self, messages: tuple[Remove, ...]) -> Request:
         request = ticket_for(*messages)
         self._subscriptions.drop_consumer(request.keys)
         self._removing.append(request)
         return request
 
     def withdraw(self, request: Request) -> None:
-        """Take a call back, answered or not. A removal is carried out all the same."""
+        """Take a call back, answered or not. If it was to remove something, the removal still takes effect."""
         self._registering = [call for call in self._registering if call is not request]
         self._removing = [call for call in self._removing if call is not request]
         self._drop_claims(request)
+
+    # The connection.
 
     @property
     def is_urgent(self) -> bool:

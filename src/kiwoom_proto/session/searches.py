@@ -23,7 +23,8 @@ What outlives a connection is here:
   name the condition, so a late one can be told apart, and the request fails alone: it costs neither the connection
   nor anything else. What must still be done then (a live search that is wanted, a clear of one that is not) is asked
   for again after `RETRY_DELAYS`, on the same connection; after that, on the next one, or when somebody asks.
-* For the same reason no `Gap` waits for a search once one was not answered.
+* Rows of a live search are complete from its own `ConditionResult` on, so a `Gap` waits for searches only if nothing
+  else is wanted, and for none once one was not answered.
 * A request that the server answers by closing with a code that blames it is a suspect (suspects.py).
 """
 
@@ -37,25 +38,26 @@ import attrs
 
 from ..connection.client import ClientConnection
 from ..display import displayed
+from ..endpoint import Endpoint
 from ..errors import RemoteProtocolError
 from ..events import ConditionList, ConditionResult, RequestAccepted, RequestRefusal, RequestUnanswered
 from ..request import Request, RequestKind
+from ..wire.messages import condition_clear, condition_list, condition_search, ticket_for
 from .lifecycle import SubscriptionState
 from .subscriptions import Subscription
 from .suspects import Suspects
 
-LIST, CLEAR = RequestKind.CONDITION_LIST, RequestKind.CONDITION_CLEAR
-
-Question: TypeAlias = tuple[RequestKind, str, bool, str]
-"""What a condition request asks: its kind, the number, whether it is live, and the page."""
-
 __all__ = ("Answer", "Pages", "Searches")
+
+LIST, CLEAR = RequestKind.CONDITION_LIST, RequestKind.CONDITION_CLEAR
 
 MAX_PAGES = 1000
 """Maximum number of pages of one search. With only five stocks a page, fewer would hold every stock there is."""
 MAX_KEY_LENGTH = 1000
 """Maximum length of a next_key, in characters; 50 are documented."""
 
+Question: TypeAlias = tuple[RequestKind, str, bool, str]
+"""What a condition request asks: its kind, the number, whether it is live, and the page."""
 Answer: TypeAlias = ConditionList | ConditionResult | RequestAccepted | RequestRefusal | RequestUnanswered
 NOT_ANSWERED = "not answered"
 CLOSED_FOR_IT = "the server closed the connection for it each time"
@@ -129,11 +131,11 @@ class Searches:
     """The calls of one session for conditions, over all its connections.
 
     Args:
-        us: whether the endpoint is of the US market.
+        endpoint: where the session connects: the US path has names of its own.
     """
 
-    def __init__(self, us: bool = False) -> None:
-        self._push_type = "S2" if us else "02"
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._us = endpoint.us
         self._waiting: list[Request] = []  # not answered yet, in the order asked
         self._asked: dict[Request, Request | str] = {}  # of the connection -> of the session, or a live search's number
         self._live: dict[str, _LiveSearch] = {}
@@ -143,8 +145,21 @@ class Searches:
         self._answers: list[RequestAccepted | RequestRefusal] = []
         self._is_unresponsive = False  # whether something was not answered on this connection
 
-    def add(self, request: Request) -> None:
-        """Take a call that asks something."""
+    # The calls. Args and errors are those of the methods of `Session` with the same names.
+
+    def list_conditions(self) -> Request:
+        """Take a call that asks for the saved conditions."""
+        return self._add(ticket_for(condition_list(us=self._us)))
+
+    def search_condition(self, seq: str, *, live: bool, next_key: str) -> Request:
+        """Take a call that searches, once or live."""
+        return self._add(ticket_for(condition_search(seq, live=live, next_key=next_key, us=self._us)))
+
+    def clear_condition(self, seq: str) -> Request:
+        """Take a call that ends a live search."""
+        return self._add(ticket_for(condition_clear(seq, us=self._us)))
+
+    def _add(self, request: Request) -> Request:
         live = self._live.get(request.seq)
         if request.live:
             if live is None:
@@ -158,7 +173,7 @@ class Searches:
             if live.consumers or not (is_known or self._waits_for(request.seq)):
                 # Somebody else wants it, or it was lost with the connection: there is nothing to ask.
                 self._answers.append(RequestAccepted(request))
-                return
+                return request
         if request.live or request.kind is CLEAR:  # this call decides
             self._drop_own_clears(
                 clear
@@ -166,6 +181,7 @@ class Searches:
                 if clear.seq == request.seq and schedule.ask_at is not None
             )
         self._waiting.append(request)
+        return request
 
     def withdraw(self, request: Request, *, is_connected: bool) -> None:
         """Take a call back, answered or not. A live search that it wanted is cleared if the server may have it."""
@@ -184,6 +200,8 @@ class Searches:
                 del self._asked[key]
         if was_last and is_known and is_connected:
             self._add_own_clear(request.seq)
+
+    # The connection.
 
     def send(self, connection: ClientConnection, now: float) -> None:
         """Ask a connection that is logged in whatever it was not asked yet.
@@ -283,13 +301,13 @@ class Searches:
 
     @property
     def delays_gap(self) -> bool:
-        """Whether the end of a gap may wait for the searches: not if the server leaves them unanswered."""
+        """Whether a gap without other subscriptions must wait: not if the server leaves the searches unanswered."""
         return not (self.is_settled or self._is_unresponsive)
 
     def snapshot(self) -> tuple[Subscription, ...]:
         """Return every live search, as a subscription to the type of its rows."""
         return tuple(
-            Subscription(self._push_type, seq, live.state, "", live.consumers, live.reason)
+            Subscription("S2" if self._us else "02", seq, live.state, "", live.consumers, live.reason)
             for seq, live in self._live.items()
         )
 

@@ -4,24 +4,11 @@ THEORY OF OPERATION
 
 A session owns one `ClientConnection` at a time, and makes the next when that one is lost. Its inputs are those of a
 connection: calls, bytes and one deadline. Beside bytes and events it tells its driver what it needs, in `needs`. It
-decides everything else. This file passes on what comes in; each rule has a file of its own:
-
-    lifecycle.py       the states, and the table of what leads from one to the next
-    connector.py       one connection after the other, and what the driver must do for them
-    recovery.py        what to do after a loss, and whether a token is renewed
-    registrations.py   the calls of `subscribe` and `unsubscribe`, and which answer is whose
-    subscriptions.py   what is wanted against what the server has confirmed, and the fewest messages between them
-    quota.py           how many items may be wanted
-    suspects.py        how something is sent again that cost the connection
-    freshness.py       what rows, and silence, say about a subscription
-    searches.py        condition search
-    gap.py             since when rows are missing
-
+decides everything else. This file passes on what comes in; each rule has a file of its own (see the package docstring).
 What happens on one connection, pacing included, is in connection/.
 
-* Everything wanted comes back: after each login it is registered again, the account first, then live condition
-  searches, then market data; then a `Gap` tells since when rows are missing. What was given up in the meantime does
-  not come back.
+* Everything still wanted comes back: after each login it is registered again, the account first, then live condition
+  searches, then market data; then a `Gap` tells since when rows are missing.
 * A call is answered once, by the connection that answers it. One whose connection was lost is asked again.
 * An unanswered condition request costs nothing but itself: neither market data nor a `Gap` waits for it.
 * What a call claims is given up by `unsubscribe`, by a refusal, or by `withdraw`, and by one of them only. Whether a
@@ -40,8 +27,6 @@ from ..endpoint import Endpoint
 from ..errors import DeadlineExceeded, KiwoomError, LocalProtocolError
 from ..events import (
     Closed,
-    ConditionList,
-    ConditionResult,
     Connecting,
     Disconnected,
     Event,
@@ -51,7 +36,6 @@ from ..events import (
     Opened,
     RequestAccepted,
     RequestRefusal,
-    RequestUnanswered,
     Stale,
 )
 from ..headers import RequestHeader, ResponseHeader
@@ -60,15 +44,14 @@ from ..realtime.spelling import catalogue
 from ..request import Request
 from ..secrets import Secret, conceal
 from ..symbol import Symbol
-from ..wire.messages import Reg, Remove, condition_clear, condition_list, condition_search, ticket_for
-from ..wire.registration import checked, registration, removal
+from ..wire.messages import Reg, Remove
 from ..wire.websocket import check_close
 from .connector import Connector, LinkNeeded, Need
 from .gap import GapTracker
 from .lifecycle import CLOSED, CLOSING, CONNECTING, READY, SessionState
 from .quota import Quota
 from .registrations import Registrations
-from .searches import Searches
+from .searches import Answer, Searches
 from .subscriptions import Subscription, Subscriptions
 
 __all__ = ("Session",)
@@ -122,12 +105,10 @@ class Session:
             report=self._report,
         )
         self._gaps = GapTracker()
-        chosen = self.config.item_limit
-        quota = Quota(endpoint.item_limit if chosen is None else chosen, is_chosen=chosen is not None)
-        self._subscriptions = Subscriptions(quota, self.config.items_per_request)
+        self._subscriptions = Subscriptions(Quota.of(endpoint, self.config), self.config.items_per_request)
         self._freshness = self._subscriptions.freshness
-        self._registrations = Registrations(self._subscriptions)
-        self._searches = Searches(endpoint.us)
+        self._registrations = Registrations(endpoint, self._types, self.config, self._subscriptions)
+        self._searches = Searches(endpoint)
 
     # State.
 
@@ -196,13 +177,8 @@ class Session:
             LocalProtocolError: the token cannot be valid, or `connect` was called before.
         """
         token = conceal(token)
-        self._connector.start(
-            token,
-            header,
-            can_renew=renewable or token is None,
-            keeps_token=keep or token is not None,
-            secrets=secrets,
-        )
+        can_renew, keeps_token = renewable or token is None, keep or token is not None
+        self._connector.start(token, header, can_renew=can_renew, keeps_token=keeps_token, secrets=secrets)
 
     def subscribe(
         self,
@@ -229,10 +205,8 @@ class Session:
             LocalProtocolError: names what is wrong; nothing has changed. That includes what the server would
                 acknowledge and never serve: "A005930", a US type on a domestic endpoint.
         """
-        messages = registration(self.endpoint, self._types, self.config.items_per_request, type, items, group)
-        if fresh_within is not None and not (isinstance(fresh_within, int | float) and fresh_within > 0):
-            raise LocalProtocolError(f"fresh_within: must be a number of seconds above 0, not {fresh_within!r}")
-        return self._register(messages, replace, fresh_within)
+        self._check_open()
+        return self._asked(self._registrations.subscribe(type, items, group, replace, fresh_within))
 
     def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
         """Undo one `subscribe`. What nobody wants any more is removed; the rest stays.
@@ -242,8 +216,8 @@ class Session:
         Raises:
             LocalProtocolError: names what is wrong; nothing has changed.
         """
-        size = self.config.items_per_request
-        return self._remove(removal(self.endpoint, self._types, size, type, items, group))
+        self._check_open()
+        return self._asked(self._registrations.unsubscribe(type, items, group))
 
     def request(self, message: Reg | Remove) -> Request:
         """Subscribe to, or unsubscribe from, everything that a hand-built message names.
@@ -255,14 +229,13 @@ class Session:
             QuotaExceeded: the connection, or the group, would have too many items; nothing has changed.
             LocalProtocolError: names what is wrong; nothing has changed.
         """
-        message = checked(self.endpoint, message)
-        if isinstance(message, Remove):
-            return self._remove((message,))
-        return self._register((message,), message.refresh == "0", None)
+        self._check_open()
+        return self._asked(self._registrations.request(message))
 
     def list_conditions(self) -> Request:
         """Ask for the saved conditions (조건검색 목록조회). `ConditionList` answers it."""
-        return self._ask(ticket_for(condition_list(us=self.endpoint.us)))
+        self._check_open()
+        return self._asked(self._searches.list_conditions())
 
     def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> Request:
         """Ask which stocks meet a condition (조건검색 요청). `ConditionResult` answers it.
@@ -277,7 +250,8 @@ class Session:
         Raises:
             LocalProtocolError: names what is wrong; nothing has changed.
         """
-        return self._ask(ticket_for(condition_search(seq, live=realtime, next_key=next_key, us=self.endpoint.us)))
+        self._check_open()
+        return self._asked(self._searches.search_condition(seq, live=realtime, next_key=next_key))
 
     def clear_condition(self, seq: str) -> Request:
         """End a live search (조건검색 실시간 해제), once for each time that it was asked for.
@@ -288,7 +262,8 @@ class Session:
         Raises:
             LocalProtocolError: the number cannot be valid; nothing has changed.
         """
-        return self._ask(ticket_for(condition_clear(seq, us=self.endpoint.us)))
+        self._check_open()
+        return self._asked(self._searches.clear_condition(seq))
 
     def withdraw(self, request: Request) -> None:
         """Take a call back: it no longer counts as a consumer, and is no longer answered.
@@ -468,16 +443,15 @@ class Session:
 
     def _handle_event(self, event: Event) -> None:
         reported: Event | None = event
-        match event:
-            case RequestAccepted() | RequestRefusal() if not event.request.kind.is_condition:
-                reported = self._registrations.handle_answer(event)
-            case RequestAccepted() | RequestRefusal() | RequestUnanswered() | ConditionList() | ConditionResult():
-                reported = self._searches.handle_answer(event, self._clock())
-            case Opened(header=header):
-                self._header = header
-            case LoggedIn():
-                self._connector.logged_in()
-                self._gaps.logged_in()
+        if isinstance(event, Answer) and event.request.kind.is_condition:
+            reported = self._searches.handle_answer(event, self._clock())
+        elif isinstance(event, RequestAccepted | RequestRefusal):
+            reported = self._registrations.handle_answer(event)
+        elif isinstance(event, Opened):
+            self._header = event.header
+        elif isinstance(event, LoggedIn):
+            self._connector.logged_in()
+            self._gaps.logged_in()
         if reported is not None:
             self._events.append(reported)
 
@@ -485,8 +459,8 @@ class Session:
         now = self._clock()
         if self.state is READY:
             self._gaps.connection_lost(closed.sequence - 1)
-        connection = self._connector.connection
-        guilty = None if connection is None else connection.ended_by
+        assert self._connector.connection is not None
+        guilty = self._connector.connection.ended_by
         if guilty is not None:
             self._registrations.blame(guilty, now, certain=not isinstance(closed.error, DeadlineExceeded))
             self._searches.blame(guilty, now)
@@ -496,27 +470,13 @@ class Session:
 
     # Requests.
 
-    def _register(self, messages: tuple[Reg, ...], replace: bool, fresh_within: float | None) -> Request:
-        self._check_open()
-        request = self._registrations.register(messages, replace=replace, fresh_within=fresh_within)
-        self._advance()
-        return request
-
-    def _remove(self, messages: tuple[Remove, ...]) -> Request:
-        self._check_open()
-        request = self._registrations.remove(messages)
-        self._advance()
-        return request
-
-    def _ask(self, request: Request) -> Request:
-        self._check_open()
-        self._searches.add(request)
-        self._advance()
-        return request
-
     def _check_open(self) -> None:
         if self.state in (CLOSING, CLOSED):
             raise LocalProtocolError(f"the session is {self.state.value}")
+
+    def _asked(self, request: Request) -> Request:
+        self._advance()
+        return request
 
     def _advance(self) -> None:
         """Send what can be sent, and answer what can be answered."""
@@ -534,11 +494,7 @@ class Session:
 
     @property
     def _is_restored(self) -> bool:
-        """Whether a gap ends: everything subscribed to is registered.
-
-        Rows of a live search are complete from its own `ConditionResult` on. A gap waits for searches only if nothing
-        else is wanted, and not if the server leaves them unanswered.
-        """
+        """Whether a gap ends: everything subscribed to is registered. Searches count only if nothing else is wanted."""
         if self.state is not READY or not self._subscriptions.is_settled:
             return False
         return not (self._subscriptions.is_empty and self._searches.delays_gap)
