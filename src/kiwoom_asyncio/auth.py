@@ -90,19 +90,9 @@ async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None, timeout: f
 
 
 async def _carry_bytes(call: TokenCall, ssl_context: ssl.SSLContext | None) -> None:
-    finished = asyncio.Event()
-
-    def receive(data: bytes, error: str | None) -> None:
-        view, data = memoryview(data), b""  # which shows nothing: it may hold a token
-        if view:
-            call.receive_data(view)
-        else:
-            call.receive_eof(error)
-        if call.finished:
-            finished.set()
-
+    answer = _Answer(call)
     try:
-        link = await dial(call.host, call.port, call.secure, ssl_context, receive)
+        link = await dial(call.host, call.port, call.secure, ssl_context, answer)
     except NETWORK_ERRORS as error:
         call.receive_eof(describe(error))
         return
@@ -112,4 +102,25 @@ async def _carry_bytes(call: TokenCall, ssl_context: ssl.SSLContext | None) -> N
         except OSError as error:
             call.receive_eof(describe(error))
         else:
-            await finished.wait()
+            await answer.finished.wait()
+
+
+class _Answer:
+    """Gives a call what a connection brings, and tells when it has finished."""
+
+    def __init__(self, call: TokenCall) -> None:
+        self._call = call
+        self.finished = asyncio.Event()
+
+    def receive_data(self, data: bytes) -> None:
+        view, data = memoryview(data), b""  # a memoryview does not show the token in it
+        self._call.receive_data(view)
+        self._check()
+
+    def receive_eof(self, error: str | None = None) -> None:
+        self._call.receive_eof(error)
+        self._check()
+
+    def _check(self) -> None:
+        if self._call.finished:
+            self.finished.set()

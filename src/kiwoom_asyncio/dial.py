@@ -15,9 +15,9 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import anyio
 
@@ -36,12 +36,43 @@ NETWORK_ERRORS = (
 """What `dial` and `Link.send` may raise."""
 
 
+class Receiver(Protocol):
+    """Takes what a connection brings."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes."""
+
+    def receive_eof(self, error: str | None = None) -> None:
+        """Take the end, and what went wrong, or None."""
+
+
+class _Kept:
+    """Keeps what arrives before there is a receiver, or after it has lost interest."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.is_over = False
+        self.error: str | None = None
+
+    def receive_data(self, data: bytes) -> None:
+        self.data += data
+
+    def receive_eof(self, error: str | None = None) -> None:
+        self.is_over, self.error = True, error
+
+    def hand_over(self, receiver: Receiver) -> None:
+        if self.data:
+            receiver.receive_data(bytes(self.data))
+        if self.is_over:
+            receiver.receive_eof(self.error)
+
+
 class Link(asyncio.BufferedProtocol):
     """A connection. What comes is kept until `start` says where it goes."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[bytes, str | None]] = []
-        self._receive: Callable[[bytes, str | None], None] = lambda data, error: self._kept.append((data, error))
+        self._kept = _Kept()
+        self._receiver: Receiver = self._kept
         self._transport: asyncio.Transport | None = None
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._written = asyncio.Event()
@@ -55,9 +86,10 @@ class Link(asyncio.BufferedProtocol):
         Raises:
             OSError: it could not be done.
         """
-        for data, error in self._kept:
-            # Nothing that came before TLS may pass for something that came through it.
-            raise ssl.SSLError("the server does not speak TLS") if data else ConnectionResetError(error or "")
+        if self._kept.data:  # nothing that came before TLS may pass for something that came through it
+            raise ssl.SSLError("the server does not speak TLS")
+        if self._kept.is_over:
+            raise ConnectionResetError(self._kept.error or "")
         transport = await asyncio.get_running_loop().start_tls(
             self._open_transport(), self, context, server_hostname=host
         )
@@ -65,24 +97,18 @@ class Link(asyncio.BufferedProtocol):
             raise ConnectionResetError  # CPython says so where the connection was lost in that very turn
         self._transport = transport
 
-    def start(self, receive: Callable[[bytes, str | None], None]) -> None:
-        """Hand over what has come, and what comes.
-
-        Arguments:
-            receive: called with what comes; at the end with nothing, and what went wrong, or None.
-        """
+    def start(self, receiver: Receiver) -> None:
+        """Hand over what has arrived, and what arrives from now on."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.set_write_buffer_limits(0)
-        self._receive = receive
-        for data, error in self._kept:
-            receive(data, error)
-        self._kept.clear()
+        self._receiver = receiver
+        self._kept.hand_over(receiver)
 
     @asynccontextmanager
     async def supervised(self) -> AsyncGenerator[None]:
-        """Raise in this block what `receive` raises, and end the connection with it.
+        """Raise in this block what the receiver raises, and end the connection with it.
 
-        Such a mistake is ours. A loop would report it as the reason why the connection was lost.
+        That is a bug of this library. A loop would report it as the reason why the connection was lost.
         """
         try:
             async with background_tasks() as tasks:
@@ -102,7 +128,7 @@ class Link(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """End it at once, and hand over nothing more."""
-        self._receive = lambda data, error: None
+        self._receiver = _Kept()
         if self._transport is not None:
             self._transport.abort()
 
@@ -131,14 +157,14 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, size: int) -> None:
         try:
-            self._receive(bytes(self._buffer[:size]), None)
+            self._receiver.receive_data(bytes(self._buffer[:size]))
         except Exception as mistake:
             self._fail(mistake)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._written.set()
         try:
-            self._receive(b"", None if error is None else describe(error))
+            self._receiver.receive_eof(None if error is None else describe(error))
         except Exception as mistake:
             self._fail(mistake)
 
@@ -154,7 +180,7 @@ async def dial(
     port: int,
     secure: bool,
     ssl_context: ssl.SSLContext | None,
-    receive: Callable[[bytes, str | None], None],
+    receiver: Receiver,
 ) -> Link:
     """Connect, with TLS where `secure`; a context of None verifies against the system's trust store.
 
@@ -167,7 +193,7 @@ async def dial(
     try:
         if secure:
             await link.start_tls(ssl.create_default_context() if ssl_context is None else ssl_context, host)
-        link.start(receive)
+        link.start(receiver)
     except BaseException:
         link.abort()
         raise

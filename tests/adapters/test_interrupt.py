@@ -21,9 +21,8 @@ from tests.adapters.kit import ITEM, LOOPS, TOKEN, Loop
 from tests.adapters.test_tokens import issue
 
 import kiwoom_asyncio
-import kiwoom_asyncio.client
+import kiwoom_proto.client.client
 import kiwoom_trio
-import kiwoom_trio.client
 from kiwoom_proto import AppKey, ClientConfig, Disconnected, Gap, KiwoomError, Secret, Session
 from kiwoom_proto.auth import TokenCall
 from kiwoom_proto.errors import TokenError
@@ -233,8 +232,7 @@ async def test_a_mistake_of_ours_in_what_a_callable_returned_is_not_the_callable
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def token() -> str:
-        monkeypatch.setattr(kiwoom_asyncio.client, "check_token", mistaken)
-        monkeypatch.setattr(kiwoom_trio.client, "check_token", mistaken)
+        monkeypatch.setattr(kiwoom_proto.client.client, "check_token", mistaken)
         return TOKEN
 
     with pytest.raises(Mistake):

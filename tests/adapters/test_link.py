@@ -49,6 +49,20 @@ def test_an_error_without_words_is_told_by_its_name() -> None:
     assert "Name or service" in describe(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
 
 
+class Heard:
+    """A receiver that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.data: list[bytes] = []
+        self.ends: list[str | None] = []
+
+    def receive_data(self, data: bytes) -> None:
+        self.data.append(data)
+
+    def receive_eof(self, error: str | None = None) -> None:
+        self.ends.append(error)
+
+
 def run(scenario: Any) -> list[dict[str, Any]]:
     """Run it as a program does, on plain asyncio; return what the loop complained of."""
     complaints: list[dict[str, Any]] = []
@@ -65,7 +79,7 @@ def run(scenario: Any) -> list[dict[str, Any]]:
 
 def test_a_link_that_was_aborted_hands_over_nothing_more() -> None:
     async def scenario() -> None:
-        heard: list[tuple[bytes, str | None]] = []
+        heard = Heard()
 
         async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"hello")
@@ -76,13 +90,13 @@ def test_a_link_that_was_aborted_hands_over_nothing_more() -> None:
         server = await asyncio.start_server(greet, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
-            link = await dial("127.0.0.1", port, False, None, lambda data, error: heard.append((data, error)))
-            await until(lambda: heard)
+            link = await dial("127.0.0.1", port, False, None, heard)
+            await until(lambda: heard.data)
             link.abort()
             link.abort()
             for _ in range(10):
                 await asyncio.sleep(0)
-            assert heard == [(b"hello", None)], "not even the end"
+            assert (heard.data, heard.ends) == ([b"hello"], []), "not even the end"
             with pytest.raises(OSError):
                 await link.send(b"x")
 
@@ -90,14 +104,14 @@ def test_a_link_that_was_aborted_hands_over_nothing_more() -> None:
 
 
 def test_a_link_that_was_never_made_can_be_aborted() -> None:
-    heard: list[bytes] = []
+    heard = Heard()
     link = Link()
-    link.start(lambda data, error: heard.append(data))
+    link.start(heard)
 
     link.abort()
     link.connection_lost(None)
 
-    assert not heard
+    assert (heard.data, heard.ends) == ([], [])
 
 
 @pytest.mark.parametrize("how", ["left", "raised", "cancelled"])

@@ -1,0 +1,492 @@
+"""The client of every event loop: its calls, and what its pump decides.
+
+THEORY OF OPERATION
+
+    network  -->  Wire.receive_data  -->  Session  -->  Inbox  -->  calls that wait, consumer
+    network  <--  Wire.data_to_send  <--  Inbox.outgoing
+
+After whatever happened (bytes, a deadline, a call), `_pump` does the same: it takes the session's events and outgoing
+bytes, wakes whoever waits for them, and wakes the timer if its deadline moved nearer. Reading never waits for the
+consumer or for writing, so neither can delay the answer to a PING. One task serves the session's needs (a token, a
+connection), one after the other. When the session no longer needs what is being served, it is abandoned.
+
+An adapter is a subclass. It adds what differs between event loops: sockets, tasks and timers.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from ..auth import AppKey
+from ..endpoint import Endpoint
+from ..errors import DeadlineExceeded, KiwoomError, TokenError, TransportError
+from ..events import ConditionList, ConditionResult, Disconnected, Event
+from ..headers import RequestHeader, ResponseHeader
+from ..realtime.conditions import Condition, ConditionRow, UsConditionRow
+from ..realtime.record import Record
+from ..request import Request
+from ..secrets import Secret
+from ..session.connector import LinkNeeded, Need, TokenNeeded
+from ..session.lifecycle import SessionState
+from ..session.searches import Pages
+from ..session.session import Session
+from ..session.subscriptions import Subscription
+from ..symbol import Symbol
+from ..wire.messages import Reg, Remove, check_token
+from .inbox import Inbox, Stats
+from .own_loop import AnyEvent, AnyScope, Place
+from .tokens import Token, resolve_token
+
+__all__ = ("BaseClient", "Wire")
+
+FLUSH_TIME = 0.5
+"""Seconds for writing the last bytes to a connection that has ended."""
+
+
+class BaseClient(abc.ABC):
+    """What the clients of all event loops share.
+
+    Args:
+        session: the session, not connected yet.
+        token: what to log in with.
+        clock: the session's clock, in seconds.
+        wall_clock: the time in nanoseconds since the epoch.
+    """
+
+    def __init__(
+        self, session: Session, token: Token, clock: Callable[[], float], wall_clock: Callable[[], int]
+    ) -> None:
+        self._session = session
+        self._token = token
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._inbox = Inbox(session)
+        self._place = self._here()
+        self._batch: list[Event] = []  # newest first, so that the oldest is cheap to pop
+        self._changed = self._new_event()  # something happened that a waiting call may be waiting for
+        self._is_awaited = False
+        self._has_outgoing = self._new_event()
+        self._deadline_moved = self._new_event()
+        self._armed = math.inf
+        self._need: Need | None = None
+        self._serving: AnyScope | None = None  # cancels what serves `_need`
+        self._failure: BaseException | None = None  # of the client's own tasks: a bug of this library
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is connected to."""
+        return self._session.endpoint
+
+    @property
+    def header(self) -> ResponseHeader | None:
+        """The documented header elements of the server's last answer to an opening handshake."""
+        return self._session.header
+
+    @property
+    def state(self) -> SessionState:
+        """The state of the session."""
+        return self._session.state
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Everything wanted, live conditions last, and its state on the present connection."""
+        return self._session.subscriptions
+
+    @property
+    def disconnected(self) -> Disconnected | None:
+        """The last loss or failed attempt while the client is not logged in; None while it is."""
+        return self._session.disconnected
+
+    def stats(self) -> Stats:
+        """Return what became of the events so far, and where the session stands."""
+        return self._inbox.stats(self._wall_clock())
+
+    async def subscribe(
+        self,
+        type: str | type[Record],
+        *items: str | Symbol,
+        group: str = "1",
+        replace: bool = False,
+        fresh_within: float | None = None,
+        wait: bool = True,
+    ) -> Request:
+        """Subscribe to items of one real-time type, and wait until the server has acknowledged it.
+
+        Calls are counted: an item that was subscribed to twice needs two `unsubscribe` calls. While there is no
+        connection, the call waits for the next one. If it is cancelled or raises, nothing remains subscribed that was
+        not before, even if the acknowledgement arrived in the same moment.
+
+        Args:
+            type: a class of the catalogue or of `types`, or its type code: "0E".
+            items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
+            group: group number (grp_no), at most 4 characters.
+            replace: drop everything else in this group, whoever subscribed to it.
+            fresh_within: yields `Stale` after this many silent seconds; None disables it.
+            wait: if False, return at once; `RequestAccepted` or `RequestRefusal` is iterated later.
+
+        Returns:
+            The request.
+
+        Raises:
+            RequestRefused: the server refused it.
+            ConnectionLost: the session ended first.
+            QuotaExceeded: the connection, or the group, would have too many items. Nothing was sent.
+            LocalProtocolError: an argument is invalid, or one that the server would acknowledge and never serve:
+                "A005930", a US type on a domestic endpoint. Nothing was sent.
+        """
+        await self._begin_call()
+        request = self._session.subscribe(type, *items, group=group, replace=replace, fresh_within=fresh_within)
+        return await self._wait_reply(request, wait)
+
+    async def unsubscribe(
+        self, type: str | type[Record], *items: str | Symbol, group: str = "1", wait: bool = True
+    ) -> Request:
+        """Undo one `subscribe`, and wait until what nobody wants any more is removed.
+
+        If cancelled, the removal still takes effect. Arguments and errors as for `subscribe`.
+        """
+        await self._begin_call()
+        return await self._wait_reply(self._session.unsubscribe(type, *items, group=group), wait)
+
+    async def request(self, message: Reg | Remove, *, wait: bool = True) -> Request:
+        """Subscribe or unsubscribe with a hand-built message.
+
+        Types and items are not checked, so this reaches what this library does not know. Errors as for `subscribe`.
+        """
+        await self._begin_call()
+        return await self._wait_reply(self._session.request(message), wait)
+
+    async def list_conditions(self) -> tuple[Condition, ...]:
+        """Return the saved conditions (조건검색 목록조회). Errors as for `search_condition`."""
+        await self._begin_call()
+        answer = await self._wait_answer(self._session.list_conditions())
+        assert isinstance(answer, ConditionList)
+        return answer.conditions
+
+    async def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> ConditionResult:
+        """Ask which stocks meet a condition (조건검색 요청).
+
+        With `realtime` the server keeps streaming which stocks enter and leave, until `clear_condition`. These rows are
+        iterated like all others, as `ConditionHit` (US: `UsConditionHit`); `ConditionResult.matches` tells which search
+        they belong to. After a reconnect the search is started again and a new `ConditionResult` is iterated. If the
+        call is cancelled, the search is undone.
+
+        Args:
+            seq: number of the condition, from `list_conditions`.
+            realtime: keep streaming updates.
+            next_key: `ConditionResult.next_key`, for the next page. `search_condition_rows` follows the pages itself.
+
+        Raises:
+            RequestRefused: the server refused it.
+            RequestTimeout: the server did not answer within `ack_timeout`. Everything else goes on.
+            ConnectionLost: the session ended first.
+            LocalProtocolError: an argument is invalid. Nothing was sent.
+        """
+        await self._begin_call()
+        answer = await self._wait_answer(self._session.search_condition(seq, realtime=realtime, next_key=next_key))
+        assert isinstance(answer, ConditionResult)
+        return answer
+
+    async def search_condition_rows(self, seq: str) -> AsyncGenerator[ConditionRow | UsConditionRow]:
+        """Iterate all rows of a condition, page by page, at least `request_interval` apart.
+
+        Raises:
+            RemoteProtocolError: the pages do not end. The connection goes on.
+            KiwoomError: as for `search_condition`.
+        """
+        pages = Pages()
+        next_key: str | None = ""
+        while next_key is not None:
+            result = await self.search_condition(seq, next_key=next_key)
+            for row in result.rows:
+                yield row
+            next_key = pages.next_key(result)
+
+    async def clear_condition(self, seq: str) -> Request:
+        """End a live search (조건검색 실시간 해제). If cancelled, it still takes effect.
+
+        Errors as for `search_condition`.
+        """
+        await self._begin_call()
+        return await self._wait_reply(self._session.clear_condition(seq))
+
+    async def aclose(self) -> None:
+        """Close, and wait until that is done, at most `close_timeout`. Events received before can still be iterated."""
+        self._check_place()
+        self._inbox.close()
+        self._pump()
+        while self._inbox.closed is None:
+            await self._wait_change()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        self._check_place()
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._batch:
+            await self._refill()
+        return self._batch.pop()
+
+    def __repr__(self) -> str:
+        return f"<Client {self.endpoint}, {self.state.value}>"
+
+    # What the adapter provides.
+
+    @abc.abstractmethod
+    def _here(self) -> Place:
+        """Return where the caller runs."""
+
+    @property
+    @abc.abstractmethod
+    def _hand_over(self) -> str:
+        """How another thread hands a call over to the loop."""
+
+    @abc.abstractmethod
+    def _new_event(self) -> AnyEvent:
+        """Return an event that is not set."""
+
+    @abc.abstractmethod
+    def _move_on_after(self, seconds: float, /) -> AbstractContextManager[Any]:
+        """Return a cancel scope with a deadline; its `cancelled_caught` tells whether it was met."""
+
+    @abc.abstractmethod
+    async def _checkpoint(self) -> None:
+        """Let other tasks run."""
+
+    @abc.abstractmethod
+    async def _fresh_token(self, key: AppKey) -> Secret:
+        """Return a token that is valid, from `key` or from the token server."""
+
+    @abc.abstractmethod
+    async def _carry(self, need: LinkNeeded) -> None:
+        """Dial, then carry bytes while the session needs this connection."""
+
+    # Waiting.
+
+    def _check_place(self) -> None:
+        self._place.check(self._here(), self._hand_over)
+
+    async def _refill(self) -> None:
+        self._check_place()
+        if self._inbox.is_ready:
+            await self._checkpoint()  # once per batch, so that a busy feed cannot starve the rest of the program
+        else:
+            await self._wait_change()
+        if self._batch:
+            return  # another task is iterating too, and was faster
+        events = self._inbox.pop()
+        if events:
+            events.reverse()
+            self._batch = events
+            self._wake()  # other tasks that are iterating
+        elif self._inbox.closed is not None:
+            error = self._inbox.end()
+            if error is not None:
+                raise error
+            raise StopAsyncIteration
+
+    async def _begin_call(self) -> None:
+        """Refuse a call from elsewhere or after the end. While the session is closing, wait to learn why."""
+        self._check_place()
+        while self._inbox.closed is None and self.state is SessionState.CLOSING:
+            await self._wait_change()
+        self._inbox.check_open()
+
+    async def _wait_reply(self, request: Request, wait: bool = True) -> Request:
+        await self._wait_answer(request, wait)
+        return request
+
+    async def _wait_answer(self, request: Request, wait: bool = True) -> ConditionList | ConditionResult | None:
+        """Wait for the answer. Callers must not wait afterwards: a call cancelled then keeps what it was granted."""
+        if wait:
+            self._inbox.expect(request)
+        try:
+            self._pump()
+            await self._checkpoint()
+            while wait and not self._inbox.reply(request):
+                await self._wait_change()
+        except BaseException:
+            self._inbox.withdraw(request)
+            self._pump()
+            raise
+        return self._inbox.pop_answer(request)
+
+    async def _wait_login(self) -> None:
+        while not self._inbox.check_login():
+            await self._wait_change()
+
+    async def _wait_change(self) -> None:
+        """Wait until something happens."""
+        if self._failure is None:
+            self._is_awaited = True
+            await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _wake(self) -> None:
+        if self._is_awaited:  # otherwise every read would make an event that nobody waits for
+            self._is_awaited = False
+            self._changed.set()
+            self._changed = self._new_event()
+
+    # The pump.
+
+    def _pump(self) -> None:
+        self._inbox.collect()
+        self._apply_session()
+        self._wake()
+
+    def _apply_session(self) -> None:
+        """Let the tasks do what the session needs now: write, hang up, rearm the timer."""
+        if self._inbox.outgoing:
+            self._has_outgoing.set()
+        serving = self._serving
+        if serving is not None and self._need is not self._session.needs and serving.deadline == math.inf:
+            serving.deadline = self._clock() + FLUSH_TIME
+            self._has_outgoing.set()
+        timeout = self._session.next_timeout()
+        if timeout is not None and timeout < self._armed:
+            self._deadline_moved.set()
+
+    async def _connect(self, header: RequestHeader | None) -> None:
+        """Obtain the first token, and connect the session with it.
+
+        Raises:
+            DeadlineExceeded: the token callable took longer than `token_timeout`.
+            Exception: what the token callable raises, except for what may pass (TokenError, TransportError).
+        """
+        token, session = self._token, self._session
+        first: Secret | None = None
+        failure: KiwoomError | None = None
+        if not isinstance(token, AppKey):
+            with self._move_on_after(session.config.token_timeout) as scope:
+                try:
+                    first = await self._resolve_token()
+                    check_token(first)
+                except (TokenError, TransportError) as error:
+                    failure = error  # the session decides whether this is the end
+            if scope.cancelled_caught:
+                raise DeadlineExceeded("token", session.config.token_timeout)
+        session.connect(
+            first,
+            header,
+            renewable=not isinstance(token, Secret),
+            keep=not isinstance(token, AppKey),
+            secrets=token.secrets if isinstance(token, AppKey) else (),
+        )
+        if failure is not None:
+            session.token_failed(failure)
+
+    async def _serve_need(self, need: Need | None) -> None:
+        match need:
+            case LinkNeeded():
+                await self._carry(need)
+            case TokenNeeded():
+                await self._renew_token(need)
+            case None if self._inbox.closed is None:
+                await self._wait_change()
+
+    async def _renew_token(self, need: TokenNeeded) -> None:
+        try:
+            token = await self._obtain_token(need.refused)
+        except KiwoomError as error:
+            if need is self._session.needs:
+                self._session.token_failed(error)
+        else:
+            if need is self._session.needs:
+                self._session.receive_token(token)
+        self._pump()
+
+    async def _obtain_token(self, refused: Secret | None) -> Secret:
+        if isinstance(self._token, AppKey):
+            if refused is not None:
+                self._token.forget(self.endpoint, refused)
+            return await self._fresh_token(self._token)
+        try:
+            token = await self._resolve_token()
+        except KiwoomError:
+            raise
+        except Exception as error:
+            raise TokenError(f"the token callable raised {type(error).__name__}") from error
+        check_token(token)
+        return token
+
+    async def _resolve_token(self) -> Secret:
+        """Return the token, or what the user's callable returns."""
+        return await resolve_token(self._token)
+
+    def _fail_dial(self, need: LinkNeeded, reason: str) -> None:
+        if need is self._session.needs:
+            self._session.receive_eof(f"could not connect to {need.endpoint}: {reason}")
+            self._pump()
+
+    async def _write(
+        self,
+        send: Callable[[bytes | memoryview], Awaitable[None]],
+        need: LinkNeeded,
+        wire: Wire,
+        failures: tuple[type[Exception], ...],
+    ) -> None:
+        """Write what there is to send until the session needs something else.
+
+        Args:
+            send: writes to the socket.
+            need: the connection.
+            wire: its bytes.
+            failures: what `send` raises if the connection is lost.
+        """
+        while True:
+            self._has_outgoing = self._new_event()
+            if wire.has_outgoing:
+                await self._checkpoint()  # a failing write would lose what has arrived: let it be read first
+                try:
+                    await send(wire.data_to_send())
+                except failures:
+                    # The server's last bytes may still wait to be read: the reader finds the end, and its reason.
+                    while need is self._session.needs:
+                        await self._wait_change()
+                    return
+            elif need is not self._session.needs:
+                return
+            else:
+                await self._has_outgoing.wait()
+
+
+class Wire:
+    """The bytes of one connection, while the session needs it. What arrives after that is ignored."""
+
+    def __init__(self, client: BaseClient, need: LinkNeeded) -> None:
+        self._client = client
+        self._need = need
+        self._outgoing = client._inbox.outgoing
+
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._outgoing)
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        """Take bytes from the network."""
+        client = self._client
+        session = client._session
+        if self._need is session.needs:
+            session.receive_data(data, client._wall_clock())
+            if client._inbox.collect():  # as in `_pump`, without what rows alone cannot change
+                client._apply_session()
+            client._wake()
+
+    def receive_eof(self, error: str | None = None) -> None:
+        """Take the end of the stream; `error` is what the network said if it failed."""
+        if self._need is self._client._session.needs:
+            self._client._session.receive_eof(error)
+            self._client._pump()
+
+    def data_to_send(self) -> memoryview:
+        """Return the bytes to write to the network, and forget them. A memoryview does not show the token in them."""
+        data = memoryview(bytes(self._outgoing))
+        self._outgoing.clear()
+        return data
