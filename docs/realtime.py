@@ -22,7 +22,7 @@ def catalogue() -> str:
     """Return every type with its fields, and every enumeration with its codes, as Markdown."""
     lines = ["| type | class | Korean | fields |", "|---|---|---|---|"]
     lines += [
-        f"| `{type_code}` | [{cls.__name__}](#{anchor(type_code, cls)}) | {korean(cls)} | {len(cls.fields)} |"
+        f"| `{type_code}` | [{cls.__name__}](#{anchor(type_code, cls)}) | {cls.label} | {len(cls.fields)} |"
         for type_code, cls in REALTIME.items()
     ]
     for type_code, cls in REALTIME.items():
@@ -38,7 +38,7 @@ def catalogue() -> str:
 def section(type_code: str, cls: type[Record]) -> Iterator[str]:
     """Yield the lines of one type."""
     summary, *rest = paragraphs(cls)
-    yield from ("", f"## {type_code} {cls.__name__}", "", summary)
+    yield from ("", f"## {type_code} {cls.__name__}", "", f"{summary.removesuffix('.')} ({cls.label}).")
     for paragraph in rest:
         yield from ("", paragraph)
     yield from ("", "| FID | attribute | Korean | value | unit | codes |", "|---|---|---|---|---|---|")
@@ -82,11 +82,6 @@ def codes_of(field: Field[Any]) -> str:
 def anchor(type_code: str, cls: type[Record]) -> str:
     """Return the anchor that Markdown viewers give the heading of a type."""
     return f"{type_code} {cls.__name__}".lower().replace(" ", "-")
-
-
-def korean(cls: type[Record]) -> str:
-    """Return the official Korean name of a type: what stands in brackets in its docstring."""
-    return paragraphs(cls)[0].rpartition("(")[2].removesuffix(").")
 
 
 def paragraphs(cls: type) -> list[str]:

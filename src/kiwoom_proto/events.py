@@ -25,6 +25,7 @@ from .errors import ClosedByPeer, KiwoomError
 from .headers import ResponseHeader
 from .realtime.conditions import Condition, ConditionRow, UsConditionRow
 from .realtime.record import Record
+from .realtime.traits import Scope
 from .request import Request
 from .secrets import redact
 from .symbol import Symbol
@@ -209,7 +210,7 @@ class ConditionResult(_Numbered):
 
     def matches(self, record: Record) -> bool:
         """Whether a row is a push of this live search: type 02 or S2, with its number."""
-        number = record.fid("841") if record.type_code in ("02", "S2") else None
+        number = record.fid("841") if record.scope is Scope.CONDITION else None
         return number is not None and number_of(number) == number_of(self.seq)
 
 

@@ -41,8 +41,9 @@ from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.connection.server import RequestReceived
 from kiwoom_proto.errors import FieldError, TokenError
 from kiwoom_proto.events import RequestAccepted, RequestRefusal, RequestUnanswered
+from kiwoom_proto.realtime.catalogue import REALTIME, codes_of_scope
 from kiwoom_proto.realtime.layout import read_fids
-from kiwoom_proto.realtime.spelling import ACCOUNT_AND_MARKET_TYPES
+from kiwoom_proto.realtime.traits import Scope
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.tokens import HttpCall, TokenService
@@ -60,6 +61,7 @@ SECRET = "secretkey-of-the-fuzzer"
 RECEIVED_AT = 1_790_000_000_000_000_000
 MAX_SIZE = 300
 """Largest WebSocket message here: small, so that the limit is met."""
+WITHOUT_ITEM = codes_of_scope(REALTIME, Scope.ACCOUNT, Scope.MARKET)
 REQUEST = (
     b"GET /api/dostk/websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -580,7 +582,7 @@ class Life:
 def what(source: Bytes) -> tuple[str, tuple[str, ...]]:
     """A type, and an item where it takes one."""
     type_, item = TYPES[source.take(len(TYPES))], ITEMS[source.take(len(ITEMS))]
-    return type_, () if type_ in ACCOUNT_AND_MARKET_TYPES else (item,)
+    return type_, () if type_ in WITHOUT_ITEM else (item,)
 
 
 def step(life: Life) -> None:

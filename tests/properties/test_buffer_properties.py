@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from kiwoom_proto import Event, Record, SystemNotice
+from kiwoom_proto import REALTIME, Event, Record, SystemNotice
 from kiwoom_proto.client.buffer import BufferStats, EventBuffer
 from kiwoom_proto.client.errors import BufferOverflow
 from kiwoom_proto.config import Overflow
@@ -21,9 +23,14 @@ _KINDS = st.one_of(  # type and item of a row; None: a notice
 _SHARES = st.sampled_from([0, 1, 10, 90, 300, 1000])
 
 
+def of_type(type_code: str, item: str, **members: Any) -> Record:
+    """A row of any type."""
+    return REALTIME.get(type_code, Record)(type_code, item, **members)
+
+
 def event(kind: tuple[str, str] | None, number: int = 0) -> Event:
     """An event of a kind; its number tells it from others."""
-    return SystemNotice("R10001", "", sequence=number) if kind is None else Record(*kind, sequence=number)
+    return SystemNotice("R10001", "", sequence=number) if kind is None else of_type(*kind, sequence=number)
 
 
 @attrs.define
@@ -179,7 +186,7 @@ def test_no_byte_is_lost_in_sharing_them_out(size: int, policy: Overflow, reads:
     for count, total in reads:
         before = len(buffer), buffer.size_in_bytes
         try:
-            buffer.put([Record("00", "")] * count, total)
+            buffer.put([of_type("00", "")] * count, total)
         except BufferOverflow:
             break
         assert (len(buffer), buffer.size_in_bytes) == (before[0] + count, before[1] + total)

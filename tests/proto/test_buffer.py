@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwoom_proto import AfterHoursQuote, Closed, Event, Record, Request, SystemNotice, UnknownMessage
+from kiwoom_proto import REALTIME, AfterHoursQuote, Closed, Event, Record, Request, SystemNotice, UnknownMessage
 from kiwoom_proto.client.buffer import BufferStats, EventBuffer
 from kiwoom_proto.client.errors import BufferOverflow
 from kiwoom_proto.config import Overflow
@@ -30,10 +30,15 @@ def quote(item: str, number: int, type_code: str = "0E") -> Record:
     return AfterHoursQuote(type_code, item, received_at=number)
 
 
+def of_type(type_code: str, item: str, **members: Any) -> Record:
+    """A row of any type."""
+    return REALTIME.get(type_code, Record)(type_code, item, **members)
+
+
 def never_dropped() -> list[Event]:
     """One of everything that no policy may drop."""
     return [
-        *(Record(code, "") for code in TYPES_OF_WHICH_EVERY_ROW_COUNTS),
+        *(of_type(code, "") for code in TYPES_OF_WHICH_EVERY_ROW_COUNTS),
         SystemNotice("R10001", ""),
         UnknownMessage(b"{]", ""),
         RequestAccepted(Request(RequestKind.REGISTER)),
@@ -85,9 +90,9 @@ def test_raise_keeps_what_fits_and_says_what_to_do() -> None:
 @any_policy
 def test_the_counters_add_up_after_an_overflow(policy: Overflow) -> None:
     buffer = EventBuffer(3, policy)
-    buffer.put([Record("00", "", received_at=number) for number in range(2)])
+    buffer.put([of_type("00", "", received_at=number) for number in range(2)])
     with pytest.raises(BufferOverflow):
-        buffer.put([Record("00", "", received_at=number) for number in range(2, 5)])
+        buffer.put([of_type("00", "", received_at=number) for number in range(2, 5)])
     assert buffer.stats().waiting == 3
     assert add_up(buffer.stats())
     buffer.pop_all()
@@ -104,7 +109,7 @@ def test_drop_oldest_forgets_the_oldest_rows_and_counts_them() -> None:
 
 def test_drop_oldest_passes_over_what_must_be_kept_and_keeps_the_order() -> None:
     buffer = EventBuffer(3, "drop_oldest")
-    order = Record("00", "")
+    order = of_type("00", "")
     buffer.put([quote("a", 1), order, quote("a", 2)])
     buffer.put([quote("a", 3)])
     buffer.put([quote("a", 4)])
@@ -113,7 +118,7 @@ def test_drop_oldest_passes_over_what_must_be_kept_and_keeps_the_order() -> None
 
 def test_drop_oldest_keeps_the_order_of_what_it_keeps_between_rows_that_come_later() -> None:
     buffer = EventBuffer(4, "drop_oldest")
-    orders = [Record("00", "", received_at=number) for number in range(3)]
+    orders = [of_type("00", "", received_at=number) for number in range(3)]
     buffer.put([orders[0], quote("a", 1), orders[1], quote("a", 2)])
     buffer.put([orders[2], quote("a", 3)])
     assert buffer.pop_all() == [orders[0], orders[1], orders[2], quote("a", 3)]
@@ -142,7 +147,7 @@ def test_conflate_tells_types_and_items_apart() -> None:
 def test_conflate_takes_no_row_without_an_item_for_a_newer_one_of_another() -> None:
     """They may be of any stock, or each count: a phase of the market that ends, and the next that begins."""
     buffer = EventBuffer(4, "conflate")
-    rows = [quote("", 1), quote("", 2), Record("0s", "", received_at=3), Record("0s", "", received_at=4)]
+    rows = [quote("", 1), quote("", 2), of_type("0s", "", received_at=3), of_type("0s", "", received_at=4)]
     buffer.put(rows)
     with pytest.raises(BufferOverflow):
         buffer.put([quote("", 5)])
@@ -173,7 +178,7 @@ def test_a_buffer_full_of_what_must_be_kept_overflows_rather_than_dropping_it(po
     events = never_dropped()
     buffer.put(events)
     with pytest.raises(BufferOverflow):
-        buffer.put([Record("00", "")])
+        buffer.put([of_type("00", "")])
     assert buffer.pop_all() == events
 
 
@@ -220,7 +225,7 @@ def test_keeps_its_promises_whatever_is_put_and_taken(
             rows = []
         for code, item in call or ():
             number += 1
-            row = Record(code, item, received_at=number)
+            row = of_type(code, item, received_at=number)
             # Under "drop_oldest" a row of market data needs room beside what must be kept, too.
             room = least_room(policy, [*rows, row]) + (policy == "drop_oldest" and not is_kept(row))
             try:
@@ -267,7 +272,7 @@ def test_large_events_that_may_not_be_dropped_overflow(policy: Overflow) -> None
     buffer = EventBuffer(100, policy, 1000)
     with pytest.raises(BufferOverflow):
         for _ in range(10):
-            buffer.put([Record("00", "")], 400)
+            buffer.put([of_type("00", "")], 400)
     assert len(buffer) == 2
 
 
@@ -278,7 +283,7 @@ def test_large_events_that_may_not_be_dropped_overflow(policy: Overflow) -> None
 @pytest.mark.parametrize("before", [0, 2])
 def test_what_one_read_brings_is_taken_whole_however_much_it_is(policy: Overflow, before: int) -> None:
     buffer = EventBuffer(5, policy, 1000)
-    orders: list[Event] = [Record("00", "", received_at=number) for number in range(before + 40)]
+    orders: list[Event] = [of_type("00", "", received_at=number) for number in range(before + 40)]
     buffer.put(orders[:before], 500)
 
     buffer.put(orders[before:], 100_000)
@@ -291,11 +296,11 @@ def test_what_one_read_brings_is_taken_whole_however_much_it_is(policy: Overflow
 @pytest.mark.parametrize(("count", "size"), [(3, 0), (1, 501)])
 def test_a_read_that_finds_more_than_half_in_use_has_to_fit(policy: Overflow, count: int, size: int) -> None:
     buffer = EventBuffer(5, policy, 1000)
-    orders: list[Event] = [Record("00", "", received_at=number) for number in range(count)]
+    orders: list[Event] = [of_type("00", "", received_at=number) for number in range(count)]
     buffer.put(orders, size)
 
     with pytest.raises(BufferOverflow):
-        buffer.put([Record("00", "")] * 9, 9 * 90)
+        buffer.put([of_type("00", "")] * 9, 9 * 90)
 
     assert len(buffer) == 5
 
@@ -304,13 +309,13 @@ def test_a_read_that_finds_more_than_half_in_use_has_to_fit(policy: Overflow, co
 def test_what_was_taken_and_is_held_counts_against_the_limits_with_its_bytes(policy: Overflow) -> None:
     """The memory is in use until the consumer has read it."""
     buffer = EventBuffer(100, policy, 1000)
-    orders: list[Event] = [Record("00", "", received_at=number) for number in range(3)]
+    orders: list[Event] = [of_type("00", "", received_at=number) for number in range(3)]
     buffer.put(orders, 900)
     assert buffer.pop_some() == orders[:2]
     assert (buffer.held_bytes(2), buffer.held_bytes(1), buffer.held_bytes(0)) == (600, 300, 0)
 
     with pytest.raises(BufferOverflow, match="4 events of 1,000 bytes"):
-        buffer.put([Record("00", "")] * 5, 500, held=2)
+        buffer.put([of_type("00", "")] * 5, 500, held=2)
     assert len(buffer) == 2
 
 
@@ -343,7 +348,7 @@ def test_drop_oldest_gives_back_the_bytes_of_rows_that_it_keeps_once_they_are_re
     """Or the bytes that are counted climb to the limit, though little waits."""
     buffer = EventBuffer(10, "drop_oldest", 10_000)
     for number in range(2000):
-        buffer.put([quote("a", number), Record("00", ""), quote("b", number)], 300)
+        buffer.put([quote("a", number), of_type("00", ""), quote("b", number)], 300)
         if number % 2:
             buffer.pop_some()
     assert buffer.size_in_bytes == len(buffer) * 100
@@ -354,7 +359,7 @@ def test_a_row_costs_the_same_however_much_waits_that_may_not_be_dropped(policy:
     """Measured in lines of Python: the clock knows how busy the machine is."""
     size = 5_000
     buffer = EventBuffer(size, policy)
-    buffer.put([Record("00", "")] * (size - 4))
+    buffer.put([of_type("00", "")] * (size - 4))
     buffer.put([quote(item, 0) for item in "abcd"])
     buffer.put([quote("a", 1)])  # what waits is looked at, once
 

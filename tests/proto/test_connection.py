@@ -47,7 +47,7 @@ from kiwoom_proto.errors import (
 )
 from kiwoom_proto.events import LoggedIn, LoginRefusal, Opened, RequestAccepted, RequestRefusal
 from kiwoom_proto.headers import RequestHeader, ResponseHeader
-from kiwoom_proto.realtime.spelling import catalogue
+from kiwoom_proto.realtime.catalogue import extended_catalogue
 from kiwoom_proto.request import RequestKind
 from kiwoom_proto.testing import ConnectionPair, ManualClock
 from kiwoom_proto.wire.messages import Element, Reg, Remove
@@ -1201,7 +1201,7 @@ def test_split_by_default(count: int, parts: int) -> None:
     request = Wire().client.subscribe("0E", *items)
     assert request.parts == parts
     assert request.items == items
-    messages = registration(PRODUCTION, catalogue(()), ClientConfig().items_per_request, "0E", items, "1")
+    messages = registration(PRODUCTION, extended_catalogue(()), ClientConfig().items_per_request, "0E", items, "1")
     assert len(messages) == parts
     assert max(len(items) for items in items_by_message(messages)) <= 100
 
@@ -1224,7 +1224,7 @@ def test_refused_part_ends_the_whole_request() -> None:
 def test_unsubscribe_is_split_too() -> None:
     request = Wire(ClientConfig(items_per_request=1)).client.unsubscribe("0E", "000001", "000002")
     assert request.parts == 2
-    messages = removal(PRODUCTION, catalogue(()), 1, "0E", ("000001", "000002"), "1")
+    messages = removal(PRODUCTION, extended_catalogue(()), 1, "0E", ("000001", "000002"), "1")
     assert items_by_message(messages) == [("000001",), ("000002",)]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kiwoom_proto import AfterHoursQuote, LocalProtocolError, MessageDecoder, Record, Symbol, Venue
+from kiwoom_proto import REALTIME, AfterHoursQuote, LocalProtocolError, MessageDecoder, Record, Symbol, Venue
 from kiwoom_proto.errors import FieldError
 from kiwoom_proto.realtime import fields as kinds
 from kiwoom_proto.realtime.fields import Direction, Field
@@ -515,4 +515,4 @@ def test_the_exchange_of_a_us_row_comes_from_its_stextp(venue_code: str, symbol:
 
 @pytest.mark.parametrize("type_code", ["F4", "F5", "FE", "FT", "S2"])
 def test_a_us_row_that_names_no_exchange_is_not_taken_for_a_korean_stock(type_code: str) -> None:
-    assert one({"9001": "NVDA"}, type_code, item="NVDA").symbol is None
+    assert REALTIME[type_code](type_code, "NVDA", values=b'{"9001":"NVDA"}').symbol is None

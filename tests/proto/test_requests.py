@@ -18,7 +18,7 @@ from kiwoom_proto import (
     Session,
 )
 from kiwoom_proto.connection.requests import RequestQueue
-from kiwoom_proto.realtime.spelling import catalogue
+from kiwoom_proto.realtime.catalogue import extended_catalogue
 from kiwoom_proto.request import RequestKind
 from kiwoom_proto.testing import ManualClock
 from kiwoom_proto.wire.messages import (
@@ -387,7 +387,7 @@ def test_no_message_of_a_call_is_longer_than_the_server_takes(
     client = connection(endpoint)
     request = (client.unsubscribe if remove else client.subscribe)(type, *items, group=group)
     sent, sizes = wire_items(
-        (removal if remove else registration)(endpoint, catalogue(()), 1_000_000, type, items, group)
+        (removal if remove else registration)(endpoint, extended_catalogue(()), 1_000_000, type, items, group)
     )
     assert request.items == items
     assert request.parts == len(sizes)
@@ -397,7 +397,7 @@ def test_no_message_of_a_call_is_longer_than_the_server_takes(
 
 
 def test_items_that_fit_into_one_message_go_into_one() -> None:
-    (message,) = registration(PRODUCTION, catalogue(()), 1_000_000, "0B", KRX[:7_200], "1")
+    (message,) = registration(PRODUCTION, extended_catalogue(()), 1_000_000, "0B", KRX[:7_200], "1")
     assert connection(PRODUCTION).subscribe("0B", *KRX[:7_200]).parts == 1
     assert LIMIT - 1_000 < len(encode(message)) <= LIMIT
 

@@ -35,8 +35,9 @@ from kiwoom_proto.wire.messages import Element, Reg, Remove, UsItem
 
 
 class Odd(Record, tag="ZZ"):
-    """A type that nobody has heard of (이상한것)."""
+    """A type that nobody has heard of."""
 
+    label = "이상한것"
     price = Field("10", fields.price, "현재가")
 
 

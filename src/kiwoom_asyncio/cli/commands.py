@@ -31,7 +31,9 @@ except ImportError:
 
 from kiwoom_proto import REALTIME, AppKey, ClientConnection, Endpoint, KiwoomError, LocalProtocolError, Record, Secret
 from kiwoom_proto.display import displayed
+from kiwoom_proto.realtime.catalogue import Types, condition_type
 from kiwoom_proto.realtime.conditions import Condition
+from kiwoom_proto.realtime.traits import Market, Scope
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.wire.messages import MAX_TYPE_LENGTH, check_token
 
@@ -43,7 +45,7 @@ from .lines import decode_lines, json_line, masked, write_line
 from .output import Output, OutputError, ReaderLeft, guard_standard_error, guard_standard_output
 from .stream import CONFIG, Follow, Token, follow, follow_condition, search, show, warn
 from .table import RowTable
-from .view import View, label_of, summary_of, view_of
+from .view import View, summary_of, view_of
 
 __all__ = ("main",)
 
@@ -141,9 +143,9 @@ def stream(
     However it ends, it closes the connection in order; a second signal cuts it.
     """
     token = _token()
-    if type in ("02", "S2"):
+    if type in REALTIME and REALTIME[type].scope is Scope.CONDITION:
         raise click.UsageError(f"rows of {type} belong to a condition search: kiwoom-proto conditions CONDITION --live")
-    types = _undeclared(type)
+    types = _undeclared(type, endpoint)
     with _usage_errors():  # what cannot be right is said before anything is dialled
         ClientConnection(endpoint, clock=time.monotonic, types=types).subscribe(type, *items)
     if types:
@@ -242,17 +244,13 @@ def types(type: str | None) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=PRINTED_WIDTH)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     if type is None:
-        for column in ("type", "class", "Korean", "what it is"):
-            table.add_column(column, no_wrap=column != "what it is")
-        for code, cls in REALTIME.items():
-            table.add_row(code, cls.__name__, label_of(code), summary_of(cls))
-        console.print(table)
+        console.print(table_of_types(REALTIME))
         console.print("\nRows of any other type arrive as a plain Record: every FID is readable.", style="dim")
         return
     found = REALTIME.get(type)
     if found is None:
         raise click.BadParameter(f"no type {type!r} in the catalogue{_other_case(type)}", param_hint="TYPE")
-    console.print(Text.assemble((type, "bold"), f"  {label_of(type)}  ", (found.__name__, "cyan")))
+    console.print(Text.assemble((type, "bold"), f"  {found.label}  ", (found.__name__, "cyan")))
     console.print(Text(f"{inspect.getdoc(found)}\n", style="dim"))
     for column in ("FID", "attribute", "Korean", "kind", "value", "unit"):
         table.add_column(column, overflow="fold")
@@ -309,7 +307,7 @@ def conditions(
         _run(lambda ending: print_rows(ending, functools.partial(search, ending, endpoint, token, condition)), duration)
     else:
         source = f"condition {displayed(condition, 40)}, {endpoint.host}:{endpoint.port}"
-        view = view_of("S2" if endpoint.us else "02", source) if table else None
+        view = view_of(condition_type(endpoint.us), source) if table else None
 
         def following(ending: Ending) -> Follow:
             return functools.partial(follow_condition, ending, endpoint, token, condition, count=count)
@@ -406,18 +404,30 @@ async def _list_conditions(ending: Ending, endpoint: Endpoint, token: Token, tab
     listed.print()
 
 
+def table_of_types(types: Types) -> Table:
+    """Return one line for each type: its code, class and Korean name, and what it is."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("type", "class", "Korean", "what it is"):
+        table.add_column(column, no_wrap=column != "what it is")
+    for code, cls in types.items():
+        table.add_row(code, cls.__name__, cls.label, summary_of(cls))
+    return table
+
+
 def _other_case(type: str) -> str:
     near = [code for code in REALTIME if code.lower() == type.lower()]
     return f"; did you mean {' or '.join(near)}? Upper and lower case differ" if near else ""
 
 
-def _undeclared(type: str) -> list[type[Record]]:
+def _undeclared(type: str, endpoint: Endpoint) -> list[type[Record]]:
     """A class for a type that the catalogue does not have, where that is not for another case."""
     if len(type) != MAX_TYPE_LENGTH or type in REALTIME or _other_case(type):
         return []
 
     class Undeclared(Record, tag=type):
         """Every FID as it comes."""
+
+        market = Market.US if endpoint.us else Market.DOMESTIC
 
     return [Undeclared]
 

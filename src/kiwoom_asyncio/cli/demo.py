@@ -11,7 +11,7 @@ import sys
 import anyio
 import click
 
-from kiwoom_proto.realtime.spelling import ACCOUNT_AND_MARKET_TYPES
+from kiwoom_proto.realtime import REALTIME, Market, Scope
 from kiwoom_proto.simulator import Exchange
 
 from ..server import serve
@@ -43,25 +43,24 @@ ITEMS = {
     "FE": US_STOCKS,
     "FT": {"NVDA:ND": "", "AAPL:ND": ""},
 }
-CONDITIONS = frozenset({"02", "S2"})
-US_TYPES = frozenset({"F4", "F5", "FE", "FT", "S2"})
 AFTER_HOURS, DAYTIME, US_EVENING = datetime.time(16, 52), datetime.time(10, 0), datetime.time(23, 0)
 
 
 async def run_demo(ending: Ending, type: str, duration: float) -> None:
     """Show rows of a type until the end, which is after `duration` seconds, and say how many came."""
-    us = type in US_TYPES
-    items = ITEMS.get(type, {} if type in ACCOUNT_AND_MARKET_TYPES | CONDITIONS else STOCKS)
+    cls = REALTIME[type]
+    us = cls.market is Market.US
+    items = ITEMS.get(type, STOCKS if cls.scope is Scope.ITEM else {})
     start = AFTER_HOURS if type == "0E" else US_EVENING if us else DAYTIME
     exchange = Exchange(seed=1, start=start, rate=3.0)
     async with serve(exchange) as server, anyio.create_task_group() as tasks:
         endpoint = server.us_endpoint if us else server.endpoint
         view = view_of(type, f"simulated exchange, {endpoint.host}:{endpoint.port}", items | STOCKS)
-        if type in CONDITIONS:
+        if cls.scope is Scope.CONDITION:
             following = functools.partial(follow_condition, ending, endpoint, KEY, "0")
         else:
             following = functools.partial(follow, ending, endpoint, KEY, type, tuple(items))
-        if type in ("00", "04", "F4", "F5"):
+        if cls.scope is Scope.ACCOUNT:
             tasks.start_soon(_place_orders, exchange, us)
         await show(view, following)
         tasks.cancel_scope.cancel()

@@ -15,11 +15,13 @@ from rich.styled import Styled
 from rich.table import Table
 from rich.text import Text
 
-from kiwoom_proto import REALTIME, OrderBook, Record, Trade, UsOrderBook, UsTrade, realtime
+from kiwoom_proto import REALTIME, Balance, OrderBook, Record, Trade, UsOrderBook, UsTrade
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed
 from kiwoom_proto.errors import FieldError
+from kiwoom_proto.realtime.catalogue import Types
 from kiwoom_proto.realtime.codes import Code
 from kiwoom_proto.realtime.fields import Direction
+from kiwoom_proto.realtime.traits import Scope
 from kiwoom_proto.secrets import PERSONAL_FIDS, mask_opaque, redact
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 
@@ -31,7 +33,6 @@ __all__ = (
     "TableView",
     "TapeView",
     "View",
-    "label_of",
     "plural",
     "shown",
     "summary_of",
@@ -49,7 +50,6 @@ MOST_NAMED = 3
 FRAME_HEIGHT = 9  # title, counts, headings, legend, blank lines
 LADDER_WIDTH, TAPE_WIDTH, WIDE_TAPE_WIDTH = 56, 84, 108
 SIGNED_KINDS = ("change", "signed quantity", "signed amount", "trade quantity")
-EVENT_TYPES = frozenset({"00", "02", "0s", "1h", "F4", "F5", "S2"})
 TAPE_LENGTH = 20
 UP, DOWN = "red", "blue"  # as Korean screens have it: red is up or bought, blue is down or sold
 COLUMNS = {
@@ -73,12 +73,16 @@ class View:
         type_code: the type shown.
         source: where the rows come from, for the title.
         labels: item -> a name to show beside it.
+        types: type code -> the class of its rows.
     """
 
     _shows_items = True  # one by one, and not just what came last
 
-    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, type_code: str, source: str, labels: Mapping[str, str] | None = None, types: Types = REALTIME
+    ) -> None:
         self.type_code = type_code
+        self._cls = types.get(type_code)
         self.rows = 0
         self._source = source
         self._labels = {} if labels is None else dict(labels)
@@ -139,11 +143,11 @@ class View:
 
     def render(self, seconds: float) -> RenderableType:
         """Return the view as it stands, `seconds` after the beginning."""
-        cls = REALTIME.get(self.type_code)
+        cls = self._cls
         rate = self.rows / seconds if seconds > 0 else 0.0
         title = Text.assemble(
             (self.type_code, "bold"),
-            f" {label_of(self.type_code)}".rstrip(),
+            f" {cls.label}".rstrip() if cls else "",
             (f" {cls.__name__}" if cls else "", "cyan"),
             (f" · {displayed(self._source)}", "dim"),
         )
@@ -171,16 +175,18 @@ class View:
 class TableView(View):
     """A table: the newest row of each item, one line each."""
 
-    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
-        super().__init__(type_code, source, labels)
+    def __init__(
+        self, type_code: str, source: str, labels: Mapping[str, str] | None = None, types: Types = REALTIME
+    ) -> None:
+        super().__init__(type_code, source, labels, types)
         self._unknown_fids: tuple[str, ...] = ()
 
     def _take(self, item: str, record: Record) -> None:
-        if self.type_code not in REALTIME and not self._unknown_fids:
+        if self._cls is None and not self._unknown_fids:
             self._unknown_fids = tuple(fid for fid in record.fids() if fid not in PERSONAL_FIDS)[:MOST_COLUMNS]
 
     def _body(self) -> RenderableType:
-        cls = REALTIME.get(self.type_code)
+        cls = self._cls
         most = min(MOST_COLUMNS, max(2, (self._width - ITEM_WIDTH) // COLUMN_WIDTH))
         names = (COLUMNS.get(self.type_code) or tuple(cls.fields if cls else ()))[:most]
         fields = [cls.fields[name] for name in names] if cls else []
@@ -214,8 +220,10 @@ class EventView(TableView):
 
     _shows_items = False
 
-    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
-        super().__init__(type_code, source, labels)
+    def __init__(
+        self, type_code: str, source: str, labels: Mapping[str, str] | None = None, types: Types = REALTIME
+    ) -> None:
+        super().__init__(type_code, source, labels, types)
         self._events: deque[tuple[str, Record]] = deque(maxlen=MOST_ROWS)
 
     def _take(self, item: str, record: Record) -> None:
@@ -267,8 +275,10 @@ class TapeView(View):
 
     _shows_items = False
 
-    def __init__(self, type_code: str, source: str, labels: Mapping[str, str] | None = None) -> None:
-        super().__init__(type_code, source, labels)
+    def __init__(
+        self, type_code: str, source: str, labels: Mapping[str, str] | None = None, types: Types = REALTIME
+    ) -> None:
+        super().__init__(type_code, source, labels, types)
         self._tape: deque[Record] = deque(maxlen=TAPE_LENGTH)
 
     def _take(self, item: str, record: Record) -> None:
@@ -290,25 +300,34 @@ class TapeView(View):
         return Group(table, Text(), legend)
 
 
-def view_of(type_code: str, source: str, labels: Mapping[str, str] | None = None) -> View:
-    """Return the view that fits a type."""
-    cls = REALTIME.get(type_code)
-    if cls in (OrderBook, UsOrderBook):
-        return LadderView(type_code, source, labels)
-    if cls in (Trade, UsTrade):
-        return TapeView(type_code, source, labels)
-    return (EventView if type_code in EVENT_TYPES else TableView)(type_code, source, labels)
+VIEW_OF: Mapping[type[Record], type[View]] = {
+    OrderBook: LadderView,
+    UsOrderBook: LadderView,
+    Trade: TapeView,
+    UsTrade: TapeView,
+    Balance: TableView,  # a row replaces the one before it
+}
+"""The views of types that need one of their own."""
 
 
-def label_of(type_code: str) -> str:
-    """The Korean name of a type; "" where it has none."""
-    cls = REALTIME.get(type_code)
-    return realtime.label_of(cls) if cls else ""
+def view_of(type_code: str, source: str, labels: Mapping[str, str] | None = None, types: Types = REALTIME) -> View:
+    """Return the view that fits a type: what happens to an account, or to a market, is shown event by event.
+
+    Args:
+        type_code: the type shown.
+        source: where the rows come from, for the title.
+        labels: item -> a name to show beside it.
+        types: type code -> the class of its rows.
+    """
+    cls = types.get(type_code, Record)
+    of_scope = TableView if cls.scope is Scope.ITEM else EventView
+    view = next((view for shown, view in VIEW_OF.items() if issubclass(cls, shown)), of_scope)
+    return view(type_code, source, labels, types)
 
 
 def summary_of(cls: type[Record]) -> str:
-    """What a type is, in English, from the first line of its class's docstring."""
-    return (cls.__doc__ or "").partition("\n")[0].rpartition(" (")[0] + "."
+    """Return what a type is, in English: the first line of its class's docstring."""
+    return (cls.__doc__ or "").partition("\n")[0]
 
 
 def standing_of(client: Client) -> str:

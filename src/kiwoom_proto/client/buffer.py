@@ -1,7 +1,7 @@
 """The queue between a connection and its consumer: bounded, with a policy for a consumer that is too slow.
 
-Order, balance and condition rows, replies and notices are never dropped, whatever the policy. Nothing is dropped
-silently: `BufferStats` counts what the policy did.
+Rows of types that are not `droppable` (orders, balances, condition hits), replies and notices are never dropped,
+whatever the policy. Nothing is dropped silently: `BufferStats` counts what the policy did.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ from ..realtime.record import Record
 from .errors import BufferOverflow
 
 __all__ = ("BufferStats", "EventBuffer")
-
-KEPT_TYPES = frozenset({"00", "04", "F4", "F5", "02", "S2"})
-"""Types of which every row counts: orders, executions, balances, condition hits."""
 
 
 @attrs.frozen
@@ -238,7 +235,7 @@ class EventBuffer:
         for place in range(self._examined, len(self._events) - 1):
             self._examined = place + 1
             event = self._events[place]
-            if isinstance(event, Record) and event.type_code not in KEPT_TYPES:
+            if isinstance(event, Record) and event.droppable:
                 self._remove((place,))
                 self._dropped += 1
                 if not self._is_too_full():
@@ -252,7 +249,7 @@ class EventBuffer:
         for event in reversed(self._events[self._examined :]):
             place -= 1
             # A row without an item may be about anything: another one of its type does not supersede it.
-            if isinstance(event, Record) and event.item and event.type_code not in KEPT_TYPES:
+            if isinstance(event, Record) and event.item and event.droppable:
                 key = (event.type_code, event.item)
                 if key in came:
                     superseded.append(place)

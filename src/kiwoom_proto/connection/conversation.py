@@ -63,9 +63,9 @@ from ..events import (
     UnknownMessage,
 )
 from ..headers import RequestHeader, ResponseHeader
+from ..realtime.catalogue import extended_catalogue
 from ..realtime.conditions import read_conditions
 from ..realtime.record import Record
-from ..realtime.spelling import catalogue
 from ..request import Request, RequestKind
 from ..secrets import Redaction, Secret, conceal
 from ..symbol import Symbol
@@ -184,7 +184,7 @@ class Conversation:
     ) -> None:
         self.endpoint = endpoint
         self.config = checked_config(endpoint, config)
-        self._types = catalogue(types)
+        self._types = extended_catalogue(types)
         self.header: ResponseHeader | None = None
         """The documented header elements of the server's answer, once the WebSocket is open."""
         self._clock = clock

@@ -20,6 +20,7 @@ from ..display import quoted
 from ..errors import UNREADABLE, ClosedByPeer, DeadlineExceeded, KiwoomError, LocalProtocolError, RemoteProtocolError
 from ..events import Closed, SystemNotice, UnknownMessage
 from ..headers import RequestHeader
+from ..realtime.catalogue import ACCOUNT_TYPES
 from ..request import RequestKind
 from ..wire.messages import KIND_OF, Row, encode, encode_rows
 from ..wire.websocket import WebSocketServer, check_close
@@ -34,7 +35,6 @@ from .conversation import (
 )
 
 __all__ = (
-    "ACCOUNT_TYPES",
     "ClientOpened",
     "PingAnswered",
     "RequestReceived",
@@ -64,9 +64,9 @@ class ServerRequest:
     def elements(self) -> list[tuple[list[str], list[str]]]:
         """Return the items and the types of each element of a REG or REMOVE, each once.
 
-        It means each of the items for each of the types. Of an element without items the types of `ACCOUNT_TYPES` are
-        returned, with the item "". An item of the US path, `{"jmcode": "NVDA", "stex_tp": "ND"}`, is returned as the
-        str "NVDA:ND".
+        It means each of the items for each of the types. Of an element without items, only the types that are about
+        the account are returned, with the item "". An item of the US path, `{"jmcode": "NVDA", "stex_tp": "ND"}`, is
+        returned as the str "NVDA:ND".
 
         Raises:
             ValueError: `data` is not the list of elements that it should be.
@@ -147,8 +147,6 @@ _any = msgspec.json.Decoder()
 _STATUSES = frozenset(status.value for status in http.HTTPStatus)
 
 
-ACCOUNT_TYPES = frozenset(("00", "04", "F4", "F5"))
-"""Types that tell of the account, whatever item they are registered for [official pages of each]; `[]` will do too."""
 MAX_REGISTRATIONS = 10_000
 """Most (type, item) pairs that one message may name; an honest one has at most 200 items for 25 types."""
 TOO_LARGE = "Max frame length of {} has been exceeded."

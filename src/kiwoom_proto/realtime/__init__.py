@@ -1,11 +1,19 @@
-"""The catalogue of real-time types: one class per type, nothing but declarations.
+"""Real-time types: one class per type, nothing but declarations.
 
-`REALTIME` finds the class of a type code. A type without a class arrives as a plain `Record`.
+General layout:
+
+* `record` is the base of every row, `traits` what a type declares of itself;
+* `fields` converts the text of one field, `layout` decodes the values of one row, `getters` makes the properties;
+* `account`, `conditions`, `flows`, `instruments`, `market`, `quotes`, `trades` declare the types, `codes` their
+  enumerations, `levels` the steps of their ladders;
+* `catalogue` finds the class of a type code (`REALTIME`); a type without a class arrives as a plain `Record`;
+* `spelling` refuses what cannot be registered and says what was probably meant.
 """
 
 from __future__ import annotations
 
 from .account import Balance, OrderExecution, UsExecution, UsOrder
+from .catalogue import REALTIME, type_code_of
 from .codes import (
     ChangeSign,
     Code,
@@ -24,13 +32,15 @@ from .instruments import ElwIndicator, ElwTheoreticalPrice, EtfNav, Internationa
 from .levels import Broker, Level
 from .market import MarketPhase, SectorBreadth, SectorIndex, VolatilityInterruption
 from .quotes import AfterHoursQuote, BestQuote, OrderBook, UsOrderBook
-from .record import Record
 from .trades import ExpectedTrade, NominalPrice, Trade, UsTrade
+from .traits import Market, Scope
 
 __all__ = (
     "REALTIME",
-    "label_of",
     "type_code_of",
+    # what a type declares of itself
+    "Market",
+    "Scope",
     # quotes
     "AfterHoursQuote",
     "BestQuote",
@@ -63,7 +73,7 @@ __all__ = (
     # condition search
     "ConditionHit",
     "UsConditionHit",
-    # what the codes of their fields mean
+    # codes
     "ChangeSign",
     "Code",
     "ConditionEvent",
@@ -74,58 +84,7 @@ __all__ = (
     "UsOrderKind",
     "VenueCode",
     "ViKind",
-    # the steps of their ladders
+    # the steps of ladders
     "Broker",
     "Level",
 )
-
-
-def type_code_of(cls: type[Record]) -> str:
-    """Return the type code ("0E") that a class of the catalogue declares.
-
-    Raises:
-        TypeError: the class declares none.
-    """
-    tag = cls.__struct_config__.tag
-    if not isinstance(tag, str) or tag == cls.__name__:  # msgspec's own choice where none is declared
-        raise TypeError(f"{cls.__name__} declares no real-time type; write class {cls.__name__}(Record, tag=...)")
-    return tag
-
-
-def label_of(cls: type[Record]) -> str:
-    """Return the Korean name of a type, from the first line of its class's docstring; "" where it has none."""
-    first = (cls.__doc__ or "").partition("\n")[0]
-    return first[first.rfind("(") + 1 : first.rfind(")")] if "(" in first else ""
-
-
-REALTIME: dict[str, type[Record]] = {
-    type_code_of(cls): cls
-    for cls in (
-        OrderExecution,
-        Balance,
-        NominalPrice,
-        Trade,
-        BestQuote,
-        OrderBook,
-        AfterHoursQuote,
-        TopBrokers,
-        EtfNav,
-        ExpectedTrade,
-        InternationalGoldPrice,
-        SectorIndex,
-        SectorBreadth,
-        StockInfo,
-        ElwTheoreticalPrice,
-        MarketPhase,
-        ElwIndicator,
-        ProgramTrading,
-        VolatilityInterruption,
-        UsOrder,
-        UsExecution,
-        UsTrade,
-        UsOrderBook,
-        ConditionHit,
-        UsConditionHit,
-    )
-}
-"""Every class by its type code, in the order of the official list."""

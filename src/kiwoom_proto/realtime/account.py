@@ -6,17 +6,21 @@ from . import codes
 from . import fields as kinds
 from .fields import Field
 from .record import Record
+from .traits import Market, Scope
 
 __all__ = ("Balance", "OrderExecution", "UsExecution", "UsOrder")
 
 
 class OrderExecution(Record, tag="00"):
-    """State of one of the account's orders: accepted, executed, amended, cancelled (주문체결).
+    """State of one of the account's orders: accepted, executed, amended, cancelled.
 
     Source: official API page 00. Prices and amounts in won, quantities in shares. Registered without an item. What is
     not known yet, such as the execution of an order just accepted, is None; a market order has the price 0. `symbol` is
     the stock as it is subscribed to; `stock_code` may have a letter in front of it ("A005930").
     """
+
+    label = "주문체결"
+    scope = Scope.ACCOUNT
 
     account_number = Field("9201", kinds.account_number, "계좌번호")
     order_number = Field("9203", kinds.order_number, "주문번호")
@@ -58,11 +62,14 @@ class OrderExecution(Record, tag="00"):
 
 
 class Balance(Record, tag="04"):
-    """The account's holding of one stock (잔고).
+    """The account's holding of one stock.
 
     Source: official API page 04. Prices and amounts in won, quantities in shares. Registered without an item. `symbol`
     is the stock as it is subscribed to; `stock_code` may have a letter in front of it ("A005930").
     """
+
+    label = "잔고"
+    scope = Scope.ACCOUNT
 
     account_number = Field("9201", kinds.account_number, "계좌번호")
     stock_code = Field("9001", kinds.code, "종목코드,업종코드", note=kinds.STOCK_CODE_NOTE)
@@ -95,10 +102,14 @@ class Balance(Record, tag="04"):
 
 
 class UsOrder(Record, tag="F4"):
-    """An order for a US stock was taken (미국주식 실시간 주문 확인).
+    """An order for a US stock was taken.
 
     Source: official API page F4. Prices in US dollars, quantities in shares.
     """
+
+    label = "미국주식 실시간 주문 확인"
+    market = Market.US
+    scope = Scope.ACCOUNT
 
     account_number = Field("9201", kinds.account_number, "계좌번호")
     order_number = Field("9203", kinds.order_number, "주문번호")
@@ -122,11 +133,15 @@ class UsOrder(Record, tag="F4"):
 
 
 class UsExecution(Record, tag="F5"):
-    """State of an order for a US stock, and the holding (미국주식 실시간 체결).
+    """State of an order for a US stock, and the holding.
 
     Source: official API page F5. Prices in US dollars, quantities in shares. The currencies of the amounts are not
     documented; 환전 (`converted_...`) means converted into won. Until something is executed the price is 0.
     """
+
+    label = "미국주식 실시간 체결"
+    market = Market.US
+    scope = Scope.ACCOUNT
 
     country_name = Field("1091", kinds.text, "국가명")
     exchange_code = Field("8046", kinds.code, "거래소코드")

@@ -22,6 +22,7 @@ from . import codes
 from . import fields as kinds
 from .fields import Field, Kind
 from .record import Record
+from .traits import Market, Scope
 
 __all__ = (
     "Condition",
@@ -62,10 +63,13 @@ _padded_rate = Kind("percent", _thousandths)
 
 
 class ConditionRow(Record, tag="CNSRREQ"):
-    """One stock that meets a condition (조건검색 요청 일반).
+    """One stock that meets a condition.
 
     Source: official API page ka10172. Prices in won.
     """
+
+    label = "조건검색 요청 일반"
+    scope = Scope.CONDITION
 
     stock_code = Field("9001", kinds.code, "종목코드", note=kinds.STOCK_CODE_NOTE)
     stock_name = Field("302", kinds.text, "종목명")
@@ -80,10 +84,14 @@ class ConditionRow(Record, tag="CNSRREQ"):
 
 
 class UsConditionRow(Record, tag="GCNSRREQ"):
-    """One US stock that meets a condition (미국주식 조건검색 요청 일반).
+    """One US stock that meets a condition.
 
     Source: official API page usa20281. Prices in US dollars.
     """
+
+    label = "미국주식 조건검색 요청 일반"
+    market = Market.US
+    scope = Scope.CONDITION
 
     stock_code = Field("9001", kinds.code, "종목코드")
     stock_name = Field("302", kinds.text, "종목명")
@@ -142,10 +150,13 @@ def _rows(data: object) -> Iterable[Any]:
 
 
 class ConditionHit(Record, tag="02"):
-    """A stock began or ceased to meet a condition (조건검색 실시간).
+    """A stock began or ceased to meet a condition.
 
     Source: official API page ka10173.
     """
+
+    label = "조건검색 실시간"
+    scope = Scope.CONDITION
 
     condition_number = Field("841", kinds.code, "일련번호")
     stock_code = Field("9001", kinds.code, "종목코드", note=kinds.STOCK_CODE_NOTE)
@@ -155,10 +166,14 @@ class ConditionHit(Record, tag="02"):
 
 
 class UsConditionHit(Record, tag="S2"):
-    """A US stock began or ceased to meet a condition (미국주식 조건검색 실시간).
+    """A US stock began or ceased to meet a condition.
 
     Source: official API page usa20290.
     """
+
+    label = "미국주식 조건검색 실시간"
+    market = Market.US
+    scope = Scope.CONDITION
 
     time = Field("20", kinds.clock_time, "체결시간")
     condition_number = Field("841", kinds.code, "일련번호")

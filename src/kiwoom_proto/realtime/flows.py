@@ -12,11 +12,13 @@ __all__ = ("ProgramTrading", "TopBrokers")
 
 
 class TopBrokers(Record, tag="0F"):
-    """The five brokers that sold most of one stock today, and the five that bought most (주식당일거래원).
+    """The five brokers that sold most of one stock today, and the five that bought most.
 
     Source: official API page 0F. Quantities in shares, changes against the row before. `sellers` and `buyers` are the
     brokers as sequences. The sums of foreign brokers are Kiwoom's estimates.
     """
+
+    label = "주식당일거래원"
 
     seller_name_1 = Field("141", kinds.text, "매도거래원1")
     seller_quantity_1 = Field("161", kinds.quantity, "매도거래원수량1", unit="shares")
@@ -161,11 +163,13 @@ class TopBrokers(Record, tag="0F"):
 
 
 class ProgramTrading(Record, tag="0w"):
-    """Program trading of one stock (종목프로그램매매).
+    """Program trading of one stock.
 
     Source: official API page 0w. Prices in won, quantities in shares, amounts in million won as measured (the page says
     won).
     """
+
+    label = "종목프로그램매매"
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.price, "현재가", unit="KRW")

@@ -11,10 +11,12 @@ __all__ = ("ElwIndicator", "ElwTheoreticalPrice", "EtfNav", "InternationalGoldPr
 
 
 class EtfNav(Record, tag="0G"):
-    """Net asset value of an ETF, and how far its price is from it (ETF NAV).
+    """Net asset value of an ETF, and how far its price is from it.
 
     Source: official API page 0G. Prices in won, the net asset value with two decimals.
     """
+
+    label = "ETF NAV"
 
     nav = Field("36", kinds.decimal_price, "NAV", unit="KRW")
     nav_change = Field("37", kinds.decimal_change, "NAV전일대비", unit="KRW")
@@ -34,10 +36,12 @@ class EtfNav(Record, tag="0G"):
 
 
 class StockInfo(Record, tag="0g"):
-    """Price limits of one stock, and what is special about it today (주식종목정보).
+    """Price limits of one stock, and what is special about it today.
 
     Source: official API page 0g. Prices in won.
     """
+
+    label = "주식종목정보"
 
     # Of a call auction: "동정적VI".
     extension = Field("297", kinds.text, "임의연장")
@@ -53,10 +57,12 @@ class StockInfo(Record, tag="0g"):
 
 
 class ElwTheoreticalPrice(Record, tag="0m"):
-    """Theoretical price of an ELW and its sensitivities (ELW 이론가).
+    """Theoretical price of an ELW and its sensitivities.
 
     Source: official API page 0m. Prices in won, volatilities in percent.
     """
+
+    label = "ELW 이론가"
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.price, "현재가", unit="KRW")
@@ -71,10 +77,12 @@ class ElwTheoreticalPrice(Record, tag="0m"):
 
 
 class ElwIndicator(Record, tag="0u"):
-    """Parity, premium and leverage of an ELW (ELW 지표).
+    """Parity, premium and leverage of an ELW.
 
     Source: official API page 0u. All in percent.
     """
+
+    label = "ELW 지표"
 
     time = Field("20", kinds.clock_time, "체결시간")
     elw_parity = Field("666", kinds.rate, "ELW패리티", unit="percent")
@@ -85,10 +93,12 @@ class ElwIndicator(Record, tag="0u"):
 
 
 class InternationalGoldPrice(Record, tag="0I"):
-    """International gold price converted into won (국제금환산가격).
+    """International gold price converted into won.
 
     Source: official API page 0I. Registered as MGD, its rows are named MGU.
     """
+
+    label = "국제금환산가격"
 
     price = Field("10", kinds.price, "현재가", unit="KRW")
     change_sign = Field("25", codes.change_sign, "전일대비기호")

@@ -6,16 +6,19 @@ from . import codes
 from . import fields as kinds
 from .fields import Field
 from .record import Record
+from .traits import Scope
 
 __all__ = ("MarketPhase", "SectorBreadth", "SectorIndex", "VolatilityInterruption")
 
 
 class SectorIndex(Record, tag="0J"):
-    """Index of a sector or market (업종지수).
+    """Index of a sector or market.
 
     Source: official API page 0J. Index levels in points, `turnover` in million won. Volumes in thousand shares: the
     page says shares, but its example would then have traded at 84 million won a share.
     """
+
+    label = "업종지수"
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.decimal_price, "현재가", unit="points")
@@ -32,11 +35,13 @@ class SectorIndex(Record, tag="0J"):
 
 
 class SectorBreadth(Record, tag="0U"):
-    """How many stocks of a sector or market rose and fell (업종등락).
+    """How many stocks of a sector or market rose and fell.
 
     Source: official API page 0U. Index levels in points, `turnover` in million won, `volume` in thousand shares (see
     `SectorIndex`).
     """
+
+    label = "업종등락"
 
     time = Field("20", kinds.clock_time, "체결시간")
     advancing_stocks = Field("252", kinds.quantity, "상승종목수", unit="stocks")
@@ -55,10 +60,13 @@ class SectorBreadth(Record, tag="0U"):
 
 
 class MarketPhase(Record, tag="0s"):
-    """A phase of the market begins, ends, or is near (장시작시간).
+    """A phase of the market begins, ends, or is near.
 
     Source: official API page 0s. Registered without an item.
     """
+
+    label = "장시작시간"
+    scope = Scope.MARKET
 
     phase = Field("215", codes.market_phase, "장운영구분")
     time = Field("20", kinds.clock_time, "체결시간")
@@ -67,11 +75,14 @@ class MarketPhase(Record, tag="0s"):
 
 
 class VolatilityInterruption(Record, tag="1h"):
-    """Trading of one stock was interrupted, or goes on (VI발동/해제).
+    """Trading of one stock was interrupted, or goes on.
 
     Source: official API page 1h. Prices in won, `turnover` in million won. Registered without an item; the same
     interruption may come twice, once for `_AL`. `release_time` is None while the interruption lasts.
     """
+
+    label = "VI발동/해제"
+    scope = Scope.MARKET
 
     stock_code = Field("9001", kinds.code, "종목코드", note=kinds.STOCK_CODE_NOTE)
     stock_name = Field("302", kinds.text, "종목명")

@@ -9,27 +9,32 @@ from . import fields as kinds
 from .fields import Field
 from .levels import Level
 from .record import Record
+from .traits import Market
 
 __all__ = ("AfterHoursQuote", "BestQuote", "OrderBook", "UsOrderBook")
 
 
 class BestQuote(Record, tag="0C"):
-    """Best ask and bid of one stock (주식우선호가).
+    """Best ask and bid of one stock.
 
     Source: official API page 0C. Prices in won, without their sign, which is the direction.
     """
+
+    label = "주식우선호가"
 
     best_ask = Field("27", kinds.price, "(최우선)매도호가", unit="KRW")
     best_bid = Field("28", kinds.price, "(최우선)매수호가", unit="KRW")
 
 
 class OrderBook(Record, tag="0D"):
-    """Ten price levels on each side of one stock, and what rests at them (주식호가잔량).
+    """Ten price levels on each side of one stock, and what rests at them.
 
     Source: official API page 0D. Prices in won, quantities in shares, changes against the row before. Level 1 is the
     best; a level without orders has the price 0. `asks` and `bids` are the levels as sequences. The fields of KRX and
     NXT split the quantities of a combined book ("_AL") by exchange; LP is the liquidity provider's part.
     """
+
+    label = "주식호가잔량"
 
     time = Field("21", kinds.clock_time, "호가시간")
     ask_price_1 = Field("41", kinds.price, "매도호가1", unit="KRW")
@@ -338,10 +343,12 @@ class OrderBook(Record, tag="0D"):
 
 
 class AfterHoursQuote(Record, tag="0E"):
-    """Order quantity resting in after-hours trading of one stock (주식시간외호가).
+    """Order quantity resting in after-hours trading of one stock.
 
     Source: official API page 0E. Quantities in shares; changes against the row before.
     """
+
+    label = "주식시간외호가"
 
     time = Field("21", kinds.clock_time, "호가시간")
     ask_quantity = Field("131", kinds.quantity, "시간외매도호가총잔량", unit="shares")
@@ -351,11 +358,14 @@ class AfterHoursQuote(Record, tag="0E"):
 
 
 class UsOrderBook(Record, tag="FT"):
-    """Ten price levels on each side of one US stock, and what rests at them (미국주식 10호가).
+    """Ten price levels on each side of one US stock, and what rests at them.
 
     Source: official API page FT. Prices in US dollars, quantities in shares, changes against the row before. `asks` and
     `bids` are the levels as sequences.
     """
+
+    label = "미국주식 10호가"
+    market = Market.US
 
     time = Field("21", kinds.clock_time, "시간")
     ask_price_1 = Field("41", kinds.decimal_price, "매도1호가", unit="USD")

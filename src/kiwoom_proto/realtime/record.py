@@ -25,6 +25,7 @@ from ..secrets import MASK, PERSONAL_FIDS, Redaction, holds_opaque, mask_opaque,
 from ..symbol import Symbol, parse_item, parse_stock_code
 from .fields import Direction, Field, to_magnitude, to_whole_number
 from .layout import Layout, Texts, read_fids
+from .traits import Market, Scope
 
 __all__ = ("KST", "Record")
 
@@ -32,8 +33,7 @@ KST = datetime.timezone(datetime.timedelta(hours=9), "KST")
 """Korea Standard Time, which has no daylight saving."""
 
 STOCK_CODE_FID = "9001"
-US_TYPES = frozenset({"F4", "F5", "FE", "FT", "S2", "GCNSRREQ"})
-"""Types of which every row is about a US stock."""
+_TRAITS = {"label": str, "market": Market, "scope": Scope, "droppable": bool}
 
 
 # Spelled out in the class statement, type checkers would ask every subclass to repeat `frozen=True`.
@@ -69,6 +69,15 @@ class Record(msgspec.Struct, **_OPTIONS):
     extra: Mapping[str, Any] | None = None
     _decoded: Any = None
 
+    label: ClassVar[str] = ""
+    """The official Korean name of the type (실시간 항목명)."""
+    market: ClassVar[Market] = Market.DOMESTIC
+    """The market that serves the type."""
+    scope: ClassVar[Scope] = Scope.ITEM
+    """What a row is about."""
+    droppable: ClassVar[bool] = True
+    """Whether a slow consumer may lose rows: by default not where they are about the account or a condition search."""
+
     fields: ClassVar[dict[str, Field[Any]]] = {}
     """The declared fields of this class by English name, in official order."""
     _by_fid: ClassVar[dict[str, Field[Any]]] = {}
@@ -80,6 +89,11 @@ class Record(msgspec.Struct, **_OPTIONS):
         for name in declared:
             if hasattr(Record, name):
                 raise TypeError(f"{cls.__name__}: {name} is what every Record has; a field cannot be called that")
+        if "scope" in vars(cls) and "droppable" not in vars(cls):
+            cls.droppable = cls.scope not in (Scope.ACCOUNT, Scope.CONDITION)
+        for name, kind in _TRAITS.items():
+            if not isinstance(getattr(cls, name), kind):
+                raise TypeError(f"{cls.__name__}.{name}: must be a {kind.__name__}, without an annotation")
         cls.fields = {**cls.fields, **declared}
         cls._by_fid = {field.fid: field for field in cls.fields.values()}
         if len(cls._by_fid) != len(cls.fields):
@@ -153,7 +167,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         code = self.item or (self.fid(STOCK_CODE_FID) or "").strip()
         if not code:
             return None
-        if self.venue_code or self.type_code in US_TYPES:
+        if self.venue_code or self.market is Market.US:
             return parse_item(f"{code}:{self.venue_code.strip()}")
         return parse_stock_code(code)
 

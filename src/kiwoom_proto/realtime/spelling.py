@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 
@@ -24,44 +24,18 @@ from ..endpoint import Endpoint
 from ..errors import LocalProtocolError
 from ..symbol import Symbol
 from ..wire.messages import MAX_TYPE_LENGTH
-from . import REALTIME, label_of, type_code_of
-from .record import US_TYPES, Record
+from .catalogue import MAX_SHOWN_LENGTH, REALTIME, Types, declared_code, shown_argument
+from .record import Record
+from .traits import Market, Scope
 
-__all__ = ("ACCOUNT_AND_MARKET_TYPES", "Types", "catalogue", "check_item", "check_type")
-
-Types: TypeAlias = Mapping[str, type[Record]]
-"""Type code -> the class of its rows."""
-
-ACCOUNT_AND_MARKET_TYPES = frozenset({"00", "04", "0s", "1h", "F4", "F5"})
-"""Types that may be registered without an item."""
-CONDITION_TYPES = frozenset({"02", "S2"})
-"""Types whose rows come of a condition search, not of a registration."""
+__all__ = ("check_item", "check_type")
 
 ESCAPE = "a code of another form can be registered with request() and a Reg of your own"
-LONGEST_SHOWN = 32
-"""Characters of what was passed that an error shows: something longer is no item, and may be a secret."""
-MOST_MEANT = 3
-"""Types that an error offers."""
+MAX_SUGGESTIONS = 3
+"""Maximum number of types that an error suggests."""
 
 
 # Types.
-
-
-def catalogue(types: Iterable[type[Record]]) -> Types:
-    """Return the catalogue with these classes added, each in the place of what has its type code.
-
-    Raises:
-        LocalProtocolError: one of them is no class of rows, or they are not a list of classes.
-    """
-    if isinstance(types, type | str | Mapping) or not isinstance(types, Iterable):
-        shown = types.__name__ if isinstance(types, type) else type(types).__name__
-        raise LocalProtocolError(f"types: must be a list of classes of rows, not {shown}; write types=[MyRecord]")
-    own: dict[str, type[Record]] = {}
-    for cls in types:
-        code = _declared(cls, "types")
-        if own.setdefault(code, cls) is not cls:
-            raise LocalProtocolError(f"types: {own[code].__name__} and {cls.__name__} both declare type {code!r}")
-    return {**REALTIME, **own}
 
 
 def check_type(endpoint: Endpoint, types: Types, asked: object, items: tuple[object, ...] = ()) -> str:
@@ -80,40 +54,30 @@ def check_type(endpoint: Endpoint, types: Types, asked: object, items: tuple[obj
     if code is None and not isinstance(asked, Symbol):
         code = _code_of(types, asked)
     if code is None or code not in types:
-        raise LocalProtocolError(f"type {_shown(asked)}{_explain(endpoint, types, str(asked), items)}")
-    if code in CONDITION_TYPES:
+        raise LocalProtocolError(f"type {shown_argument(asked)}{_explain(endpoint, types, str(asked), items)}")
+    cls = types[code]
+    if cls.scope is Scope.CONDITION:
         search = "search_condition(seq, realtime=True)"
         raise LocalProtocolError(f"type {_named(types, code)}: rows come of {search}, not of a registration")
-    if code in REALTIME and (code in US_TYPES) != endpoint.us:
+    if (cls.market is Market.US) != endpoint.us:
         where = "US types are served on the US path only; see US_PRODUCTION"
         if endpoint.us:
             where = "domestic types are not served on the US path; see PRODUCTION"
+            if code not in REALTIME:
+                where += f", or declare {cls.__name__}.market = Market.US"
         raise LocalProtocolError(f"type {_named(types, code)}: {where}")
-    return code
-
-
-def _declared(cls: object, where: str) -> str:
-    """The code that a class declares."""
-    if not (isinstance(cls, type) and issubclass(cls, Record)):
-        raise LocalProtocolError(f"{where}: must be a subclass of Record, not {_shown(cls)}")
-    try:
-        code = type_code_of(cls)
-    except TypeError as error:
-        raise LocalProtocolError(f"{where}: {error}") from None
-    if not 0 < len(code) <= MAX_TYPE_LENGTH or not code.isprintable():
-        raise LocalProtocolError(
-            f"{where}: {cls.__name__} declares {code!r}; a type code has at most {MAX_TYPE_LENGTH} characters"
-        )
     return code
 
 
 def _code_of(types: Types, cls: object) -> str:
     """The code of a class whose rows will come as what it is."""
     if not (isinstance(cls, type) and issubclass(cls, Record)):
-        raise LocalProtocolError(f"type: must be one type code or one class of the catalogue, not {_shown(cls)}")
+        raise LocalProtocolError(
+            f"type: must be one type code or one class of the catalogue, not {shown_argument(cls)}"
+        )
     if cls is Record:
         raise LocalProtocolError("type: Record declares no real-time type: pass a type code, or the class of one type")
-    code = _declared(cls, "type")
+    code = declared_code(cls, "type")
     found = types.get(code, Record)
     if not issubclass(found, cls):
         raise LocalProtocolError(
@@ -131,7 +95,7 @@ def _explain(endpoint: Endpoint, types: Types, text: str, items: tuple[object, .
     swapped = next((item for item in items if isinstance(item, type) or item in tuple(types)), None)
     if swapped is not None:
         first = swapped.__name__ if isinstance(swapped, type) else repr(swapped)
-        return f" looks like an item: the type comes first, as in subscribe({first}, {_shown(text)})"
+        return f" looks like an item: the type comes first, as in subscribe({first}, {shown_argument(text)})"
     meant = _meant(endpoint, types, text)
     if meant:
         return f": did you mean {_listed(types, meant)}? A type is passed as its code or as its class"
@@ -144,12 +108,12 @@ def _explain(endpoint: Endpoint, types: Types, text: str, items: tuple[object, .
     fitting = [code for code, kind in _EXAMPLES if kind.is_item(plain)]
     fitting += [code for code, kind in _EXAMPLES if kind.meant(plain)]
     if fitting:
-        return f" looks like an item: the type comes first, as in subscribe({fitting[0]!r}, {_shown(text)})"
+        return f" looks like an item: the type comes first, as in subscribe({fitting[0]!r}, {shown_argument(text)})"
     return ": a type code has two characters, such as '0B'; REALTIME holds those there are"
 
 
 def _listed(types: Types, codes: list[str]) -> str:
-    named = [_named(types, code) for code in codes[:MOST_MEANT]]
+    named = [_named(types, code) for code in codes[:MAX_SUGGESTIONS]]
     return " or ".join(filter(None, (", ".join(named[:-1]), named[-1])))
 
 
@@ -165,7 +129,7 @@ def _meant(endpoint: Endpoint, types: Types, text: str) -> list[str]:
         code
         for code, cls in types.items()
         if folded in cls.__name__.casefold() or folded in _plain_label(cls)
-        if code not in REALTIME or (code in US_TYPES) == endpoint.us
+        if (cls.market is Market.US) == endpoint.us
     ]
     # 체결 is 주식체결 before 주문체결: what there is most of.
     parts.sort(key=lambda code: (_plain_label(types[code]) != f"주식{folded}", len(_plain_label(types[code]))))
@@ -173,13 +137,13 @@ def _meant(endpoint: Endpoint, types: Types, text: str) -> list[str]:
 
 
 def _plain_label(cls: type[Record]) -> str:
-    return "".join(label_of(cls).casefold().split())
+    return "".join(cls.label.casefold().split())
 
 
 def _named(types: Types, code: str) -> str:
     """A type with what it is called: "'0B' (Trade, 주식체결)"."""
     cls = types[code]
-    return f"{code!r} ({', '.join(filter(None, (cls.__name__, label_of(cls))))})"
+    return f"{code!r} ({', '.join(filter(None, (cls.__name__, cls.label)))})"
 
 
 # Items.
@@ -266,15 +230,13 @@ _US_STOCKS = _Kind(
     re.compile(rf"{_TICKER}:(?:ND|NY|NA)").fullmatch,
     _us_meant,
 )
-_WHOLE = {"00": "account", "04": "account", "0s": "market", "1h": "market"}
-"""What a type is about that takes no item."""
 _KIND_OF = {
     **dict.fromkeys(("0A", "0B", "0C", "0D", "0E", "0F", "0G", "0H", "0g", "0m", "0u", "0w"), _STOCKS),
     **dict.fromkeys(("0J", "0U"), _SECTOR_CODES),
     "0I": _GOLD,
     **dict.fromkeys(("FE", "FT", "F4", "F5"), _US_STOCKS),
 }
-"""What the items of a type are. Of a type that is in neither table nobody knows."""
+"""What the items of a type are. Of an item-wide type that is not listed nobody knows; any other takes none."""
 _EXAMPLES = (("0B", _STOCKS), ("0J", _SECTOR_CODES), ("0I", _GOLD), ("FE", _US_STOCKS))
 
 
@@ -284,18 +246,18 @@ def check_item(endpoint: Endpoint, types: Types, code: str, item: str) -> None:
     Raises:
         LocalProtocolError: says what was probably meant, or what the type takes.
     """
-    if code in _WHOLE:
+    kind, scope = _KIND_OF.get(code), types[code].scope
+    if kind is None and scope is not Scope.ITEM:
         if item:  # which may be the number of an account, and so is not shown
             raise LocalProtocolError(
-                f"items: type {_named(types, code)} takes none: it is for the whole {_WHOLE[code]}; leave them out"
+                f"items: type {_named(types, code)} takes none: it is for the whole {scope.value}; leave them out"
             )
         return
-    kind = _KIND_OF.get(code)
     if kind is not None and not item:
-        if code not in ACCOUNT_AND_MARKET_TYPES:
+        if scope is Scope.ITEM:
             raise LocalProtocolError(f"items: type {code} needs at least one: {kind.what}")
     elif kind is not None and not kind.is_item(item):
-        raise LocalProtocolError(f"item {_shown(item)}{_explain_item(endpoint, types, code, kind, item)}")
+        raise LocalProtocolError(f"item {shown_argument(item)}{_explain_item(endpoint, types, code, kind, item)}")
     endpoint.check_item(item)
 
 
@@ -312,7 +274,7 @@ def _explain_item(endpoint: Endpoint, types: Types, code: str, kind: _Kind, item
     if len(parts) > 1 and None not in parts:
         return f" is more than one item: pass each as an argument of its own: {', '.join(map(repr, parts))}"
     foreign = _of_kind(_STOCKS if endpoint.us else _US_STOCKS, text)
-    if foreign is not None or (endpoint.us and item.isascii() and len(item) <= LONGEST_SHOWN):
+    if foreign is not None or (endpoint.us and item.isascii() and len(item) <= MAX_SHOWN_LENGTH):
         endpoint.check_item(foreign or item)  # it says what is missing, or where such items are served
     return f": {takes}"
 
@@ -332,12 +294,3 @@ def _meant_of_kind(endpoint: Endpoint, kind: _Kind, text: str) -> str | None:
 def _normal(text: str) -> str:
     """A text without what never matters: spaces and quotes around it, full width, lower case."""
     return unicodedata.normalize("NFKC", text).strip(" \t\r\n'\"$#").upper()
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, type):
-        return value.__name__
-    if not isinstance(value, str | Symbol):
-        return type(value).__name__
-    text = str(value)
-    return repr(text) if len(text) <= LONGEST_SHOWN else f"of {len(text)} characters"

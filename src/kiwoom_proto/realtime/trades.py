@@ -6,12 +6,13 @@ from . import codes
 from . import fields as kinds
 from .fields import Field
 from .record import Record
+from .traits import Market
 
 __all__ = ("ExpectedTrade", "NominalPrice", "Trade", "UsTrade")
 
 
 class NominalPrice(Record, tag="0A"):
-    """Price of one stock set by a block trade or a correction of the closing price (주식기세).
+    """Price of one stock set by a block trade or a correction of the closing price.
 
     Source: official API page 0A. Prices and `turnover_change` in won, `turnover` in million won, `market_cap` in 100
     million won.
@@ -19,6 +20,8 @@ class NominalPrice(Record, tag="0A"):
     It does not come while prices move: `Trade` does. None came for 100 stocks in 2.5 hours of trading, two after 18:00
     [measured].
     """
+
+    label = "주식기세"
 
     price = Field("10", kinds.price, "현재가", unit="KRW")
     change = Field("11", kinds.change, "전일대비", unit="KRW")
@@ -43,12 +46,14 @@ class NominalPrice(Record, tag="0A"):
 
 
 class Trade(Record, tag="0B"):
-    """Trade of one stock, and its day so far (주식체결).
+    """Trade of one stock, and its day so far.
 
     Source: official API page 0B. Prices in won; `turnover` in million won, `turnover_change` in won and `trade_value`
     in thousand won, as measured; `market_cap` in 100 million won. `quantity` and what follows from it is positive where
     the buyer was the aggressor and negative where the seller was.
     """
+
+    label = "주식체결"
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.price, "현재가", unit="KRW")
@@ -101,11 +106,13 @@ class Trade(Record, tag="0B"):
 
 
 class ExpectedTrade(Record, tag="0H"):
-    """What a call auction would trade now: expected price and quantity (주식예상체결).
+    """What a call auction would trade now: expected price and quantity.
 
     Source: official API page 0H. Prices in won. `price` is the expected price, `quantity` and `volume` what would be
     traded at it, although the labels are those of a trade.
     """
+
+    label = "주식예상체결"
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.price, "현재가", unit="KRW")
@@ -117,11 +124,14 @@ class ExpectedTrade(Record, tag="0H"):
 
 
 class UsTrade(Record, tag="FE"):
-    """Trade of one US stock, and its day so far (미국주식 실시간 체결가).
+    """Trade of one US stock, and its day so far.
 
     Source: official API page FE. Prices in US dollars. The unit of `turnover` is not documented; the official example
     fits thousand dollars. The codes of `session` are not documented; the example is none of those of 0B.
     """
+
+    label = "미국주식 실시간 체결가"
+    market = Market.US
 
     price = Field("10", kinds.decimal_price, "현재가", unit="USD")
     change = Field("11", kinds.decimal_change, "전일대비", unit="USD")

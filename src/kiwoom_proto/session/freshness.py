@@ -11,7 +11,7 @@ until its first row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
@@ -19,10 +19,8 @@ from ..realtime.record import Record
 from ..request import Key
 from .lifecycle import SubscriptionState
 
-__all__ = ("Entry", "Freshness", "URGENT_TYPES")
+__all__ = ("Entry", "Freshness")
 
-URGENT_TYPES = frozenset({"00", "04", "F4", "F5"})
-"""Orders and balances: what a trading program must not miss."""
 PUSHED_AS = {"MGD": "MGU"}
 """Items whose rows have another name: 0I registers MGD and pushes MGU [measured]."""
 NEVER = float("inf")
@@ -53,9 +51,14 @@ class Entry:
 
 
 class Freshness:
-    """Watches the rows of one session's subscriptions. Times are seconds on the session's clock."""
+    """Watches the rows of one session's subscriptions. Times are seconds on the session's clock.
 
-    def __init__(self) -> None:
+    Args:
+        account_types: the codes of the types whose rows are about the account.
+    """
+
+    def __init__(self, account_types: Collection[str]) -> None:
+        self._account_types = account_types
         self._watched: dict[str, dict[str, dict[Key, Entry]]] = {}  # type -> item of its rows -> what a row changes
         self._check_at: float | None = None  # nothing is stale before
 
@@ -66,16 +69,16 @@ class Freshness:
 
     def watch(self, key: Key, entry: Entry) -> None:
         """Watch the rows of a subscription."""
-        self._watched.setdefault(key[1], {}).setdefault(_pushed_item(key), {})[key] = entry
+        self._watched.setdefault(key[1], {}).setdefault(self._pushed_item(key), {})[key] = entry
 
     def unwatch(self, key: Key) -> None:
         """No longer watch the rows of a subscription."""
         items = self._watched.get(key[1], {})
-        entries = items.get(_pushed_item(key), {})
+        entries = items.get(self._pushed_item(key), {})
         if entries.pop(key, None) is None:
             return
         if not entries:
-            del items[_pushed_item(key)]
+            del items[self._pushed_item(key)]
         if not items:
             del self._watched[key[1]]
 
@@ -134,11 +137,10 @@ class Freshness:
         self._check_at = min(times, default=None)
         return stale
 
-
-def _pushed_item(key: Key) -> str:
-    """Return the item of the rows that a registration brings: "NVDA" for "NVDA:ND"; "" for any."""
-    _, type, item = key
-    if type in URGENT_TYPES:
-        return ""  # rows of the account come whatever item was registered [official pages]
-    item = item.partition(":")[0]
-    return PUSHED_AS.get(item, item)
+    def _pushed_item(self, key: Key) -> str:
+        """Return the item of the rows that a registration brings: "NVDA" for "NVDA:ND"; "" for any."""
+        _, type, item = key
+        if type in self._account_types:
+            return ""  # rows of the account come whatever item was registered [official pages]
+        item = item.partition(":")[0]
+        return PUSHED_AS.get(item, item)

@@ -26,8 +26,8 @@ from ..connection.client import ClientConnection
 from ..endpoint import Endpoint
 from ..errors import LocalProtocolError
 from ..events import RequestAccepted, RequestRefusal
+from ..realtime.catalogue import Types
 from ..realtime.record import Record
-from ..realtime.spelling import Types
 from ..request import Request, RequestKind
 from ..symbol import Symbol
 from ..wire.messages import Reg, Remove, ticket_for

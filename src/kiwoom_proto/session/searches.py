@@ -41,6 +41,7 @@ from ..display import displayed
 from ..endpoint import Endpoint
 from ..errors import RemoteProtocolError
 from ..events import ConditionList, ConditionResult, RequestAccepted, RequestRefusal, RequestUnanswered
+from ..realtime.catalogue import condition_type
 from ..request import Request, RequestKind
 from ..wire.messages import condition_clear, condition_list, condition_search, ticket_for
 from .lifecycle import SubscriptionState
@@ -307,7 +308,7 @@ class Searches:
     def snapshot(self) -> tuple[Subscription, ...]:
         """Return every live search, as a subscription to the type of its rows."""
         return tuple(
-            Subscription("S2" if self._us else "02", seq, live.state, "", live.consumers, live.reason)
+            Subscription(condition_type(self._us), seq, live.state, "", live.consumers, live.reason)
             for seq, live in self._live.items()
         )
 

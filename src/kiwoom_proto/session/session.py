@@ -39,8 +39,9 @@ from ..events import (
     Stale,
 )
 from ..headers import RequestHeader, ResponseHeader
+from ..realtime.catalogue import codes_of_scope, extended_catalogue
 from ..realtime.record import Record
-from ..realtime.spelling import catalogue
+from ..realtime.traits import Scope
 from ..request import Request
 from ..secrets import Secret, conceal
 from ..symbol import Symbol
@@ -85,7 +86,7 @@ class Session:
     ) -> None:
         self.endpoint = endpoint
         self.config = checked_config(endpoint, config)
-        self._types = catalogue(types)
+        self._types = extended_catalogue(types)
         self.bytes_received = 0
         """Bytes received from the network so far, over all connections."""
         self.rows_only = True
@@ -105,7 +106,10 @@ class Session:
             report=self._report,
         )
         self._gaps = GapTracker()
-        self._subscriptions = Subscriptions(Quota.of(endpoint, self.config), self.config.items_per_request)
+        account_types = codes_of_scope(self._types, Scope.ACCOUNT)
+        self._subscriptions = Subscriptions(
+            Quota.of(endpoint, self.config), self.config.items_per_request, account_types
+        )
         self._freshness = self._subscriptions.freshness
         self._registrations = Registrations(endpoint, self._types, self.config, self._subscriptions)
         self._searches = Searches(endpoint)

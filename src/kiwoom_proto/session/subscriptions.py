@@ -19,15 +19,16 @@ it all in registrations.py.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
 import attrs
 
 from ..display import quoted
+from ..realtime.catalogue import ACCOUNT_TYPES
 from ..request import Key
 from ..wire.messages import Element, Reg, Remove, is_too_large, keys_of
-from .freshness import URGENT_TYPES, Entry, Freshness
+from .freshness import Entry, Freshness
 from .lifecycle import SubscriptionState
 from .quota import Quota
 from .suspects import Suspects
@@ -71,9 +72,11 @@ class Subscriptions:
     Args:
         quota: the item quota.
         items_per_request: maximum number of items in one message.
+        account_types: the codes of the types whose rows are about the account. A trading program must not miss them.
     """
 
-    def __init__(self, quota: Quota, items_per_request: int) -> None:
+    def __init__(self, quota: Quota, items_per_request: int, account_types: Collection[str] = ACCOUNT_TYPES) -> None:
+        self._account_types = account_types
         self.quota = quota
         """The item quota."""
         self._items_per_request = items_per_request
@@ -83,7 +86,7 @@ class Subscriptions:
         self._to_remove: dict[Key, None] = {}
         self._in_flight: Reg | Remove | None = None
         self._parts: list[tuple[Key, ...]] = []  # of messages that were refused as a whole; their entries are SENT
-        self.freshness = Freshness()
+        self.freshness = Freshness(account_types)
         """What rows say about the subscriptions: tell it of them."""
         self._suspects: Suspects[Key] = Suspects()
         self._was_answered = False  # whether the server has answered anything on this connection
@@ -183,7 +186,7 @@ class Subscriptions:
     @property
     def is_urgent(self) -> bool:
         """Whether registrations of the account wait to be sent."""
-        return any(key[1] in URGENT_TYPES and self._suspects.max_keys(key) is None for key in self._to_register)
+        return any(key[1] in self._account_types and self._suspects.max_keys(key) is None for key in self._to_register)
 
     def plan(self) -> Reg | Remove | None:
         """Return the next message to send; None if there is none, or the last one is not answered yet."""
@@ -201,7 +204,8 @@ class Subscriptions:
                 del self._to_remove[key]
         elif self._to_register:
             # While removals are pending, only account types may register: see above.
-            keys = self._choose([key for key in self._to_register if not self._to_remove or key[1] in URGENT_TYPES])
+            account_types = self._account_types
+            keys = self._choose([key for key in self._to_register if not self._to_remove or key[1] in account_types])
             self._in_flight = Reg(keys[0][0], "1", _elements(keys))
             for key in keys:
                 del self._to_register[key]
@@ -395,7 +399,7 @@ class Subscriptions:
         """Return which of these go into the next message."""
         suspects = self._suspects
         # A stable sort: otherwise in the order asked for. Suspects go last, and few at a time.
-        keys = sorted(pending, key=lambda key: (suspects.losses(key), key[1] not in URGENT_TYPES))
+        keys = sorted(pending, key=lambda key: (suspects.losses(key), key[1] not in self._account_types))
         max_keys = suspects.max_keys(keys[0])
         keys = [key for key in keys if key[0] == keys[0][0] and suspects.max_keys(key) == max_keys][:max_keys]
         items = list(dict.fromkeys(item for _, _, item in keys if item))

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from ..connection.conversation import CLOSED, CLOSING, CONNECTING, LOGGING_IN, READY, ConnectionState
 from ..connection.server import (
-    ACCOUNT_TYPES,
     ClientOpened,
     PingAnswered,
     RequestReceived,
@@ -20,7 +19,7 @@ from ..connection.server import (
     ServerRequest,
 )
 from ..endpoint import PRODUCTION, US_PRODUCTION
-from ..realtime.record import US_TYPES
+from ..realtime.catalogue import ACCOUNT_TYPES, US_TYPES
 from ..request import RequestKind
 from ..wire.messages import Row
 from .callers import refusal_of

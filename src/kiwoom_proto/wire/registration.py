@@ -13,8 +13,9 @@ from msgspec import structs
 
 from ..endpoint import Endpoint
 from ..errors import LocalProtocolError
+from ..realtime.catalogue import Types
 from ..realtime.record import Record
-from ..realtime.spelling import Types, check_item, check_type
+from ..realtime.spelling import check_item, check_type
 from ..symbol import Symbol
 from .messages import MAX_GROUP_LENGTH, Element, Reg, Remove, UsItem, check, check_size, is_too_large
 

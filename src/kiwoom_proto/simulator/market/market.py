@@ -21,7 +21,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from ...connection.server import ACCOUNT_TYPES
+from ...realtime.catalogue import ACCOUNT_TYPES, REALTIME, codes_of_scope
+from ...realtime.traits import Scope
 from ...wire.messages import Row
 from .indices import Gold, Sector
 from .instrument import Instrument
@@ -32,15 +33,13 @@ from .quotes import AfterHoursBook
 from .sessions import DAY, SESSIONS, Moment, closing, next_opening, open_types, seconds_of
 from .source import Push, Source, SourceError
 from .stock import Stock
-from .trading import DomesticTrading, UsTrading
+from .trading import TRADING_TYPES, DomesticTrading, UsTrading
 
 __all__ = ("TYPES_WITH_ROWS", "Market", "has_rows")
 
-_DOMESTIC = frozenset(("0A", "0B", "0C", "0D", "0F", "0G", "0H", "0g", "0m", "0u", "0w", "00"))
-_US = frozenset(("FE", "FT", "F4"))
-_OF_STOCKS = _DOMESTIC | _US
 TYPES_WITH_ROWS = ACCOUNT_TYPES | SESSIONS.keys() | {"1h"}
 """Types of which a registration can bring rows."""
+_WITHOUT_ITEM = codes_of_scope(REALTIME, Scope.ACCOUNT, Scope.MARKET)
 _VENUES = MappingProxyType({"_NX": "NXT", "_AL": "SOR"})
 GAP = 1e-6
 """Seconds between two calls of `rows`, above which the sources begin anew."""
@@ -53,7 +52,7 @@ MAX_IDLE = 1_000
 
 def _kind(type: str) -> str:
     """What is common to the types that one source has rows of."""
-    return "stock" if type in _OF_STOCKS else "sector" if type in ("0J", "0U") else type
+    return "stock" if type in TRADING_TYPES else "sector" if type in ("0J", "0U") else type
 
 
 def has_rows(type: str, item: str) -> bool:
@@ -61,7 +60,7 @@ def has_rows(type: str, item: str) -> bool:
     if type == "1h":
         return True
     if item == "":
-        return type == "0s" or type in ACCOUNT_TYPES
+        return type in _WITHOUT_ITEM
     return type in SESSIONS and type != "0s" and is_listed(type, item)
 
 
@@ -204,7 +203,7 @@ class Market:
 
     def _make_source(self, type: str, item: str) -> Source | None:
         draw, rate = self._draw(f"{item}/{type}"), self._rate
-        if type in _OF_STOCKS:
+        if type in TRADING_TYPES:
             stock, draw = self.stock(item), self._draw(f"{item}/trading")
             if stock.instrument.kind == "us":
                 return UsTrading(stock, self.accounts, draw, rate)

@@ -27,7 +27,10 @@ from .source import Push
 from .stock import Stock
 from .us import us_execution, us_order
 
-__all__ = ("Accounts",)
+__all__ = ("ORDER_TYPES", "Accounts")
+
+ORDER_TYPES = "00", "F4"
+"""Types of the rows that report an order: for domestic stocks, for US stocks."""
 
 
 class Accounts:
@@ -73,7 +76,7 @@ class Accounts:
 
     def pairs(self) -> Iterable[tuple[str, str]]:
         """What the market has to keep going for the open orders."""
-        return (("F4" if ":" in item else "00", item) for item in self.open)
+        return ((ORDER_TYPES[":" in item], item) for item in self.open)
 
     # What the stock's source asks for.
 

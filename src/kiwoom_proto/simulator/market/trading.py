@@ -15,7 +15,7 @@ from types import MappingProxyType
 from ...wire.messages import Row
 from .flows import Flows
 from .infos import elw_indicator, elw_theory, etf_nav, stock_info
-from .orders import Accounts
+from .orders import ORDER_TYPES, Accounts
 from .phases import Interruptions
 from .quotes import Expected, OrderBookRows, best_quote
 from .sessions import CONTINUOUS, Moment
@@ -24,7 +24,7 @@ from .stock import Stock, Trade
 from .trades import expected_trade, nominal_price, trade_row
 from .us import UsBookRows, us_trade_row
 
-__all__ = ("DomesticTrading", "Trading", "UsTrading")
+__all__ = ("TRADING_TYPES", "DomesticTrading", "Trading", "UsTrading")
 
 SWEEP = 0.12
 """Share of trades that take all of the best level, when the price is where it should be."""
@@ -53,6 +53,8 @@ NAMES = MappingProxyType(
     }
 )
 """What rows call their type."""
+TRADING_TYPES = frozenset((*NAMES, *ORDER_TYPES))
+"""Types of which the trading of a stock makes rows; those about the account come once an order is placed."""
 
 
 class Trading(Source):
@@ -85,7 +87,7 @@ class Trading(Source):
         if new_day:
             self._day = stock.day
             self._begin_day()
-        orders_wanted = stock.item in self._accounts.open and not self.types.isdisjoint(("00", "F4"))
+        orders_wanted = stock.item in self._accounts.open and not self.types.isdisjoint(ORDER_TYPES)
         pushes = self._accounts.take(stock, moment) if orders_wanted else []
         value = stock.instrument.drift(moment.stamp)
         best = stock.book.ask_prices[0]
