@@ -12,6 +12,7 @@ import anyio
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LocalProtocolError, Secret
 from kiwoom_proto.auth import Token, TokenCall
 from kiwoom_proto.secrets import conceal
+from kiwoom_proto.wire.tls import Tls
 
 from .dial import NETWORK_ERRORS, describe, dial
 
@@ -90,37 +91,37 @@ async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None, timeout: f
 
 
 async def _carry_bytes(call: TokenCall, ssl_context: ssl.SSLContext | None) -> None:
-    answer = _Answer(call)
+    answer = _Answer(Tls(call, call.host, ssl_context) if call.secure else call)
     try:
-        link = await dial(call.host, call.port, call.secure, ssl_context, answer)
+        link = await dial(call.host, call.port, answer)
     except NETWORK_ERRORS as error:
         call.receive_eof(describe(error))
         return
     async with link.supervised():
         try:
-            await link.send(memoryview(call.data_to_send()))  # which shows nothing of the keys
+            while True:
+                answer.changed.clear()
+                if data := memoryview(answer.link.data_to_send()):  # a memoryview does not show the keys in it
+                    await link.send(data)
+                if call.finished:
+                    return
+                await answer.changed.wait()
         except OSError as error:
             call.receive_eof(describe(error))
-        else:
-            await answer.finished.wait()
 
 
 class _Answer:
-    """Gives a call what a connection brings, and tells when it has finished."""
+    """Gives a call what a connection brings, and tells that there may be something to do."""
 
-    def __init__(self, call: TokenCall) -> None:
-        self._call = call
-        self.finished = asyncio.Event()
+    def __init__(self, link: Tls | TokenCall) -> None:
+        self.link = link
+        self.changed = asyncio.Event()
 
     def receive_data(self, data: bytes) -> None:
         view, data = memoryview(data), b""  # a memoryview does not show the token in it
-        self._call.receive_data(view)
-        self._check()
+        self.link.receive_data(view)
+        self.changed.set()
 
     def receive_eof(self, error: str | None = None) -> None:
-        self._call.receive_eof(error)
-        self._check()
-
-    def _check(self) -> None:
-        if self._call.finished:
-            self.finished.set()
+        self.link.receive_eof(error)
+        self.changed.set()

@@ -15,7 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
-from kiwoom_proto.client.client import BaseClient, Wire
+from kiwoom_proto.client.client import BaseClient
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.tokens import Token
 from kiwoom_proto.errors import TokenError
@@ -126,8 +126,7 @@ class Client(BaseClient):
     """
 
     def __init__(self, session: Session, token: Token, ssl_context: ssl.SSLContext | None) -> None:
-        super().__init__(session, token, asyncio.get_running_loop().time, time.time_ns)
-        self._ssl_context = ssl_context
+        super().__init__(session, token, ssl_context, asyncio.get_running_loop().time, time.time_ns)
 
     def _here(self) -> Place:
         return here()
@@ -165,10 +164,9 @@ class Client(BaseClient):
         self._wake()
 
     async def _carry(self, need: LinkNeeded) -> None:
-        endpoint, wire = need.endpoint, Wire(self, need)
         try:
-            endpoint.check_tls(self._ssl_context)  # it may have been changed since the last time
-            link = await dial(endpoint.host, endpoint.port, endpoint.secure, self._ssl_context, wire)
+            wire = self._open_wire(need)
+            link = await dial(need.endpoint.host, need.endpoint.port, wire)
         except (*NETWORK_ERRORS, LocalProtocolError) as error:
             self._fail_dial(need, describe(error))
             return

@@ -13,7 +13,6 @@ import asyncio
 import errno
 import os
 import socket
-import ssl
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -79,23 +78,6 @@ class Link(asyncio.BufferedProtocol):
         self._written.set()
         self._mistake: Exception | None = None
         self._mistaken = asyncio.Event()
-
-    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Begin TLS, and verify the server against `host`.
-
-        Raises:
-            OSError: it could not be done.
-        """
-        if self._kept.data:  # nothing that came before TLS may pass for something that came through it
-            raise ssl.SSLError("the server does not speak TLS")
-        if self._kept.is_over:
-            raise ConnectionResetError(self._kept.error or "")
-        transport = await asyncio.get_running_loop().start_tls(
-            self._open_transport(), self, context, server_hostname=host
-        )
-        if transport is None:
-            raise ConnectionResetError  # CPython says so where the connection was lost in that very turn
-        self._transport = transport
 
     def start(self, receiver: Receiver) -> None:
         """Hand over what has arrived, and what arrives from now on."""
@@ -175,28 +157,14 @@ class Link(asyncio.BufferedProtocol):
         self._written.set()
 
 
-async def dial(
-    host: str,
-    port: int,
-    secure: bool,
-    ssl_context: ssl.SSLContext | None,
-    receiver: Receiver,
-) -> Link:
-    """Connect, with TLS where `secure`; a context of None verifies against the system's trust store.
-
-    Of several addresses those that do not answer are passed over.
+async def dial(host: str, port: int, receiver: Receiver) -> Link:
+    """Connect to the first of a host's addresses that answers, and hand what arrives to `receiver`.
 
     Raises:
         OSError, UnicodeError: it could not be done; see `describe`.
     """
     link = await _connect(await _resolve(host, port), port)
-    try:
-        if secure:
-            await link.start_tls(ssl.create_default_context() if ssl_context is None else ssl_context, host)
-        link.start(receiver)
-    except BaseException:
-        link.abort()
-        raise
+    link.start(receiver)
     return link
 
 
@@ -284,7 +252,7 @@ def describe(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, ExceptionGroup):  # one for each address
         return "; ".join(dict.fromkeys(describe(each) for each in error.exceptions))
-    if os.name == "posix" and isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+    if os.name == "posix" and isinstance(error, OSError):
         if error.errno:
             return os.strerror(error.errno) if error.errno > 0 else str(error)  # the loops have texts of their own
         if isinstance(error, ConnectionResetError) and not str(error):  # asyncio's own, where TLS has not begun

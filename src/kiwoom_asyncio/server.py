@@ -13,11 +13,11 @@ from typing import cast
 
 import anyio
 import anyio.abc
-from anyio.streams.tls import TLSStream
 
 from kiwoom_proto import Endpoint
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.simulator import PATH, US_PATH, ClientLink, Exchange
+from kiwoom_proto.wire.tls import Tls
 
 from .tasks import background_tasks
 
@@ -138,7 +138,7 @@ class Server:
             local = str(stream.extra(anyio.abc.SocketAttribute.local_address)[0])
         except OSError:  # it is gone already
             local = ""
-        link = _Link(self.exchange.connect({*self._hosts, local}))
+        link = _Link(self.exchange.connect({*self._hosts, local}), self._ssl_context)
         self._links.add(link)
         self._pump()
         try:
@@ -152,27 +152,19 @@ class Server:
             await anyio.aclose_forcefully(stream)
 
     async def _talk(self, stream: anyio.abc.ByteStream, link: _Link) -> None:
-        if self._ssl_context is not None:
-            try:
-                stream = await TLSStream.wrap(
-                    stream, server_side=True, ssl_context=self._ssl_context, standard_compatible=False
-                )
-            except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):
-                return
-        link.is_writable = True
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._read, stream, link.peer)
+            tasks.start_soon(self._read, stream, link)
             await self._write(stream, link)
             tasks.cancel_scope.cancel()
 
-    async def _read(self, stream: anyio.abc.ByteStream, peer: ClientLink) -> None:
-        while peer.state is not ConnectionState.CLOSED:
+    async def _read(self, stream: anyio.abc.ByteStream, link: _Link) -> None:
+        while link.peer.state is not ConnectionState.CLOSED:
             try:
                 data = await stream.receive(READ_SIZE)
             except (OSError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                peer.receive_eof()
+                link.wire.receive_eof()
             else:
-                peer.receive_data(data)
+                link.wire.receive_data(data)
             self._pump()
 
     async def _write(self, stream: anyio.abc.ByteStream, link: _Link) -> None:
@@ -180,7 +172,7 @@ class Server:
         while True:
             link.changed = anyio.Event()
             try:
-                while data := peer.data_to_send():
+                while data := link.wire.data_to_send():
                     await stream.send(data)
             except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 peer.receive_eof()
@@ -196,21 +188,24 @@ class _Link:
         peer: the exchange's end of it.
         changed: set when something happened that its writer should look at.
         scope: cancels its task.
-        is_writable: whether bytes can be sent: TLS, if any, is established.
+        wire: the bytes of it: the peer itself, or TLS around it.
     """
 
-    def __init__(self, peer: ClientLink) -> None:
+    def __init__(self, peer: ClientLink, ssl_context: ssl.SSLContext | None) -> None:
         self.peer = peer
+        self.wire = peer if ssl_context is None else Tls(peer, context=ssl_context, server_side=True)
         self.changed = anyio.Event()
         self.scope = anyio.CancelScope()
-        self.is_writable = False
 
     def end_soon(self) -> None:
         """Close the socket of a connection that has ended: at once, or after the client had time to read the rest.
 
         There is no rest where the client was cut off, or is still in the TLS handshake.
         """
-        linger = LINGER if self.is_writable and not self.peer.is_cut else 0.0
+        has_rest = self.wire is self.peer or (
+            isinstance(self.wire, Tls) and (self.wire.is_open or self.wire.wants_write)
+        )
+        linger = LINGER if has_rest and not self.peer.is_cut else 0.0
         self.scope.deadline = min(self.scope.deadline, anyio.current_time() + linger)
 
 

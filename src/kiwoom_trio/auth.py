@@ -11,6 +11,7 @@ import trio
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LocalProtocolError, Secret
 from kiwoom_proto.auth import Token, TokenCall
 from kiwoom_proto.secrets import conceal
+from kiwoom_proto.wire.tls import Tls
 
 from .dial import NETWORK_ERRORS, describe, dial
 
@@ -92,12 +93,18 @@ async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None, timeout: f
 
 async def _carry_bytes(call: TokenCall, ssl_context: ssl.SSLContext | None) -> None:
     stream = None
+    link = Tls(call, call.host, ssl_context) if call.secure else call
     try:
-        stream = await dial(call.host, call.port, call.secure, ssl_context)
-        await stream.send_all(memoryview(call.data_to_send()))  # which shows nothing of the keys
-        while not call.finished and (data := memoryview(await stream.receive_some(READ_SIZE))):
-            call.receive_data(data)
-        call.receive_eof()
+        stream = await dial(call.host, call.port)
+        while True:
+            if data := memoryview(link.data_to_send()):  # a memoryview does not show the keys in it
+                await stream.send_all(data)
+            if call.finished:
+                break
+            if data := memoryview(await stream.receive_some(READ_SIZE)):
+                link.receive_data(data)
+            else:
+                link.receive_eof()
     except NETWORK_ERRORS as error:
         call.receive_eof(describe(error))
     finally:

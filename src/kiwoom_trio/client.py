@@ -12,9 +12,10 @@ import trio
 from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
-from kiwoom_proto.client.client import BaseClient, Wire
+from kiwoom_proto.client.client import BaseClient
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.tokens import Token, resolve_token
+from kiwoom_proto.client.wires import SecureWire, Wire
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.secrets import conceal
 
@@ -93,8 +94,7 @@ class Client(BaseClient):
     """
 
     def __init__(self, session: Session, token: Token, ssl_context: ssl.SSLContext | None) -> None:
-        super().__init__(session, token, trio.current_time, time.time_ns)
-        self._ssl_context = ssl_context
+        super().__init__(session, token, ssl_context, trio.current_time, time.time_ns)
 
     def _here(self) -> Place:
         return here()
@@ -124,10 +124,9 @@ class Client(BaseClient):
             tasks.cancel_scope.cancel()
 
     async def _carry(self, need: LinkNeeded) -> None:
-        endpoint, wire = need.endpoint, Wire(self, need)
         try:
-            endpoint.check_tls(self._ssl_context)  # it may have been changed since the last time
-            stream = await dial(endpoint.host, endpoint.port, endpoint.secure, self._ssl_context)
+            wire = self._open_wire(need)
+            stream = await dial(need.endpoint.host, need.endpoint.port)
         except (*NETWORK_ERRORS, LocalProtocolError) as error:
             self._fail_dial(need, describe(error))
             return
@@ -140,7 +139,7 @@ class Client(BaseClient):
             await trio.aclose_forcefully(stream)
 
     @enable_ki_protection
-    async def _read(self, stream: trio.abc.Stream, need: LinkNeeded, wire: Wire) -> None:
+    async def _read(self, stream: trio.abc.Stream, need: LinkNeeded, wire: Wire | SecureWire) -> None:
         receive, receive_data = stream.receive_some, wire.receive_data
         session = self._session
         while need is session.needs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 
 import trio
 
@@ -19,24 +18,14 @@ NETWORK_ERRORS = (
 """What `dial`, and writing to and reading from what it returns, may raise."""
 
 
-async def dial(host: str, port: int, secure: bool, ssl_context: ssl.SSLContext | None) -> trio.abc.Stream:
-    """Connect, with TLS where `secure`; a context of None verifies against the system's trust store.
+async def dial(host: str, port: int) -> trio.SocketStream:
+    """Connect to the first of a host's addresses that answers.
 
     Raises:
-        OSError, UnicodeError, trio.BrokenResourceError: it could not be done; see `describe`.
+        OSError, UnicodeError: no connection could be made; see `describe`.
     """
     with ungrouped():
-        stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
-    if not secure:
-        return stream
-    context = ssl.create_default_context() if ssl_context is None else ssl_context
-    tls = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
-    try:
-        await tls.do_handshake()
-    except BaseException:
-        await trio.aclose_forcefully(stream)
-        raise
-    return tls
+        return await trio.open_tcp_stream(host, port)
 
 
 def describe(error: BaseException) -> str:
@@ -45,6 +34,6 @@ def describe(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, ExceptionGroup):
         return "; ".join(dict.fromkeys(describe(each) for each in error.exceptions))  # one for each address
-    if os.name == "posix" and isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
+    if os.name == "posix" and isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno) if error.errno > 0 else str(error)  # the loops have texts of their own
     return str(error) or type(error).__name__

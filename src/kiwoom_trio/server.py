@@ -16,6 +16,7 @@ from trio.lowlevel import enable_ki_protection
 from kiwoom_proto import Endpoint
 from kiwoom_proto.connection.conversation import ConnectionState
 from kiwoom_proto.simulator import PATH, US_PATH, ClientLink, Exchange
+from kiwoom_proto.wire.tls import Tls
 
 from .tasks import background_tasks, block
 
@@ -125,7 +126,7 @@ class Server:
             local = str(stream.socket.getsockname()[0])
         except OSError:  # it is gone already
             local = ""
-        link = _Link(self.exchange.connect({*self._hosts, local}))
+        link = _Link(self.exchange.connect({*self._hosts, local}), self._ssl_context)
         self._links.add(link)
         self._pump()
         try:
@@ -139,30 +140,22 @@ class Server:
             await trio.aclose_forcefully(stream)
 
     async def _talk(self, stream: trio.abc.Stream, link: _Link) -> None:
-        if self._ssl_context is not None:
-            tls = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
-            try:
-                await tls.do_handshake()
-            except (OSError, trio.BrokenResourceError):
-                return
-            stream = tls
-        link.is_writable = True
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._read, stream, link.peer)
+            nursery.start_soon(self._read, stream, link)
             await self._write(stream, link)
             nursery.cancel_scope.cancel()
 
     @enable_ki_protection
-    async def _read(self, stream: trio.abc.Stream, peer: ClientLink) -> None:
-        while peer.state is not ConnectionState.CLOSED:
+    async def _read(self, stream: trio.abc.Stream, link: _Link) -> None:
+        while link.peer.state is not ConnectionState.CLOSED:
             try:
                 data = await stream.receive_some(READ_SIZE)
             except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
             if data:
-                peer.receive_data(data)
+                link.wire.receive_data(data)
             else:
-                peer.receive_eof()
+                link.wire.receive_eof()
             self._pump()
 
     async def _write(self, stream: trio.abc.Stream, link: _Link) -> None:
@@ -170,7 +163,7 @@ class Server:
         while True:
             link.changed = trio.Event()
             try:
-                while data := peer.data_to_send():
+                while data := link.wire.data_to_send():
                     await stream.send_all(data)
             except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                 peer.receive_eof()
@@ -186,21 +179,24 @@ class _Link:
         peer: the exchange's end of it.
         changed: set when something happened that its writer should look at.
         scope: cancels its task.
-        is_writable: whether bytes can be sent: TLS, if any, is established.
+        wire: the bytes of it: the peer itself, or TLS around it.
     """
 
-    def __init__(self, peer: ClientLink) -> None:
+    def __init__(self, peer: ClientLink, ssl_context: ssl.SSLContext | None) -> None:
         self.peer = peer
+        self.wire = peer if ssl_context is None else Tls(peer, context=ssl_context, server_side=True)
         self.changed = trio.Event()
         self.scope = trio.CancelScope()
-        self.is_writable = False
 
     def end_soon(self) -> None:
         """Close the socket of a connection that has ended: at once, or after the client had time to read the rest.
 
         There is no rest where the client was cut off, or is still in the TLS handshake.
         """
-        linger = LINGER if self.is_writable and not self.peer.is_cut else 0.0
+        has_rest = self.wire is self.peer or (
+            isinstance(self.wire, Tls) and (self.wire.is_open or self.wire.wants_write)
+        )
+        linger = LINGER if has_rest and not self.peer.is_cut else 0.0
         self.scope.deadline = min(self.scope.deadline, trio.current_time() + linger)
 
 

@@ -90,7 +90,7 @@ def test_a_link_that_was_aborted_hands_over_nothing_more() -> None:
         server = await asyncio.start_server(greet, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
-            link = await dial("127.0.0.1", port, False, None, heard)
+            link = await dial("127.0.0.1", port, heard)
             await until(lambda: heard.data)
             link.abort()
             link.abort()

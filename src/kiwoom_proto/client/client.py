@@ -2,8 +2,8 @@
 
 THEORY OF OPERATION
 
-    network  -->  Wire.receive_data  -->  Session  -->  Inbox  -->  calls that wait, consumer
-    network  <--  Wire.data_to_send  <--  Inbox.outgoing
+    network  -->  [SecureWire]  -->  Wire  -->  Session  -->  Inbox  -->  calls that wait, consumer
+    network  <--  [SecureWire]  <--  Wire  <--  Inbox.outgoing
 
 After whatever happened (bytes, a deadline, a call), `_pump` does the same: it takes the session's events and outgoing
 bytes, wakes whoever waits for them, and wakes the timer if its deadline moved nearer. Reading never waits for the
@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import abc
 import math
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from ..auth import AppKey
@@ -40,8 +42,9 @@ from ..wire.messages import Reg, Remove, check_token
 from .inbox import Inbox, Stats
 from .own_loop import AnyEvent, AnyScope, Place
 from .tokens import Token, resolve_token
+from .wires import SecureWire, Wire
 
-__all__ = ("BaseClient", "Wire")
+__all__ = ("BaseClient",)
 
 FLUSH_TIME = 0.5
 """Seconds for writing the last bytes to a connection that has ended."""
@@ -53,15 +56,22 @@ class BaseClient(abc.ABC):
     Args:
         session: the session, not connected yet.
         token: what to log in with.
+        ssl_context: TLS settings; None verifies against the system's trust store.
         clock: the session's clock, in seconds.
         wall_clock: the time in nanoseconds since the epoch.
     """
 
     def __init__(
-        self, session: Session, token: Token, clock: Callable[[], float], wall_clock: Callable[[], int]
+        self,
+        session: Session,
+        token: Token,
+        ssl_context: ssl.SSLContext | None,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], int],
     ) -> None:
         self._session = session
         self._token = token
+        self._ssl_context = ssl_context
         self._clock = clock
         self._wall_clock = wall_clock
         self._inbox = Inbox(session)
@@ -415,6 +425,33 @@ class BaseClient(abc.ABC):
         check_token(token)
         return token
 
+    def _open_wire(self, need: LinkNeeded) -> Wire | SecureWire:
+        """Return what carries the bytes of one connection, with TLS if the endpoint asks for it.
+
+        Raises:
+            LocalProtocolError: the TLS context does not verify the server.
+        """
+        endpoint = need.endpoint
+        endpoint.check_tls(self._ssl_context)  # it may have been changed since the last time
+        wire = Wire(endpoint, self._inbox.outgoing, partial(self._handle_data, need), partial(self._handle_eof, need))
+        return SecureWire(wire, endpoint.host, self._ssl_context, self._wake_writer) if endpoint.secure else wire
+
+    def _handle_data(self, need: LinkNeeded, data: bytes | bytearray) -> None:
+        session = self._session
+        if need is session.needs:  # otherwise it is another connection's turn
+            session.receive_data(data, self._wall_clock())
+            if self._inbox.collect():  # as in `_pump`, without what rows alone cannot change
+                self._apply_session()
+            self._wake()
+
+    def _handle_eof(self, need: LinkNeeded, error: str | None) -> None:
+        if need is self._session.needs:
+            self._session.receive_eof(error)
+            self._pump()
+
+    def _wake_writer(self) -> None:
+        self._has_outgoing.set()
+
     async def _resolve_token(self) -> Secret:
         """Return the token, or what the user's callable returns."""
         return await resolve_token(self._token)
@@ -428,7 +465,7 @@ class BaseClient(abc.ABC):
         self,
         send: Callable[[bytes | memoryview], Awaitable[None]],
         need: LinkNeeded,
-        wire: Wire,
+        wire: Wire | SecureWire,
         failures: tuple[type[Exception], ...],
     ) -> None:
         """Write what there is to send until the session needs something else.
@@ -454,39 +491,3 @@ class BaseClient(abc.ABC):
                 return
             else:
                 await self._has_outgoing.wait()
-
-
-class Wire:
-    """The bytes of one connection, while the session needs it. What arrives after that is ignored."""
-
-    def __init__(self, client: BaseClient, need: LinkNeeded) -> None:
-        self._client = client
-        self._need = need
-        self._outgoing = client._inbox.outgoing
-
-    @property
-    def has_outgoing(self) -> bool:
-        """Whether there is something to send."""
-        return bool(self._outgoing)
-
-    def receive_data(self, data: bytes | bytearray) -> None:
-        """Take bytes from the network."""
-        client = self._client
-        session = client._session
-        if self._need is session.needs:
-            session.receive_data(data, client._wall_clock())
-            if client._inbox.collect():  # as in `_pump`, without what rows alone cannot change
-                client._apply_session()
-            client._wake()
-
-    def receive_eof(self, error: str | None = None) -> None:
-        """Take the end of the stream; `error` is what the network said if it failed."""
-        if self._need is self._client._session.needs:
-            self._client._session.receive_eof(error)
-            self._client._pump()
-
-    def data_to_send(self) -> memoryview:
-        """Return the bytes to write to the network, and forget them. A memoryview does not show the token in them."""
-        data = memoryview(bytes(self._outgoing))
-        self._outgoing.clear()
-        return data

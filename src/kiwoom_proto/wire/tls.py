@@ -47,7 +47,7 @@ class Inner(Protocol):
     def receive_eof(self) -> Callable[[str | None], None]:
         """Takes the end of the stream, and the reason if it is an error."""
 
-    def data_to_send(self) -> bytes:
+    def data_to_send(self) -> bytes | memoryview:
         """Return the plaintext to send, and forget it."""
 
 
@@ -87,8 +87,13 @@ class Tls:
 
     @property
     def is_open(self) -> bool:
-        """Whether the handshake is done: at the client's end, the server's identity is verified."""
+        """Whether the handshake was completed: at the client's end, the server's identity is verified."""
         return self._is_open
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the handshake or a record failed: nothing but an alert can be sent any more."""
+        return self._has_failed
 
     @property
     def wants_write(self) -> bool:
