@@ -1,7 +1,7 @@
-"""What texts were found to mean: most of a feed's come again and again.
+"""Caches of converted strings: most values of a feed come again and again.
 
-These caches are the process's and outlive every message, connection and session. So a peer must not decide how much is
-kept in them, nor what: only short texts are, a limited number of them, and nothing personal.
+These caches belong to the process and outlive every message, connection and session. A peer must therefore not decide
+what is kept in them, or how much: they keep a limited number of short strings, and nothing personal.
 """
 
 from __future__ import annotations
@@ -11,36 +11,40 @@ from typing import Any
 
 __all__ = ("KnownValues", "NothingKnown")
 
-MOST_KNOWN = 4096
-"""Texts that one cache keeps."""
-LONGEST_KNOWN = 32
-"""Characters of a text that is kept: with what it means, half a kilobyte at the very most."""
+MAX_KNOWN_VALUES = 4096
+"""Maximum number of strings in one cache."""
+MAX_KNOWN_LENGTH = 32
+"""Maximum length of a string that is kept, in characters. With its value it takes half a kilobyte at the very most."""
 
 
 class KnownValues(dict[str, Any]):
-    """text -> value, as far as they were met; `known[text]` converts any.
+    """A cache of string -> value; `known[text]` converts what is not in it.
 
-    Reading one takes a quarter of the time of reading its text. It forgets all where it would have more than `most`.
-    Longer texts are converted each time, and so are texts that are no value.
+    A lookup takes a quarter of the time of a conversion. A full cache is emptied. Strings that are too long, or that
+    cannot be converted, are converted again each time.
+
+    Args:
+        convert: converts a string; what it raises is passed on.
+        max_values: maximum number of strings kept.
     """
 
-    __slots__ = ("_convert", "_most")
+    __slots__ = ("_convert", "_max_values")
 
-    def __init__(self, convert: Callable[[str], Any], most: int = MOST_KNOWN) -> None:
+    def __init__(self, convert: Callable[[str], Any], max_values: int = MAX_KNOWN_VALUES) -> None:
         self._convert = convert
-        self._most = most
+        self._max_values = max_values
 
     def __missing__(self, text: str) -> Any:
         value = self._convert(text)
-        if len(text) <= LONGEST_KNOWN:
-            if len(self) >= self._most:
+        if len(text) <= MAX_KNOWN_LENGTH:
+            if len(self) >= self._max_values:
                 self.clear()
             self[text] = value
         return value
 
 
 class NothingKnown(KnownValues):
-    """The same for what is personal: it keeps nothing."""
+    """A cache that keeps nothing, for personal values."""
 
     __slots__ = ()
 

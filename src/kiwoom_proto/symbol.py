@@ -112,7 +112,7 @@ def _parse(item: str) -> Symbol | None:
         return None
 
 
-_known_items = KnownValues(_parse, most=8192)
+_known_items = KnownValues(_parse, max_values=8192)
 
 
 def parse_item(item: str) -> Symbol | None:

@@ -20,7 +20,7 @@ import pytest
 from kiwoom_proto import MessageDecoder, Record
 from kiwoom_proto.display import quoted
 from kiwoom_proto.errors import FieldError
-from kiwoom_proto.known import MOST_KNOWN
+from kiwoom_proto.known import MAX_KNOWN_VALUES
 from kiwoom_proto.realtime import fields as kinds
 from kiwoom_proto.realtime.fields import Field, Kind
 from kiwoom_proto.secrets import redact
@@ -412,8 +412,8 @@ def test_a_very_long_bad_text_is_refused_in_no_time(name: str) -> None:
 
 def test_known_values_are_bounded_and_keep_no_text_that_is_no_value() -> None:
     convert = Kind("number", int).known
-    assert [convert[f"{number}"] for number in range(MOST_KNOWN + 10)] == list(range(MOST_KNOWN + 10))
-    assert len(convert) <= MOST_KNOWN
+    assert [convert[f"{number}"] for number in range(MAX_KNOWN_VALUES + 10)] == list(range(MAX_KNOWN_VALUES + 10))
+    assert len(convert) <= MAX_KNOWN_VALUES
     for _ in range(2):
         with pytest.raises(ValueError, match="nonsense"):
             convert["nonsense"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -151,6 +151,17 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError and names the circle
 
     assert sorted(order) == modules()
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if module.startswith("realtime/")])
+def test_the_real_time_types_import_nothing_for_type_checkers_alone(module: str) -> None:
+    """So there is no hidden circle between them."""
+    tree = tree_of(CORE / f"{module}.py")
+
+    def imports(nodes: Iterable[ast.AST]) -> list[str]:
+        return sorted(ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
+
+    assert imports(ast.walk(tree)) == imports(nodes(tree))
 
 
 @pytest.mark.parametrize("rank", range(1, len(LAYERS) - 1))

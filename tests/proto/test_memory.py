@@ -12,10 +12,10 @@ import pytest
 import kiwoom_proto.wire.decoder
 from kiwoom_proto import REALTIME, MessageDecoder, Record
 from kiwoom_proto.errors import FieldError
-from kiwoom_proto.known import LONGEST_KNOWN, MOST_KNOWN, KnownValues
+from kiwoom_proto.known import MAX_KNOWN_LENGTH, MAX_KNOWN_VALUES, KnownValues
 from kiwoom_proto.realtime import fields
 from kiwoom_proto.realtime.fields import Kind
-from kiwoom_proto.realtime.layout import LONGEST_LEARNED, Layout, Texts
+from kiwoom_proto.realtime.layout import MAX_SAMPLED_BYTES, FidStrings, Layout
 from kiwoom_proto.symbol import parse_item, parse_stock_code
 
 LENGTH, COUNT = 50_000, 100
@@ -79,7 +79,7 @@ def test_what_long_messages_held_is_given_back(make: Callable[[str, str], bytes]
 
 def test_a_kind_keeps_short_texts_only() -> None:
     known = Kind("reversed", lambda text: text[::-1]).known
-    short, long = "x" * LONGEST_KNOWN, "y" * (LONGEST_KNOWN + 1)
+    short, long = "x" * MAX_KNOWN_LENGTH, "y" * (MAX_KNOWN_LENGTH + 1)
 
     assert (known[short], known[long], known[long]) == (short[::-1], long[::-1], long[::-1])
 
@@ -87,7 +87,7 @@ def test_a_kind_keeps_short_texts_only() -> None:
 
 
 def test_items_that_are_long_are_parsed_and_not_kept() -> None:
-    item = "7" * (LONGEST_KNOWN + 1)
+    item = "7" * (MAX_KNOWN_LENGTH + 1)
 
     symbol = parse_item(item)
 
@@ -99,8 +99,8 @@ def test_items_that_are_long_are_parsed_and_not_kept() -> None:
 @pytest.mark.parametrize("kind", [fields.text, fields.decimal, fields.quantity, Kind("code", str.strip)])
 def test_however_many_short_texts_come_what_is_kept_of_them_has_a_limit(kind: Kind[Any]) -> None:
     def work() -> None:
-        for number in range(2 * MOST_KNOWN - 1):
-            kind.known[f"{number:0{LONGEST_KNOWN}}"]
+        for number in range(2 * MAX_KNOWN_VALUES - 1):
+            kind.known[f"{number:0{MAX_KNOWN_LENGTH}}"]
 
     kind.known.clear()
     gc.collect()
@@ -109,8 +109,8 @@ def test_however_many_short_texts_come_what_is_kept_of_them_has_a_limit(kind: Ki
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert len(kind.known) == MOST_KNOWN - 1
-    assert held < MOST_KNOWN * 512
+    assert len(kind.known) == MAX_KNOWN_VALUES - 1
+    assert held < MAX_KNOWN_VALUES * 512
     kind.known.clear()
 
 
@@ -181,15 +181,15 @@ def test_what_a_decoder_remembers_of_messages_is_bounded_by_bytes(monkeypatch: p
 
 def test_nothing_is_learned_of_a_row_that_is_far_too_long() -> None:
     layout = Layout(("1", "2"))
-    short, long = b'{"1":"a","2":"b"}', b'{"1":"a","2":"b","' + b"7" * LONGEST_LEARNED + b'":""}'
+    short, long = b'{"1":"a","2":"b"}', b'{"1":"a","2":"b","' + b"7" * MAX_SAMPLED_BYTES + b'":""}'
 
     def read(values: bytes) -> None:
         decoded = layout.decode(values)
-        text = decoded.text("2") if isinstance(decoded, Texts) else decoded.f2
+        text = decoded.text("2") if isinstance(decoded, FidStrings) else decoded.f2
         assert text == "b"
 
     for values in (*[short] * 30, *[long] * 30, *[short] * 30):
         read(values)
 
-    learned = (layout._keys, layout._order, layout._way[0])
+    learned = (layout._keys, layout._order, layout._plan[0])
     assert all(len(text) < 10 for text in (*learned[0], *learned[1], learned[2]))

@@ -20,7 +20,14 @@ from kiwoom_proto import Record
 from kiwoom_proto.errors import FieldError
 from kiwoom_proto.realtime import fields as kinds
 from kiwoom_proto.realtime.fields import Field
-from kiwoom_proto.realtime.layout import LONGEST_INTERVAL, MANY, MAX_DECODERS, Layout, Texts, read_fids
+from kiwoom_proto.realtime.layout import (
+    MAX_DECODERS,
+    MAX_SAMPLE_INTERVAL,
+    MIN_READ_FOR_ALL,
+    FidStrings,
+    Layout,
+    read_fids,
+)
 
 FIDS = ("21", "131", "132", "135", "136")
 
@@ -35,16 +42,18 @@ def read(layout: Layout, encoded: bytes, fids: Sequence[str] = FIDS) -> dict[str
     decoded = layout.decode(encoded)
     found: dict[str, str | None] = {}
     for fid in fids:
-        if not isinstance(decoded, Texts) and not hasattr(decoded, f"f{fid}"):
+        if not isinstance(decoded, FidStrings) and not hasattr(decoded, f"f{fid}"):
             decoded = layout.decode_all(encoded)
-        found[fid] = decoded.text(fid) if isinstance(decoded, Texts) else getattr(decoded, f"f{fid}")
+        found[fid] = decoded.text(fid) if isinstance(decoded, FidStrings) else getattr(decoded, f"f{fid}")
     return found
 
 
 def wanted(layout: Layout, encoded: bytes) -> tuple[str, ...] | None:
     """The FIDs that a row is decoded into, in order; None: all, and it is watched which are read."""
     decoded = layout.decode(encoded)
-    return None if isinstance(decoded, Texts) else tuple(name.removeprefix("f") for name in decoded.__struct_fields__)
+    return (
+        None if isinstance(decoded, FidStrings) else tuple(name.removeprefix("f") for name in decoded.__struct_fields__)
+    )
 
 
 def row(order: Sequence[str], number: int = 0) -> tuple[bytes, dict[str, str]]:
@@ -116,7 +125,7 @@ def test_what_is_read_no_more_is_not_wanted_for_ever() -> None:
     encoded, _ = row(list(FIDS))
     for _ in range(3):
         read(layout, encoded)
-    for _ in range(3 * LONGEST_INTERVAL):
+    for _ in range(3 * MAX_SAMPLE_INTERVAL):
         read(layout, encoded, ("21",))
 
     assert wanted(layout, encoded) == ("21",)
@@ -129,7 +138,7 @@ def test_a_layout_notices_another_order_when_it_looks_again() -> None:
         read(layout, row(list(FIDS))[0])
     assert wanted(layout, row(later)[0]) == FIDS
 
-    for _ in range(2 * LONGEST_INTERVAL):
+    for _ in range(2 * MAX_SAMPLE_INTERVAL):
         read(layout, row(later)[0])
 
     assert wanted(layout, row(later)[0]) == tuple(later)
@@ -257,7 +266,7 @@ def test_rows_with_fids_missing_keep_the_order_that_was_learned() -> None:
     for _ in range(3):
         read(layout, full)
     part, values = row(["136", "131"])
-    for _ in range(3 * LONGEST_INTERVAL):
+    for _ in range(3 * MAX_SAMPLE_INTERVAL):
         found = read(layout, part)
     assert found == {fid: values.get(fid) for fid in FIDS}
     assert wanted(layout, full) == tuple(reversed(FIDS))
@@ -379,17 +388,17 @@ NUMBERS = tuple(str(number) for number in range(1, 41))
 
 
 def test_where_many_fids_are_read_those_in_between_are_decoded_too() -> None:
-    few, many = NUMBERS[: 2 * MANY - 2 : 2], NUMBERS[: 2 * MANY : 2]
+    few, many = NUMBERS[: 2 * MIN_READ_FOR_ALL - 2 : 2], NUMBERS[: 2 * MIN_READ_FOR_ALL : 2]
 
-    assert (len(few), len(many)) == (MANY - 1, MANY)
+    assert (len(few), len(many)) == (MIN_READ_FOR_ALL - 1, MIN_READ_FOR_ALL)
     assert wanted(warmed_up(NUMBERS, NUMBERS, few), row(NUMBERS)[0]) == few
-    assert wanted(warmed_up(NUMBERS, NUMBERS, many), row(NUMBERS)[0]) == NUMBERS[: 2 * MANY - 1]
+    assert wanted(warmed_up(NUMBERS, NUMBERS, many), row(NUMBERS)[0]) == NUMBERS[: 2 * MIN_READ_FOR_ALL - 1]
 
 
 @pytest.mark.parametrize("absent", [False, True])
 def test_where_many_fids_are_read_one_in_between_is_right_wherever_it_stands(absent: bool) -> None:
     """Not read before, and in this row behind the cut, or in none."""
-    many = NUMBERS[: 2 * MANY : 2]
+    many = NUMBERS[: 2 * MIN_READ_FOR_ALL : 2]
     layout = warmed_up(NUMBERS, NUMBERS, many)
     order = [fid for fid in NUMBERS if fid != "2"] + ["2"] * (not absent)
 
@@ -448,7 +457,7 @@ def test_it_does_so_too_where_many_fids_are_read(many: int) -> None:
     def check(found: list[Any]) -> None:
         read_runs(found)
 
-    with mock.patch.object(kiwoom_proto.realtime.layout, "MANY", many):
+    with mock.patch.object(kiwoom_proto.realtime.layout, "MIN_READ_FOR_ALL", many):
         check()
 
 
@@ -584,5 +593,5 @@ def test_a_name_in_korean_does_not_cost_the_row_its_struct() -> None:
     for name, plain in (("삼성전자", True), ("카카오 뱅크", True), ("１２", False), ("٣", False), ("5\u3000", False)):
         encoded = json.dumps({"21": "165208", "131": name, "132": "5"}, ensure_ascii=False).encode()
         found = layout.decode(encoded)
-        assert isinstance(found, Texts) is not plain, name
+        assert isinstance(found, FidStrings) is not plain, name
         assert read(layout, encoded, ("131", "132")) == {"131": name, "132": "5"}

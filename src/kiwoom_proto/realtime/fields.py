@@ -28,9 +28,6 @@ import attrs
 
 from ..known import KnownValues, NothingKnown
 
-if TYPE_CHECKING:
-    from .record import Record
-
 __all__ = (
     "Direction",
     "Field",
@@ -289,5 +286,5 @@ class Field(Generic[T]):
         @overload
         def __get__(self, record: None, owner: type) -> property: ...
         @overload
-        def __get__(self, record: Record, owner: type) -> T | None: ...
-        def __get__(self, record: Record | None, owner: type) -> property | T | None: ...
+        def __get__(self, record: object, owner: type) -> T | None: ...
+        def __get__(self, record: object, owner: type) -> property | T | None: ...

@@ -1,19 +1,18 @@
-"""Decoding the still encoded `values` of a row: FIDs -> texts.
+"""Decode the encoded `values` of a row into strings by FID.
 
-A program reads few of a row's FIDs (6 of 43 of a trade, mostly), and the order of the keys on the wire, which is not
-documented, hardly ever changes. So a `Layout` learns both from what comes and what the program does:
+A program reads few of a row's FIDs (mostly 6 of 43 of a trade), and the order of the keys on the wire, which is not
+documented, hardly ever changes. A `Layout` therefore learns both from what arrives and what the program reads:
 
-* only what is read is decoded: msgspec passes over the keys that its Struct has no field for. One that is read besides
-  is decoded then, and wanted from then on;
-* what stands behind the last FID that is read is not even looked at: the row is cut there;
-* the Struct has its fields in the order of the wire, because msgspec looks for a key from the last match on.
+* Only what is read is decoded: msgspec skips keys that its Struct has no field for. A FID that is read in addition is
+  decoded then, and for every later row.
+* Everything behind the last FID that is read is cut off before decoding.
+* The Struct has its fields in the order of the wire, because msgspec starts looking for a key at the last match.
 
-Which of them counts where a FID comes twice in a row is not promised.
+If a FID occurs twice in a row, which of the two counts is not specified.
 
-It looks at both again after some rows, ever more seldom, and at any row that is not as expected.
+Both are sampled again after some number of rows, which grows, and from any row that is not as expected.
 
-Values that are not what they should be (a list, numbers, null) never lose the good ones beside them: `read_fids` takes
-over.
+Values that are malformed (a list, numbers, null) never lose the good ones beside them: `read_fids` takes over.
 """
 
 from __future__ import annotations
@@ -27,25 +26,25 @@ import msgspec
 
 from ..errors import UNREADABLE
 
-__all__ = ("Layout", "Texts", "read_fids")
+__all__ = ("Layout", "FidStrings", "read_fids")
 
-LONGEST_INTERVAL = 4096
-"""Rows of one type between two looks at them, at most; the interval doubles up to here."""
+MAX_SAMPLE_INTERVAL = 4096
+"""Maximum number of rows of one type between two samples; the interval doubles up to this."""
 MAX_DECODERS = 16
-"""Decoders remembered per type, the latest ones: making a Struct takes longer than decoding a thousand rows."""
-MANY = 14
-"""Where so many FIDs are read, those in between are decoded too: passing over a key takes a comparison with each field
-(about 1 ns), decoding its text 15."""
+"""Maximum number of decoders kept per type, most recent first: making a Struct takes longer than decoding 1000 rows."""
+MIN_READ_FOR_ALL = 14
+"""From this number of FIDs read, those in between are decoded too: skipping a key takes one comparison per field (about
+1 ns each), decoding its string 15 ns."""
 
-LONGEST_LEARNED = 65_536
-"""Bytes of a row that anything is learned from; one of 163 FIDs has 2 kB. What is learned outlives the row."""
+MAX_SAMPLED_BYTES = 65_536
+"""Maximum size of a row that is sampled; one of 163 FIDs has 2 kB. What is learned outlives the row."""
 
 MAX_FIDS = 16_384
-"""FIDs of a row that are read; the catalogue knows of 163 in one."""
-LONGEST_SALVAGED = 1024 * 1024
-"""Bytes of a row in which FIDs are looked for one by one."""
+"""Maximum number of FIDs read of one row; the catalogue has up to 163."""
+MAX_SALVAGED_BYTES = 1024 * 1024
+"""Maximum number of bytes of a malformed row that are searched for complete pairs."""
 
-UNDERSCORE, BACKSLASH = b"_\\"  # numbers: looking for a byte is five times as fast as for bytes
+UNDERSCORE, BACKSLASH = b"_\\"  # ints: `in` is five times as fast for an int as for bytes
 
 ASCII = bytes(range(128))
 _digit_or_space = re.compile(r"[\d\s]")
@@ -58,11 +57,14 @@ _pair = re.compile(rb'"([0-9]+)"\s*:\s*"([^"\\\x00-\x1f]*)"\s*(?=[,}])')
 
 
 def read_fids(values: bytes) -> tuple[dict[str, str], str]:
-    """Return every FID in `values` with its text, in the order received, and what is wrong with them; "": nothing.
+    """Read every FID in `values`.
 
-    Takes what the documentation promises (an object of strings) and what it might mean elsewhere: numbers and nested
-    values keep their JSON text, null is absent, a list is read as its objects one after another, and anything else
-    has no FIDs. Of what is no JSON, or has too many, those that stand there whole are taken, from the beginning.
+    The documentation promises an object of strings. Other JSON is read as far as it makes sense: numbers and nested
+    values keep their JSON text, null means absent, a list is read as its objects one after another, and anything else
+    has no FIDs. From malformed JSON, or with too many FIDs, the complete pairs at the beginning are kept.
+
+    Returns:
+        The FIDs with their exact strings, in the order received; and what is wrong with `values`, "" if nothing.
     """
     if values.count(b",") > MAX_FIDS:
         return _salvage(values), f"more than {MAX_FIDS:,} FIDs, or commas"
@@ -80,7 +82,7 @@ def read_fids(values: bytes) -> tuple[dict[str, str], str]:
         try:
             members = _members(row)
         except msgspec.ValidationError:
-            continue  # JSON, but no object
+            continue  # JSON, but not an object
         except UNREADABLE as error:
             wrong = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             fids.update(_salvage(row))
@@ -93,8 +95,8 @@ def read_fids(values: bytes) -> tuple[dict[str, str], str]:
 
 
 def _salvage(row: bytes) -> dict[str, str]:
-    """Return the FIDs that stand whole in what cannot be read as it should be."""
-    pairs = islice(_pair.finditer(row[:LONGEST_SALVAGED]), MAX_FIDS)
+    """Return the complete pairs of malformed JSON."""
+    pairs = islice(_pair.finditer(row[:MAX_SALVAGED_BYTES]), MAX_FIDS)
     return {pair[1].decode(): pair[2].decode(errors="replace") for pair in pairs}
 
 
@@ -114,15 +116,15 @@ def _text(value: bytes) -> str | None:
         return value.decode(errors="replace")
 
 
-_Way: TypeAlias = tuple[bytes, int, Any]
+_Plan: TypeAlias = tuple[bytes, int, Any]
 
 
-class Texts:
-    """All FIDs of a row, which note what is read of them.
+class FidStrings:
+    """All FIDs of a row. Records which of them are read.
 
     Attributes:
-        fids: FID -> text, in the order received.
-        wrong: what is wrong with the row, so that a FID that is not there may have been received; "": nothing.
+        fids: FID -> string, in the order received.
+        wrong: what is wrong with the row, "" if nothing. If something is, a missing FID may have been received.
     """
 
     __slots__ = ("_read", "fids", "wrong")
@@ -132,17 +134,17 @@ class Texts:
         self._read = read
 
     def text(self, fid: str) -> str | None:
-        """Return the text of a FID; None where it is absent."""
+        """Return the string of a FID, or None if it is absent."""
         if self._read is not None:
             self._read.add(fid)
         return self.fids.get(fid)
 
 
 class Layout:
-    """How one real-time type's values are decoded: a Struct of the FIDs that are read, in the order of the wire.
+    """How the values of one real-time type are decoded: into a Struct of the FIDs that are read, in wire order.
 
     Attributes:
-        fids: the FIDs declared for the type, in official order.
+        fids: the declared FIDs of the type, in official order.
     """
 
     __slots__ = (
@@ -152,10 +154,10 @@ class Layout:
         "_known",
         "_missed",
         "_order",
+        "_plan",
         "_read",
         "_rows_left",
         "_wanted",
-        "_way",
         "fids",
     )
 
@@ -163,77 +165,79 @@ class Layout:
         self.fids = tuple(fids)
         self._known = frozenset(self.fids)
         self._order = self.fids
-        self._keys: tuple[str, ...] = ()  # of the row that was looked at last
-        self._wanted: frozenset[str] = frozenset()  # what is read of a row
-        self._read: set[str] = set()  # what was read of those rows that were watched, since the last look
-        self._missed = False  # something was read that was not wanted
-        # Made when first needed: a Struct of 163 fields costs a millisecond, and most programs meet few of the types.
+        self._keys: tuple[str, ...] = ()  # of the last sample
+        self._wanted: frozenset[str] = frozenset()  # the FIDs to decode
+        self._read: set[str] = set()  # the FIDs read of sampled rows since the last sample
+        self._missed = False  # a FID was read that had not been decoded
+        # Made when first needed: a Struct of 163 fields costs a millisecond, and most programs use few types.
         self._decoders: dict[tuple[tuple[str, ...], bool], msgspec.json.Decoder[Any]] = {}
-        # What comes behind the last FID that is wanted (b"": take the whole row), where it is to be looked for (it
-        # never stood before), and what decodes the rest. One object: another thread may be changing it.
-        self._way: _Way = b"", 0, None
+        # The key after the last FID to decode (b"": decode the whole row), the offset to search it from (it has never
+        # been further left), and the decoder. One object, because another thread may replace it.
+        self._plan: _Plan = b"", 0, None
         self._interval = 8
         self._rows_left = 0
 
     def decode(self, values: bytes) -> Any:
-        """Return an object that holds the text of FID 131 as `f131`, and so on; None where it is absent from the row.
+        """Decode the FIDs that programs read of this type.
 
-        It may lack the attribute of a FID that programs did not read of late: `decode_all` has it. There is no text in
-        it that Python takes for a number and Kiwoom does not. Or `Texts`, where there may be, and of rows looked at.
+        Returns:
+            An object with the string of FID 131 as its attribute `f131`, and so on; None if absent from the row. It
+            lacks the attributes of FIDs that were not read lately: call `decode_all`. All its strings are safe for
+            `int()`. If they might not be, and for rows that are sampled, `FidStrings`.
         """
         self._rows_left -= 1
         if self._rows_left < 0:
-            return self._look(values)
-        next_key, start, decode = self._way
+            return self._resample(values)
+        next_key, start, decode = self._plan
         wanted = values
         if next_key:
-            # Nothing but a key can look like this: within a text a quote has a backslash before it.
+            # Only a key can look like this: inside a string, a quote has a backslash before it.
             end = values.find(next_key, start)
             if end < 0:
                 end = values.find(next_key)
                 if end < 0:
-                    return self._look(values)
-                self._way = next_key, end, decode
+                    return self._resample(values)
+                self._plan = next_key, end, decode
             wanted = values[:end] + b"}"
         if UNDERSCORE in wanted or BACKSLASH in wanted or not (wanted.isascii() or _is_plain(wanted)):
-            return Texts(values, self._read)
+            return FidStrings(values, self._read)
         try:
             return decode(wanted)
         except UNREADABLE:
-            return self._look(values)
+            return self._resample(values)
 
-    def decode_all(self, values: bytes) -> Texts:
-        """The same with every FID; what is read of it will be wanted of the next row."""
+    def decode_all(self, values: bytes) -> FidStrings:
+        """Decode every FID. Those read of the result will be decoded from the next row on."""
         self._missed = True
         self._rows_left = 0
-        return Texts(values, self._read)
+        return FidStrings(values, self._read)
 
-    def _look(self, values: bytes) -> Texts:
-        """Look at the order of a row's keys, at what was read since the last look, and at what is read of this row.
+    def _resample(self, values: bytes) -> FidStrings:
+        """Sample the order of a row's keys, the FIDs read since the last sample, and those read of this row.
 
-        Sessions in several threads share a type's layout, and may look at the same time. Each goes by what it saw, and
-        what they leave is always a way that fits together.
+        Sessions in several threads share a type's layout, and may sample at the same time. Each uses what it saw, and
+        whichever plan they leave is consistent.
         """
-        if len(values) > LONGEST_LEARNED:
-            return Texts(values)
+        if len(values) > MAX_SAMPLED_BYTES:
+            return FidStrings(values)
         if self._missed:
             wanted = self._wanted | self._read
         else:
             wanted = frozenset(self._read)
             self._read.clear()
-            self._interval = min(self._interval * 2, LONGEST_INTERVAL)
+            self._interval = min(self._interval * 2, MAX_SAMPLE_INTERVAL)
         self._missed = False
         self._wanted = wanted
-        texts = Texts(values, self._read)
+        texts = FidStrings(values, self._read)
         keys, before = tuple(texts.fids), self._keys
         self._keys = keys
         if wanted:
-            self._plan(values, wanted, keys, before)
-        self._rows_left = self._interval if wanted else 0  # last: from here on `_way` is taken
+            self._make_plan(values, wanted, keys, before)
+        self._rows_left = self._interval if wanted else 0  # last: from here on, `_plan` is used
         return texts
 
-    def _plan(self, values: bytes, wanted: frozenset[str], keys: tuple[str, ...], before: tuple[str, ...]) -> None:
-        """Choose how the next rows are decoded, going by the keys of this one and of the one looked at before."""
+    def _make_plan(self, values: bytes, wanted: frozenset[str], keys: tuple[str, ...], before: tuple[str, ...]) -> None:
+        """Choose how the next rows are decoded, from the keys of this sample and of the one before."""
         order = self._order
         seen = [key for key in keys if key in self._known]
         if not _is_subsequence(seen, order) and keys == before:  # FIDs may be missing from a row
@@ -242,13 +246,13 @@ class Layout:
         if wanted.issubset(keys):
             last = max(map(keys.index, wanted))
             head, behind = keys[: last + 1], keys[last + 1 : last + 2]
-            if before[: last + 2] == head + behind:  # else the order may be another with every row
+            if before[: last + 2] == head + behind:  # otherwise the order may differ from row to row
                 next_key, start = _find(behind, values)
-                decoded = self._known if len(wanted) >= MANY else wanted
+                decoded = self._known if len(wanted) >= MIN_READ_FOR_ALL else wanted
                 within = tuple(fid for fid in head if fid in decoded)
-                self._way = next_key, start, self._decoder_of(within, bool(next_key))
+                self._plan = next_key, start, self._decoder_of(within, bool(next_key))
                 return
-        self._way = b"", 0, self._decoder_of(tuple(fid for fid in order if fid in wanted), False)
+        self._plan = b"", 0, self._decoder_of(tuple(fid for fid in order if fid in wanted), False)
 
     def _decoder_of(self, order: tuple[str, ...], is_cut: bool) -> Any:
         decoder = self._decoders.pop((order, is_cut), None)
@@ -256,7 +260,7 @@ class Layout:
             decoder = _make_decoder(order, is_cut)
             if len(self._decoders) >= MAX_DECODERS:
                 self._decoders.pop(next(iter(tuple(self._decoders))), None)
-        self._decoders[order, is_cut] = decoder  # the last is the latest
+        self._decoders[order, is_cut] = decoder  # the last is the most recent
         return decoder.decode
 
 
@@ -265,26 +269,26 @@ _UNSHOWN = {"__repr__": lambda values: "<values of a row>", "__rich_repr__": lam
 
 
 def _make_decoder(order: Iterable[str], is_cut: bool) -> msgspec.json.Decoder[Any]:
-    """`is_cut`: a row without one of these FIDs is refused, for it may be in what was cut off."""
+    """Make a decoder. If rows are cut, it rejects one without one of these FIDs: it may have been cut off."""
     kind, default = (str, msgspec.NODEFAULT) if is_cut else (str | None, None)
     fields = [(f"f{fid}", kind, msgspec.field(name=fid, default=default)) for fid in order]
     return msgspec.json.Decoder(msgspec.defstruct("Values", fields, namespace=_UNSHOWN, frozen=True, gc=False))
 
 
 def _is_plain(wanted: bytes) -> bool:
-    """Whether texts that are not ASCII, names, have nothing in them that Python takes for a digit or a space.
+    """Return whether the characters beyond ASCII, of names, include none that Python takes for a digit or a space.
 
-    Most of a row is ASCII: searching without it takes a tenth of the time.
+    Most of a row is ASCII: the search takes a tenth of the time without it.
     """
     try:
-        wanted.decode()  # all of it: without ASCII in between, halves of characters could join
+        wanted.decode()  # all of it first: without the ASCII in between, halves of characters could join
         return _digit_or_space.search(wanted.translate(None, ASCII).decode()) is None
     except UnicodeDecodeError:
         return False
 
 
 def _find(behind: tuple[str, ...], values: bytes) -> tuple[bytes, int]:
-    """How the next key looks in a row, and where it stands; nothing where the row is not to be cut."""
+    """Return the bytes of the next key in a row and their offset, or b"" if the row must not be cut."""
     for key in behind:
         next_key = f',"{key}":'.encode()
         start = values.find(next_key)

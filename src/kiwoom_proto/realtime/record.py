@@ -12,7 +12,7 @@ made; see `_make_getter` for what reading one does, and `Record._read` for whate
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
@@ -23,8 +23,9 @@ from ..display import MESSAGE_LIMIT, displayed, quoted, rich_repr
 from ..errors import FieldError, LocalProtocolError
 from ..secrets import MASK, PERSONAL_FIDS, Redaction, holds_opaque, mask_opaque, redact
 from ..symbol import Symbol, parse_item, parse_stock_code
-from .fields import Direction, Field, to_magnitude, to_whole_number
-from .layout import Layout, Texts, read_fids
+from .fields import Direction, Field
+from .getters import make_getter
+from .layout import FidStrings, Layout, read_fids
 from .traits import Market, Scope
 
 __all__ = ("KST", "Record")
@@ -102,11 +103,11 @@ class Record(msgspec.Struct, **_OPTIONS):
         cls._layout = Layout(cls._by_fid)
         for name, field in declared.items():
             doc = ": ".join(filter(None, (field.label, field.note))) or None
-            setattr(cls, name, property(_make_getter(field), doc=doc))
+            setattr(cls, name, property(make_getter(field), doc=doc))
 
     def _decode(self) -> Any:
         layout = self._layout
-        decoded = Texts(self.values) if layout is None else layout.decode(self.values)
+        decoded = FidStrings(self.values) if layout is None else layout.decode(self.values)
         force_setattr(self, "_decoded", decoded)
         return decoded
 
@@ -115,7 +116,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         decoded = self._decoded
         if decoded is None:
             decoded = self._decode()
-        if not isinstance(decoded, Texts):
+        if not isinstance(decoded, FidStrings):
             try:
                 text: str | None = getattr(decoded, f"f{fid}")
             except AttributeError:  # not among those that the program had read of this type until now
@@ -130,7 +131,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         """The value of a field, where the fast way in `_make_getter` does not give it."""
         text = self._text(field.fid)
         if text is None:
-            if isinstance(self._decoded, Texts) and self._decoded.wrong:
+            if isinstance(self._decoded, FidStrings) and self._decoded.wrong:
                 reason = f"the row's values cannot be read: {self._decoded.wrong}"
                 raise FieldError(self.type_code, field.fid, field.name, None, reason)
             return None
@@ -298,7 +299,7 @@ class Record(msgspec.Struct, **_OPTIONS):
             if isinstance(value, str) and mask_opaque(value) != value:
                 value = mask_opaque(value)
             parts.append(f"{name}={value}" if isinstance(value, datetime.time) else f"{name}={quoted(value)}")
-        if isinstance(self._decoded, Texts) and self._decoded.wrong:
+        if isinstance(self._decoded, FidStrings) and self._decoded.wrong:
             parts.append("values=<cannot be read>")
         return displayed(f"{type(self).__name__}({', '.join(parts)})", MESSAGE_LIMIT)
 
@@ -335,57 +336,3 @@ def _plain(value: object) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     return value.isoformat() if isinstance(value, datetime.time | datetime.date) else str(value)
-
-
-def _make_getter(field: Field[Any]) -> Callable[[Record], Any]:
-    """Return a getter that reads the attribute of its FID by name, as fast as one written by hand.
-
-    It is compiled once, here, and each field gets it with another attribute's name in it: compiling one for each of the
-    catalogue's 616 fields would take 24 ms of every program's start.
-
-    `values.f` fails for a FID that the program had not read of this type until now, and for `Texts`, which is what
-    there is of rows in which Python might take a text for a number that is none. So `int` takes no more than it should.
-    There are three, since a call that converts would cost as much as the conversion. `text` is forgotten where it is no
-    value: a traceback may show variables.
-    """
-    known = field.kind.known
-
-    def whole_number(record: Record) -> Any:
-        values = record._decoded
-        if values is None:
-            values = record._decode()
-        try:
-            text = values.f
-            return None if text is None else int(text)
-        except (AttributeError, ValueError):
-            text = None
-            return record._read(field)
-
-    def magnitude(record: Record) -> Any:
-        values = record._decoded
-        if values is None:
-            values = record._decode()
-        try:
-            text = values.f
-            return None if text is None else abs(int(text))
-        except (AttributeError, ValueError):
-            text = None
-            return record._read(field)
-
-    def other(record: Record) -> Any:
-        values = record._decoded
-        if values is None:
-            values = record._decode()
-        try:
-            text = values.f
-            return None if text is None else known[text]
-        except (AttributeError, ValueError, ArithmeticError):
-            text = None
-            return record._read(field)
-
-    getters: dict[object, Callable[[Record], Any]] = {to_whole_number: whole_number, to_magnitude: magnitude}
-    getter = getters.get(field.kind.convert, other)
-    code = getter.__code__
-    names = tuple(f"f{field.fid}" if name == "f" else name for name in code.co_names)
-    getter.__code__ = code.replace(co_name=field.name, co_names=names)
-    return getter
