@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 import keyword
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import Struct, structs
 
 import kiwoom_proto
 from kiwoom_proto import (
@@ -145,6 +148,75 @@ def test_prices_of_the_us_indices_and_net_asset_values_have_decimals_and_all_oth
         ("0G", "nav"),
         ("0m", "elw_theoretical_price"),
     }
+
+
+LADDERS = {
+    ("0D", 10): {
+        *("ask_price", "ask_quantity", "ask_quantity_change", "bid_price", "bid_quantity", "bid_quantity_change"),
+        *("lp_ask_quantity", "lp_bid_quantity", "krx_ask_quantity", "krx_bid_quantity"),
+        *("nxt_ask_quantity", "nxt_bid_quantity"),
+    },
+    ("FT", 10): {
+        "ask_price",
+        "ask_quantity",
+        "ask_quantity_change",
+        "bid_price",
+        "bid_quantity",
+        "bid_quantity_change",
+    },
+    ("0F", 5): {
+        *("seller_name", "seller_code", "seller_quantity", "seller_quantity_change", "seller_colour"),
+        *("buyer_name", "buyer_code", "buyer_quantity", "buyer_quantity_change", "buyer_colour"),
+    },
+}
+
+
+@pytest.mark.parametrize(("type_code", "depth"), LADDERS)
+def test_the_numbered_fields_of_a_type_are_whole_ladders_of_one_kind(type_code: str, depth: int) -> None:
+    steps: dict[str, dict[int, Field[Any]]] = defaultdict(dict)
+    for name, field in REALTIME[type_code].fields.items():
+        stem, _, number = name.rpartition("_")
+        if number.isdigit() and not name.startswith("extra_item"):
+            steps[stem][int(number)] = field
+
+    assert steps.keys() == LADDERS[type_code, depth]
+    for fields in steps.values():
+        assert sorted(fields) == list(range(1, depth + 1))
+        assert len({(field.kind, field.unit) for field in fields.values()}) == 1
+        assert len({int(field.fid) - number for number, field in fields.items()}) == 1, "FIDs count up with the steps"
+        assert all(str(number) in field.label for number, field in fields.items())
+
+
+@pytest.mark.parametrize(
+    ("type_code", "sequence", "names"),
+    [
+        *(
+            (type_code, f"{side}s", [f"{side}_price", f"{side}_quantity", f"{side}_quantity_change"])
+            for type_code in ("0D", "FT")
+            for side in ("ask", "bid")
+        ),
+        *(
+            ("0D", f"{book}_{side}_quantities", [f"{book}_{side}_quantity"])
+            for book in ("lp", "krx", "nxt")
+            for side in ("ask", "bid")
+        ),
+        *(
+            ("0F", f"{side}s", [f"{side}_{what}" for what in ("name", "code", "quantity", "quantity_change", "colour")])
+            for side in ("seller", "buyer")
+        ),
+    ],
+)
+def test_a_ladder_is_its_numbered_fields_step_by_step(type_code: str, sequence: str, names: list[str]) -> None:
+    cls = REALTIME[type_code]
+    values = {field.fid: str(number) for number, field in enumerate(cls.fields.values(), 1)}
+    row = cls(type_code, "", values=json.dumps(values).encode())
+    depth = next(depth for code, depth in LADDERS if code == type_code)
+    expected = [tuple(getattr(row, f"{name}_{number}") for name in names) for number in range(1, depth + 1)]
+
+    ladder = getattr(row, sequence)
+
+    assert isinstance(ladder, tuple)
+    assert [structs.astuple(step) if isinstance(step, Struct) else (step,) for step in ladder] == expected
 
 
 def test_one_fid_with_one_label_has_one_name_everywhere() -> None:

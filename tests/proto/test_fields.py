@@ -392,7 +392,7 @@ def test_a_field_without_a_kind_is_refused_with_the_likely_reason() -> None:
     """In a class body `price = Field("10", price)` hides the kind from the next line on."""
     hidden: Any = Field("10", kinds.price)
 
-    with pytest.raises(TypeError, match=r"field of FID 11: .* is no kind"):
+    with pytest.raises(TypeError, match=r"field of FID 11: .* is not a Kind"):
         Field("11", hidden)
 
 

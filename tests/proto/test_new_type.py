@@ -240,7 +240,7 @@ def test_an_annotated_trait_would_be_a_member_of_each_row_and_is_refused() -> No
 
 
 def test_a_field_cannot_be_called_what_a_class_declares() -> None:
-    with pytest.raises(TypeError, match="label is what every Record has"):
+    with pytest.raises(TypeError, match="every Record has an attribute label"):
 
         class Wrong(Record, tag="ZF"):
             label = Field("302", fields.text, "이름")  # type: ignore[assignment]

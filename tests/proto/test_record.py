@@ -500,7 +500,7 @@ def test_the_direction_of_a_price_that_cannot_be_read_is_an_error() -> None:
 
 @pytest.mark.parametrize("name", ["item", "values", "symbol", "fid", "to_dict"])
 def test_a_field_cannot_be_called_what_every_record_has(name: str) -> None:
-    with pytest.raises(TypeError, match=f"{name} is what every Record has"):
+    with pytest.raises(TypeError, match=f"every Record has an attribute {name}"):
         types.new_class("Clash", (Record,), {"tag": "ZY"}, lambda body: body.update({name: Field("10", kinds.text)}))
 
 

@@ -1,17 +1,17 @@
-"""One FID's text -> a Python value.
+"""Fields of a row: one FID's string, converted to a Python value.
 
-Kiwoom sends every value as a string. A `Kind` says how such a string is read: what it becomes, and whether its sign
-is part of the number or a direction. A `Field` names one FID of one real-time type and its kind:
+Kiwoom sends every value as a string. A `Kind` says how to read it: what it becomes, and whether its sign is part of the
+number or a direction. A `Field` gives one FID of one real-time type a name and a kind:
 
     ask_quantity = Field("131", quantity, "시간외매도호가총잔량", unit="shares")
 
-Rules that hold for every kind (measured by several independent clients of the live server):
+Rules for every kind [measured by several]:
 
-* Outer spaces are not part of the value (`" 67300"`), inner ones are (`"삼  성"`).
-* `""` and `" "` mean absent: None.
-* Nothing becomes a float. Whole numbers are `int`, anything with decimals is `Decimal`.
-* A text that is not of its kind is an error when it is read (`FieldError`), never a silent 0, and never touches the
-  other fields.
+* Outer spaces are not part of the value (`" 67300"`); inner spaces are (`"삼  성"`).
+* `""` and `" "` mean absent: the value is None.
+* Nothing becomes a float. Whole numbers are `int`, numbers with decimals are `Decimal`.
+* A string that is not of its kind raises `FieldError` when the field is read. It never becomes a silent 0, and never
+  affects other fields.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ C = TypeVar("C", bound=enum.Enum)
 
 
 class Direction(enum.Enum):
-    """Where a price stands against the reference price (대비 기호): its sign on the wire.
+    """Where a price stands against the reference price (대비기호): its sign on the wire.
 
-    Of a ratio: whether it is more or less than what it is compared with.
+    For a ratio, whether it is more or less than what it is compared with.
     """
 
     UP = "+"
@@ -74,21 +74,22 @@ class Direction(enum.Enum):
 
 @functools.cache
 def _known_values(convert: Callable[[str], Any]) -> KnownValues:
-    """The same for all kinds that read texts the same way."""
+    """Return the cache that all kinds with the same conversion share."""
     return KnownValues(convert)
 
 
 @attrs.frozen(eq=False)
 class Kind(Generic[T]):
-    """How one FID's text is read.
+    """How to read the string of a FID.
 
     Attributes:
-        name: what it is called in listings.
-        convert: text -> value; None for an absent value; raises ValueError or ArithmeticError for a bad text.
-        directional: the sign is a direction and not part of the number.
-        masked: the value is personal and never shown in reprs and messages.
-        python_type: what a value is, for listings.
-        known: what `convert` gave for the texts met so far; `known[text]` reads any. Nothing masked is kept.
+        name: the name in listings.
+        convert: returns the value of a string, or None if it is absent; raises ValueError or ArithmeticError if the
+            string is malformed.
+        directional: whether the sign is a direction and not part of the number.
+        masked: whether the value is personal, and never shown in reprs and messages.
+        python_type: the type of a value, for listings.
+        known: a cache of `convert`; `known[text]` converts any string. Masked values are not kept.
     """
 
     name: str
@@ -103,8 +104,8 @@ class Kind(Generic[T]):
         return NothingKnown(self.convert) if self.masked else _known_values(self.convert)
 
 
-# int() and Decimal() take more than Kiwoom sends ("1_000", "１２", "1e3", "NaN"). Taking those would turn garbage into
-# numbers, so they are refused.
+# int() and Decimal() accept more than Kiwoom sends ("1_000", "１２", "1e3", "NaN"). Garbage must not become a
+# number, so these are rejected.
 _DECIMAL = re.compile(r"\s*[+-]?(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++)\s*").fullmatch
 
 
@@ -176,10 +177,10 @@ def _calendar_date(text: str) -> datetime.date | None:
 
 
 def coded(name: str, codes: type[C]) -> Kind[C]:
-    """Return a kind whose values are the members of an enumeration: `coded("side", Side)`.
+    """Return a kind whose values are members of an enumeration: `coded("side", Side)`.
 
-    The enumeration decides about a text that is none of its values: those of the catalogue keep it, a plain `Enum`
-    refuses it, which is a `FieldError`.
+    What becomes of a string that is not one of its values is up to the enumeration: those of the catalogue keep it, a
+    plain `Enum` rejects it, which raises `FieldError`.
     """
     known: dict[str, C] = {text: member for member in codes for text in getattr(member, "spellings", (member.value,))}
 
@@ -196,15 +197,15 @@ def coded(name: str, codes: type[C]) -> Kind[C]:
 quantity = Kind("quantity", to_whole_number, python_type=int)
 """Shares or contracts, or a count: `int`."""
 signed_quantity = Kind("signed quantity", to_whole_number, python_type=int)
-"""Shares by which something changed, or a net amount of shares: `int` with a real sign."""
+"""A change of a quantity, or a net quantity: `int` with a real sign."""
 trade_quantity = Kind("trade quantity", to_whole_number, python_type=int)
-"""Shares of one trade: `int`, + where the buyer was the aggressor, - where the seller was."""
+"""Quantity of one trade: `int`, positive if the buyer was the aggressor, negative if the seller was."""
 price = Kind("price", to_magnitude, directional=True, python_type=int)
-"""Won: `int` without sign. The sign on the wire is the `direction()` against the reference price; "-0" is 0."""
+"""Won: `int` without a sign. The sign on the wire is the `direction()` against the reference price; "-0" is 0."""
 decimal_price = Kind("price", _decimal_magnitude, directional=True, python_type=Decimal)
-"""A price or level with decimals: `Decimal` without sign, which is the `direction()`."""
+"""A price or index level with decimals: `Decimal` without a sign, which is the `direction()`."""
 change = Kind("change", to_whole_number, python_type=int)
-"""Won by which something changed: `int` with a real sign."""
+"""A change in won: `int` with a real sign."""
 decimal_change = Kind("change", _decimal, python_type=Decimal)
 """A change with decimals: `Decimal` with a real sign."""
 amount = Kind("amount", to_whole_number, python_type=int)
@@ -212,57 +213,57 @@ amount = Kind("amount", to_whole_number, python_type=int)
 signed_amount = Kind("signed amount", to_whole_number, python_type=int)
 """Money with a real sign: `int`."""
 decimal_amount = Kind("amount", _decimal, python_type=Decimal)
-"""Money with decimals, with a real sign where it can be negative: `Decimal`."""
+"""Money with decimals, with a real sign if it can be negative: `Decimal`."""
 rate = Kind("percent", _decimal, python_type=Decimal)
 """Percent: `Decimal`."""
 ratio = Kind("ratio", _decimal_magnitude, directional=True, python_type=Decimal)
-"""Percent of something else: `Decimal` without sign. The sign on the wire is the `direction()`: "-96.64" of yesterday's
-volume is 96.64 percent of it, which is less."""
+"""Percent of something else: `Decimal` without a sign, which is the `direction()`: "-96.64" of yesterday's volume is
+96.64 percent of it, which is less."""
 decimal = Kind("decimal", _decimal, python_type=Decimal)
 """Any other number with decimals: `Decimal`."""
 clock_time = Kind("time", _clock_time, python_type=datetime.time)
-"""HHMMSS in Korea Standard Time: `datetime.time`; None for "000000", which means never."""
+"""HHMMSS in Korea Standard Time (KST): `datetime.time`; None for "000000", which means never."""
 duration = Kind("duration", _duration, python_type=datetime.timedelta)
-"""HHMMSS that something takes or is away: `datetime.timedelta`, zero for "000000"."""
+"""A duration as HHMMSS: `datetime.timedelta`, zero for "000000"."""
 calendar_date = Kind("date", _calendar_date, python_type=datetime.date)
 """YYYYMMDD: `datetime.date`; None for "00000000", which means none."""
 text = Kind("text", _text, python_type=str)
-"""A text: `str` without outer spaces."""
+"""Text: `str` without outer spaces."""
 code = Kind("code", _text, python_type=str)
-"""A code without an enumeration: `str`; leading zeros belong to it."""
+"""A code without an enumeration: `str`, with its leading zeros."""
 flag = Kind("flag", _flag, python_type=bool)
 """Y or N: `bool`."""
 order_number = Kind("order number", _text, python_type=str)
 """A zero-padded order number: `str`."""
 order_reference = Kind("order number", _reference, python_type=str)
-"""The number of another order: `str`; None for zeros only, which means there is none."""
+"""The number of another order: `str`; None for only zeros, which means there is none."""
 account_number = Kind("account number", _text, masked=True, python_type=str)
 """An account number: `str`, never shown in reprs and messages."""
 
 
 STOCK_CODE_NOTE = 'may have a letter in front, as in "A005930"; `symbol` is what subscribes'
-"""What a reader of FID 9001 should know."""
+"""The note of FID 9001 (종목코드)."""
 
 
 class Field(Generic[T]):
     """One FID of one real-time type, declared as a class attribute of a `Record`.
 
     Attributes:
-        fid: the field's number on the wire, as text: "131".
-        kind: how its text is read.
+        fid: the number of the field on the wire, "131".
+        kind: how to read its string.
         label: the official Korean label (한글명).
-        unit: "shares", "KRW", "percent" ...; empty where there is none.
-        note: what a reader of the value should know beside the label; it is in the attribute's docstring.
-        name: the attribute's English name.
+        unit: "shares", "KRW", "percent" ...; "" if there is none.
+        note: what else a reader of the value should know; part of the attribute's docstring.
+        name: the English name of the attribute.
     """
 
     __slots__ = ("fid", "kind", "label", "name", "note", "unit")
 
     def __init__(self, fid: str, kind: Kind[T], label: str = "", *, unit: str = "", note: str = "") -> None:
         if not isinstance(kind, Kind):
-            # In a class body `price = Field("10", price)` hides the kind from the next line on.
+            # In a class body, `price = Field("10", price)` hides the kind from the next line on.
             raise TypeError(
-                f"field of FID {fid}: {kind!r} is no kind; where an attribute has a kind's name, write fields.price"
+                f"field of FID {fid}: {kind!r} is not a Kind; if an attribute is named like a kind, write fields.price"
             )
         if not (fid.isascii() and fid.isdigit()):
             raise TypeError(f"a field's FID must be digits, not {fid!r}")
@@ -279,8 +280,8 @@ class Field(Generic[T]):
     def __repr__(self) -> str:
         return f"<Field {self.name} = FID {self.fid}, {self.kind.name}>"
 
-    # Record.__init_subclass__ replaces each Field by a plain property, which reads twice as fast as a descriptor
-    # written in Python; this only tells type checkers and editors what reading gives.
+    # Record.__init_subclass__ replaces each Field by a plain property, which is read twice as fast as a descriptor
+    # written in Python. This only tells type checkers and editors the type of the value.
     if TYPE_CHECKING:
 
         @overload

@@ -5,10 +5,19 @@ from __future__ import annotations
 from . import codes
 from . import fields as kinds
 from .fields import Field
-from .levels import Broker
+from .levels import Broker, ladder
 from .record import Record
 
 __all__ = ("ProgramTrading", "TopBrokers")
+
+
+BROKERS = 5
+"""Brokers on each side of the ranking."""
+
+_sellers = ladder(
+    Broker, BROKERS, "seller_name", "seller_code", "seller_quantity", "seller_quantity_change", "seller_colour"
+)
+_buyers = ladder(Broker, BROKERS, "buyer_name", "buyer_code", "buyer_quantity", "buyer_quantity_change", "buyer_colour")
 
 
 class TopBrokers(Record, tag="0F"):
@@ -82,84 +91,12 @@ class TopBrokers(Record, tag="0F"):
     @property
     def sellers(self) -> tuple[Broker, ...]:
         """The five brokers that sold most, biggest first (매도거래원)."""
-        return (
-            Broker(
-                self.seller_name_1,
-                self.seller_code_1,
-                self.seller_quantity_1,
-                self.seller_quantity_change_1,
-                self.seller_colour_1,
-            ),
-            Broker(
-                self.seller_name_2,
-                self.seller_code_2,
-                self.seller_quantity_2,
-                self.seller_quantity_change_2,
-                self.seller_colour_2,
-            ),
-            Broker(
-                self.seller_name_3,
-                self.seller_code_3,
-                self.seller_quantity_3,
-                self.seller_quantity_change_3,
-                self.seller_colour_3,
-            ),
-            Broker(
-                self.seller_name_4,
-                self.seller_code_4,
-                self.seller_quantity_4,
-                self.seller_quantity_change_4,
-                self.seller_colour_4,
-            ),
-            Broker(
-                self.seller_name_5,
-                self.seller_code_5,
-                self.seller_quantity_5,
-                self.seller_quantity_change_5,
-                self.seller_colour_5,
-            ),
-        )
+        return _sellers(self)
 
     @property
     def buyers(self) -> tuple[Broker, ...]:
         """The five brokers that bought most, biggest first (매수거래원)."""
-        return (
-            Broker(
-                self.buyer_name_1,
-                self.buyer_code_1,
-                self.buyer_quantity_1,
-                self.buyer_quantity_change_1,
-                self.buyer_colour_1,
-            ),
-            Broker(
-                self.buyer_name_2,
-                self.buyer_code_2,
-                self.buyer_quantity_2,
-                self.buyer_quantity_change_2,
-                self.buyer_colour_2,
-            ),
-            Broker(
-                self.buyer_name_3,
-                self.buyer_code_3,
-                self.buyer_quantity_3,
-                self.buyer_quantity_change_3,
-                self.buyer_colour_3,
-            ),
-            Broker(
-                self.buyer_name_4,
-                self.buyer_code_4,
-                self.buyer_quantity_4,
-                self.buyer_quantity_change_4,
-                self.buyer_colour_4,
-            ),
-            Broker(
-                self.buyer_name_5,
-                self.buyer_code_5,
-                self.buyer_quantity_5,
-                self.buyer_quantity_change_5,
-                self.buyer_colour_5,
-            ),
-        )
+        return _buyers(self)
 
 
 class ProgramTrading(Record, tag="0w"):

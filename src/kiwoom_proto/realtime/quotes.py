@@ -7,11 +7,21 @@ from decimal import Decimal
 from . import codes
 from . import fields as kinds
 from .fields import Field
-from .levels import Level
+from .levels import Level, ladder, numbered
 from .record import Record
 from .traits import Market
 
 __all__ = ("AfterHoursQuote", "BestQuote", "OrderBook", "UsOrderBook")
+
+
+LEVELS = 10
+"""Price levels on each side of an order book."""
+
+_asks = ladder(Level, LEVELS, "ask_price", "ask_quantity", "ask_quantity_change")
+_bids = ladder(Level, LEVELS, "bid_price", "bid_quantity", "bid_quantity_change")
+_lp_asks, _lp_bids = numbered("lp_ask_quantity", LEVELS), numbered("lp_bid_quantity", LEVELS)
+_krx_asks, _krx_bids = numbered("krx_ask_quantity", LEVELS), numbered("krx_bid_quantity", LEVELS)
+_nxt_asks, _nxt_bids = numbered("nxt_ask_quantity", LEVELS), numbered("nxt_bid_quantity", LEVELS)
 
 
 class BestQuote(Record, tag="0C"):
@@ -216,130 +226,42 @@ class OrderBook(Record, tag="0D"):
     @property
     def asks(self) -> tuple[Level[int], ...]:
         """The ten ask levels, best first (매도호가)."""
-        return (
-            Level(self.ask_price_1, self.ask_quantity_1, self.ask_quantity_change_1),
-            Level(self.ask_price_2, self.ask_quantity_2, self.ask_quantity_change_2),
-            Level(self.ask_price_3, self.ask_quantity_3, self.ask_quantity_change_3),
-            Level(self.ask_price_4, self.ask_quantity_4, self.ask_quantity_change_4),
-            Level(self.ask_price_5, self.ask_quantity_5, self.ask_quantity_change_5),
-            Level(self.ask_price_6, self.ask_quantity_6, self.ask_quantity_change_6),
-            Level(self.ask_price_7, self.ask_quantity_7, self.ask_quantity_change_7),
-            Level(self.ask_price_8, self.ask_quantity_8, self.ask_quantity_change_8),
-            Level(self.ask_price_9, self.ask_quantity_9, self.ask_quantity_change_9),
-            Level(self.ask_price_10, self.ask_quantity_10, self.ask_quantity_change_10),
-        )
+        return _asks(self)
 
     @property
     def bids(self) -> tuple[Level[int], ...]:
         """The ten bid levels, best first (매수호가)."""
-        return (
-            Level(self.bid_price_1, self.bid_quantity_1, self.bid_quantity_change_1),
-            Level(self.bid_price_2, self.bid_quantity_2, self.bid_quantity_change_2),
-            Level(self.bid_price_3, self.bid_quantity_3, self.bid_quantity_change_3),
-            Level(self.bid_price_4, self.bid_quantity_4, self.bid_quantity_change_4),
-            Level(self.bid_price_5, self.bid_quantity_5, self.bid_quantity_change_5),
-            Level(self.bid_price_6, self.bid_quantity_6, self.bid_quantity_change_6),
-            Level(self.bid_price_7, self.bid_quantity_7, self.bid_quantity_change_7),
-            Level(self.bid_price_8, self.bid_quantity_8, self.bid_quantity_change_8),
-            Level(self.bid_price_9, self.bid_quantity_9, self.bid_quantity_change_9),
-            Level(self.bid_price_10, self.bid_quantity_10, self.bid_quantity_change_10),
-        )
+        return _bids(self)
 
     @property
     def lp_ask_quantities(self) -> tuple[int | None, ...]:
         """Shares of the liquidity provider at the ten ask levels (LP매도호가수량)."""
-        return (
-            self.lp_ask_quantity_1,
-            self.lp_ask_quantity_2,
-            self.lp_ask_quantity_3,
-            self.lp_ask_quantity_4,
-            self.lp_ask_quantity_5,
-            self.lp_ask_quantity_6,
-            self.lp_ask_quantity_7,
-            self.lp_ask_quantity_8,
-            self.lp_ask_quantity_9,
-            self.lp_ask_quantity_10,
-        )
+        return _lp_asks(self)
 
     @property
     def lp_bid_quantities(self) -> tuple[int | None, ...]:
         """Shares of the liquidity provider at the ten bid levels (LP매수호가수량)."""
-        return (
-            self.lp_bid_quantity_1,
-            self.lp_bid_quantity_2,
-            self.lp_bid_quantity_3,
-            self.lp_bid_quantity_4,
-            self.lp_bid_quantity_5,
-            self.lp_bid_quantity_6,
-            self.lp_bid_quantity_7,
-            self.lp_bid_quantity_8,
-            self.lp_bid_quantity_9,
-            self.lp_bid_quantity_10,
-        )
+        return _lp_bids(self)
 
     @property
     def krx_ask_quantities(self) -> tuple[int | None, ...]:
         """Shares at KRX at the ten ask levels (KRX 매도호가잔량)."""
-        return (
-            self.krx_ask_quantity_1,
-            self.krx_ask_quantity_2,
-            self.krx_ask_quantity_3,
-            self.krx_ask_quantity_4,
-            self.krx_ask_quantity_5,
-            self.krx_ask_quantity_6,
-            self.krx_ask_quantity_7,
-            self.krx_ask_quantity_8,
-            self.krx_ask_quantity_9,
-            self.krx_ask_quantity_10,
-        )
+        return _krx_asks(self)
 
     @property
     def krx_bid_quantities(self) -> tuple[int | None, ...]:
         """Shares at KRX at the ten bid levels (KRX 매수호가잔량)."""
-        return (
-            self.krx_bid_quantity_1,
-            self.krx_bid_quantity_2,
-            self.krx_bid_quantity_3,
-            self.krx_bid_quantity_4,
-            self.krx_bid_quantity_5,
-            self.krx_bid_quantity_6,
-            self.krx_bid_quantity_7,
-            self.krx_bid_quantity_8,
-            self.krx_bid_quantity_9,
-            self.krx_bid_quantity_10,
-        )
+        return _krx_bids(self)
 
     @property
     def nxt_ask_quantities(self) -> tuple[int | None, ...]:
         """Shares at NXT at the ten ask levels (NXT 매도호가잔량)."""
-        return (
-            self.nxt_ask_quantity_1,
-            self.nxt_ask_quantity_2,
-            self.nxt_ask_quantity_3,
-            self.nxt_ask_quantity_4,
-            self.nxt_ask_quantity_5,
-            self.nxt_ask_quantity_6,
-            self.nxt_ask_quantity_7,
-            self.nxt_ask_quantity_8,
-            self.nxt_ask_quantity_9,
-            self.nxt_ask_quantity_10,
-        )
+        return _nxt_asks(self)
 
     @property
     def nxt_bid_quantities(self) -> tuple[int | None, ...]:
         """Shares at NXT at the ten bid levels (NXT 매수호가잔량)."""
-        return (
-            self.nxt_bid_quantity_1,
-            self.nxt_bid_quantity_2,
-            self.nxt_bid_quantity_3,
-            self.nxt_bid_quantity_4,
-            self.nxt_bid_quantity_5,
-            self.nxt_bid_quantity_6,
-            self.nxt_bid_quantity_7,
-            self.nxt_bid_quantity_8,
-            self.nxt_bid_quantity_9,
-            self.nxt_bid_quantity_10,
-        )
+        return _nxt_bids(self)
 
 
 class AfterHoursQuote(Record, tag="0E"):
@@ -436,31 +358,9 @@ class UsOrderBook(Record, tag="FT"):
     @property
     def asks(self) -> tuple[Level[Decimal], ...]:
         """The ten ask levels, best first (매도호가)."""
-        return (
-            Level(self.ask_price_1, self.ask_quantity_1, self.ask_quantity_change_1),
-            Level(self.ask_price_2, self.ask_quantity_2, self.ask_quantity_change_2),
-            Level(self.ask_price_3, self.ask_quantity_3, self.ask_quantity_change_3),
-            Level(self.ask_price_4, self.ask_quantity_4, self.ask_quantity_change_4),
-            Level(self.ask_price_5, self.ask_quantity_5, self.ask_quantity_change_5),
-            Level(self.ask_price_6, self.ask_quantity_6, self.ask_quantity_change_6),
-            Level(self.ask_price_7, self.ask_quantity_7, self.ask_quantity_change_7),
-            Level(self.ask_price_8, self.ask_quantity_8, self.ask_quantity_change_8),
-            Level(self.ask_price_9, self.ask_quantity_9, self.ask_quantity_change_9),
-            Level(self.ask_price_10, self.ask_quantity_10, self.ask_quantity_change_10),
-        )
+        return _asks(self)
 
     @property
     def bids(self) -> tuple[Level[Decimal], ...]:
         """The ten bid levels, best first (매수호가)."""
-        return (
-            Level(self.bid_price_1, self.bid_quantity_1, self.bid_quantity_change_1),
-            Level(self.bid_price_2, self.bid_quantity_2, self.bid_quantity_change_2),
-            Level(self.bid_price_3, self.bid_quantity_3, self.bid_quantity_change_3),
-            Level(self.bid_price_4, self.bid_quantity_4, self.bid_quantity_change_4),
-            Level(self.bid_price_5, self.bid_quantity_5, self.bid_quantity_change_5),
-            Level(self.bid_price_6, self.bid_quantity_6, self.bid_quantity_change_6),
-            Level(self.bid_price_7, self.bid_quantity_7, self.bid_quantity_change_7),
-            Level(self.bid_price_8, self.bid_quantity_8, self.bid_quantity_change_8),
-            Level(self.bid_price_9, self.bid_quantity_9, self.bid_quantity_change_9),
-            Level(self.bid_price_10, self.bid_quantity_10, self.bid_quantity_change_10),
-        )
+        return _bids(self)

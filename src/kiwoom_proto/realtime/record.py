@@ -1,12 +1,12 @@
 """Record: the base of every real-time row. Nothing is decoded before it is read.
 
-A row arrives as `{"values": {FID: text, ...}, "type": "0E", "name": ..., "item": "005930"}`. The record keeps `values`
-as the bytes they came in; the first field that is read decodes the FIDs once, and each field converts its own text
-whenever it is read. So a program pays for what it looks at: a row of 163 FIDs that is only counted costs hardly more
+A row arrives as `{"values": {FID: string, ...}, "type": "0E", "name": ..., "item": "005930"}`. The record keeps
+`values` as the bytes received. Reading the first field decodes the FIDs once; each field converts its own string
+whenever it is read. So a program pays only for what it reads: a row of 163 FIDs that is only counted costs hardly more
 than one of five.
 
-A subclass is nothing but declarations (see `realtime/`). Each `Field` of it becomes a property, once, when the class is
-made; see `_make_getter` for what reading one does, and `Record._read` for whatever is not plain.
+A subclass is only declarations (see `Record` and the modules of this package). Each `Field` becomes a property when the
+class is made; `getters` explains how it reads, and `Record._read` handles whatever is not plain.
 """
 
 from __future__ import annotations
@@ -37,26 +37,35 @@ STOCK_CODE_FID = "9001"
 _TRAITS = {"label": str, "market": Market, "scope": Scope, "droppable": bool}
 
 
-# Spelled out in the class statement, type checkers would ask every subclass to repeat `frozen=True`.
+# In the class statement, type checkers would ask every subclass to repeat `frozen=True`.
 _OPTIONS: dict[str, Any] = {"frozen": True, "eq": False, "gc": False, "tag_field": "record"}
 
 
 class Record(msgspec.Struct, **_OPTIONS):
     """One row of one real-time type, as received. Immutable.
 
-    A row of a type without a class of its own is a plain `Record`: every FID is readable with `fid` and `fids`.
+    A row of a type without a class of its own is a plain `Record`: read its FIDs with `fid` and `fids`.
+
+    To declare a type, subclass it with the type code as `tag`, give each FID a `Field`, and set what is not the default
+    of the class attributes `label`, `market`, `scope` and `droppable`:
+
+        class OrderExecution(Record, tag="00"):
+            label = "주문체결"
+            scope = Scope.ACCOUNT
+
+            order_number = Field("9203", fields.order_number, "주문번호")
 
     Attributes:
-        type_code: the real-time type (TR 명), "0E". Upper and lower case differ: "0G" is not "0g".
-        item: the registered item that this row answers (실시간 등록 요소), "005930"; of orders and balances the stock;
-            "" where the row names none.
+        type_code: the real-time type (TR 명), "0E". Case matters: "0G" is not "0g".
+        item: the registered item that this row answers (실시간 등록 요소), "005930"; the stock for orders and balances;
+            "" if the row names none.
         name: the label of the type (실시간 항목명), never of the stock. Its spelling varies.
-        received_at: when it was received, nanoseconds since the epoch (UTC), as told by the caller; 0: not told.
-        venue_code: US rows only: the exchange (`stexTp`), "ND"; else "".
-        values: the row's FIDs as JSON, exactly as received. What is wrong with them is told when they are read.
-        epoch: which connection of its session it came over, the first being 1; 0: over none.
-        sequence: its place among all events of its session. Neither number counts in comparisons.
-        extra: members of the row or its message that the documentation does not know; None where there are none.
+        received_at: time of receipt, nanoseconds since the epoch (UTC), as passed by the caller; 0 if unknown.
+        venue_code: US rows only: the exchange (`stexTp`), "ND"; otherwise "".
+        values: the FIDs of the row as JSON, exactly as received. Errors in them are reported on reading.
+        epoch: the number of the connection of its session, from 1; 0 if there was none.
+        sequence: its number among all events of its session. Comparisons ignore `epoch` and `sequence`.
+        extra: undocumented members of the row or its message; None if there are none.
     """
 
     type_code: str
@@ -77,7 +86,7 @@ class Record(msgspec.Struct, **_OPTIONS):
     scope: ClassVar[Scope] = Scope.ITEM
     """What a row is about."""
     droppable: ClassVar[bool] = True
-    """Whether a slow consumer may lose rows: by default not where they are about the account or a condition search."""
+    """Whether a slow consumer may lose rows; by default not those about the account or a condition search."""
 
     fields: ClassVar[dict[str, Field[Any]]] = {}
     """The declared fields of this class by English name, in official order."""
@@ -89,7 +98,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         declared = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
         for name in declared:
             if hasattr(Record, name):
-                raise TypeError(f"{cls.__name__}: {name} is what every Record has; a field cannot be called that")
+                raise TypeError(f"{cls.__name__}: every Record has an attribute {name}; a field cannot have this name")
         if "scope" in vars(cls) and "droppable" not in vars(cls):
             cls.droppable = cls.scope not in (Scope.ACCOUNT, Scope.CONDITION)
         for name, kind in _TRAITS.items():
@@ -112,14 +121,14 @@ class Record(msgspec.Struct, **_OPTIONS):
         return decoded
 
     def _text(self, fid: str) -> str | None:
-        """The text of a declared FID, by whatever way there is."""
+        """Return the string of a declared FID, however it has to be decoded."""
         decoded = self._decoded
         if decoded is None:
             decoded = self._decode()
         if not isinstance(decoded, FidStrings):
             try:
                 text: str | None = getattr(decoded, f"f{fid}")
-            except AttributeError:  # not among those that the program had read of this type until now
+            except AttributeError:  # not read of this type before
                 assert self._layout is not None
                 decoded = self._layout.decode_all(self.values)
                 force_setattr(self, "_decoded", decoded)
@@ -128,7 +137,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         return decoded.text(fid)
 
     def _read(self, field: Field[Any]) -> Any:
-        """The value of a field, where the fast way in `_make_getter` does not give it."""
+        """Return the value of a field that the fast path of `getters` does not return."""
         text = self._text(field.fid)
         if text is None:
             if isinstance(self._decoded, FidStrings) and self._decoded.wrong:
@@ -146,24 +155,24 @@ class Record(msgspec.Struct, **_OPTIONS):
         raise error from None
 
     def fid(self, fid: str) -> str | None:
-        """Return the exact text of a FID, or None where `fids` has none. Any FID, declared or not."""
+        """Return the exact string of a FID, declared or not; None if `fids` does not have it."""
         if self._layout is None or fid in self._by_fid:
             return self._text(fid)
         return self.fids().get(fid)
 
     def fids(self) -> dict[str, str]:
-        """Return every FID received with its exact text, in the order received, unknown ones too.
+        """Return every FID received with its exact string, in the order received, including undeclared ones.
 
-        Of values that are no JSON, or have more than 16,384 FIDs, those that stand there whole, from the beginning.
+        From malformed JSON, or more than 16,384 FIDs, the complete pairs at the beginning are returned.
         """
         return read_fids(self.values)[0]
 
     @property
     def symbol(self) -> Symbol | None:
-        """The instrument, as it is subscribed to: from `item`, else from FID 9001 (종목코드), of
-        which the letter in front ("A005930") is left out. None where the row names none.
+        """The instrument, as it is subscribed to: from `item`, or else from FID 9001 (종목코드) without the letter that
+        may be in front ("A005930"). None if the row names none.
 
-        None too for a US row that does not name the exchange, as those of orders (F4, F5) do not.
+        Also None for a US row that does not name the exchange, such as those of orders (F4, F5).
         """
         code = self.item or (self.fid(STOCK_CODE_FID) or "").strip()
         if not code:
@@ -173,10 +182,10 @@ class Record(msgspec.Struct, **_OPTIONS):
         return parse_stock_code(code)
 
     def direction(self, name: str) -> Direction | None:
-        """Return the sign of a price: where it stands against the reference price. None where it is absent.
+        """Return the sign of a price: where it stands against the reference price; None if the price is absent.
 
         Raises:
-            LocalProtocolError: the type has no price of that name.
+            LocalProtocolError: the type has no price of this name.
             FieldError: the price cannot be read.
         """
         field = self.fields.get(name)
@@ -189,9 +198,9 @@ class Record(msgspec.Struct, **_OPTIONS):
 
     @property
     def exchange_time(self) -> datetime.datetime | None:
-        """The field `time` with date and zone (KST), dated from `received_at`; None where either is missing.
+        """The field `time` with date and zone (KST); None if it or `received_at` is missing.
 
-        The date is the one that brings it nearest to `received_at`, so rows stay right around midnight.
+        The date is the one that puts it nearest to `received_at`, so rows around midnight are right.
 
         Raises:
             FieldError: the time cannot be read.
@@ -205,15 +214,15 @@ class Record(msgspec.Struct, **_OPTIONS):
         return min((same_day - day, same_day, same_day + day), key=lambda moment: abs(moment - received))
 
     def to_dict(self, *, masked: bool = True) -> dict[str, Any]:
-        """Return plain, JSON-ready values under English names.
+        """Return JSON-ready values by English name.
 
-        Times and dates are ISO 8601 texts and Decimals plain decimal texts. A field whose text is not what it should be
-        is left out. The signs of prices are under "directions", and every FID is under "fids" with its exact text.
+        Times and dates are ISO 8601 strings, and Decimals are plain decimal strings. A field that cannot be read is
+        left out. The signs of prices are under "directions", and every FID is under "fids" with its exact string.
 
-        Arguments:
-            masked: put "***" in the place of account numbers, and of what looks like a token or key, for what becomes
-                of the result is a log or a file more often than not. A program with several accounts reads
-                `account_number`. False: nothing is lost, and `from_dict` makes the same record of it.
+        Args:
+            masked: replaces account numbers, and what looks like a token or key, by "***", because the result often
+                ends up in a log or a file. A program with several accounts reads `account_number`. If False, nothing
+                is lost, and `from_dict` restores the record.
         """
         if masked:
             return self._mask(self.to_dict(masked=False))
@@ -242,7 +251,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         return result
 
     def _mask(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Mask what `to_dict` has made."""
+        """Mask the result of `to_dict`."""
         fids = result["fids"]
         for fid in self._personal_fids.intersection(fids):
             fids[fid] = MASK
@@ -263,7 +272,7 @@ class Record(msgspec.Struct, **_OPTIONS):
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Self:
-        """Return the record that `to_dict(masked=False)` was called on. Call it on the same class.
+        """Return the record that `to_dict(masked=False)` was called on. Call this on the same class.
 
         Raises:
             KeyError: "type", "item" or "fids" is missing.
@@ -282,7 +291,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         parts = [f"item={quoted(redact(self.item))}"]
         if self._layout is None:
             parts.insert(0, f"type_code={quoted(redact(self.type_code))}")
-            # Its FIDs are unknown, so one of them may be an account number.
+            # Its FIDs are unknown: one of them may be an account number.
             parts.append(f"fids=<{len(self.fids())}>")
         for name, field in self.fields.items():
             text = self.fid(field.fid)
@@ -320,13 +329,13 @@ class Record(msgspec.Struct, **_OPTIONS):
         )
 
     def __ne__(self, other: object) -> bool:
-        return not self == other  # msgspec.Struct has one of its own, which would compare everything
+        return not self == other  # that of msgspec.Struct would compare everything
 
     def __hash__(self) -> int:
         return hash((self.type_code, self.item, self.received_at))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The decoded values are a cache, of a class made at run time that pickle could not find.
+        # The decoded values are a cache. Their class is made at run time, and pickle could not find it.
         numbers = (self.epoch, self.sequence)
         state = (self.name, self.received_at, self.values, self.venue_code, *numbers, self.extra)
         return type(self), (self.type_code, self.item, *state)
