@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from kiwoom_proto.connection import conversation
+from kiwoom_proto.connection import lifecycle as connection
 from kiwoom_proto.session.lifecycle import TRANSITIONS, SessionState
 
 DOCUMENT = pathlib.Path(__file__).parent / "protocol.md"
@@ -42,10 +42,10 @@ def of_a_session() -> str:
 
 def of_a_connection() -> str:
     """Return the lifecycle of a connection, and its deadlines as a table."""
-    lines = [*lifecycle(conversation.TRANSITIONS), "| state | deadline | replies expected |", "|---|---|---|"]
-    for state in conversation.TRANSITIONS:
-        phase = conversation.PHASE.get(state)
-        replies = ", ".join(trnm for trnm, states in conversation.LEGAL.items() if state in states)
+    lines = [*lifecycle(connection.TRANSITIONS), "| state | deadline | replies expected |", "|---|---|---|"]
+    for state in connection.TRANSITIONS:
+        phase = connection.PHASE.get(state)
+        replies = ", ".join(trnm for trnm, states in connection.LEGAL.items() if state in states)
         lines.append(f"| {state.name} | {f'`{phase}_timeout`' if phase else ''} | {replies} |")
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ import sys
 import time
 
 from kiwoom_proto import ClientConnection, Closed, Endpoint, Trade
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.events import RequestRefusal
 
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 
 from kiwoom_proto import ClientConnection, Closed, Endpoint, Event, Trade
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.events import RequestRefusal
 
 

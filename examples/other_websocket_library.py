@@ -1,4 +1,4 @@
-"""Trades (0B) over a WebSocket that is not ours: `MessageConnection` over the `websockets` package.
+"""Trades (0B) over a WebSocket that is not ours: `Conversation` over the `websockets` package.
 
 The other library dials, shakes hands and cuts the stream into messages; the core does the rest: LOGIN, heartbeat,
 requests and their acknowledgements, deadlines, rows. Any library that hands over whole messages will do.
@@ -17,14 +17,14 @@ import time
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from kiwoom_proto import Closed, Endpoint, MessageConnection, Trade
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto import Closed, Conversation, Endpoint, Trade
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.events import RequestRefusal
 
 PING_INTERVAL = 5.0
 
 
-async def ask(websocket: ClientConnection, connection: MessageConnection) -> None:
+async def ask(websocket: ClientConnection, connection: Conversation) -> None:
     """Send pings and note their pongs. Kiwoom sends no PING to who sends something every 10 s, and on a quiet market
     nothing else. One that is not answered means nothing: `idle_timeout` tells when there is no life at all."""
     try:
@@ -38,7 +38,7 @@ async def ask(websocket: ClientConnection, connection: MessageConnection) -> Non
 
 
 async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
-    connection = MessageConnection(endpoint, clock=asyncio.get_running_loop().time)
+    connection = Conversation(endpoint, clock=asyncio.get_running_loop().time)
     connection.connect(token)
     connection.subscribe(Trade, *items)  # it waits in there for the login
     # No pings of the library's own: it does not tell of their pongs, which may be all that comes. See `ask`.

@@ -15,7 +15,7 @@ import anyio
 import anyio.abc
 
 from kiwoom_proto import Endpoint
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.simulator import PATH, US_PATH, ClientLink, Exchange
 from kiwoom_proto.wire.tls import Tls
 

@@ -24,7 +24,8 @@ from .session.connector import LinkNeeded, TokenNeeded
 from .session.session import Session
 
 # Connections: bytes (or messages) in and out, and one deadline.
-from .connection.client import ClientConnection, MessageConnection
+from .connection.client import ClientConnection
+from .connection.conversation import Conversation
 from .connection.server import ServerConnection
 
 # What they are told.
@@ -94,7 +95,7 @@ __all__ = (
     "TokenNeeded",
     # connections
     "ClientConnection",
-    "MessageConnection",
+    "Conversation",
     "ServerConnection",
     # what they are told
     "AppKey",

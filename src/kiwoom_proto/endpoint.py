@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from .config import ClientConfig
 from .display import rich_repr
 from .errors import LocalProtocolError
 from .symbol import US_VENUES, Venue, parse_item
@@ -226,3 +227,16 @@ US_PRODUCTION = Endpoint(f"wss://api.kiwoom.com:{WEBSOCKET_PORT}/api/us/websocke
 """Production, US market."""
 US_MOCK = Endpoint(f"wss://{MOCK_HOST}:{WEBSOCKET_PORT}/api/us/websocket")
 """Mock trading, US market."""
+
+
+def checked_config(endpoint: object, config: object) -> ClientConfig:
+    """Return the configuration to use.
+
+    Raises:
+        LocalProtocolError: endpoint or config is not what it should be.
+    """
+    if not isinstance(endpoint, Endpoint):
+        raise LocalProtocolError(f"endpoint: must be an Endpoint, such as PRODUCTION, not {type(endpoint).__name__}")
+    if config is not None and not isinstance(config, ClientConfig):
+        raise LocalProtocolError(f"config: must be a ClientConfig, not {type(config).__name__}")
+    return ClientConfig() if config is None else config

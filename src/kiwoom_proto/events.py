@@ -32,6 +32,7 @@ from .symbol import Symbol
 from .wire.messages import number_of
 
 __all__ = (
+    "Batch",
     "Closed",
     "ConditionList",
     "ConditionResult",
@@ -394,3 +395,14 @@ Event: TypeAlias = (
     | Stale
     | Closed
 )
+
+
+class Batch(list[Event]):
+    """The events that one call of `events()` returns.
+
+    Attributes:
+        rows_only: whether it holds nothing but rows, and nothing else has happened since the call before. A driver
+            whose reads mostly bring rows then need not look at anything else.
+    """
+
+    rows_only = True

@@ -20,7 +20,18 @@ from .display import quoted
 from .errors import UNREADABLE, LocalProtocolError
 from .secrets import Redaction, Secret, conceal, redact
 
-__all__ = ("RequestHeader", "ResponseHeader", "describe_page", "read_retry_after", "read_words")
+__all__ = (
+    "LIMITS",
+    "MAX_ANSWER",
+    "MAX_SHOWN",
+    "RequestHeader",
+    "ResponseHeader",
+    "check_header",
+    "describe_page",
+    "header_secrets",
+    "read_retry_after",
+    "read_words",
+)
 
 MAX_ANSWER = 65_536
 """Bytes of an HTTP answer that are read, head and body. The beginning of a page that says no is enough."""
@@ -150,6 +161,22 @@ class ResponseHeader:
             cont_yn=_masked(found.get("cont-yn"), redaction.words),
             next_key=_masked(found.get("next-key"), redaction.known),
         )
+
+
+def header_secrets(header: object, token: Secret) -> tuple[Secret, ...]:
+    """Return what must be masked because of the header elements that a connection is to send.
+
+    Raises:
+        LocalProtocolError: `header` is neither None nor a `RequestHeader` that can be sent with this token.
+    """
+    if header is None:
+        return ()
+    if not isinstance(header, RequestHeader):
+        raise LocalProtocolError(f"header: must be a RequestHeader, not {type(header).__name__}")
+    header.elements(token)
+    if header.authorization is None:
+        return ()
+    return (Secret(header.authorization.reveal().removeprefix("Bearer ")),)
 
 
 def _masked(value: str | None, mask: Callable[[str], str]) -> str | None:

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from .connection.client import ClientConnection
-from .connection.conversation import ConnectionState
+from .connection.lifecycle import ConnectionState
 from .errors import KiwoomError
 from .events import Event
 from .secrets import Secret

@@ -17,7 +17,7 @@ from tests.adapters.kit import ITEM, PATH, Client, Loop, collect, raw_server, un
 import kiwoom_asyncio
 import kiwoom_trio
 from kiwoom_proto import ClientConfig, Endpoint, Event
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 

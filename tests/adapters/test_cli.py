@@ -23,7 +23,7 @@ from tests.adapters.independent import IndependentServer, Session
 
 from kiwoom_asyncio.cli.table import MAX_ROWS, RowTable
 from kiwoom_proto import OrderBook, ServerConnection
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.connection.server import PingAnswered, RequestReceived
 from kiwoom_proto.wire.messages import Row
 

@@ -30,7 +30,7 @@ from kiwoom_proto import (
     Record,
     UnknownMessage,
 )
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.errors import HandshakeError, TransportError
 from kiwoom_proto.events import Connecting
 from kiwoom_proto.session.lifecycle import SessionState

@@ -15,7 +15,7 @@ from tests.faults.ground import CONFIG, Canned, Ground, says_goodbye
 from tests.proto.wire import accept_handshake
 
 from kiwoom_proto import ClientConfig, KiwoomError
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.errors import TokenRefused
 from kiwoom_proto.simulator import ClientLink
 from kiwoom_proto.wire.messages import Row

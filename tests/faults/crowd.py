@@ -20,9 +20,9 @@ import trio
 from tests.adapters.kit import Client, Loop, LoopName, until
 from tests.adapters.proxy import Proxy, proxy_to
 
-from kiwoom_proto import ClientConfig, Event, RequestRefused
+from kiwoom_proto import ClientConfig, RequestRefused
 from kiwoom_proto.errors import QuotaExceeded
-from kiwoom_proto.events import ConditionResult, RequestAccepted, RequestRefusal
+from kiwoom_proto.events import Batch, ConditionResult, RequestAccepted, RequestRefusal
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.wire.messages import Element, Reg, Remove
 
@@ -229,7 +229,7 @@ class Cut:
         client._session.events = self._look  # type: ignore[method-assign]
         client._wake = self._woken  # type: ignore[method-assign]
 
-    def _look(self) -> list[Event]:
+    def _look(self) -> Batch:
         events = self._events()
         if any(isinstance(event, RequestAccepted | RequestRefusal | ConditionResult) for event in events):
             self._is_answered = True

@@ -11,7 +11,7 @@ from tests.faults.ledger import Ledger
 from tests.proto.wire import accept_handshake, close
 
 from kiwoom_proto import PRODUCTION, ClientConfig, KiwoomError, Request, ServerConnection, Session
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.connection.server import ServerRequest
 from kiwoom_proto.events import RequestAccepted, RequestUnanswered
 from kiwoom_proto.request import RequestKind

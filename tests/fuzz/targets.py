@@ -37,7 +37,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.auth import TokenCall
 from kiwoom_proto.config import ServerConfig
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.connection.server import RequestReceived
 from kiwoom_proto.errors import FieldError, TokenError
 from kiwoom_proto.events import RequestAccepted, RequestRefusal, RequestUnanswered

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kiwoom_proto import ClientConfig, Closed, Event, KiwoomError, LocalProtocolError, Request
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, LoginRefused, RemoteProtocolError
 from kiwoom_proto.events import RequestAccepted, RequestRefusal
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from kiwoom_proto import PRODUCTION, US_PRODUCTION, ClientConfig, ClientConnection, Endpoint, Secret
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.simulator import ClientLink, Exchange
 from kiwoom_proto.testing import ManualClock
 from kiwoom_proto.wire.websocket import WebSocketClient

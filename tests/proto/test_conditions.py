@@ -22,7 +22,7 @@ from kiwoom_proto import (
     UnknownMessage,
     Venue,
 )
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.errors import RemoteProtocolError
 from kiwoom_proto.events import ConditionList, ConditionResult, RequestAccepted, RequestRefusal, RequestUnanswered
 from kiwoom_proto.realtime.conditions import Condition, ConditionRow, UsConditionRow

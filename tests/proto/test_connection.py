@@ -1,4 +1,4 @@
-"""ClientConnection and MessageConnection: one connection's whole life, on virtual time."""
+"""ClientConnection and Conversation: one connection's whole life, on virtual time."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from kiwoom_proto import (
     ClientConfig,
     ClientConnection,
     Closed,
+    Conversation,
     Endpoint,
     Event,
     KiwoomError,
     LocalProtocolError,
-    MessageConnection,
     Record,
     Request,
     ServerConnection,
@@ -35,7 +35,8 @@ from kiwoom_proto import (
     Venue,
 )
 from kiwoom_proto.codes import explain_code
-from kiwoom_proto.connection.conversation import LEGAL, OTHER_SIZE, OTHERS, PHASE, TRANSITIONS, ConnectionState, Trigger
+from kiwoom_proto.connection.conversation import ROWLESS_MESSAGES, ROWLESS_SIZE
+from kiwoom_proto.connection.lifecycle import LEGAL, PHASE, TRANSITIONS, ConnectionState, Trigger
 from kiwoom_proto.connection.server import RequestReceived
 from kiwoom_proto.errors import (
     ClosedByPeer,
@@ -1495,7 +1496,7 @@ def test_token_is_forgotten_when_the_login_was_never_sent(end: str) -> None:
 
 
 def test_message_connection_forgets_the_token() -> None:
-    connection = MessageConnection(MOCK, clock=ManualClock())
+    connection = Conversation(MOCK, clock=ManualClock())
     connection.connect(TOKEN)
     connection.receive_opened()
     assert connection.messages_to_send() == [LOGIN]
@@ -1535,11 +1536,11 @@ def test_token_is_in_no_text() -> None:
 
 
 class Messages:
-    """A `MessageConnection` on virtual time, logged in unless told otherwise."""
+    """A `Conversation` on virtual time, logged in unless told otherwise."""
 
     def __init__(self, *, login: bool = True, config: ClientConfig | None = None) -> None:
         self.clock = ManualClock(50.0)
-        self.connection = MessageConnection(MOCK, config, clock=self.clock)
+        self.connection = Conversation(MOCK, config, clock=self.clock)
         self.connection.connect(TOKEN)
         if login:
             self.connection.receive_opened()
@@ -1666,7 +1667,7 @@ def test_message_connection_has_no_pings_to_send() -> None:
 
 
 def test_message_connection_does_not_mind_life_out_of_season() -> None:
-    connection = MessageConnection(MOCK, QUIET, clock=ManualClock())
+    connection = Conversation(MOCK, QUIET, clock=ManualClock())
     connection.note_alive()
     connection.connect(TOKEN)
     connection.note_alive()
@@ -1694,7 +1695,7 @@ def test_message_connection_takes_any_message(payload: str | bytes) -> None:
 
 
 def test_message_connection_misuse() -> None:
-    connection = MessageConnection(MOCK, clock=ManualClock())
+    connection = Conversation(MOCK, clock=ManualClock())
     with pytest.raises(LocalProtocolError):
         connection.receive_opened()
     assert connection.state is CONNECTING
@@ -1820,7 +1821,7 @@ def test_a_flood_of_messages_without_rows_ends_the_connection_at_once(payload: b
     wire.client.receive_data(data)
 
     events = wire.client.events()
-    assert len(events) <= OTHERS + len(data) // OTHER_SIZE + 2
+    assert len(events) <= ROWLESS_MESSAGES + len(data) // ROWLESS_SIZE + 2
     assert isinstance(events[0], Record) == bool(before)
     closed = events[-1]
     assert isinstance(closed, Closed)
@@ -1829,7 +1830,7 @@ def test_a_flood_of_messages_without_rows_ends_the_connection_at_once(payload: b
     assert closed.sent_code == 1008
     sent = wire.sent()
     assert sent[-1].opcode == CLOSE
-    assert len(sent) <= OTHERS + len(data) // OTHER_SIZE + 1
+    assert len(sent) <= ROWLESS_MESSAGES + len(data) // ROWLESS_SIZE + 1
     wire.client.receive_data(data)
     assert wire.client.events() == []
 
@@ -1839,7 +1840,7 @@ def test_a_flood_of_messages_without_rows_ends_the_connection_at_once(payload: b
 def test_bad_rows_are_bounded_over_all_messages_of_a_read_and_the_stream_goes_on(count: int, bad: bytes) -> None:
     wire = Wire().login()
     message = text(b'{"trnm":"REAL","data":[' + b",".join([bad] * count) + b"]}")
-    messages = min(OTHERS, 131_072 // len(message))
+    messages = min(ROWLESS_MESSAGES, 131_072 // len(message))
 
     for _ in range(2):
         wire.client.receive_data(message * messages + text(ROW))
@@ -1886,7 +1887,7 @@ def test_as_many_messages_without_rows_in_many_reads_are_no_flood() -> None:
     wire = Wire().login()
 
     for _ in range(20):
-        wire.client.receive_data(text(b'{"trnm":"PING"}') * OTHERS)
+        wire.client.receive_data(text(b'{"trnm":"PING"}') * ROWLESS_MESSAGES)
 
     assert wire.client.state is ConnectionState.READY
 

@@ -20,13 +20,13 @@ from kiwoom_proto import (
     ClientConnection,
     Closed,
     ConnectionLost,
+    Conversation,
     Disconnected,
     Endpoint,
     Event,
     Gap,
     KiwoomError,
     LocalProtocolError,
-    MessageConnection,
     MessageDecoder,
     Record,
     Request,
@@ -248,7 +248,7 @@ def conversation(text: str) -> Iterator[Any]:
     said |= {"data": [[text, text], {"jmcode": text, "9001": text, "302": text}]}
     for trnm in ("LOGIN", "REG", "REMOVE", "CNSRLST", "CNSRREQ", "SYSTEM", text):
         for code in (text, 0):
-            connection = MessageConnection(PRODUCTION, clock=lambda: 0.0)
+            connection = Conversation(PRODUCTION, clock=lambda: 0.0)
             connection.connect("token")
             connection.receive_opened(ResponseHeader(api_id=text))
             if trnm != "LOGIN":

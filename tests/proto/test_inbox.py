@@ -27,7 +27,7 @@ from kiwoom_proto import (
 from kiwoom_proto.client.errors import BufferOverflow
 from kiwoom_proto.client.inbox import UNSENT_LIMIT, Inbox, Stats
 from kiwoom_proto.config import Overflow
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.errors import (
     ClosedByPeer,
     DeadlineExceeded,

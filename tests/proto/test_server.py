@@ -9,7 +9,7 @@ import pytest
 
 from kiwoom_proto import Closed, LocalProtocolError, ServerConnection, SystemNotice, UnknownMessage
 from kiwoom_proto.config import ServerConfig
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.connection.server import ClientOpened, PingAnswered, RequestReceived, ServerRequest
 from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, RemoteProtocolError
 from kiwoom_proto.headers import RequestHeader

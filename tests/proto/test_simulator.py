@@ -26,7 +26,7 @@ from kiwoom_proto import (
     SystemNotice,
     UnknownMessage,
 )
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, HandshakeError, LoginRefused, RemoteProtocolError
 from kiwoom_proto.events import LoggedIn, LoginRefusal, RequestAccepted, RequestRefusal
 from kiwoom_proto.simulator import Exchange, Market

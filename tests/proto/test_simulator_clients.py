@@ -14,7 +14,7 @@ from tests.proto.sim import RawClient, Sim
 from tests.proto.wire import MASK, frame
 
 from kiwoom_proto import Endpoint, LocalProtocolError
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.errors import HandshakeError
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.testing import ManualClock

@@ -21,7 +21,7 @@ from tests.proto.sim import RawClient, Sim
 from tests.proto.wire import MASK, TEXT, frame
 
 from kiwoom_proto import LocalProtocolError
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.connection.server import ServerRequest
 from kiwoom_proto.simulator import ClientLink, Exchange, conditions, tokens
 from kiwoom_proto.simulator import client_link as peer

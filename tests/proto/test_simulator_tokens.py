@@ -14,7 +14,7 @@ from tests.proto.sim import Sim
 
 from kiwoom_proto import PRODUCTION, AppKey, Secret
 from kiwoom_proto.auth import Token, TokenCall
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.errors import TokenRefused
 from kiwoom_proto.events import LoginRefusal
 from kiwoom_proto.realtime.record import KST

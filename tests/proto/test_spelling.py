@@ -18,9 +18,9 @@ from kiwoom_proto import (
     US_MOCK,
     US_PRODUCTION,
     ClientConnection,
+    Conversation,
     Endpoint,
     LocalProtocolError,
-    MessageConnection,
     Record,
     Session,
     Symbol,
@@ -57,8 +57,8 @@ def session(endpoint: Endpoint = PRODUCTION, types: Iterable[type[Record]] = ())
     return Session(endpoint, clock=ManualClock(), random=lambda: 0.0, types=types)
 
 
-def over_messages(endpoint: Endpoint = PRODUCTION, types: Iterable[type[Record]] = ()) -> MessageConnection:
-    return MessageConnection(endpoint, clock=ManualClock(), types=types)
+def over_messages(endpoint: Endpoint = PRODUCTION, types: Iterable[type[Record]] = ()) -> Conversation:
+    return Conversation(endpoint, clock=ManualClock(), types=types)
 
 
 MAKERS: list[Callable[..., Any]] = [client, session, over_messages]

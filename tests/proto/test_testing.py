@@ -21,7 +21,7 @@ from kiwoom_proto import (
     Session,
 )
 from kiwoom_proto.config import ServerConfig
-from kiwoom_proto.connection.conversation import ConnectionState
+from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.connection.server import RequestReceived
 from kiwoom_proto.errors import ClosedByPeer, DeadlineExceeded, TransportError
 from kiwoom_proto.events import LoggedIn, RequestAccepted

@@ -125,9 +125,10 @@ class Inbox:
             deadline away, unless they overflow the buffer.
         """
         session = self.session
-        rows_only = session.rows_only
-        wanted = session.events()
-        if wanted:
+        events = session.events()
+        rows_only = events.rows_only
+        if events:
+            wanted: list[Event] = events
             if not rows_only:
                 wanted = [event for event in wanted if isinstance(event, Record) or not self._route_to_caller(event)]
             # Nothing after an overflow is delivered: it would hide the hole before it.

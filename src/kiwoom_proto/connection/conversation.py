@@ -1,177 +1,91 @@
-"""Conversation: what a client and Kiwoom say to each other over one WebSocket.
+"""Conversation: what a client and Kiwoom say to each other over one WebSocket, as whole messages in and out.
 
 THEORY OF OPERATION
 
-Three inputs drive it and nothing else: calls, what is received, and one deadline. It owns no socket, task or clock.
+Three inputs drive it and nothing else: calls, what is received, and one deadline. It owns no socket, task, clock or
+WebSocket. Whoever has the WebSocket reports what it does (`receive_opened`, `receive_message`, `receive_close`) and
+sends what comes out (`messages_to_send`). `ClientConnection` is one that has a WebSocket of its own.
 
-    CONNECTING --opened--> LOGGING_IN --logged in--> READY
-         \\                      |                      |
-          \\                     +----close started-----+
-           \\                    v
-            +----ended--->    CLOSED  <---ended---  CLOSING
-
-* The lifecycle is the table `TRANSITIONS`; nothing else changes the state.
-* Each state has one deadline, `PHASE`: expiry of any of them ends the connection.
-* Silence is what READY's is about. The server sends PING when it has heard nothing for 10 s, RFC 6455 pings included
-  [measured], so under a client that sends something more often it may say nothing at all and be well. Therefore any
-  byte counts as life, and where none came for a third of `idle_timeout` we ask for one with a ping of RFC 6455, and
-  again after another third. A pong that fails to come means nothing by itself; silence of everything does. Nor is it
-  the server's silence while nobody looks: where a deadline is met late, what came meanwhile may still wait to be read.
-* Which reply is legal when is the table `LEGAL`. A reply out of place before the LOGIN reply is reported and otherwise
-  ignored: the server answers messages that came too early before it answers the LOGIN.
-* LOGIN goes out as soon as the WebSocket is open, PING is answered as soon as it is read: before any consumer of
-  events can be slow.
-* Requests wait in `requests.RequestQueue` until READY; it paces them and credits the replies. A REG or REMOVE that is
-  not answered in time ends the connection; a condition request is given up alone. Whether it was the request's fault
-  (`ended_by`) is told by a ping that is sent after it: where its pong comes and the reply does not, it was.
+* Its life is in the tables of `lifecycle`. LOGIN is queued as soon as the WebSocket is open, the echo of a PING as soon
+  as that is read: before any consumer of events can be slow.
+* Requests wait in a `RequestQueue` until READY. It paces them and credits the replies; `Answers` says what these mean.
+  A REG or REMOVE whose reply is overdue ends the connection; a condition request is given up alone.
+* The `IdleTimer` restarts with everything that is received.
+* What the connection was lost for (`ended_by`): a ping follows a REG or REMOVE. If its pong comes and the reply does
+  not, the message is to blame, and so it is if the server closes with a code of `BLAMING_CODES`.
 * The end is one `Closed` event, the last one, which says why.
-
-What is received comes in through one of its two subclasses in connection.py: `ClientConnection` has a WebSocket of its
-own and takes bytes, `MessageConnection` sits on somebody else's and takes whole messages.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
-from ..codes import ALREADY_REGISTERED, TAKEN_OVER, TOO_FAST, explain_code, reason_in
+from ..codes import TAKEN_OVER, reason_in
 from ..config import ClientConfig
-from ..endpoint import Endpoint
-from ..errors import (
-    ClosedByPeer,
-    DeadlineExceeded,
-    KiwoomError,
-    LocalProtocolError,
-    LoginRefused,
-    RemoteProtocolError,
-)
-from ..events import (
-    Closed,
-    ConditionList,
-    ConditionResult,
-    Event,
-    LoggedIn,
-    LoginRefusal,
-    Numbering,
-    Opened,
-    RequestAccepted,
-    RequestRefusal,
-    RequestUnanswered,
-    SystemNotice,
-    UnknownMessage,
-)
-from ..headers import RequestHeader, ResponseHeader
+from ..endpoint import Endpoint, checked_config
+from ..errors import ClosedByPeer, DeadlineExceeded, KiwoomError, LocalProtocolError, LoginRefused, RemoteProtocolError
+from ..events import Batch, Closed, LoggedIn, LoginRefusal, Numbering, Opened, SystemNotice, UnknownMessage
+from ..headers import RequestHeader, ResponseHeader, header_secrets
 from ..realtime.catalogue import extended_catalogue
-from ..realtime.conditions import read_conditions
 from ..realtime.record import Record
-from ..request import Request, RequestKind
+from ..request import Request
 from ..secrets import Redaction, Secret, conceal
 from ..symbol import Symbol
+from ..wire import messages as wire
 from ..wire.decoder import MessageDecoder
-from ..wire.messages import (
-    KIND_OF,
-    MAX_MESSAGE_SIZE,
-    Login,
-    Message,
-    Ping,
-    Reg,
-    Remove,
-    Reply,
-    check_token,
-    condition_clear,
-    condition_list,
-    condition_search,
-    encode,
-    ticket_for,
-)
+from ..wire.messages import Login, Message, Ping, Reg, Remove, Reply
 from ..wire.registration import checked, registration, removal
 from ..wire.tolerant import Message as Decoded
 from ..wire.websocket import check_close
-from .conditions import read_result
+from .answers import Answer, Answers, unexpected
+from .idle import IdleTimer
+from .lifecycle import (
+    CLOSED,
+    CLOSING,
+    CONNECTING,
+    LEGAL,
+    LOGGING_IN,
+    PHASE,
+    READY,
+    TRANSITIONS,
+    ConnectionState,
+    Trigger,
+)
 from .requests import RequestQueue
 
 __all__ = ("ConnectionState", "Conversation")
 
-
-class ConnectionState(enum.Enum):
-    """Where a connection stands in its life."""
-
-    CONNECTING = "connecting"
-    """Until the WebSocket is open."""
-    LOGGING_IN = "logging in"
-    """LOGIN was sent and not answered yet."""
-    READY = "ready"
-    """Logged in."""
-    CLOSING = "closing"
-    """The closing handshake has begun."""
-    CLOSED = "closed"
-    """Over."""
-
-
-CONNECTING, LOGGING_IN, READY, CLOSING, CLOSED = ConnectionState
-
-
-class Trigger(enum.Enum):
-    """What moves a connection from one state to the next."""
-
-    OPENED = "opened"
-    LOGGED_IN = "logged in"
-    CLOSE_STARTED = "close started"
-    ENDED = "ended"
-
-
-TRANSITIONS: dict[ConnectionState, dict[Trigger, ConnectionState]] = {
-    CONNECTING: {Trigger.OPENED: LOGGING_IN, Trigger.ENDED: CLOSED},
-    LOGGING_IN: {Trigger.LOGGED_IN: READY, Trigger.CLOSE_STARTED: CLOSING, Trigger.ENDED: CLOSED},
-    READY: {Trigger.CLOSE_STARTED: CLOSING, Trigger.ENDED: CLOSED},
-    CLOSING: {Trigger.ENDED: CLOSED},
-    CLOSED: {},
-}
-
-PHASE = {CONNECTING: "open", LOGGING_IN: "login", READY: "idle", CLOSING: "close"}
-"""The deadline that runs in each state: `ClientConfig.<phase>_timeout`."""
-
-LEGAL = {"LOGIN": {LOGGING_IN}} | {trnm: {READY, CLOSING} for trnm in KIND_OF}
-"""In which states a reply is expected."""
-
-CONDITION_LIST, CONDITION_SEARCH = RequestKind.CONDITION_LIST, RequestKind.CONDITION_SEARCH
 PING = {"trnm": "PING"}
 BLAMING_CODES = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 1011})
-"""Close codes of a server that could not take what it was sent."""
-THIRDS = 3
-"""Of `idle_timeout`: a ping goes out after each of them without a byte but the last, which is the end."""
+"""Close codes with which a server says that it could not take what it was sent (RFC 6455, 7.4.1)."""
 
-OTHERS, OTHER_SIZE = 1024, 128
-"""How many messages that hold no rows are taken of one read: so many, and one more for each so many bytes."""
-
-Reported: TypeAlias = (
-    Opened
-    | LoggedIn
-    | LoginRefusal
-    | RequestAccepted
-    | RequestRefusal
-    | RequestUnanswered
-    | ConditionList
-    | ConditionResult
-    | UnknownMessage
-    | Closed
-)
+ROWLESS_MESSAGES, ROWLESS_SIZE = 1024, 128
+"""Messages without rows accepted from one read: this many, and one more for each so many bytes."""
 
 
 class Conversation:
-    """One login to Kiwoom over one WebSocket. The base of `ClientConnection` and `MessageConnection`.
+    """One login to Kiwoom over one WebSocket, without I/O. Single use.
 
-    Arguments:
-        endpoint: where it connects to; items it does not serve are refused here.
-        config: deadlines and limits.
-        clock: gives seconds, never going back; read once per entry.
-        numbering: what its events get their numbers from; its own unless given.
-        types: classes of rows beside, or instead of, those of the catalogue.
+    Args:
+        endpoint: where the WebSocket connects to; items that it does not serve are refused here.
+        config: deadlines and limits. `max_message_size` is for the WebSocket to enforce.
+        clock: returns seconds, monotonic.
+        numbering: where events get their numbers; defaults to one of its own.
+        types: classes of rows beside those of the catalogue, or in place of one with the same type code.
+        sends_pings: whether the WebSocket sends what `pings_to_send` returns and sets `pong`.
+
+    Attributes:
+        endpoint, config: as given, or the defaults.
+        state: the state of the connection. Read only.
+        header: the documented header elements of the server's answer, once the WebSocket is open.
+        ended_by: the request that the connection was lost for, once it has ended; None if for anything else.
+        close_code, close_reason: what to close the WebSocket with, once `state` is CLOSING or CLOSED; None: cut it.
+        redaction: what is masked in the server's words.
+        outgoing: what `messages_to_send` returns, not yet converted. The LOGIN is a memoryview, which shows no token.
+        pong: payload of the last pong of RFC 6455 received, set by whoever has the WebSocket; None if not known.
+        has_output: whether there is anything to send, the closing handshake included, since this was last set False.
     """
-
-    _sends_pings = False
 
     def __init__(
         self,
@@ -181,422 +95,397 @@ class Conversation:
         clock: Callable[[], float],
         numbering: Numbering | None = None,
         types: Iterable[type[Record]] = (),
+        sends_pings: bool = False,
     ) -> None:
         self.endpoint = endpoint
         self.config = checked_config(endpoint, config)
-        self._types = extended_catalogue(types)
+        self.state: ConnectionState = CONNECTING
         self.header: ResponseHeader | None = None
-        """The documented header elements of the server's answer, once the WebSocket is open."""
+        self.ended_by: Request | None = None
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self.redaction = Redaction()
+        self.outgoing: list[bytes | memoryview] = []
+        self.has_output = False
+        self.pong: bytes | None = None
+        self._types = extended_catalogue(types)
         self._clock = clock
-        self._state = CONNECTING
+        self._sends_pings = sends_pings
         self._token: Secret | None = None
-        self._redaction = Redaction()
         self._connect_called = False
         self._deadline: float | None = None  # of every state but READY
-        self._heard_at = 0.0
-        self._pinged: tuple[float, int] = (
-            0.0,
-            0,
-        )  # how many pings went out, and of which silence: that since `_heard_at`
+        self._idle = IdleTimer(self.config.idle_timeout, sends_pings=sends_pings)
+        self._pings: list[bytes] = []
+        self._probes = 0  # pings that asked whether a server that does not acknowledge hears us
         self._requests = RequestQueue(self.config.request_interval, self.config.ack_timeout)
+        self._answers = Answers(self._requests, us=endpoint.us, ack_timeout=self.config.ack_timeout)
         self._numbering = Numbering() if numbering is None else numbering
-        decoder = MessageDecoder(self._types, self._numbering, self._redaction)
+        decoder = MessageDecoder(self._types, self._numbering, self.redaction)
         self._take_rows = decoder.take_rows
         self._decode_rows = decoder.decode_rows
         self._decode_other = decoder.decode_other
-        self._begin_read = decoder.begin_read
-        self._others_left = OTHERS
-        self._events: list[Event] = []
-        self.rows_only = True
-        """Whether nothing but rows has come, and happened, since `events` was called."""
-        self.ended_by: Request | None = None
-        """The request that the connection was lost for, in the end; None: for something else."""
-        self._probes = 0  # pings that asked whether a server that does not acknowledge hears us
+        self._rowless_left = ROWLESS_MESSAGES
+        self._events = Batch()
         self._error: KiwoomError | None = None
         self._close_asked = False
-        self._conditions_listed = False
-        self._close_answered = False
+        self._close_received: tuple[int, str] | None = None
         self._system: SystemNotice | None = None
 
     # What the caller asks for.
 
-    @property
-    def state(self) -> ConnectionState:
-        """Where the connection stands."""
-        return self._state
-
     def connect(
         self, token: str | Secret, header: RequestHeader | None = None, *, secrets: Iterable[Secret] = ()
     ) -> None:
-        """Start: the deadline for opening runs from here. LOGIN with `token` follows by itself.
-
-        Arguments:
-            token: the access token, without "Bearer".
-            header: header elements for the opening handshake; None sends none, which the server does not mind.
-            secrets: what is masked where the server says it, beside the token: `AppKey.secrets`.
-
-        Raises:
-            LocalProtocolError: the token cannot be one, or `connect` was called before.
-        """
+        """Start. LOGIN with `token` follows by itself. See `ClientConnection.connect`."""
         token = conceal(token)
-        check_token(token)
-        if self._connect_called or self._state is CLOSED:
+        wire.check_token(token)
+        if self._connect_called or self.state is CLOSED:
             raise LocalProtocolError("connect: the connection was used before; it is for single use")
-        if header is not None:
-            if not isinstance(header, RequestHeader):
-                raise LocalProtocolError(f"header: must be a RequestHeader, not {_kind_of(header)}")
-            header.elements(token)
-            if header.authorization is not None:
-                secrets = (*secrets, Secret(header.authorization.reveal().removeprefix("Bearer ")))
+        secrets = (*secrets, *header_secrets(header, token))
         self._connect_called = True
         self._token = token
-        self._redaction.add(token, *secrets)
+        self.redaction.add(token, *secrets)
         self._start_phase(self._clock())
 
     def subscribe(
         self, type: str | type[Record], *items: str | Symbol, group: str = "1", replace: bool = False
     ) -> Request:
-        """Register items for one real-time type (REG). It waits here until the login is done.
-
-        Arguments:
-            type: a class of the catalogue or of `types`, or its type code: "0E".
-            items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
-            group: group number (grp_no), at most 4 characters.
-            replace: drop earlier registrations (refresh "0"), of the group or of the whole connection: which of
-                the two was never measured.
-
-        Raises:
-            LocalProtocolError: names what is wrong; nothing is sent. What the server would acknowledge and never serve
-                is wrong too: "A005930", a US type on a domestic endpoint.
-        """
+        """Register items for one real-time type (REG). See `ClientConnection.subscribe`."""
         size = self.config.items_per_request
         return self._add(*registration(self.endpoint, self._types, size, type, items, group, replace))
 
     def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
-        """Remove registrations (REMOVE). Arguments and errors as for `subscribe`."""
+        """Remove registrations (REMOVE). See `ClientConnection.unsubscribe`."""
         size = self.config.items_per_request
         return self._add(*removal(self.endpoint, self._types, size, type, items, group))
 
     def request(self, message: Reg | Remove) -> Request:
-        """Send a REG or REMOVE of your own making, with as many `data` elements as you like.
-
-        Lengths are checked, and that the endpoint serves the venue; what types and items there are is not. This is the
-        way to what this library does not know: the server acknowledges everything, and rows of a type without a class
-        come as plain `Record`s.
-
-        Raises:
-            LocalProtocolError: names what is wrong; nothing is sent.
-        """
+        """Send a hand-built REG or REMOVE. See `ClientConnection.request`."""
         return self._add(checked(self.endpoint, message))
 
     def list_conditions(self) -> Request:
-        """Ask for the saved conditions (조건검색 목록조회, CNSRLST). `ConditionList` answers it."""
-        self._conditions_listed = True
-        return self._add(condition_list(us=self.endpoint.us))
+        """Request the saved conditions (CNSRLST). See `ClientConnection.list_conditions`."""
+        return self._add(wire.condition_list(us=self.endpoint.us))
 
     def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> Request:
-        """Ask which stocks meet a condition (조건검색 요청, CNSRREQ). `ConditionResult` answers it.
-
-        The list is asked for first where this connection has not done so yet: without, the server keeps silent. A
-        condition that is registered already (900003) is cleared and asked for again, once.
-
-        Arguments:
-            seq: the condition's number, from its list.
-            realtime: go on telling which stocks enter and leave, as rows of type 02 (US: S2), until it is cleared.
-            next_key: `ConditionResult.next_key`, for the next page of a search that asks once.
-
-        Raises:
-            LocalProtocolError: names what is wrong; nothing is sent.
-        """
-        us = self.endpoint.us
-        search = condition_search(seq, live=realtime, next_key=next_key, us=us)
-        if self._conditions_listed:
-            return self._add(search)
-        self._conditions_listed = True
-        return self._add(condition_list(us=us), search)
+        """Search by a condition (CNSRREQ). See `ClientConnection.search_condition`."""
+        return self._add(wire.condition_search(seq, live=realtime, next_key=next_key, us=self.endpoint.us))
 
     def clear_condition(self, seq: str) -> Request:
-        """End a live search (조건검색 실시간 해제, CNSRCLR).
-
-        Raises:
-            LocalProtocolError: the number cannot be one; nothing is sent.
-        """
-        return self._add(condition_clear(seq, us=self.endpoint.us))
+        """End a live search (CNSRCLR). See `ClientConnection.clear_condition`."""
+        return self._add(wire.condition_clear(seq, us=self.endpoint.us))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Begin to close. Rows that arrive until the server has answered are still reported.
-
-        Raises:
-            LocalProtocolError: code or reason cannot be sent in a close frame.
-        """
+        """Start closing. See `ClientConnection.close`."""
         check_close(code, reason)
-        if self._state in (CLOSING, CLOSED):
+        if self.state in (CLOSING, CLOSED):
             return
         self._close_asked = True
-        if self._state is CONNECTING:
+        if self.state is CONNECTING:
             self._end()
         else:
             self._start_closing(code, reason, self._clock())
 
     def abort(self, error: KiwoomError) -> None:
         """End at once, without a closing handshake. `Closed` says why: `error`, or what had gone wrong before."""
-        if self._error is None:
-            self._error = error
-        self._end()
+        self._error = self._error or error
+        self._end_here()
 
     # What the driver does.
 
+    def receive_opened(self, header: ResponseHeader | None = None) -> None:
+        """Receive that the WebSocket is open, and the documented header elements of the server's answer, if known.
+
+        Raises:
+            LocalProtocolError: `connect` was not called, or the WebSocket was opened before.
+        """
+        if not self._connect_called or self.state is not CONNECTING:
+            raise LocalProtocolError(f"receive_opened: the connection is {self.state.value}")
+        assert self._token is not None
+        self._move(Trigger.OPENED)
+        self._start_phase(self._clock())
+        self.header = ResponseHeader() if header is None else header
+        self._report(Opened(self.header))
+        # "LOGIN never sent: SYSTEM R10004 and close" [measured by several].
+        self._send(memoryview(wire.encode(Login(self._token))))
+        self._token = None  # not needed again
+
+    def receive_message(self, payload: bytes | str, received_at: int = 0) -> None:
+        """Receive one whole message. Never raises for its content. Ignored after the end.
+
+        After calling this method, send `messages_to_send`, and call `events` and `next_timeout`.
+
+        Args:
+            payload: the text, as it came.
+            received_at: when, in nanoseconds since the epoch, for the records in it; 0 if unknown.
+
+        Raises:
+            LocalProtocolError: `receive_opened` was not called.
+        """
+        if self.state is CLOSED:
+            return
+        if self.state is CONNECTING:
+            raise LocalProtocolError("receive_opened: must be called first")
+        data = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
+        now = self.start_read(len(data))
+        if self.receive_run((data,), received_at, now):
+            self.finish_read(now)
+
+    def start_read(self, size: int) -> float:
+        """Start a read of so many bytes and return its time. `receive_run`, repeatedly, and `finish_read` complete it.
+
+        Raises:
+            LocalProtocolError: `connect` was not called.
+        """
+        if not self._connect_called:
+            raise LocalProtocolError("connect: must be called first")
+        self._rowless_left = ROWLESS_MESSAGES + size // ROWLESS_SIZE
+        return self._clock()
+
+    def receive_run(
+        self, payloads: Iterable[bytes], received_at: int, now: float, is_text: Callable[[bytes], bool] | None = None
+    ) -> bool:
+        """Receive whole messages: the hot path.
+
+        Args:
+            payloads: the messages.
+            received_at: when they were received, in nanoseconds since the epoch; 0 if unknown.
+            now: what `start_read` returned.
+            is_text: whether a payload is valid UTF-8; called for those not recognised at a glance. What follows one
+                that is not is ignored. None: no check is needed.
+
+        Returns:
+            Whether to go on. False: the connection has ended, and the rest of the read is to be ignored.
+        """
+        rest = iter(payloads)
+        while (payload := self._take_rows(rest, received_at, self._events)) is not None:
+            if is_text is not None and not is_text(payload):
+                break
+            if (rows := self._decode_rows(payload, received_at)) is not None:
+                self._events += rows
+                continue
+            self._rowless_left -= 1
+            if self._rowless_left < 0:
+                # Anything else must have its turn, too: the server does not decide how long the program stands still.
+                if self.state in (LOGGING_IN, READY):
+                    self._fail(RemoteProtocolError("far too many messages without rows at once"), 1008, now)
+                    self._end()
+                return False
+            for message in self._decode_other(payload, received_at):
+                self._handle_message(message, payload, received_at, now)
+        return True
+
+    def finish_read(self, now: float) -> None:
+        """Complete a read: restart the idle timer, and send what may be sent now."""
+        self._idle.heard_at = now
+        if self._requests.waiting:
+            self._send_requests(now)
+
+    def note_alive(self) -> None:
+        """Note a sign of life of the server that is not a message: a ping came, or a pong.
+
+        Under a library that sends pings more often than every 10 s, there may be no other: call it for each.
+        """
+        self.finish_read(self._clock())
+
+    def receive_closing(
+        self, code: int | None, reason: str = "", *, sent_code: int | None = None, error: KiwoomError | None = None
+    ) -> None:
+        """Receive that the WebSocket is closing, before the stream ends. Optional. Arguments as for `receive_close`.
+
+        Args:
+            sent_code: the code of the close frame sent; None if there was none.
+            error: what the server did wrong, if that is why.
+        """
+        if self.state is CLOSED:
+            return
+        self._close_received = self._close_received if code is None else (code, reason)
+        if self.state is not CLOSING:
+            self._error = self._error or error
+            self._move(Trigger.CLOSE_STARTED)
+            self._start_phase(self._clock())
+        self.close_code = sent_code if sent_code is not None else self.close_code
+
+    def receive_close(self, code: int | None = None, reason: str = "", *, error: KiwoomError | None = None) -> None:
+        """Receive that the WebSocket is closed. Repeating it does nothing.
+
+        Args:
+            code: the code of the close frame received; None if the connection was cut without one.
+            reason: its reason.
+            error: what went wrong, if known. Ignored if closing was asked for, or a close frame came.
+        """
+        if code is None and self._close_received is not None:
+            code, reason = self._close_received
+        if self._error is None and not self._close_asked and code is None:
+            self._error = error
+        self._end(code, reason)
+
     def next_timeout(self) -> float | None:
-        """When `handle_timeout` is to be called, in seconds on the clock; None: not before something else happens.
+        """Return when to call `handle_timeout`, in seconds on the clock; None if nothing is due by itself.
 
         Ask again after every other call: it may move either way.
         """
-        if self._state is not READY:
+        if self.state is not READY:
             return self._deadline
         probe_at = self._requests.next_probe() if self._sends_pings else None
-        times = (self._silence_due(), self._requests.next_timeout(), probe_at)
+        times = (self._idle.next_timeout(), self._requests.next_timeout(), probe_at)
         return min(time for time in times if time is not None)
 
     def handle_timeout(self) -> None:
-        """Do what is due by the clock. Harmless when nothing is."""
+        """Do what is due by the clock. Harmless if nothing is."""
         now = self._clock()
         if self._deadline is not None and now >= self._deadline:
-            self._expire(PHASE[self._state])
-        elif self._state is READY and (overdue := self._requests.overdue(now)) is not None:
-            if self._probes and self._pong == b"%d" % self._probes:
+            self._expire(PHASE[self.state])
+        elif self.state is READY and (overdue := self._requests.overdue(now)) is not None:
+            # "A late ack cannot be told apart, so an ack timeout means dropping the connection" [measured by several].
+            if self._probes and self.pong == b"%d" % self._probes:
                 self.ended_by = overdue  # the line is well, and the server has read it
             self._expire("ack")
-        elif self._state is READY and now >= self._silence_due():
-            self._take_silence(now)
-        self._give_up_request(now)
-        if self._state is READY and self._requests.needs_probe(now):
-            self._probes += 1
-            self._send_ping(b"%d" % self._probes)
+        elif self.state is READY and now >= self._idle.next_timeout():
+            if self._idle.handle_timeout(now):
+                self._send_ping()
+            else:
+                self._expire(PHASE[READY])
+        if self.state is READY:
+            if answers := self._answers.give_up(now):
+                self._report(*answers)
+            if self._requests.needs_probe(now):
+                self._probes += 1
+                self._send_ping(b"%d" % self._probes)
         self._send_requests(now)
 
-    def events(self) -> list[Event]:
-        """Return what happened since the last call, in order, and forget it."""
-        events, self._events = self._events, []
-        self.rows_only = True
+    def messages_to_send(self) -> list[bytes]:
+        """Return the messages to send as text, in order, and forget them."""
+        outgoing, self.outgoing = self.outgoing, []
+        return [bytes(payload) for payload in outgoing]
+
+    def pings_to_send(self) -> list[bytes]:
+        """Return the payloads of the pings of RFC 6455 to send, and forget them. Empty without `sends_pings`."""
+        pings, self._pings = self._pings, []
+        return pings
+
+    def events(self) -> Batch:
+        """Return what has happened since the last call, in order, and forget it."""
+        events, self._events = self._events, Batch()
         return events
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.endpoint}, {self._state.value}>"
+        return f"<{type(self).__name__} {self.endpoint}, {self.state.value}>"
 
-    # Requests.
+    # Inside.
 
     def _add(self, *messages: Message) -> Request:
-        if self._state in (CLOSING, CLOSED):
-            raise LocalProtocolError(f"the connection is {self._state.value}")
-        request = ticket_for(*messages)
-        self._requests.add(request, messages)
-        if self._state is READY:
+        if self.state in (CLOSING, CLOSED):
+            raise LocalProtocolError(f"the connection is {self.state.value}")
+        request = self._answers.add(*messages)
+        if self.state is READY:
             self._send_requests(self._clock())
         return request
 
     def _send_requests(self, now: float) -> None:
-        if self._state is READY:
+        # "Anything sent before the LOGIN reply is answered 100013 and dropped" [measured by several].
+        if self.state is READY:
             while (message := self._requests.pop(now)) is not None:
                 self._send(message)
 
     def _send(self, payload: bytes | memoryview) -> None:
-        """Send one message, where it still can be sent. The LOGIN is a memoryview, which shows nothing of the token."""
-        raise NotImplementedError
+        self.outgoing.append(payload)
+        self.has_output = True
 
     def _send_ping(self, payload: bytes = b"") -> None:
-        """Send a ping of RFC 6455, where it still can be sent."""
+        if self._sends_pings:
+            self._pings.append(payload)
+            self.has_output = True
 
-    @property
-    def _pong(self) -> bytes | None:
-        """What the last pong of RFC 6455 held."""
-        return None
+    def _report(self, *events: Opened | LoggedIn | LoginRefusal | UnknownMessage | Closed | Answer) -> None:
+        self._events.rows_only = False
+        self._events += map(self._numbering.stamp, events)
 
-    def _is_text(self, payload: bytes) -> bool:
-        """Whether a message may be looked at; it is the last otherwise."""
-        return True
-
-    # Messages.
-
-    def _report(self, event: Reported) -> None:
-        self.rows_only = False
-        self._events.append(self._numbering.stamp(event))
-
-    def _take(self, payloads: Iterable[bytes], received_at: int, now: float) -> None:
-        """Take whole messages. The hot path is `take_rows`."""
-        rest = iter(payloads)
-        while (payload := self._take_rows(rest, received_at, self._events)) is not None:
-            if not self._is_text(payload):
-                break
-            rows = self._decode_rows(payload, received_at)
-            if rows is not None:
-                self._events += rows
-                continue
-            self._others_left -= 1
-            if self._others_left < 0:
-                self._end_flood(now)
-                break
-            for message in self._decode_other(payload, received_at):
-                self._take_message(message, payload, received_at, now)
-
-    def _end_flood(self, now: float) -> None:
-        """The server sends so many messages without rows that there would be time for nothing else: end at once."""
-        if self._state in (LOGGING_IN, READY):
-            self._fail(RemoteProtocolError("far too many messages without rows at once"), 1008, now)
-            self._end()
-
-    def _heard(self, now: float) -> None:
-        """Something came, and was taken: the server is alive."""
-        self._heard_at = now
-        self._send_requests(now)
-
-    def _thirds_due(self) -> int:
-        """Which third of the present silence is to end next."""
-        heard_at, pings = self._pinged
-        return (pings + 1 if heard_at == self._heard_at else 1) if self._sends_pings else THIRDS
-
-    def _silence_due(self) -> float:
-        """When that is, if nothing comes."""
-        return self._heard_at + self.config.idle_timeout * self._thirds_due() / THIRDS
-
-    def _take_silence(self, now: float) -> None:
-        """A third of a silence is over: ask for a sign of life, or give up after the last."""
-        third = self.config.idle_timeout / THIRDS
-        late = now - self._silence_due()
-        thirds = self._thirds_due() + int(late / third)
-        if thirds >= THIRDS and late < third / 2:
-            self._expire(PHASE[READY])
-            return
-        if thirds >= THIRDS:  # nobody looked: the last third begins now
-            self._heard_at, thirds = now - self.config.idle_timeout + third, THIRDS - 1
-        self._pinged = self._heard_at, thirds
-        self._send_ping()
-
-    def _take_message(self, message: Decoded, payload: bytes, received_at: int, now: float) -> None:
+    def _handle_message(self, message: Decoded, payload: bytes, received_at: int, now: float) -> None:
         if isinstance(message, Record):
             self._events.append(message)
             return
-        self.rows_only = False
+        self._events.rows_only = False
         match message:
-            case UnknownMessage():
-                self._events.append(message)
             case Ping():
-                if self._state in (LOGGING_IN, READY):
-                    # The very bytes: some clients were cut off for re-serialising them. But none that are too many.
-                    self._send(message.payload if len(message.payload) <= MAX_MESSAGE_SIZE else encode(PING))
+                # "Send the same bytes back" [measured]; but not more of them than the server accepts.
+                if self.state in (LOGGING_IN, READY):
+                    self._send(message.payload if len(message.payload) <= wire.MAX_MESSAGE_SIZE else wire.encode(PING))
             case SystemNotice():
-                if self._system is None or self._system.code != TAKEN_OVER:  # nothing said later explains more
+                # "Only the SYSTEM frame before the close says why" [measured by several]; a takeover says most.
+                if self._system is None or self._system.code != TAKEN_OVER:
                     self._system = message
                 self._events.append(message)
             case Reply():
-                if self._state not in LEGAL.get(message.trnm, ()):
-                    self._report(_unexpected(message, payload))
+                if self.state not in LEGAL.get(message.trnm, ()):
+                    self._report(unexpected(message, payload))
                 elif message.trnm == "LOGIN":
-                    self._take_login(message, now)
+                    self._handle_login(message, now)
                 else:
-                    self._take_reply(message, payload, received_at, now)
+                    self._handle_reply(message, payload, received_at, now)
+            case UnknownMessage():
+                self._events.append(message)
             case _:
                 assert_never(message)
 
-    def _take_login(self, reply: Reply, now: float) -> None:
+    def _handle_login(self, reply: Reply, now: float) -> None:
         if reply.ok:
             self._move(Trigger.LOGGED_IN)
             self._start_phase(now)
             self._report(LoggedIn(reply.members))
             return
+        # "Any non-zero is a refusal; the reason is the code inside the text" [measured].
         reason = reason_in(reply.message)
         self._report(LoginRefusal(reply.code, reply.message, reason))
         self._error = LoginRefused(reply.code, reply.message, reason)
         self._start_closing(1000, "", now)
 
-    def _take_reply(self, reply: Reply, payload: bytes, received_at: int, now: float) -> None:
-        if reply.code == TOO_FAST and self._requests.repeat(reply, now):
-            return
-        if self._requests.is_late(reply):
-            self._conditions_listed |= reply.ok and reply.kind is CONDITION_LIST
-            return
-        request = self._requests.reply(reply)
-        if request is None:
-            if reply.kind is None or reply.kind.is_condition:
-                self._report(_unexpected(reply, payload))
-            elif self._state is READY:
-                self._fail(RemoteProtocolError(f"a {reply.trnm} reply that nobody had asked for"), 1002, now)
-        elif not reply.ok:
-            self._take_refusal(request, reply)
-        elif self._requests.is_finished(request):
-            if request.kind is CONDITION_LIST:
-                self._report(ConditionList(request, read_conditions(reply.members.get("data"))))
-            elif request.kind is CONDITION_SEARCH:
-                self._report(read_result(request, reply, received_at))
-            self._report(RequestAccepted(request))
-
-    def _take_refusal(self, request: Request, reply: Reply) -> None:
-        if reply.code == ALREADY_REGISTERED and request.kind is CONDITION_SEARCH and not request.asked_again:
-            # It outlives a reconnect for a while, and the refusal does not even say which: clear it, then ask again.
-            request.asked_again = True
-            us = self.endpoint.us
-            search = condition_search(request.seq, live=request.live, next_key=request.next_key, us=us)
-            self._requests.add_first(request, condition_clear(request.seq, us=us), search)
-            return
-        if reply.kind is CONDITION_LIST:
-            self._list_again()
-        self._report(RequestRefusal(request, reply.code, reply.message))
-
-    def _give_up_request(self, now: float) -> None:
-        given_up = self._requests.give_up(now) if self._state is READY else None
-        if given_up is not None:
-            request, message = given_up
-            if message.kind is CONDITION_LIST:
-                self._list_again()
-            self._report(RequestUnanswered(request, self.config.ack_timeout))
-
-    def _list_again(self) -> None:
-        """The list was not had. Searches that wait were planned without one of their own; the first needs one now."""
-        waiting = self._requests.first_waiting(CONDITION_SEARCH)
-        self._conditions_listed = waiting is not None
-        if waiting is not None:
-            self._requests.add_first(waiting, condition_list(us=self.endpoint.us))
-
-    # The lifecycle.
+    def _handle_reply(self, reply: Reply, payload: bytes, received_at: int, now: float) -> None:
+        answers = self._answers.handle_reply(reply, received_at, now)
+        if answers is not None:
+            self._report(*answers)
+        elif reply.kind is None or reply.kind.is_condition:
+            self._report(unexpected(reply, payload))
+        elif self.state is READY:
+            # "One per request, in order", with "no id, no group, no data" [measured by several].
+            self._fail(RemoteProtocolError(f"a {reply.trnm} reply that nobody had asked for"), 1002, now)
 
     def _move(self, trigger: Trigger) -> None:
-        self._state = TRANSITIONS[self._state][trigger]
+        self.state = TRANSITIONS[self.state][trigger]
 
     def _start_phase(self, now: float) -> None:
         """Arm the deadline of the state just entered."""
-        if self._state is READY:
-            self._deadline, self._heard_at = None, now
-            return
-        timeout: float = getattr(self.config, f"{PHASE[self._state]}_timeout")
-        self._deadline = now + timeout
-
-    def _opened(self, header: ResponseHeader, now: float) -> None:
-        if self._token is None:
-            raise LocalProtocolError("connect: must be called first")
-        self._move(Trigger.OPENED)
-        self._start_phase(now)
-        self.header = header
-        self._report(Opened(header))
-        self._send(memoryview(encode(Login(self._token))))
-        self._token = None  # not needed again
+        if self.state is READY:
+            self._deadline, self._idle.heard_at = None, now
+        else:
+            self._deadline = now + float(getattr(self.config, f"{PHASE[self.state]}_timeout"))
 
     def _fail(self, error: KiwoomError, code: int, now: float) -> None:
-        """End the connection for a fault of the server's, with a closing handshake."""
+        """End the connection because of a fault of the server, with a closing handshake."""
         self._error = error
         self._start_closing(code, "", now)
-
-    def _expire(self, phase: str) -> None:
-        """A deadline passed. There is nobody to shake hands with, so this is the end."""
-        if self._error is None and not self._close_answered:
-            self._error = DeadlineExceeded(phase, getattr(self.config, f"{phase}_timeout"))
-        self._end()
 
     def _start_closing(self, code: int, reason: str, now: float) -> None:
         self._move(Trigger.CLOSE_STARTED)
         self._start_phase(now)
+        self.close_code, self.close_reason = code, reason
+        self.has_output = True
 
-    def _end(self, code: int | None = None, reason: str = "", sent_code: int | None = None) -> None:
+    def _expire(self, phase: str) -> None:
+        """A deadline passed: the server cannot be expected to answer a closing handshake."""
+        if self._error is None and self._close_received is None:
+            self._error = DeadlineExceeded(phase, getattr(self.config, f"{phase}_timeout"))
+        self._end_here()
+
+    def _end_here(self) -> None:
+        """End without waiting for the server. A close frame is still sent if the WebSocket is open."""
+        if self.state in (LOGGING_IN, READY):
+            self.close_code = 1001  # going away
+        self._end(*(self._close_received or (None, "")))
+
+    def _end(self, code: int | None = None, reason: str = "") -> None:
         """The one way to CLOSED."""
-        if self._state is CLOSED:
+        if self.state is CLOSED:
             return
         if code in BLAMING_CODES and not self._close_asked:
             self.ended_by = self._requests.last_unanswered()
@@ -605,28 +494,7 @@ class Conversation:
         self._move(Trigger.ENDED)
         self._deadline = None
         self._token = None
-        reason = self._redaction.words(reason)
-        self._report(Closed(1006 if code is None else code, reason, self._error, sent_code, self._system))
-        self._redaction.forget()
-
-
-def checked_config(endpoint: object, config: object) -> ClientConfig:
-    """Return the configuration to use.
-
-    Raises:
-        LocalProtocolError: endpoint or config is not what it should be.
-    """
-    if not isinstance(endpoint, Endpoint):
-        raise LocalProtocolError(f"endpoint: must be an Endpoint, such as PRODUCTION, not {_kind_of(endpoint)}")
-    if config is not None and not isinstance(config, ClientConfig):
-        raise LocalProtocolError(f"config: must be a ClientConfig, not {_kind_of(config)}")
-    return ClientConfig() if config is None else config
-
-
-def _kind_of(value: object) -> str:
-    return type(value).__name__
-
-
-def _unexpected(reply: Reply, payload: bytes) -> UnknownMessage:
-    code = explain_code(reply.code, reply.message)
-    return UnknownMessage(payload, f"a {reply.trnm} reply when none was expected, with code {code}")
+        self.has_output = True
+        code, reason = 1006 if code is None else code, self.redaction.words(reason)
+        self._report(Closed(code, reason, self._error, self.close_code, self._system))
+        self.redaction.forget()

@@ -68,7 +68,8 @@ class RequestQueue:
     def __init__(self, interval: float, ack_timeout: float) -> None:
         self._interval = interval
         self._ack_timeout = ack_timeout
-        self._waiting: deque[tuple[Request, Message]] = deque()  # both lines, in the order of the calls
+        self.waiting: deque[tuple[Request, Message]] = deque()
+        """What has not been sent: both lines, in the order of the calls."""
         self._in_flight: dict[RequestKind | None, _Sent] = {}  # by lane
         self._given_up: deque[ConditionRequest] = deque(maxlen=GIVEN_UP_KEPT)  # whose replies may yet come
         self._last_lane: RequestKind | None = None
@@ -79,18 +80,18 @@ class RequestQueue:
 
     def add(self, request: Request, messages: tuple[Message, ...]) -> None:
         """Append a request, with the messages that carry it."""
-        self._waiting += [(request, message) for message in messages]
+        self.waiting += [(request, message) for message in messages]
 
     def add_first(self, request: Request, *messages: Message) -> None:
         """Send further messages for a request, before anything else."""
-        self._waiting.extendleft((request, message) for message in reversed(messages))
+        self.waiting.extendleft((request, message) for message in reversed(messages))
 
     def pop(self, now: float) -> bytes | None:
         """Return the next message that may leave now, encoded, or None."""
         if now < self._next_send_at or (index := self._next()) is None:
             return None
-        request, message = self._waiting[index]
-        del self._waiting[index]
+        request, message = self.waiting[index]
+        del self.waiting[index]
         lane = self._last_lane = _lane(request.kind)
         probe_at = None if lane is CONDITIONS else now + self._ack_timeout / 2
         self._in_flight[lane] = _Sent(request, message, now + self._ack_timeout, probe_at)
@@ -99,11 +100,11 @@ class RequestQueue:
 
     def first_waiting(self, kind: RequestKind) -> Request | None:
         """Return the first request of this kind that has not been sent, or None."""
-        return next((request for request, _ in self._waiting if request.kind is kind), None)
+        return next((request for request, _ in self.waiting if request.kind is kind), None)
 
     def is_finished(self, request: Request) -> bool:
         """Whether nothing of a request is left to send."""
-        return all(waiting is not request for waiting, _ in self._waiting)
+        return all(waiting is not request for waiting, _ in self.waiting)
 
     # What is answered.
 
@@ -132,7 +133,7 @@ class RequestQueue:
         found = self._in_flight.pop(_lane(reply.kind), None)
         if found is None:
             return False
-        self._waiting.appendleft((found.request, found.message))
+        self.waiting.appendleft((found.request, found.message))
         self._next_send_at = now + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         slower = max(self._interval, MEASURED_INTERVAL) * SLOWDOWN
@@ -204,7 +205,7 @@ class RequestQueue:
     def _next(self) -> int | None:
         """Return the index of the message that may leave next: the head of either line, if its lane is free."""
         seen = set()
-        for index, (request, _) in enumerate(self._waiting):
+        for index, (request, _) in enumerate(self.waiting):
             lane = _lane(request.kind)
             line = lane is CONDITIONS
             if line not in seen and lane not in self._in_flight:
@@ -216,4 +217,4 @@ class RequestQueue:
 
     def _drop(self, request: Request) -> None:
         """Send nothing more of a request."""
-        self._waiting = deque(step for step in self._waiting if step[0] is not request)
+        self.waiting = deque(step for step in self.waiting if step[0] is not request)

@@ -24,7 +24,7 @@ from ..realtime.catalogue import ACCOUNT_TYPES
 from ..request import RequestKind
 from ..wire.messages import KIND_OF, Row, encode, encode_rows
 from ..wire.websocket import WebSocketServer, check_close
-from .conversation import (
+from .lifecycle import (
     CLOSED,
     CLOSING,
     CONNECTING,

@@ -22,10 +22,11 @@ from collections.abc import Callable, Iterable
 from typing import cast
 
 from ..config import ClientConfig
-from ..connection.conversation import ConnectionState, checked_config
-from ..endpoint import Endpoint
+from ..connection.lifecycle import ConnectionState
+from ..endpoint import Endpoint, checked_config
 from ..errors import DeadlineExceeded, KiwoomError, LocalProtocolError
 from ..events import (
+    Batch,
     Closed,
     Connecting,
     Disconnected,
@@ -89,11 +90,9 @@ class Session:
         self._types = extended_catalogue(types)
         self.bytes_received = 0
         """Bytes received from the network so far, over all connections."""
-        self.rows_only = True
-        """Whether nothing but rows has come, and nothing else has happened, since `events` was called."""
         self._clock = clock
         self._numbering = Numbering(epoch=0)
-        self._events: list[Event] = []
+        self._events = Batch()
         self._header: ResponseHeader | None = None
         self._connector = Connector(
             endpoint,
@@ -342,9 +341,8 @@ class Session:
             if received_at >= gaps.next_read_at:
                 gaps.start_read(received_at)
             gaps.received_at = received_at
-        rows_only = connection.rows_only
         events = connection.events()
-        if rows_only:
+        if events.rows_only:
             if self._freshness.is_watching:
                 self._freshness.note_rows(cast("list[Record]", events), self._clock())
             self._events += events
@@ -404,10 +402,9 @@ class Session:
         connection = self._connector.connection
         return b"" if connection is None else connection.data_to_send()
 
-    def events(self) -> list[Event]:
+    def events(self) -> Batch:
         """Return what has happened since the last call, in order, and forget it."""
-        events, self._events = self._events, []
-        self.rows_only = True
+        events, self._events = self._events, Batch()
         return events
 
     def __repr__(self) -> str:
@@ -418,7 +415,7 @@ class Session:
     def _report(
         self, event: Connecting | Disconnected | Stale | Closed | Gap | RequestAccepted | RequestRefusal
     ) -> None:
-        self.rows_only = False
+        self._events.rows_only = False
         if isinstance(event, Closed):
             self._report_answers()  # the end is the last event
         self._events.append(self._numbering.stamp(event))
@@ -429,7 +426,7 @@ class Session:
 
     def _handle_events(self, events: list[Event]) -> None:
         """Handle what the connection reports."""
-        self.rows_only = False
+        self._events.rows_only = False
         closed = None
         for event in events:
             if isinstance(event, Record):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..connection.conversation import CLOSED, CLOSING, CONNECTING, LOGGING_IN, READY, ConnectionState
+from ..connection.lifecycle import CLOSED, CLOSING, CONNECTING, LOGGING_IN, READY, ConnectionState
 from ..connection.server import (
     ClientOpened,
     PingAnswered,

@@ -40,7 +40,7 @@ from types import MappingProxyType
 import attrs
 
 from ..config import ServerConfig
-from ..connection.conversation import READY
+from ..connection.lifecycle import READY
 from ..connection.server import ServerConnection
 from ..errors import LocalProtocolError
 from ..realtime.record import KST
