@@ -13,10 +13,9 @@ Sources: official pages au10001 and au10002; what the server does beyond them wa
 from __future__ import annotations
 
 import datetime
-import http
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -28,19 +27,13 @@ from .errors import UNREADABLE, KiwoomError, LocalProtocolError, TokenError, Tok
 from .headers import MAX_ANSWER, MAX_SHOWN, describe_page, read_retry_after, read_words
 from .realtime.record import KST
 from .secrets import MASK, Redaction, Secret, conceal
+from .wire.http import HttpAnswer, HttpCall
 from .wire.messages import check_token, encode
-
-if TYPE_CHECKING:
-    import h11
 
 __all__ = ("AppKey", "Token", "TokenCall")
 
 RENEW_MARGIN = 600.0
 """Seconds before its expiry from which a token is asked for again."""
-PIECES, PIECE_SIZE = 1024, 64
-"""In how many pieces an answer may come at once: so many, and one more for each so many bytes. Each chunk is one, and
-each interim answer (1xx): h11 takes 20 µs over any of them."""
-
 NO_TOKEN = Secret("")
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 """The environment variables of an app key and its secret key."""
@@ -168,8 +161,6 @@ class TokenCall:
 
     def __init__(self, endpoint: Endpoint, key: AppKey, revoke: str | Secret | None = None) -> None:
         revoke = conceal(revoke)
-        import h11  # here, so that a program which has its token need not wait until this has loaded
-
         body: dict[str, str | Secret] = {"appkey": key.appkey, "secretkey": key.secretkey}
         if revoke is None:
             body = {"grant_type": "client_credentials", **body}
@@ -185,26 +176,12 @@ class TokenCall:
         self._redaction = Redaction((*key.secrets, revoke))
         self._outcome: Token | KiwoomError | None = None
         self._finished = False
-        self._response: h11.Response | None = None
-        self._body = bytearray()
-        self._room = MAX_ANSWER
-        self._pieces_left = 0  # in this call
-        self._connection = h11.Connection(our_role=h11.CLIENT)
-        payload = memoryview(encode(body))  # which shows nothing of it
-        request = h11.Request(
-            method="POST",
-            target=parts.path,
-            headers=[
-                ("Host", parts.netloc),
-                ("Content-Type", "application/json;charset=UTF-8"),
-                ("Accept", "application/json"),
-                ("Content-Length", str(len(payload))),
-                ("Connection", "close"),
-            ],
-        )
-        data = h11.Data(payload)  # type: ignore[arg-type]  # it takes whatever has a length
-        events = (request, data, h11.EndOfMessage())
-        self._outgoing = memoryview(b"".join(self._connection.send(event) or b"" for event in events))
+        headers = [
+            ("Host", parts.netloc),
+            ("Content-Type", "application/json;charset=UTF-8"),
+            ("Accept", "application/json"),
+        ]
+        self._http = HttpCall(parts.path, headers, memoryview(encode(body)))
 
     @property
     def finished(self) -> bool:
@@ -212,36 +189,21 @@ class TokenCall:
         return self._finished
 
     def data_to_send(self) -> bytes:
-        """Return the bytes to write to the network, and forget them; empty: nothing."""
-        data, self._outgoing = self._outgoing, memoryview(b"")
-        return bytes(data)
+        """Return the bytes to write to the network, and forget them; empty if there are none."""
+        return self._http.data_to_send()
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes from the network. Never raises for what they hold; after the end they are ignored."""
+        """Receive bytes from the network. Never raises for their content. Ignored after the end."""
         view, data = memoryview(data), b""  # which shows nothing: it may hold a token
-        if not view or self._finished:
-            return
-        is_too_long = len(view) > self._room
-        view = view[: self._room]
-        self._room -= len(view)
-        if view:  # nothing would be the end
-            self._pieces_left = PIECES + len(view) // PIECE_SIZE
-            self._connection.receive_data(bytes(view))
-            self._read("the answer breaks the rules of HTTP", TokenError)
-        if is_too_long and not self._finished:
-            self._end_long()
+        if not self._finished:
+            self._http.receive_data(view)
+            self._finish()
 
     def receive_eof(self, error: str | None = None) -> None:
-        """Take the end of the stream; `error` says why where it is no orderly one. Repeating it does nothing."""
-        if self._finished:
-            return
-        cut = "the server ended the connection before its answer was complete"
-        if error is None:
-            self._pieces_left = PIECES
-            self._connection.receive_data(b"")
-            self._read(cut, TransportError)  # an answer may end where the stream ends
+        """Receive the end of the stream; `error` says why, if it is not EOF. Repeating it does nothing."""
         if not self._finished:
-            self._end(TransportError(f"{self.url}: {error or cut}"))
+            self._http.receive_eof(error)
+            self._finish()
 
     def result(self) -> Token | None:
         """Return the token issued; None where one was revoked.
@@ -263,68 +225,48 @@ class TokenCall:
 
     # Inside.
 
-    def _read(self, complaint: str, kind: type[KiwoomError]) -> None:
-        import h11
-
-        while not self._finished:
-            self._pieces_left -= 1
-            if self._pieces_left < 0:
-                self._end(TokenError(f"{self.url}: the answer comes in far too many pieces"))
-                return
-            try:
-                event = self._connection.next_event()
-            except h11.RemoteProtocolError:  # its text may quote what came, which may be a token
-                self._end(kind(f"{self.url}: {complaint}"))
-                return
-            if isinstance(event, h11.Response):
-                self._response = event
-            elif isinstance(event, h11.Data):
-                self._body += event.data
-            elif isinstance(event, h11.EndOfMessage):
-                assert self._response is not None  # it comes first
-                self._end_well(self._response)
-            elif not isinstance(event, h11.InformationalResponse):
-                return  # all there is was read
-
-    def _end_well(self, response: h11.Response) -> None:
-        outcome = self._judge(response)
-        if isinstance(outcome, TokenRefused):
-            outcome.retry_after = read_retry_after(_headers(response))
-        self._end(outcome)
-
-    def _end_long(self) -> None:
-        """End without the rest of an answer that is too long. Of an error, or a page, the beginning tells why."""
-        response = self._response
-        if response is not None:
-            is_page = describe_page(_headers(response), self._body) is not None
-            if is_page or response.status_code // 100 != 2:
-                self._end_well(response)
-                return
-        self._end(TokenError(f"{self.url}: the answer has more than {MAX_ANSWER:,} bytes"))
-
-    def _end(self, outcome: Token | KiwoomError | None) -> None:
-        self._outcome = outcome
+    def _finish(self) -> None:
+        """Read the outcome of the HTTP call, once it is there."""
+        outcome, self._http.outcome = self._http.outcome, None  # not kept: it may hold a token
+        if outcome is None:
+            return
         self._finished = True
-        self._body.clear()
+        if isinstance(outcome, HttpAnswer):
+            self._outcome = self._judge(outcome)
+        elif isinstance(outcome, TransportError):
+            self._outcome = TransportError(f"{self.url}: {outcome}")
+        else:
+            self._outcome = TokenError(f"{self.url}: {outcome}")
 
-    def _judge(self, response: h11.Response) -> Token | KiwoomError | None:
-        status = response.status_code
-        good = status // 100 == 2
-        wrong = "" if good else self._shown(_phrase(response))
+    def _judge(self, response: HttpAnswer) -> Token | KiwoomError | None:
+        """Return what an answer means."""
+        page = describe_page(response.headers, response.body)
+        if not response.is_whole and response.ok and page is None:
+            # Of an error, or a page, the beginning tells why.
+            return TokenError(f"{self.url}: the answer has more than {MAX_ANSWER:,} bytes")
+        outcome = self._read_answer(response, page)
+        if isinstance(outcome, TokenRefused):
+            outcome.retry_after = read_retry_after(response.headers)
+        return outcome
+
+    def _read_answer(self, response: HttpAnswer, page: str | None) -> Token | TokenRefused | None:
+        status = response.status
+        wrong = "" if response.ok else self._shown(response.phrase)
         if status // 100 == 3:
             return TokenRefused("", f"{wrong}: the server redirects, which is not followed", status)
         try:
-            answer = _answer.decode(self._body)
+            answer = _answer.decode(response.body)
         except UNREADABLE:
-            if _is_json(self._body):
+            if _is_json(response.body):
                 return TokenRefused("", wrong or "a JSON text that is no object", status)
-            page = describe_page(_headers(response), self._body)
-            words = page or read_words(self._body)
+            words = page or read_words(response.body)
+            # "During maintenance the token endpoint answers an HTML page" [measured].
             wrong = "an HTML page where JSON belongs" if page is not None else wrong or "no JSON text"
             return TokenRefused("", self._shown(f"{wrong}: {words}" if words else wrong), status)
         self._redaction.add(answer.token)
         code, message = self._shown(answer.return_code), self._shown(answer.return_msg)
-        if not good or code not in ("", "0"):
+        # A refusal comes as HTTP 200 with a return_code other than 0 [measured].
+        if not response.ok or code not in ("", "0"):
             return TokenRefused(code, message or wrong, status, reason_in(message))
         if self._revokes:
             return None if code else TokenRefused("", "the answer has no return_code", status)
@@ -371,20 +313,6 @@ def _is_json(text: bytes | bytearray) -> bool:
 
 def _is_key(key: Secret) -> bool:
     return bool(key.reveal().strip()) and key.reveal().isascii() and key.reveal().isprintable()
-
-
-def _phrase(response: h11.Response) -> str:
-    """What a status means, and what the server calls it, where that is something else."""
-    try:
-        phrase = http.HTTPStatus(response.status_code).phrase
-    except ValueError:
-        phrase = "an unknown HTTP status"
-    own = response.reason.decode("latin-1").strip()
-    return phrase if own.lower() in ("", "null", phrase.lower()) else f'{phrase} ("{own}")'
-
-
-def _headers(response: h11.Response) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers]
 
 
 def _read_expiry(text: object) -> datetime.datetime | None:

@@ -405,4 +405,5 @@ class Batch(list[Event]):
             whose reads mostly bring rows then need not look at anything else.
     """
 
+    # Set on the instance only where it is False: made at each read, a batch must cost no more than a list.
     rows_only = True

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 import kiwoom_proto
 from kiwoom_proto import MOCK, PRODUCTION, US_PRODUCTION, AppKey, Endpoint, KiwoomError, LocalProtocolError
-from kiwoom_proto.auth import PIECE_SIZE, PIECES, RENEW_MARGIN, Token, TokenCall
+from kiwoom_proto.auth import RENEW_MARGIN, Token, TokenCall
 from kiwoom_proto.codes import Remedy
 from kiwoom_proto.errors import LoginRefused, TokenError, TokenRefused, TransportError
 from kiwoom_proto.headers import MAX_ANSWER
 from kiwoom_proto.realtime.record import KST
+from kiwoom_proto.wire.http import PIECE_SIZE, PIECES
 
 from .wire import one_by_one
 

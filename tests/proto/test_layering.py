@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("codes", "request"),
     ("errors",),
     ("config", "headers", "symbol"),
-    ("endpoint", "wire/messages", "wire/websocket"),
+    ("endpoint", "wire/http", "wire/messages", "wire/websocket"),
     # what is said, and what is reported
     ("realtime",),
     ("auth", "events"),

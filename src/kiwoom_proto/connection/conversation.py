@@ -25,7 +25,7 @@ from ..codes import TAKEN_OVER, reason_in
 from ..config import ClientConfig
 from ..endpoint import Endpoint, checked_config
 from ..errors import ClosedByPeer, DeadlineExceeded, KiwoomError, LocalProtocolError, LoginRefused, RemoteProtocolError
-from ..events import Batch, Closed, LoggedIn, LoginRefusal, Numbering, Opened, SystemNotice, UnknownMessage
+from ..events import Batch, Closed, Event, LoggedIn, LoginRefusal, Numbering, Opened, SystemNotice, UnknownMessage
 from ..headers import RequestHeader, ResponseHeader, header_secrets
 from ..realtime.catalogue import extended_catalogue
 from ..realtime.record import Record
@@ -124,8 +124,9 @@ class Conversation:
         self._take_rows = decoder.take_rows
         self._decode_rows = decoder.decode_rows
         self._decode_other = decoder.decode_other
-        self._rowless_left = ROWLESS_MESSAGES
-        self._events = Batch()
+        self._rowless_left = 0  # in this read
+        self._events: list[Event] = []  # not a Batch yet: appending to a plain list is faster
+        self._rows_only = True
         self._error: KiwoomError | None = None
         self._close_asked = False
         self._close_received: tuple[int, str] | None = None
@@ -142,8 +143,7 @@ class Conversation:
         if self._connect_called or self.state is CLOSED:
             raise LocalProtocolError("connect: the connection was used before; it is for single use")
         secrets = (*secrets, *header_secrets(header, token))
-        self._connect_called = True
-        self._token = token
+        self._connect_called, self._token = True, token
         self.redaction.add(token, *secrets)
         self._start_phase(self._clock())
 
@@ -206,9 +206,9 @@ class Conversation:
         self._start_phase(self._clock())
         self.header = ResponseHeader() if header is None else header
         self._report(Opened(self.header))
-        # "LOGIN never sent: SYSTEM R10004 and close" [measured by several].
+        # "LOGIN never sent: SYSTEM R10004 and close" [measured by several]. The token is not needed again.
         self._send(memoryview(wire.encode(Login(self._token))))
-        self._token = None  # not needed again
+        self._token = None
 
     def receive_message(self, payload: bytes | str, received_at: int = 0) -> None:
         """Receive one whole message. Never raises for its content. Ignored after the end.
@@ -366,8 +366,10 @@ class Conversation:
 
     def events(self) -> Batch:
         """Return what has happened since the last call, in order, and forget it."""
-        events, self._events = self._events, Batch()
-        return events
+        batch, self._events = Batch(self._events), []
+        if not self._rows_only:
+            batch.rows_only, self._rows_only = False, True
+        return batch
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.endpoint}, {self.state.value}>"
@@ -398,14 +400,14 @@ class Conversation:
             self.has_output = True
 
     def _report(self, *events: Opened | LoggedIn | LoginRefusal | UnknownMessage | Closed | Answer) -> None:
-        self._events.rows_only = False
+        self._rows_only = False
         self._events += map(self._numbering.stamp, events)
 
     def _handle_message(self, message: Decoded, payload: bytes, received_at: int, now: float) -> None:
         if isinstance(message, Record):
             self._events.append(message)
             return
-        self._events.rows_only = False
+        self._rows_only = False
         match message:
             case Ping():
                 # "Send the same bytes back" [measured]; but not more of them than the server accepts.
@@ -492,9 +494,7 @@ class Conversation:
         if self._error is None and not self._close_asked:
             self._error = ClosedByPeer("the connection was cut" if code is None else "the server closed the connection")
         self._move(Trigger.ENDED)
-        self._deadline = None
-        self._token = None
-        self.has_output = True
+        self._deadline, self._token, self.has_output = None, None, True
         code, reason = 1006 if code is None else code, self.redaction.words(reason)
         self._report(Closed(code, reason, self._error, self.close_code, self._system))
         self.redaction.forget()

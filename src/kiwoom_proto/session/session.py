@@ -92,7 +92,8 @@ class Session:
         """Bytes received from the network so far, over all connections."""
         self._clock = clock
         self._numbering = Numbering(epoch=0)
-        self._events = Batch()
+        self._events: list[Event] = []
+        self._rows_only = True
         self._header: ResponseHeader | None = None
         self._connector = Connector(
             endpoint,
@@ -404,8 +405,10 @@ class Session:
 
     def events(self) -> Batch:
         """Return what has happened since the last call, in order, and forget it."""
-        events, self._events = self._events, Batch()
-        return events
+        batch, self._events = Batch(self._events), []
+        if not self._rows_only:
+            batch.rows_only, self._rows_only = False, True
+        return batch
 
     def __repr__(self) -> str:
         return f"<Session {self.endpoint}, {self.state.value}>"
@@ -415,7 +418,7 @@ class Session:
     def _report(
         self, event: Connecting | Disconnected | Stale | Closed | Gap | RequestAccepted | RequestRefusal
     ) -> None:
-        self._events.rows_only = False
+        self._rows_only = False
         if isinstance(event, Closed):
             self._report_answers()  # the end is the last event
         self._events.append(self._numbering.stamp(event))
@@ -426,7 +429,7 @@ class Session:
 
     def _handle_events(self, events: list[Event]) -> None:
         """Handle what the connection reports."""
-        self._events.rows_only = False
+        self._rows_only = False
         closed = None
         for event in events:
             if isinstance(event, Record):
