@@ -120,10 +120,7 @@ class Conversation:
         self._requests = RequestQueue(self.config.request_interval, self.config.ack_timeout)
         self._answers = Answers(self._requests, us=endpoint.us, ack_timeout=self.config.ack_timeout)
         self._numbering = Numbering() if numbering is None else numbering
-        decoder = MessageDecoder(self._types, self._numbering, self.redaction)
-        self._take_rows = decoder.take_rows
-        self._decode_rows = decoder.decode_rows
-        self._decode_other = decoder.decode_other
+        self._decoder = MessageDecoder(self._types, self._numbering, self.redaction)
         self._rowless_left = 0  # in this read
         self._events: list[Event] = []  # not a Batch yet: appending to a plain list is faster
         self._rows_only = True
@@ -239,6 +236,7 @@ class Conversation:
         """
         if not self._connect_called:
             raise LocalProtocolError("connect: must be called first")
+        self._decoder.start_read()
         self._rowless_left = ROWLESS_MESSAGES + size // ROWLESS_SIZE
         return self._clock()
 
@@ -257,11 +255,11 @@ class Conversation:
         Returns:
             Whether to go on. False: the connection has ended, and the rest of the read is to be ignored.
         """
-        rest = iter(payloads)
-        while (payload := self._take_rows(rest, received_at, self._events)) is not None:
+        rest, decoder = iter(payloads), self._decoder
+        while (payload := decoder.take_rows(rest, received_at, self._events)) is not None:
             if is_text is not None and not is_text(payload):
                 break
-            if (rows := self._decode_rows(payload, received_at)) is not None:
+            if (rows := decoder.decode_rows(payload, received_at)) is not None:
                 self._events += rows
                 continue
             self._rowless_left -= 1
@@ -271,7 +269,7 @@ class Conversation:
                     self._fail(RemoteProtocolError("far too many messages without rows at once"), 1008, now)
                     self._end()
                 return False
-            for message in self._decode_other(payload, received_at):
+            for message in decoder.decode_other(payload, received_at):
                 self._handle_message(message, payload, received_at, now)
         return True
 

@@ -99,7 +99,7 @@ class MessageDecoder:
         messages: list[Message] = []
         if self.take_rows((payload,), received_at, messages) is None:
             return messages
-        self.begin_read()
+        self.start_read()
         rows: list[Message] | None = self.decode_rows(payload, received_at)  # type: ignore[assignment]  # list is invariant
         return self.decode_other(payload, received_at) if rows is None else rows
 
@@ -186,9 +186,9 @@ class MessageDecoder:
         numbering.sequence = sequence
         return records
 
-    def begin_read(self) -> None:
+    def start_read(self) -> None:
         """Begin to count anew what is bounded per read: `decode_other` takes what came in another one from now on."""
-        self._tolerant.begin_read()
+        self._tolerant.start_read()
 
     def decode_other(self, payload: bytes, received_at: int) -> list[Message]:
         """Return what any other payload says; never raises."""

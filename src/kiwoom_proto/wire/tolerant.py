@@ -122,7 +122,7 @@ class TolerantDecoder:
         self._redaction = redaction
         self._bad_rows_left = MAX_BAD_ROWS
 
-    def begin_read(self) -> None:
+    def start_read(self) -> None:
         """Begin to count bad rows anew: what follows came in another read."""
         self._bad_rows_left = MAX_BAD_ROWS
 
