@@ -15,7 +15,6 @@ import argparse
 import os
 import random
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from kiwoom_proto import (
 from kiwoom_proto.auth import TokenCall
 from kiwoom_proto.events import RequestRefusal
 from kiwoom_proto.session.lifecycle import SessionState
+from kiwoom_proto.wire.tls import Tls
 
 
 def follow(session: Session, key: AppKey | None) -> Iterator[Event]:
@@ -58,8 +58,9 @@ def follow(session: Session, key: AppKey | None) -> Iterator[Event]:
 def carry(session: Session, need: LinkNeeded) -> Iterator[Event]:
     """Dial, and carry bytes both ways until the session needs something else."""
     endpoint = need.endpoint
+    link = Tls(session, endpoint.host) if endpoint.secure else session
     try:
-        stream = dial(endpoint.host, endpoint.port, endpoint.secure, time_left(session))
+        stream = socket.create_connection((endpoint.host, endpoint.port), time_left(session))
     except OSError as error:
         session.receive_eof(f"could not connect to {endpoint}: {error}")
         return
@@ -67,9 +68,9 @@ def carry(session: Session, need: LinkNeeded) -> Iterator[Event]:
         while session.needs is need:
             try:
                 stream.settimeout(10)
-                stream.sendall(session.data_to_send())
+                stream.sendall(link.data_to_send())
             except OSError as error:
-                session.receive_eof(str(error))
+                link.receive_eof(str(error))
             yield from session.events()
             if session.needs is not need:
                 break
@@ -79,15 +80,15 @@ def carry(session: Session, need: LinkNeeded) -> Iterator[Event]:
             except TimeoutError:
                 session.handle_timeout()
             except OSError as error:
-                session.receive_eof(str(error))
+                link.receive_eof(str(error))
             else:
                 if data:
-                    session.receive_data(data, time.time_ns())
+                    link.receive_data(data, time.time_ns())
                 else:
-                    session.receive_eof()
+                    link.receive_eof()
         try:
             stream.settimeout(1)
-            stream.sendall(session.data_to_send())  # the last words
+            stream.sendall(link.data_to_send())  # the last words
         except OSError:
             pass  # it is over anyway
 
@@ -99,13 +100,14 @@ def get_token(session: Session, key: AppKey) -> None:
         session.receive_token(kept)
         return
     call = TokenCall(session.endpoint, key)
+    link = Tls(call, call.host) if call.secure else call
     try:
-        with dial(call.host, call.port, call.secure, time_left(session)) as stream:
-            stream.sendall(call.data_to_send())
+        with socket.create_connection((call.host, call.port), time_left(session)) as stream:
             while not call.finished:
                 stream.settimeout(time_left(session))
+                stream.sendall(link.data_to_send())
                 data = stream.recv(65_536)
-                call.receive_data(data) if data else call.receive_eof()
+                link.receive_data(data) if data else link.receive_eof()
     except OSError as error:
         call.receive_eof(str(error))
     try:
@@ -115,11 +117,6 @@ def get_token(session: Session, key: AppKey) -> None:
         session.receive_token(token.value)
     except KiwoomError as error:
         session.token_failed(error)
-
-
-def dial(host: str, port: int, secure: bool, timeout: float) -> socket.socket:
-    stream = socket.create_connection((host, port), timeout)
-    return ssl.create_default_context().wrap_socket(stream, server_hostname=host) if secure else stream
 
 
 def time_left(session: Session) -> float:

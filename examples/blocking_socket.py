@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -19,37 +18,36 @@ from collections.abc import Iterator
 from kiwoom_proto import ClientConnection, Closed, Endpoint, Event, Trade
 from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.events import RequestRefusal
+from kiwoom_proto.wire.tls import Tls
 
 
 def follow(connection: ClientConnection) -> Iterator[Event]:
     """Dial, drive the connection to its end, and yield what happens."""
     endpoint = connection.endpoint
+    link = Tls(connection, endpoint.host) if endpoint.secure else connection
     with socket.create_connection((endpoint.host, endpoint.port), timeout=10) as stream:
-        if endpoint.secure:
-            stream = ssl.create_default_context().wrap_socket(stream, server_hostname=endpoint.host)
-        with stream:
-            while True:
-                try:
-                    stream.settimeout(10)
-                    stream.sendall(connection.data_to_send())
-                except OSError as error:
-                    connection.receive_eof(str(error))
-                yield from connection.events()
-                if connection.state is ConnectionState.CLOSED:
-                    return
-                deadline = connection.next_timeout()
-                stream.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
-                try:
-                    data = stream.recv(65_536)
-                except TimeoutError:
-                    connection.handle_timeout()
-                except OSError as error:
-                    connection.receive_eof(str(error))
+        while True:
+            try:
+                stream.settimeout(10)
+                stream.sendall(link.data_to_send())
+            except OSError as error:
+                link.receive_eof(str(error))
+            yield from connection.events()
+            if connection.state is ConnectionState.CLOSED:
+                return
+            deadline = connection.next_timeout()
+            stream.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
+            try:
+                data = stream.recv(65_536)
+            except TimeoutError:
+                connection.handle_timeout()
+            except OSError as error:
+                link.receive_eof(str(error))
+            else:
+                if data:
+                    link.receive_data(data, time.time_ns())
                 else:
-                    if data:
-                        connection.receive_data(data, time.time_ns())
-                    else:
-                        connection.receive_eof()
+                    link.receive_eof()
 
 
 def main() -> None:

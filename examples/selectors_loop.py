@@ -13,13 +13,13 @@ import argparse
 import os
 import selectors
 import socket
-import ssl
 import sys
 import time
 
 from kiwoom_proto import ClientConnection, Closed, Endpoint, Trade
 from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.events import RequestRefusal
+from kiwoom_proto.wire.tls import Tls
 
 
 class Line:
@@ -30,9 +30,8 @@ class Line:
         self.connection.connect(token)
         self.connection.subscribe(Trade, *items)
         self.stream = socket.create_connection((endpoint.host, endpoint.port), timeout=10)
-        if endpoint.secure:
-            self.stream = ssl.create_default_context().wrap_socket(self.stream, server_hostname=endpoint.host)
         self.stream.setblocking(False)
+        self.link = Tls(self.connection, endpoint.host) if endpoint.secure else self.connection
         self.unsent = bytearray()
 
     @property
@@ -41,29 +40,29 @@ class Line:
 
     def write(self) -> None:
         """Write as much as the network takes."""
-        self.unsent += self.connection.data_to_send()
+        self.unsent += self.link.data_to_send()
         try:
             del self.unsent[: self.stream.send(self.unsent) if self.unsent else 0]
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except BlockingIOError:
             pass
         except OSError as error:
             self.unsent.clear()
-            self.connection.receive_eof(str(error))
+            self.link.receive_eof(str(error))
 
     def read(self) -> None:
         """Read as much as there is."""
         while self.connection.state is not ConnectionState.CLOSED:
             try:
                 data = self.stream.recv(65_536)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            except BlockingIOError:
                 return
             except OSError as error:
-                self.connection.receive_eof(str(error))
+                self.link.receive_eof(str(error))
                 return
             if data:
-                self.connection.receive_data(data, time.time_ns())
+                self.link.receive_data(data, time.time_ns())
             else:
-                self.connection.receive_eof()
+                self.link.receive_eof()
 
 
 def main() -> None:

@@ -18,20 +18,16 @@ import trio
 from kiwoom_proto import ClientConnection, Closed, Endpoint, Trade
 from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.events import RequestRefusal
-
-
-async def dial(endpoint: Endpoint) -> trio.abc.Stream:
-    if endpoint.secure:
-        return await trio.open_ssl_over_tcp_stream(endpoint.host, endpoint.port, https_compatible=True)
-    return await trio.open_tcp_stream(endpoint.host, endpoint.port)
+from kiwoom_proto.wire.tls import Tls
 
 
 async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
     connection = ClientConnection(endpoint, clock=trio.current_time)
     connection.connect(token)
     connection.subscribe(Trade, *items)  # it waits in there for the login
+    link = Tls(connection, endpoint.host) if endpoint.secure else connection
     seen = 0
-    async with await dial(endpoint) as stream:
+    async with await trio.open_tcp_stream(endpoint.host, endpoint.port) as stream:
         while True:
             for event in connection.events():
                 match event:
@@ -45,18 +41,18 @@ async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | 
                     case Closed(error=error) if error is not None:
                         sys.exit(str(event))
             try:
-                if outgoing := connection.data_to_send():
+                if outgoing := link.data_to_send():
                     await stream.send_all(outgoing)
                 if connection.state is ConnectionState.CLOSED:
                     return
                 deadline = connection.next_timeout()
                 with trio.move_on_at(math.inf if deadline is None else deadline):
                     if data := await stream.receive_some():
-                        connection.receive_data(data, time.time_ns())
+                        link.receive_data(data, time.time_ns())
                     else:
-                        connection.receive_eof()
+                        link.receive_eof()
             except trio.BrokenResourceError as error:
-                connection.receive_eof(str(error.__cause__))
+                link.receive_eof(str(error.__cause__))
             connection.handle_timeout()  # harmless where nothing is due
 
 

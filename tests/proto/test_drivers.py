@@ -18,13 +18,16 @@ from kiwoom_proto import (
     Session,
     Trade,
 )
-from kiwoom_proto.errors import DeadlineExceeded
+from kiwoom_proto.errors import DeadlineExceeded, TransportError
 from kiwoom_proto.events import LoggedIn
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.session.connector import Need
 from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import ClientLink, Exchange
 from kiwoom_proto.testing import ManualClock
+from kiwoom_proto.wire.tls import Tls
+
+from .test_tls import client_context, server_context
 
 DIAL_TIME = 2.0
 
@@ -32,7 +35,8 @@ DIAL_TIME = 2.0
 class Reactor:
     """A loop of callbacks, on virtual time, with an exchange at the other end of every stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "") -> None:
+        self.host = host  # whose certificate the exchange shows; "": no TLS
         self.clock = ManualClock(1000.0)
         self.exchange = Exchange(clock=self.clock, rate=20)
         self._calls: list[tuple[float, Callable[[], None]]] = []
@@ -42,7 +46,11 @@ class Reactor:
 
     def connect(self, protocol: Protocol) -> None:
         """Dial: returns at once, and calls `connectionMade` later."""
-        self.call_later(DIAL_TIME, lambda: protocol.connectionMade(Transport(self.exchange.connect(), protocol)))
+        self.call_later(DIAL_TIME, lambda: protocol.connectionMade(Transport(self.peer(), protocol)))
+
+    def peer(self) -> ClientLink | Tls:
+        peer = self.exchange.connect()
+        return Tls(peer, context=server_context(self.host), server_side=True) if self.host else peer
 
     def run(self, seconds: float, protocol: Protocol) -> None:
         end = self.clock.now + seconds
@@ -62,7 +70,7 @@ class Reactor:
 class Transport:
     """A stream to the exchange."""
 
-    def __init__(self, peer: ClientLink, protocol: Protocol) -> None:
+    def __init__(self, peer: ClientLink | Tls, protocol: Protocol) -> None:
         self._peer = peer
         self._protocol = protocol
 
@@ -77,16 +85,20 @@ class Transport:
 class Protocol:
     """A driver as one writes it for Twisted: it pumps after every call, and a stream is there when it is there."""
 
-    def __init__(self, reactor: Reactor, driven: Session | ClientConnection, *, tells: bool = True) -> None:
+    def __init__(
+        self, reactor: Reactor, driven: Session | ClientConnection, *, tells: bool = True, secure: bool = False
+    ) -> None:
         self.reactor = reactor
         self.driven = driven
+        self.secure = secure
+        self.link: Session | ClientConnection | Tls = driven
         self.transport: Transport | None = None
         self.events: list[Event] = []
         self._tells = tells
         self._need: Need | None = None
 
     def pump(self) -> None:
-        data = self.driven.data_to_send()
+        data = self.link.data_to_send()
         if self.transport is not None and data:
             self.transport.write(data)  # else there is nowhere to write it to
         self.events += self.driven.events()
@@ -106,10 +118,11 @@ class Protocol:
         self.transport = transport
         if self._tells:
             self.driven.connection_made()
+        self.link = Tls(self.driven, PRODUCTION.host, client_context()) if self.secure else self.driven
         self.pump()
 
     def dataReceived(self, data: bytes) -> None:
-        self.driven.receive_data(data, 1)
+        self.link.receive_data(data, 1)
         self.pump()
 
 
@@ -203,3 +216,30 @@ def test_a_session_that_needs_no_stream_ignores_that_there_is_one() -> None:
     assert session.state is SessionState.WAITING
     session.connection_made()
     assert session.data_to_send() == b""
+
+
+def test_tls_is_a_line_of_a_driver() -> None:
+    reactor = Reactor(PRODUCTION.host)
+    session = session_of(reactor)
+    protocol = Protocol(reactor, session, secure=True)
+    session.connect("token")
+    session.subscribe(Trade, "005930")
+    reactor.run(5, protocol)
+    assert session.state is SessionState.READY
+    assert any(isinstance(event, Trade) for event in protocol.events)
+    reactor.exchange.drop()
+    protocol.link.receive_eof()
+    reactor.run(10, protocol)
+    assert [event.epoch for event in protocol.events if isinstance(event, LoggedIn)] == [1, 2]
+
+
+def test_a_driver_hears_that_the_server_could_not_be_verified() -> None:
+    reactor = Reactor("other.kiwoom.com")
+    session = session_of(reactor)
+    protocol = Protocol(reactor, session, secure=True)
+    session.connect("token")
+    reactor.run(5, protocol)
+    lost = next(event for event in protocol.events if isinstance(event, Disconnected))
+    assert isinstance(lost.cause, TransportError)
+    assert "certificate verify failed" in str(lost)
+    assert not any(isinstance(event, LoggedIn) for event in protocol.events)
