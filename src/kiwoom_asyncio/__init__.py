@@ -9,7 +9,7 @@ Same names and behaviour as `kiwoom_trio`.
 """
 
 try:
-    import anyio as _anyio  # noqa: F401  # only to say what is missing before anything else does
+    import anyio as _anyio  # noqa: F401  # only for a clear error if it is missing
 except ImportError:
     raise ImportError(
         "kiwoom_asyncio needs anyio: pip install 'kiwoom-proto[asyncio]', or [cli] for the kiwoom-proto command"

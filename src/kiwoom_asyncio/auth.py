@@ -1,4 +1,4 @@
-"""Access tokens on asyncio: one call to the token server each. What is said is `TokenCall`'s."""
+"""Access tokens on asyncio: one call to the token server each. `TokenCall` has the protocol."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ TIMEOUT = ClientConfig().token_timeout
 async def issue_token(
     endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLContext | None = None, timeout: float = TIMEOUT
 ) -> Token:
-    """Ask for an access token. While one is valid, Kiwoom issues the same again.
+    """Issue an access token. While one is valid, Kiwoom returns the same one again.
 
-    Arguments:
-        endpoint: where it is to be used; it tells the token server.
-        key: the keys to ask with.
-        ssl_context: for TLS; None verifies against the system's trust store.
-        timeout: seconds for all of it, from looking up the name to the last byte; `math.inf`: as long as it takes.
+    Args:
+        endpoint: where the token is used; it determines the token server.
+        key: the app key and secret key.
+        ssl_context: TLS settings; None verifies against the system's trust store.
+        timeout: seconds for everything, from resolving the name to the last byte; `math.inf` disables it.
 
     Raises:
-        TokenRefused: the server said no.
-        TokenError: what it said is not HTTP.
-        TransportError: the network failed, or it took longer.
-        LocalProtocolError: the TLS context does not verify (see `Endpoint.insecure`), or there is no such timeout.
+        TokenRefused: the server refused.
+        TokenError: the answer is not HTTP.
+        TransportError: the network failed, or the timeout passed.
+        LocalProtocolError: the TLS context does not verify (see `Endpoint.insecure`), or the timeout is invalid.
     """
     endpoint.check_tls(ssl_context)
     call = TokenCall(endpoint, key)
     await _carry(call, ssl_context, timeout)
     token = call.result()
-    assert token is not None  # that is the result of revoking
+    assert token is not None  # only revoking returns None
     return token
 
 
@@ -54,7 +54,7 @@ async def revoke_token(
     ssl_context: ssl.SSLContext | None = None,
     timeout: float = TIMEOUT,
 ) -> None:
-    """Revoke an access token: nobody can log in with it any more. Arguments and errors as `issue_token`."""
+    """Revoke an access token: nobody can log in with it any more. Arguments and errors as for `issue_token`."""
     token = conceal(token)
     endpoint.check_tls(ssl_context)
     call = TokenCall(endpoint, key, revoke=token)
@@ -64,9 +64,9 @@ async def revoke_token(
 
 
 async def fresh_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLContext | None = None) -> Secret:
-    """Return the key's token where it has one that is good, else ask for one and keep it.
+    """Return the key's token if it is valid, or issue one and keep it.
 
-    As `issue_token`, but the caller has the timeout.
+    As `issue_token`, but the caller sets the timeout.
     """
     cached = key.cached(endpoint, time.time())
     if cached is not None:
@@ -77,10 +77,10 @@ async def fresh_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLCo
 
 
 async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None, timeout: float) -> None:
-    """Dial, and carry bytes until the call is finished; whatever goes wrong is part of its result.
+    """Dial, and carry bytes until the call has finished; failures become part of its result.
 
     Raises:
-        LocalProtocolError: there is no such timeout.
+        LocalProtocolError: the timeout is invalid.
     """
     if not isinstance(timeout, int | float) or not timeout > 0:
         raise LocalProtocolError(f"timeout: must be a number of seconds above 0, not {timeout!r}")

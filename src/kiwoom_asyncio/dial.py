@@ -1,10 +1,10 @@
-"""Dialling on asyncio: a TCP connection, with TLS or without, and what went wrong in words.
+"""TCP on asyncio, and network errors in words.
 
-It stands on what every asyncio loop has, and on nothing that one of them has of its own: uvloop's transports, for one,
-are no subclasses of asyncio's, and its `create_connection` knows no `happy_eyeballs_delay`.
+Only what every asyncio loop has is used. uvloop's transports are not subclasses of asyncio's, for example, and its
+`create_connection` has no `happy_eyeballs_delay`.
 
-Received bytes are handed over where asyncio receives them. A task that reads would learn of them one turn of the loop
-later, which is a third of the time that a message takes from the socket to the program.
+Received bytes are handed over in asyncio's own callback. A reading task would get them one turn of the loop later,
+which is a third of the time that a message takes from the socket to the program.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from .tasks import background_tasks
 __all__ = ("NETWORK_ERRORS", "Link", "describe", "dial")
 
 READ_SIZE = 131_072
-"""Most bytes taken at once."""
+"""Maximum bytes per read."""
 NEXT_ADDRESS_AFTER = 0.25
-"""Seconds after which the next address is tried beside one that does not answer, as trio and RFC 8305 have it."""
+"""Seconds after which the next address is tried in parallel with one that does not answer, as in trio and RFC 8305."""
 NETWORK_ERRORS = (
     OSError,
-    UnicodeError,  # no host name at all
+    UnicodeError,  # not a host name
 )
-"""What `dial` and `Link.send` may raise."""
+"""What `dial` and `Link.send` raise."""
 
 
 class Receiver(Protocol):
@@ -67,7 +67,7 @@ class _Kept:
 
 
 class Link(asyncio.BufferedProtocol):
-    """A connection. What comes is kept until `start` says where it goes."""
+    """A TCP connection. What arrives is kept until `start` says where it goes."""
 
     def __init__(self) -> None:
         self._kept = _Kept()
@@ -100,16 +100,16 @@ class Link(asyncio.BufferedProtocol):
             self.abort()
 
     async def send(self, data: bytes | memoryview) -> None:
-        """Write, and wait until the system has taken it, or the connection is lost.
+        """Write, and wait until the system has accepted it or the connection is lost.
 
         Raises:
-            OSError: the connection was lost before.
+            OSError: the connection was already lost.
         """
         self._open_transport().write(data)
         await self._written.wait()
 
     def abort(self) -> None:
-        """End it at once, and hand over nothing more."""
+        """Close at once, and hand over nothing more."""
         self._receiver = _Kept()
         if self._transport is not None:
             self._transport.abort()
@@ -132,7 +132,7 @@ class Link(asyncio.BufferedProtocol):
     # What the loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # what it does counts, not what it is
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
@@ -161,7 +161,7 @@ async def dial(host: str, port: int, receiver: Receiver) -> Link:
     """Connect to the first of a host's addresses that answers, and hand what arrives to `receiver`.
 
     Raises:
-        OSError, UnicodeError: it could not be done; see `describe`.
+        OSError, UnicodeError: no connection could be made; see `describe`.
     """
     link = await _connect(await _resolve(host, port), port)
     link.start(receiver)
@@ -169,7 +169,7 @@ async def dial(host: str, port: int, receiver: Receiver) -> Link:
 
 
 async def _connect(addresses: list[str], port: int) -> Link:
-    """Connect to the first that answers. Each is tried once the one before it failed or has taken too long."""
+    """Connect to the first that answers. Each is tried once the one before it has failed or taken too long."""
     first: Link | None = None
     failures: list[OSError] = []
     settled = asyncio.Event()
@@ -209,10 +209,10 @@ async def _connect(addresses: list[str], port: int) -> Link:
 
 
 async def _resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, in the order in which to try them.
+    """Return the addresses of a host, in the order to try them.
 
-    In a thread of its own: the end of the loop, and of the program, would wait for the loop's own threads, however long
-    the resolver takes.
+    This uses a thread of its own: the end of the loop, and of the program, would wait for the loop's own threads,
+    however long the resolver takes.
     """
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[Any]] = loop.create_future()
@@ -241,20 +241,20 @@ async def _resolve(host: str, port: int) -> list[str]:
         answers = await found
     for position, answer in enumerate(answers):
         if answer[0] != answers[0][0]:
-            answers.insert(1, answers.pop(position))  # where one family leads nowhere, the other comes second
+            answers.insert(1, answers.pop(position))  # if one family is unreachable, the other comes second
             break
     return [str(answer[4][0]) for answer in answers]
 
 
 def describe(error: BaseException) -> str:
-    """The cause that tells something, in the system's words."""
+    """Return the most specific cause of an error, in the system's words."""
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, ExceptionGroup):  # one for each address
         return "; ".join(dict.fromkeys(describe(each) for each in error.exceptions))
     if os.name == "posix" and isinstance(error, OSError):
         if error.errno:
-            return os.strerror(error.errno) if error.errno > 0 else str(error)  # the loops have texts of their own
-        if isinstance(error, ConnectionResetError) and not str(error):  # asyncio's own, where TLS has not begun
+            return os.strerror(error.errno) if error.errno > 0 else str(error)  # loops have their own texts
+        if isinstance(error, ConnectionResetError) and not str(error):  # asyncio's own
             return os.strerror(errno.ECONNRESET)
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Background tasks that end with their block, and leave its exceptions as they are."""
+"""Background tasks that end with their block, and leave its exceptions unchanged."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ("BackgroundTask", "background_tasks")
 
 
 class BackgroundTask:
-    """A task that stands in no scope of the program's: whichever task began it, any may end it.
+    """A task outside every scope of the program: whichever task started it, any may end it.
 
-    Arguments:
-        run: what it does.
-        failed: called with what it raises, or an error that says that it was cancelled by somebody else.
+    Args:
+        run: its body.
+        failed: called with what it raises, or with an error that says it was cancelled from outside.
     """
 
     def __init__(self, run: Callable[[], Awaitable[None]], failed: Callable[[BaseException], None]) -> None:
@@ -29,7 +29,7 @@ class BackgroundTask:
         self._task = asyncio.create_task(self._main())
 
     async def end(self) -> BaseException | None:
-        """Cancel it and wait until it has ended, whoever cancels the caller meanwhile; return what it raised."""
+        """Cancel it, and wait until it has ended, even if the caller is cancelled meanwhile; return what it raised."""
         self._scope.cancel()
         cancelled: asyncio.CancelledError | None = None
         while not self._task.done():
@@ -47,7 +47,7 @@ class BackgroundTask:
             try:
                 await self._run()
             except asyncio.CancelledError:
-                if not self._scope.cancel_called:  # nobody would tell those who wait for it
+                if not self._scope.cancel_called:  # otherwise whoever waits for it would wait for ever
                     self._failed(LocalProtocolError("the client's own task was cancelled from outside"))
                 raise
             except BaseException as failure:
@@ -59,9 +59,9 @@ class BackgroundTask:
 async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
     """A task group whose tasks are cancelled when the block is left.
 
-    A task group would put what the block raises into a group; here it is raised as itself, after the tasks have ended.
-    So is what a task raises. KeyboardInterrupt and SystemExit come before all else, and what the block raises before
-    what its tasks do.
+    A plain task group would wrap what the block raises in a group; here it is raised unchanged, after the tasks have
+    ended. The same goes for what a task raises. KeyboardInterrupt and SystemExit take precedence over everything, and
+    the block's exception over those of its tasks.
     """
     failure: BaseException | None = None
     try:
@@ -88,7 +88,7 @@ async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
 
 
 def _essence(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What is in groups within groups: one error, or one group of several."""
+    """Flatten nested groups: return one error, or one group of several."""
     errors = list(_flat(group))
     for error in errors:
         if isinstance(error, KeyboardInterrupt | SystemExit):

@@ -9,7 +9,7 @@ Same names and behaviour as `kiwoom_asyncio`.
 """
 
 try:
-    import trio as _trio  # noqa: F401  # only to say what is missing before anything else does
+    import trio as _trio  # noqa: F401  # only for a clear error if it is missing
 except ImportError:
     raise ImportError("kiwoom_trio needs trio: pip install 'kiwoom-proto[trio]'") from None
 

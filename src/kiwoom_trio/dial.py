@@ -1,4 +1,4 @@
-"""Dialling on trio: a TCP connection, with TLS or without, and what went wrong in words."""
+"""TCP on trio, and network errors in words."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ("NETWORK_ERRORS", "describe", "dial")
 
 NETWORK_ERRORS = (
     OSError,
-    UnicodeError,  # no host name at all
+    UnicodeError,  # not a host name
     trio.BrokenResourceError,
 )
-"""What `dial`, and writing to and reading from what it returns, may raise."""
+"""What `dial` raises, and reading and writing."""
 
 
 async def dial(host: str, port: int) -> trio.SocketStream:
@@ -29,11 +29,11 @@ async def dial(host: str, port: int) -> trio.SocketStream:
 
 
 def describe(error: BaseException) -> str:
-    """The cause that tells something: trio wraps what the system said."""
+    """Return the most specific cause of an error, in the system's words: trio wraps them."""
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, ExceptionGroup):
         return "; ".join(dict.fromkeys(describe(each) for each in error.exceptions))  # one for each address
     if os.name == "posix" and isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno) if error.errno > 0 else str(error)  # the loops have texts of their own
+        return os.strerror(error.errno) if error.errno > 0 else str(error)  # loops have their own texts
     return str(error) or type(error).__name__

@@ -38,21 +38,21 @@ async def serve(
     ssl_context: ssl.SSLContext | None = None,
     allowed_hosts: Collection[str] = (),
 ) -> AsyncGenerator[Server]:
-    """Put a simulated exchange on a port, until the block is left.
+    """Serve a simulated exchange on a port until the block is left.
 
-    Whoever reaches the port can use it; requests from web pages are refused. An error of the exchange's own costs the
-    client that it came up with, and is logged to "kiwoom_trio.server".
+    Whoever reaches the port can use it; requests from web pages are refused. A bug of the exchange cuts off the client
+    that triggered it, and is logged to "kiwoom_trio.server".
 
-    Arguments:
-        exchange: what answers. It can be put on a port once.
-        host: address to listen on; other machines can reach it where it is not a loopback address.
-        port: 0 for any free one.
-        ssl_context: for TLS, with a certificate; None serves without TLS.
-        allowed_hosts: further names by which clients may call it (Host), besides `host`, the address that they reach,
+    Args:
+        exchange: the exchange. It can be served once.
+        host: address to listen on; other machines can reach it unless it is a loopback address.
+        port: port to listen on; 0 for any free one.
+        ssl_context: TLS settings with a certificate; None serves without TLS.
+        allowed_hosts: further names that clients may use for it (Host), besides `host`, the address that they reach,
             localhost and the loopback addresses.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: the address is not available.
     """
     server = Server(exchange, host, ssl_context, allowed_hosts)
     async with AsyncExitStack() as stack, background_tasks() as nursery:
@@ -68,13 +68,13 @@ async def serve(
 
 
 class Server:
-    """An exchange that listens. Made by `serve`.
+    """A served exchange. Made by `serve`.
 
     Attributes:
-        exchange: what answers; its faults can be used at any time.
-        endpoint: where to connect to, for the domestic market.
-        us_endpoint: the same for the US market.
-        is_loopback: whether no other machine can reach it.
+        exchange: the exchange; its faults can be used at any time.
+        endpoint: where clients connect, domestic market.
+        us_endpoint: where clients connect, US market.
+        is_loopback: whether only this machine can reach it.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Server:
     ) -> None:
         self.exchange = exchange
         self._hosts = {*allowed_hosts, host} - {"", "0.0.0.0", "::"}
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # every address, of which one to be named
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # listens on every address; the URL names one
         self._host = f"[{host}]" if ":" in host else host
         self._ssl_context = ssl_context
         self._links: set[_Link] = set()
@@ -93,13 +93,13 @@ class Server:
         self.is_loopback = all(ipaddress.ip_address(address).is_loopback for address in addresses)
         scheme = "ws" if self._ssl_context is None else "wss"
         address = f"{scheme}://{self._host}:{port}"
-        # Who listens beyond loopback without TLS has chosen so: tokens of the simulated exchange are no secrets.
+        # Listening beyond loopback without TLS is a choice: tokens of the simulated exchange are not secret.
         insecure = self._ssl_context is None and not Endpoint(f"wss://{self._host}").is_loopback
         self.endpoint = Endpoint(address + PATH, mock=self.exchange.mock, insecure=insecure)
         self.us_endpoint = Endpoint(address + US_PATH, mock=self.exchange.mock, insecure=insecure)
 
     def _pump(self) -> None:
-        """Something happened: any connection may have something to send, and the deadline may have moved."""
+        """Wake writers and timer: any connection may have something to send, and the deadline may have moved."""
         for link in self._links:
             link.changed.set()
             if link.peer.state is ConnectionState.CLOSED:
@@ -124,7 +124,7 @@ class Server:
     async def _handle(self, stream: trio.SocketStream) -> None:
         try:
             local = str(stream.socket.getsockname()[0])
-        except OSError:  # it is gone already
+        except OSError:  # the client has gone already
             local = ""
         link = _Link(self.exchange.connect({*self._hosts, local}), self._ssl_context)
         self._links.add(link)
@@ -201,4 +201,4 @@ class _Link:
 
 
 def _report(error: Exception) -> None:
-    _logger.error("a client was cut off because of an error in here", exc_info=error)
+    _logger.error("a client was cut off because of a bug in this server", exc_info=error)

@@ -1,8 +1,8 @@
-"""Background tasks that end with their block, leave its exceptions as they are, and let Ctrl-C be Ctrl-C.
+"""Background tasks that end with their block, leave its exceptions unchanged, and do not swallow Ctrl-C.
 
-trio raises KeyboardInterrupt in whatever code runs when the signal comes, unless that code is protected: then the
-program's main task gets it, at its next checkpoint. What is ours is protected, or else it would come out of a task of
-ours, wrapped in a group for every nursery on its way, and could leave a block with its nursery open.
+trio raises KeyboardInterrupt in whatever code runs when the signal arrives, unless that code is protected: then the
+program's main task gets it, at its next checkpoint. The code of this package is protected. Otherwise KeyboardInterrupt
+would come out of one of its tasks, wrapped in a group for every nursery on the way, and could leave a nursery open.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def block(function: Callable[P, AsyncGenerator[T]]) -> Callable[P, AbstractAsyncContextManager[T]]:
-    """As `asynccontextmanager`, and no Ctrl-C comes while the block is entered or left."""
+    """Like `asynccontextmanager`, but Ctrl-C is deferred while the block is entered or left."""
     make = asynccontextmanager(function)
 
     @wraps(function)
@@ -51,9 +51,9 @@ class _Block(AbstractAsyncContextManager[T], Generic[T]):
 async def background_tasks() -> AsyncGenerator[trio.Nursery]:
     """A nursery whose tasks are cancelled when the block is left.
 
-    A nursery would put what the block raises into a group; here it is raised as itself, after the tasks have ended. So
-    is what a task raises. KeyboardInterrupt and SystemExit come before all else, and what the block raises before what
-    its tasks do.
+    A plain nursery would wrap what the block raises in a group; here it is raised unchanged, after the tasks have
+    ended. The same goes for what a task raises. KeyboardInterrupt and SystemExit take precedence over everything, and
+    the block's exception over those of its tasks.
     """
     failure: BaseException | None = None
     try:
@@ -76,7 +76,7 @@ async def background_tasks() -> AsyncGenerator[trio.Nursery]:
 
 @contextmanager
 def ungrouped() -> Iterator[None]:
-    """Raise what a nursery of ours has put into groups as itself, where it is one error."""
+    """Unwrap what a nursery has put into groups, if it is one error."""
     try:
         yield
     except BaseExceptionGroup as group:
@@ -89,7 +89,7 @@ def ungrouped() -> Iterator[None]:
 
 
 def _essence(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What is in groups within groups: one error, or one group of several."""
+    """Flatten nested groups: return one error, or one group of several."""
     errors = [error for error in _flat(group) if not isinstance(error, trio.Cancelled)]
     for error in errors:
         if isinstance(error, KeyboardInterrupt | SystemExit):
