@@ -1,8 +1,8 @@
-"""What a registration names: one instrument at one venue.
+"""Symbols: one instrument at one venue, which is what a registration names.
 
-On the domestic path an item is the code with a suffix for the venue: `039490` is KRX alone, `039490_NX` is NXT alone
-and `039490_AL` is SOR, both combined. The three are three different registrations, with rows of their own. On the US
-path an item is an object of ticker and exchange; as text it is written `NVDA:ND` here.
+On the domestic path, an item is the code with a suffix for the venue: `039490` is KRX, `039490_NX` is NXT and
+`039490_AL` is SOR, both combined. These are three registrations, each with its own rows. On the US path, an item is an
+object of ticker and exchange; as a string it is written `NVDA:ND` here.
 
 Source: official page 0E, element `item` ("KRX:039490,NXT:039490_NX,SOR:039490_AL"); official pages of the US types,
 elements `jmcode` and `stex_tp`.
@@ -21,7 +21,7 @@ from .known import KnownValues
 __all__ = ("Symbol", "Venue")
 
 MAX_ITEM_LENGTH = 100
-"""Longest item, in characters (official page 0E)."""
+"""Maximum length of an item, in characters (official page 0E)."""
 
 
 class Venue(enum.Enum):
@@ -57,14 +57,14 @@ US_VENUES = frozenset({Venue.NASDAQ, Venue.NYSE, Venue.AMEX})
 class Symbol:
     """An instrument's code (종목코드) and its venue.
 
-    `str(symbol)` and `symbol.item` are the item as text: "005930_NX", "NVDA:ND".
+    `str(symbol)` and `symbol.item` are the item as a string: "005930_NX", "NVDA:ND".
 
     Attributes:
-        code: the code without suffix: "005930", "NVDA". Not always six digits ("0004V0", "57JBHH", "001").
-        venue: `Venue.KRX` unless said otherwise.
+        code: the code without a suffix, "005930", "NVDA". Not always six digits ("0004V0", "57JBHH", "001").
+        venue: the venue. Defaults to `Venue.KRX`.
 
     Raises:
-        LocalProtocolError: the code is empty, has a suffix already, or is longer than 100 characters with it.
+        LocalProtocolError: the code is empty, already has a suffix, or exceeds 100 characters with it.
     """
 
     code: str = attrs.field()
@@ -73,7 +73,7 @@ class Symbol:
     @code.validator
     def _check_code(self, _: object, code: str) -> None:
         if not isinstance(code, str) or not code or code != code.strip() or not code.isprintable():
-            raise LocalProtocolError(f"Symbol.code: must be a printable text without outer spaces, not {code!r}")
+            raise LocalProtocolError(f"Symbol.code: must be a printable str without outer spaces, not {code!r}")
         if code[-3:] in _VENUE_OF or ":" in code:
             raise LocalProtocolError(
                 f"Symbol.code: {code!r} names a venue; use Symbol.parse({code!r}), or pass the code and the venue"
@@ -89,13 +89,13 @@ class Symbol:
 
     @classmethod
     def parse(cls, item: str) -> Symbol:
-        """Return the symbol that a text names: `parse("039490_NX")` is 039490 at NXT, `parse("NVDA:ND")` at Nasdaq."""
+        """Parse an item: `parse("039490_NX")` is 039490 at NXT, `parse("NVDA:ND")` is NVDA at Nasdaq."""
         venue = _VENUE_OF.get(item[-3:]) if isinstance(item, str) else None
         return cls(item, Venue.KRX) if venue is None else cls(item[:-3], venue)
 
     @property
     def item(self) -> str:
-        """The item as text."""
+        """The item as a string."""
         return self.code + _SUFFIX_OF[self.venue]
 
     def __str__(self) -> str:
@@ -116,12 +116,14 @@ _known_items = KnownValues(_parse, max_values=8192)
 
 
 def parse_item(item: str) -> Symbol | None:
-    """Return the symbol of a received item, or None where the text can be no item."""
+    """Return the symbol of a received item, or None if it cannot be an item."""
     symbol: Symbol | None = _known_items[item]
     return symbol
 
 
 def parse_stock_code(text: str) -> Symbol | None:
-    """Return the symbol of a FID 9001 (종목코드), which may have a letter for the kind of instrument in front:
-    A stock, J ELW, Q ETN."""
+    """Return the symbol of a FID 9001 (종목코드), which may have a letter in front for the kind of instrument.
+
+    The letters are A (stock), J (ELW) and Q (ETN).
+    """
     return parse_item(text[1:] if _LETTERED(text) else text)

@@ -1,4 +1,4 @@
-"""Orders: what became of the account's own (주문, 잔고)."""
+"""Types about the account: orders and balances (주문, 잔고)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class OrderExecution(Record, tag="00"):
 
     Source: official API page 00. Prices and amounts in won, quantities in shares. Registered without an item. What is
     not known yet, such as the execution of an order just accepted, is None; a market order has the price 0. `symbol` is
-    the stock as it is subscribed to; `stock_code` may have a letter in front of it ("A005930").
+    the stock as it is subscribed to; `stock_code` may have a letter in front ("A005930").
     """
 
     label = "주문체결"
@@ -65,7 +65,7 @@ class Balance(Record, tag="04"):
     """The account's holding of one stock.
 
     Source: official API page 04. Prices and amounts in won, quantities in shares. Registered without an item. `symbol`
-    is the stock as it is subscribed to; `stock_code` may have a letter in front of it ("A005930").
+    is the stock as it is subscribed to; `stock_code` may have a letter in front ("A005930").
     """
 
     label = "잔고"
@@ -102,7 +102,7 @@ class Balance(Record, tag="04"):
 
 
 class UsOrder(Record, tag="F4"):
-    """An order for a US stock was taken.
+    """An order for a US stock was accepted.
 
     Source: official API page F4. Prices in US dollars, quantities in shares.
     """
@@ -136,7 +136,7 @@ class UsExecution(Record, tag="F5"):
     """State of an order for a US stock, and the holding.
 
     Source: official API page F5. Prices in US dollars, quantities in shares. The currencies of the amounts are not
-    documented; 환전 (`converted_...`) means converted into won. Until something is executed the price is 0.
+    documented; 환전 (`converted_...`) means converted into won. Before an execution, its price is 0.
     """
 
     label = "미국주식 실시간 체결"

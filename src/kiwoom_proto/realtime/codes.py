@@ -1,14 +1,14 @@
-"""What the codes of the catalogue mean: one enumeration for each field whose codes are documented.
+"""The codes of fields: one enumeration for each field whose codes are documented.
 
-The lists are not complete and Kiwoom adds to them, so a code that is in none is kept and not refused:
+The lists are not complete, and Kiwoom adds to them, so an unlisted code is kept and not rejected:
 
     MarketPhaseCode("3")          # <MarketPhaseCode.OPEN: '3'>
     MarketPhaseCode("z")          # <MarketPhaseCode.UNKNOWN: 'z'>
     MarketPhaseCode("z").value    # 'z'
 
-Members are texts: equal to their value, JSON-ready, usable in `match`. Where a code has several spellings the value is
-the first ("1" for a `VenueCode.KRX` that came as "KRX"): compare with the member, not with a text; `Record.fid` has the
-text that came.
+Members are strings: equal to their value, JSON-ready, usable in `match`. If a code has several spellings, the value is
+the first ("1" for a `VenueCode.KRX` received as "KRX"): compare with the member, not with a string. `Record.fid`
+returns the string received.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ __all__ = (
 
 
 class Code(enum.StrEnum):
-    """A code and its meaning. A code not listed becomes a member of its own, named UNKNOWN; none is remembered.
+    """A code and its meaning. An unlisted code becomes a new member named UNKNOWN, which is not kept.
 
     Attributes:
-        spellings: every text that stands for the code; the first is its value.
+        spellings: every string that stands for the code; the first is its value.
     """
 
     spellings: tuple[str, ...]
@@ -71,11 +71,11 @@ class Code(enum.StrEnum):
 
     @property
     def is_known(self) -> bool:
-        """Whether the code is one of those listed."""
+        """Whether the code is listed."""
         return self._name_ in type(self).__members__
 
     def __reduce_ex__(self, _: object) -> tuple[Any, ...]:
-        return type(self), (self._value_,)  # by value: an unknown code has no name to be found by
+        return type(self), (self._value_,)  # by value: an unknown code has no name to find it by
 
 
 class ChangeSign(Code):
@@ -96,7 +96,7 @@ class ChangeSign(Code):
 class TradingSession(Code):
     """The session that a trade belongs to (장구분). Source: FID 290 of page 0B.
 
-    The US page FE has the FID too, but lists no codes, and its example, "4", is none of these.
+    The US page FE also has this FID, but lists no codes, and its example, "4", is not one of these.
     """
 
     PRE_MARKET = "1"
@@ -108,7 +108,7 @@ class TradingSession(Code):
 
 
 class MarketPhaseCode(Code):
-    """What a market has just begun or ended (장운영구분). Source: FID 215 of page 0s."""
+    """The phase that a market has just begun or ended (장운영구분). Source: FID 215 of page 0s."""
 
     BEFORE_OPEN = "0"
     """장시작전"""
@@ -176,9 +176,9 @@ class OrderStatus(Code):
 
 
 class UsOrderKind(Code):
-    """What a US order asks for (주문구분). Source: FID 905 of pages F4 and F5.
+    """What a US order requests (주문구분). Source: FID 905 of pages F4 and F5.
 
-    The example of page F5, "25", is none of those it lists.
+    The example of page F5, "25", is not one of those listed.
     """
 
     NEW = "10"
@@ -187,7 +187,7 @@ class UsOrderKind(Code):
 
 
 class VenueCode(Code):
-    """The exchange that a row is about (거래소구분). Source: FIDs 2134, 337 and 9081; the texts were measured in 0B."""
+    """The exchange that a row is about (거래소구분). Source: FIDs 2134, 337 and 9081; names measured in 0B."""
 
     COMBINED = "0"
     """통합"""
@@ -201,7 +201,7 @@ class ConditionEvent(Code):
     ENTERED = "I"
     """The stock meets the condition from now on."""
     LEFT = "D"
-    """It does no longer."""
+    """It no longer does."""
 
 
 class ViKind(Code):

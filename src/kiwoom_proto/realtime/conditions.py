@@ -1,7 +1,8 @@
-"""Condition search (조건검색): stocks that begin or cease to meet a condition, and what the replies hold.
+"""Condition search (조건검색): rows of stocks that enter or leave a condition, and the contents of the replies.
 
-A search answers once with rows of FIDs, in pages, or with the codes that meet the condition now and then pushes 02 rows
-(S2 on the US path) for every stock that enters or leaves. Numbers come zero-padded with the sign inside.
+The server answers a search once with rows of FIDs, in pages; or it answers with the codes that meet the condition now,
+and then pushes a row of type 02 (US: S2) for every stock that enters or leaves. Numbers are zero-padded with the sign
+inside.
 
 Sources: official pages ka10171 to ka10174 and usa20280 to usa20291; missing members, padded numbers and null rows as
 measured.
@@ -40,8 +41,8 @@ class Condition(msgspec.Struct, frozen=True):
     """One saved condition.
 
     Attributes:
-        seq: its number (조건식 일련번호), as text: "0".
-        name: what its owner called it (조건식명).
+        seq: its number (조건식 일련번호), "0".
+        name: its name, given by the user (조건식명).
     """
 
     seq: str
@@ -106,7 +107,7 @@ class UsConditionRow(Record, tag="GCNSRREQ"):
 
 
 def read_conditions(data: object) -> tuple[Condition, ...]:
-    """Read the rows of a list reply, `["0", "name"]` each; what is no such row is left out."""
+    """Read the rows of a list reply, `["0", "name"]` each. Anything else is skipped."""
     return tuple(
         Condition(str(row[0]).strip(), str(row[1]))
         for row in _rows(data)
@@ -115,7 +116,7 @@ def read_conditions(data: object) -> tuple[Condition, ...]:
 
 
 def read_rows(trnm: str, data: object, received_at: int) -> tuple[ConditionRow | UsConditionRow, ...]:
-    """Read the rows of FIDs in a search reply; null rows and bare codes are left out."""
+    """Read the rows of FIDs in a search reply. Null rows and bare codes are skipped."""
     cls = UsConditionRow if trnm.startswith("G") else ConditionRow
     return tuple(
         cls(
@@ -132,7 +133,7 @@ def read_rows(trnm: str, data: object, received_at: int) -> tuple[ConditionRow |
 
 
 def read_symbols(data: object) -> tuple[Symbol, ...]:
-    """Read the codes in a search reply, `{"jmcode": "A005930"}` each, or those of its rows of FIDs."""
+    """Read the stocks in a search reply: the codes, `{"jmcode": "A005930"}` each, or those of its rows of FIDs."""
     symbols = []
     for row in _rows(data):
         if not isinstance(row, dict):
@@ -145,12 +146,12 @@ def read_symbols(data: object) -> tuple[Symbol, ...]:
 
 
 def _rows(data: object) -> Iterable[Any]:
-    # An object is one row where a list of rows belongs.
+    # An object instead of a list is one row.
     return data if isinstance(data, list) else [data] if isinstance(data, dict) else ()
 
 
 class ConditionHit(Record, tag="02"):
-    """A stock began or ceased to meet a condition.
+    """A stock enters or leaves a condition.
 
     Source: official API page ka10173.
     """
@@ -166,7 +167,7 @@ class ConditionHit(Record, tag="02"):
 
 
 class UsConditionHit(Record, tag="S2"):
-    """A US stock began or ceased to meet a condition.
+    """A US stock enters or leaves a condition.
 
     Source: official API page usa20290.
     """

@@ -1,4 +1,4 @@
-"""Flows: who buys and who sells (거래원, 프로그램)."""
+"""Types about flows: brokers and program trading (거래원, 프로그램)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _buyers = ladder(Broker, BROKERS, "buyer_name", "buyer_code", "buyer_quantity", 
 class TopBrokers(Record, tag="0F"):
     """The five brokers that sold most of one stock today, and the five that bought most.
 
-    Source: official API page 0F. Quantities in shares, changes against the row before. `sellers` and `buyers` are the
+    Source: official API page 0F. Quantities in shares, changes against the previous row. `sellers` and `buyers` are the
     brokers as sequences. The sums of foreign brokers are Kiwoom's estimates.
     """
 
@@ -33,7 +33,7 @@ class TopBrokers(Record, tag="0F"):
     seller_quantity_1 = Field("161", kinds.quantity, "매도거래원수량1", unit="shares")
     seller_quantity_change_1 = Field("166", kinds.signed_quantity, "매도거래원별증감1", unit="shares")
     seller_code_1 = Field("146", kinds.code, "매도거래원코드1")
-    # A hint for the screen of Kiwoom's trading program. Its codes ("!!!!", "DGDB") are not documented.
+    # A display hint of Kiwoom's trading program. Its codes ("!!!!", "DGDB") are not documented.
     seller_colour_1 = Field("271", kinds.text, "매도거래원색깔1")
     buyer_name_1 = Field("151", kinds.text, "매수거래원1")
     buyer_quantity_1 = Field("171", kinds.quantity, "매수거래원수량1", unit="shares")
@@ -90,12 +90,12 @@ class TopBrokers(Record, tag="0F"):
 
     @property
     def sellers(self) -> tuple[Broker, ...]:
-        """The five brokers that sold most, biggest first (매도거래원)."""
+        """The five brokers that sold most, largest first (매도거래원)."""
         return _sellers(self)
 
     @property
     def buyers(self) -> tuple[Broker, ...]:
-        """The five brokers that bought most, biggest first (매수거래원)."""
+        """The five brokers that bought most, largest first (매수거래원)."""
         return _buyers(self)
 
 

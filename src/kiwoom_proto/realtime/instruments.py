@@ -1,4 +1,4 @@
-"""Instruments: what is derived for one of them, and what it is (종목)."""
+"""Types about an instrument: its information, and values derived for it (종목)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ("ElwIndicator", "ElwTheoreticalPrice", "EtfNav", "InternationalGoldPr
 
 
 class EtfNav(Record, tag="0G"):
-    """Net asset value of an ETF, and how far its price is from it.
+    """Net asset value of an ETF, and how far its price deviates from it.
 
     Source: official API page 0G. Prices in won, the net asset value with two decimals.
     """
@@ -36,7 +36,7 @@ class EtfNav(Record, tag="0G"):
 
 
 class StockInfo(Record, tag="0g"):
-    """Price limits of one stock, and what is special about it today.
+    """Price limits and special conditions of one stock.
 
     Source: official API page 0g. Prices in won.
     """

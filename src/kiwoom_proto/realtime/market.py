@@ -1,4 +1,4 @@
-"""The market as a whole: indices, phases, interruptions (시장)."""
+"""Types about the market: indices, phases, interruptions (시장)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SectorIndex(Record, tag="0J"):
     """Index of a sector or market.
 
     Source: official API page 0J. Index levels in points, `turnover` in million won. Volumes in thousand shares: the
-    page says shares, but its example would then have traded at 84 million won a share.
+    page says shares, but in its example a share would then have traded at 84 million won.
     """
 
     label = "업종지수"
@@ -35,7 +35,7 @@ class SectorIndex(Record, tag="0J"):
 
 
 class SectorBreadth(Record, tag="0U"):
-    """How many stocks of a sector or market rose and fell.
+    """Number of stocks of a sector or market that rose and fell.
 
     Source: official API page 0U. Index levels in points, `turnover` in million won, `volume` in thousand shares (see
     `SectorIndex`).
@@ -60,7 +60,7 @@ class SectorBreadth(Record, tag="0U"):
 
 
 class MarketPhase(Record, tag="0s"):
-    """A phase of the market begins, ends, or is near.
+    """A market phase begins, ends, or is imminent.
 
     Source: official API page 0s. Registered without an item.
     """
@@ -70,12 +70,12 @@ class MarketPhase(Record, tag="0s"):
 
     phase = Field("215", codes.market_phase, "장운영구분")
     time = Field("20", kinds.clock_time, "체결시간")
-    # How long until the market opens; zero outside the minutes before.
+    # Time until the market opens; zero except in the minutes before.
     time_to_open = Field("214", kinds.duration, "장시작예상잔여시간")
 
 
 class VolatilityInterruption(Record, tag="1h"):
-    """Trading of one stock was interrupted, or goes on.
+    """Trading of one stock is interrupted, or resumes.
 
     Source: official API page 1h. Prices in won, `turnover` in million won. Registered without an item; the same
     interruption may come twice, once for `_AL`. `release_time` is None while the interruption lasts.
@@ -93,7 +93,7 @@ class VolatilityInterruption(Record, tag="1h"):
     market_code = Field("9008", kinds.code, "KOSPI,KOSDAQ,전체구분")
     pre_market_code = Field("9075", kinds.code, "장전구분")
     trigger_price = Field("1221", kinds.price, "VI발동가격", unit="KRW")
-    # The label says when the trade was processed; the releases seen are the usual two minutes later.
+    # The label says "time of processing"; measured releases are the usual two minutes later.
     trigger_time = Field("1223", kinds.clock_time, "매매체결처리시각")
     release_time = Field("1224", kinds.clock_time, "VI해제시각")
     vi_kind = Field("1225", codes.vi_kind, "VI적용구분")
@@ -104,5 +104,5 @@ class VolatilityInterruption(Record, tag="1h"):
     trigger_price_change_rate = Field("1489", kinds.rate, "VI발동가 등락율", unit="percent")
     trigger_count = Field("1490", kinds.quantity, "VI발동횟수", unit="times")
     trigger_direction_code = Field("9069", kinds.code, "발동방향구분")
-    # Measured: the kind with the sign of the direction, "+정적".
+    # The kind with the sign of the direction, "+정적" [measured].
     extra_item_1279 = Field("1279", kinds.text, "Extra Item")

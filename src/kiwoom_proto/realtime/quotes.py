@@ -1,4 +1,4 @@
-"""Quotes: what rests in the order book (호가)."""
+"""Types about the order book: quotes (호가)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _nxt_asks, _nxt_bids = numbered("nxt_ask_quantity", LEVELS), numbered("nxt_bid_q
 class BestQuote(Record, tag="0C"):
     """Best ask and bid of one stock.
 
-    Source: official API page 0C. Prices in won, without their sign, which is the direction.
+    Source: official API page 0C. Prices in won, without the sign, which is the direction.
     """
 
     label = "주식우선호가"
@@ -37,11 +37,11 @@ class BestQuote(Record, tag="0C"):
 
 
 class OrderBook(Record, tag="0D"):
-    """Ten price levels on each side of one stock, and what rests at them.
+    """Ten price levels on each side of the order book of one stock.
 
-    Source: official API page 0D. Prices in won, quantities in shares, changes against the row before. Level 1 is the
-    best; a level without orders has the price 0. `asks` and `bids` are the levels as sequences. The fields of KRX and
-    NXT split the quantities of a combined book ("_AL") by exchange; LP is the liquidity provider's part.
+    Source: official API page 0D. Prices in won, quantities in shares, changes against the previous row. Level 1 is the
+    best; an empty level has the price 0. `asks` and `bids` are the levels as sequences. The fields of KRX and
+    NXT split the quantities of a combined book ("_AL") by exchange; LP is the liquidity provider's share.
     """
 
     label = "주식호가잔량"
@@ -111,18 +111,18 @@ class OrderBook(Record, tag="0D"):
     total_ask_quantity_change = Field("122", kinds.signed_quantity, "매도호가총잔량직전대비", unit="shares")
     total_bid_quantity = Field("125", kinds.quantity, "매수호가총잔량", unit="shares")
     total_bid_quantity_change = Field("126", kinds.signed_quantity, "매수호가총잔량직전대비", unit="shares")
-    # As the last call auction left it; the official example, after the close, still has it.
+    # Of the last call auction; the official example, after the close, still has it.
     expected_price = Field("23", kinds.price, "예상체결가", unit="KRW")
     expected_quantity = Field("24", kinds.quantity, "예상체결수량", unit="shares")
     net_bid_quantity = Field("128", kinds.signed_quantity, "순매수잔량", unit="shares")
-    # Percent of the other side's total: in the official example 14453430 / 12622527 = 114.51.
+    # Percent of the other side's total; in the official example 14453430 / 12622527 = 114.51.
     bid_ratio = Field("129", kinds.rate, "매수비율", unit="percent")
     net_ask_quantity = Field("138", kinds.signed_quantity, "순매도잔량", unit="shares")
     ask_ratio = Field("139", kinds.rate, "매도비율", unit="percent")
     expected_change = Field("200", kinds.change, "예상체결가전일종가대비", unit="KRW")
     expected_change_rate = Field("201", kinds.rate, "예상체결가전일종가대비등락율", unit="percent")
     expected_change_sign = Field("238", codes.change_sign, "예상체결가전일종가대비기호")
-    # Same label as FID 23. The official page adds: valid only during a call auction. Else 0.
+    # Same label as FID 23. The official page adds: valid only during a call auction, otherwise 0.
     auction_expected_price = Field("291", kinds.price, "예상체결가", unit="KRW")
     auction_expected_quantity = Field("292", kinds.quantity, "예상체결량", unit="shares")
     auction_expected_change_sign = Field("293", codes.change_sign, "예상체결가전일대비기호")
@@ -149,7 +149,7 @@ class OrderBook(Record, tag="0D"):
     lp_ask_quantity_10 = Field("630", kinds.quantity, "LP매도호가수량10", unit="shares")
     lp_bid_quantity_10 = Field("640", kinds.quantity, "LP매수호가수량10", unit="shares")
     volume = Field("13", kinds.quantity, "누적거래량", unit="shares")
-    # Of the day before's whole volume; the sign says less or more (332941 shares are "-1.06").
+    # Of the volume of the previous day; the sign says less or more (332941 shares are "-1.06").
     expected_volume_ratio = Field("299", kinds.ratio, "전일거래량대비예상체결율", unit="percent")
     phase = Field("215", codes.market_phase, "장운영구분")
     investor_ticker = Field("216", kinds.code, "투자자별ticker")
@@ -197,7 +197,7 @@ class OrderBook(Record, tag="0D"):
     nxt_bid_quantity_10 = Field("6085", kinds.quantity, "NXT 매수호가잔량10", unit="shares")
     nxt_total_ask_quantity = Field("6086", kinds.quantity, "NXT 매도호가총잔량", unit="shares")
     nxt_total_bid_quantity = Field("6087", kinds.quantity, "NXT 매수호가총잔량", unit="shares")
-    # Orders at the mid price of KRX and NXT. The middle of two prices one won apart has a decimal.
+    # Orders at the mid price of KRX and NXT. It has a decimal if the two prices are one won apart.
     krx_mid_total_ask_quantity_change = Field(
         "6100", kinds.signed_quantity, "KRX 중간가 매도 총잔량 증감", unit="shares"
     )
@@ -265,9 +265,9 @@ class OrderBook(Record, tag="0D"):
 
 
 class AfterHoursQuote(Record, tag="0E"):
-    """Order quantity resting in after-hours trading of one stock.
+    """Resting order quantities in after-hours trading of one stock.
 
-    Source: official API page 0E. Quantities in shares; changes against the row before.
+    Source: official API page 0E. Quantities in shares; changes against the previous row.
     """
 
     label = "주식시간외호가"
@@ -280,10 +280,10 @@ class AfterHoursQuote(Record, tag="0E"):
 
 
 class UsOrderBook(Record, tag="FT"):
-    """Ten price levels on each side of one US stock, and what rests at them.
+    """Ten price levels on each side of the order book of one US stock.
 
-    Source: official API page FT. Prices in US dollars, quantities in shares, changes against the row before. `asks` and
-    `bids` are the levels as sequences.
+    Source: official API page FT. Prices in US dollars, quantities in shares, changes against the previous row. `asks`
+    and `bids` are the levels as sequences.
     """
 
     label = "미국주식 10호가"

@@ -1,14 +1,14 @@
-"""What may be registered, how it is spelt, and what was probably meant by anything else.
+"""Spelling: what may be registered, and what was probably meant by anything else.
 
-The server acknowledges whatever it is asked for and then sends nothing for what it does not know [measured]: a type in
-lower case, `A005930`, the name of a stock. So what is known never to bring a row is refused here, with the right
-spelling where it can be told. Whoever knows better writes a `Reg` of his own: `request` sends it as it is.
+The server acknowledges whatever it is asked for, and then sends nothing for what it does not know [measured]: a type in
+lower case, `A005930`, the name of a stock. What is known to bring no row is therefore refused here, with the right
+spelling if it can be told. To register something else, pass a hand-built `Reg` to `request`, which sends it unchanged.
 
-A code of the Korea Exchange is a letter for the kind of instrument (A stock, J ELW, Q ETN) and six characters, a digit
-first, then digits or letters ("0004V0", "57JBHH"). What is registered is the six.
+A code of the Korea Exchange is a letter for the kind of instrument (A stock, J ELW, Q ETN) and six characters: a digit
+first, then digits or letters ("0004V0", "57JBHH"). The six characters are what is registered.
 
-Sources: the official page of each type for what it takes; the Korea Exchange's notice of its codes since 2024; how REST
-and order rows spell codes (`A005930`), and other people's programs (`005930.KS`, `KRX:005930`), which got silence.
+Sources: the official page of each type for its items; the Korea Exchange's notice of its codes since 2024; codes in
+REST replies and order rows (`A005930`) and in other programs (`005930.KS`, `KRX:005930`), which brought no row.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ MAX_SUGGESTIONS = 3
 
 
 def check_type(endpoint: Endpoint, types: Types, asked: object, items: tuple[object, ...] = ()) -> str:
-    """Return the code of a type that may be registered.
+    """Return the type code to register.
 
-    Arguments:
-        endpoint: where.
-        types: those that there are.
+    Args:
+        endpoint: the endpoint it is to be registered at.
+        types: the known types.
         asked: a type code or a class, as passed by the caller.
-        items: what it is to be registered for, to tell what was probably meant.
+        items: the items of the call, for suggestions.
 
     Raises:
-        LocalProtocolError: no row would come of it; says why, and what was probably meant.
+        LocalProtocolError: the registration would bring no row; says why, and what was probably meant.
     """
     code = asked if isinstance(asked, str) else None
     if code is None and not isinstance(asked, Symbol):
@@ -70,7 +70,7 @@ def check_type(endpoint: Endpoint, types: Types, asked: object, items: tuple[obj
 
 
 def _code_of(types: Types, cls: object) -> str:
-    """The code of a class whose rows will come as what it is."""
+    """Return the type code of a class, if rows of that type are instances of it."""
     if not (isinstance(cls, type) and issubclass(cls, Record)):
         raise LocalProtocolError(
             f"type: must be one type code or one class of the catalogue, not {shown_argument(cls)}"
@@ -88,7 +88,7 @@ def _code_of(types: Types, cls: object) -> str:
 
 
 def _explain(endpoint: Endpoint, types: Types, text: str, items: tuple[object, ...]) -> str:
-    """What was probably meant by a text that is no type."""
+    """Say what was probably meant by a string that is not a type."""
     near = [code for code in types if code.casefold() == _normal(text).casefold()]
     if near:
         return f": did you mean {_listed(types, near)}? Type codes are case-sensitive"
@@ -118,7 +118,7 @@ def _listed(types: Types, codes: list[str]) -> str:
 
 
 def _meant(endpoint: Endpoint, types: Types, text: str) -> list[str]:
-    """The types that a text may stand for: the name of the class, or all or a part of the Korean label."""
+    """Return the types whose class name or Korean label a string is, or is part of."""
     folded = "".join(_normal(text).casefold().split()).replace("_", "")
     if len(folded) < 2:
         return []
@@ -131,7 +131,7 @@ def _meant(endpoint: Endpoint, types: Types, text: str) -> list[str]:
         if folded in cls.__name__.casefold() or folded in _plain_label(cls)
         if (cls.market is Market.US) == endpoint.us
     ]
-    # 체결 is 주식체결 before 주문체결: what there is most of.
+    # 체결 suggests 주식체결 before 주문체결: the most frequent first.
     parts.sort(key=lambda code: (_plain_label(types[code]) != f"주식{folded}", len(_plain_label(types[code]))))
     return parts
 
@@ -141,7 +141,7 @@ def _plain_label(cls: type[Record]) -> str:
 
 
 def _named(types: Types, code: str) -> str:
-    """A type with what it is called: "'0B' (Trade, 주식체결)"."""
+    """Return a type code with its names: "'0B' (Trade, 주식체결)"."""
     cls = types[code]
     return f"{code!r} ({', '.join(filter(None, (cls.__name__, cls.label)))})"
 
@@ -154,9 +154,9 @@ class _Kind:
     """A kind of instrument.
 
     Attributes:
-        what: how it is written, for errors.
-        is_item: whether a text is one.
-        meant: what of this kind was probably meant by a text; None: nobody knows.
+        what: how its items are written, for error messages.
+        is_item: whether a string is such an item.
+        meant: the item that was probably meant by a string; None if there is no good guess.
     """
 
     what: str
@@ -215,7 +215,7 @@ def _us_meant(text: str) -> str | None:
 
 _STOCKS = _Kind(
     "a code of six characters, such as 005930 (KRX), 005930_NX (NXT) or 005930_AL (both, SOR)",
-    # The spot market for gold has codes of its own: "M04020000".
+    # The gold spot market has its own codes: "M04020000".
     re.compile(r"(?:[0-9][0-9A-Z]{5}|M[0-9]{8})(?:_NX|_AL)?").fullmatch,
     _stock_meant,
 )
@@ -236,19 +236,19 @@ _KIND_OF = {
     "0I": _GOLD,
     **dict.fromkeys(("FE", "FT", "F4", "F5"), _US_STOCKS),
 }
-"""What the items of a type are. Of an item-wide type that is not listed nobody knows; any other takes none."""
+"""Type code -> the kind of its items. Items of other types are not checked; account and market types take none."""
 _EXAMPLES = (("0B", _STOCKS), ("0J", _SECTOR_CODES), ("0I", _GOLD), ("FE", _US_STOCKS))
 
 
 def check_item(endpoint: Endpoint, types: Types, code: str, item: str) -> None:
-    """Refuse an item for which no row of a type would come.
+    """Check an item of a type that may be registered.
 
     Raises:
-        LocalProtocolError: says what was probably meant, or what the type takes.
+        LocalProtocolError: the registration would bring no row; says what was probably meant, or what the type takes.
     """
     kind, scope = _KIND_OF.get(code), types[code].scope
     if kind is None and scope is not Scope.ITEM:
-        if item:  # which may be the number of an account, and so is not shown
+        if item:  # it may be an account number, so it is not shown
             raise LocalProtocolError(
                 f"items: type {_named(types, code)} takes none: it is for the whole {scope.value}; leave them out"
             )
@@ -275,22 +275,22 @@ def _explain_item(endpoint: Endpoint, types: Types, code: str, kind: _Kind, item
         return f" is more than one item: pass each as an argument of its own: {', '.join(map(repr, parts))}"
     foreign = _of_kind(_STOCKS if endpoint.us else _US_STOCKS, text)
     if foreign is not None or (endpoint.us and item.isascii() and len(item) <= MAX_SHOWN_LENGTH):
-        endpoint.check_item(foreign or item)  # it says what is missing, or where such items are served
+        endpoint.check_item(foreign or item)  # raises: says what is missing, or where such items are served
     return f": {takes}"
 
 
 def _of_kind(kind: _Kind, text: str) -> str | None:
-    """What of this kind a text is, or probably means."""
+    """Return the item of this kind that a string is, or probably means."""
     return text if kind.is_item(text) else kind.meant(text)
 
 
 def _meant_of_kind(endpoint: Endpoint, kind: _Kind, text: str) -> str | None:
     meant = _of_kind(kind, text)
     if meant is not None and endpoint.mock and meant.endswith((_NXT, _SOR)):
-        meant = meant[: -len(_NXT)]  # mock trading has KRX alone
+        meant = meant[: -len(_NXT)]  # mock trading is KRX only
     return meant
 
 
 def _normal(text: str) -> str:
-    """A text without what never matters: spaces and quotes around it, full width, lower case."""
+    """Normalize what never matters: outer spaces and quotes, full width, lower case."""
     return unicodedata.normalize("NFKC", text).strip(" \t\r\n'\"$#").upper()

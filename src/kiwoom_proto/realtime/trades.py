@@ -1,4 +1,4 @@
-"""Trades: what was bought and sold, and what an auction would trade (체결)."""
+"""Types about trades, and expected trades of call auctions (체결)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ("ExpectedTrade", "NominalPrice", "Trade", "UsTrade")
 
 
 class NominalPrice(Record, tag="0A"):
-    """Price of one stock set by a block trade or a correction of the closing price.
+    """Price of one stock after a block trade or a correction of the closing price.
 
     Source: official API page 0A. Prices and `turnover_change` in won, `turnover` in million won, `market_cap` in 100
     million won.
 
-    It does not come while prices move: `Trade` does. None came for 100 stocks in 2.5 hours of trading, two after 18:00
+    Not for moving prices: use `Trade`. In 2.5 hours of trading, none came for 100 stocks; after 18:00, two did
     [measured].
     """
 
@@ -36,7 +36,7 @@ class NominalPrice(Record, tag="0A"):
     change_sign = Field("25", codes.change_sign, "전일대비기호")
     volume_change = Field("26", kinds.signed_quantity, "전일거래량대비(계약,주)", unit="shares")
     turnover_change = Field("29", kinds.signed_amount, "거래대금증감", unit="KRW")
-    # Today's volume in percent of the day before's whole volume; the sign says less or more (FIDs 13 and 26: "-96.64").
+    # Today's volume in percent of the previous day's; the sign says less or more (FIDs 13 and 26: "-96.64").
     volume_ratio = Field("30", kinds.ratio, "전일거래량대비(비율)", unit="percent")
     share_turnover_rate = Field("31", kinds.rate, "거래회전율", unit="percent")
     trading_cost = Field("32", kinds.amount, "거래비용", unit="KRW")
@@ -46,11 +46,11 @@ class NominalPrice(Record, tag="0A"):
 
 
 class Trade(Record, tag="0B"):
-    """Trade of one stock, and its day so far.
+    """Trade of one stock, with its statistics of the day.
 
     Source: official API page 0B. Prices in won; `turnover` in million won, `turnover_change` in won and `trade_value`
-    in thousand won, as measured; `market_cap` in 100 million won. `quantity` and what follows from it is positive where
-    the buyer was the aggressor and negative where the seller was.
+    in thousand won, as measured; `market_cap` in 100 million won. `quantity` and what follows from it is positive if
+    the buyer was the aggressor, and negative if the seller was.
     """
 
     label = "주식체결"
@@ -70,7 +70,7 @@ class Trade(Record, tag="0B"):
     change_sign = Field("25", codes.change_sign, "전일대비기호")
     volume_change = Field("26", kinds.signed_quantity, "전일거래량대비(계약,주)", unit="shares")
     turnover_change = Field("29", kinds.signed_amount, "거래대금증감", unit="KRW")
-    # Today's volume in percent of the day before's whole volume; the sign says less or more (FIDs 13 and 26: "-96.64").
+    # Today's volume in percent of the previous day's; the sign says less or more (FIDs 13 and 26: "-96.64").
     volume_ratio = Field("30", kinds.ratio, "전일거래량대비(비율)", unit="percent")
     share_turnover_rate = Field("31", kinds.rate, "거래회전율", unit="percent")
     trading_cost = Field("32", kinds.amount, "거래비용", unit="KRW")
@@ -87,11 +87,11 @@ class Trade(Record, tag="0B"):
     low_time = Field("1892", kinds.clock_time, "저가시간")
     sell_volume = Field("1030", kinds.quantity, "매도체결량", unit="shares")
     buy_volume = Field("1031", kinds.quantity, "매수체결량", unit="shares")
-    # Buyers' part of the volume in percent; the sign says less or more than half (3266718 of 6911899: "-47.26").
+    # Buyers' share of the volume in percent; the sign says less or more than half (3266718 of 6911899: "-47.26").
     buy_ratio = Field("1032", kinds.ratio, "매수비율", unit="percent")
     sell_trade_count = Field("1071", kinds.quantity, "매도체결건수", unit="trades")
     buy_trade_count = Field("1072", kinds.quantity, "매수체결건수", unit="trades")
-    # Of this trade alone, like the three after it: 19 shares sold at 257750 are "-4897".
+    # Of this trade alone, like the next three: 19 shares sold at 257750 are "-4897".
     trade_value = Field("1313", kinds.signed_amount, "순간거래대금", unit="thousand KRW")
     single_sell_quantity = Field("1315", kinds.trade_quantity, "매도체결량_단건", unit="shares")
     single_buy_quantity = Field("1316", kinds.trade_quantity, "매수체결량_단건", unit="shares")
@@ -101,15 +101,15 @@ class Trade(Record, tag="0B"):
     average_price = Field("620", kinds.price, "당일거래평균가", unit="KRW")
     cfd_trading_cost = Field("732", kinds.amount, "CFD거래비용", unit="KRW")
     stock_loan_trading_cost = Field("852", kinds.amount, "대주거래비용", unit="KRW")
-    # "1" in the official example, "KRX" in what was measured.
+    # "1" in the official example, "KRX" [measured].
     venue = Field("9081", codes.venue, "거래소구분")
 
 
 class ExpectedTrade(Record, tag="0H"):
-    """What a call auction would trade now: expected price and quantity.
+    """Expected price and quantity of a call auction.
 
-    Source: official API page 0H. Prices in won. `price` is the expected price, `quantity` and `volume` what would be
-    traded at it, although the labels are those of a trade.
+    Source: official API page 0H. Prices in won. `price` is the expected price; `quantity` and `volume` are the
+    expected quantities, although the labels are those of a trade.
     """
 
     label = "주식예상체결"
@@ -124,10 +124,10 @@ class ExpectedTrade(Record, tag="0H"):
 
 
 class UsTrade(Record, tag="FE"):
-    """Trade of one US stock, and its day so far.
+    """Trade of one US stock, with its statistics of the day.
 
     Source: official API page FE. Prices in US dollars. The unit of `turnover` is not documented; the official example
-    fits thousand dollars. The codes of `session` are not documented; the example is none of those of 0B.
+    fits thousand dollars. The codes of `session` are not documented; the example is not one of those of 0B.
     """
 
     label = "미국주식 실시간 체결가"
