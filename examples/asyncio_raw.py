@@ -1,6 +1,6 @@
 """Trades (0B) on asyncio, without `kiwoom_asyncio` or anyio: the core driven directly, in one task.
 
-The connection lives on the event loop's clock, so its deadline is one of asyncio's: `asyncio.timeout_at`.
+The connection uses the event loop's clock, so its deadline works with `asyncio.timeout_at`.
 
     KIWOOM_TOKEN=... python examples/asyncio_raw.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
 """
@@ -21,7 +21,7 @@ from kiwoom_proto.events import RequestRefusal
 async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
     connection = ClientConnection(endpoint, clock=asyncio.get_running_loop().time)
     connection.connect(token)
-    connection.subscribe(Trade, *items)  # it waits in there for the login
+    connection.subscribe(Trade, *items)  # queued until the login
     reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port, ssl=endpoint.secure or None)
     try:
         seen = 0

@@ -1,12 +1,12 @@
 """Trades (0B) over plain blocking sockets, one after the other: a session without loop, thread or adapter.
 
-A `Session` decides what is to be done; `follow` does it. It waits, gets a token, or carries bytes over a connection,
-for as long as the session needs just that.
+A `Session` decides what to do; `follow` does it: it waits, gets a token, or carries bytes over a connection, for as
+long as the session needs that. `Tls` makes it wss://.
 
     KIWOOM_APPKEY=... KIWOOM_SECRETKEY=... \\
     python examples/blocking_session.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
 
-With KIWOOM_TOKEN=..., an access token, in place of the keys it runs for as long as that is good.
+With KIWOOM_TOKEN=..., an access token, instead of the keys, it runs until the token expires.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def follow(session: Session, key: AppKey | None) -> Iterator[Event]:
             case LinkNeeded() as need:
                 yield from carry(session, need)
             case TokenNeeded(refused=refused):
-                assert key is not None  # without, the session was given a token and told that there is no other
+                assert key is not None  # without keys, the session has a token and knows that there is no other
                 if refused is not None:
                     key.forget(session.endpoint, refused)
                 get_token(session, key)
@@ -88,13 +88,13 @@ def carry(session: Session, need: LinkNeeded) -> Iterator[Event]:
                     link.receive_eof()
         try:
             stream.settimeout(1)
-            stream.sendall(link.data_to_send())  # the last words
+            stream.sendall(link.data_to_send())  # the closing frame, if any
         except OSError:
-            pass  # it is over anyway
+            pass  # the connection has ended anyway
 
 
 def get_token(session: Session, key: AppKey) -> None:
-    """Take the token that there is, or ask the token server, which is one POST and its answer."""
+    """Use the cached token, or ask the token server: one POST and its answer."""
     kept = key.cached(session.endpoint, time.time())
     if kept is not None:
         session.receive_token(kept)
@@ -120,9 +120,9 @@ def get_token(session: Session, key: AppKey) -> None:
 
 
 def time_left(session: Session) -> float:
-    """Seconds until the session's deadline; at least a millisecond, as 0 would make a socket non-blocking."""
+    """Return the seconds until the session's deadline, at least a millisecond: 0 makes a socket non-blocking."""
     deadline = session.next_timeout()
-    assert deadline is not None  # before its end a session always has one
+    assert deadline is not None  # a session has one until it is closed
     return max(0.001, deadline - time.monotonic())
 
 
@@ -137,8 +137,8 @@ def main() -> None:
     try:
         key = None if token else AppKey.from_env()
         session = Session(Endpoint(arguments.url), clock=time.monotonic, random=random.random)
-        session.connect(token)  # None: it will say that it needs one
-        session.subscribe(Trade, *arguments.item)  # for this connection and every further one
+        session.connect(token)  # None: the session asks for one in `needs`
+        session.subscribe(Trade, *arguments.item)  # for this connection and all later ones
     except KiwoomError as mistake:
         sys.exit(str(mistake))
     seen = 0

@@ -1,7 +1,7 @@
 """Trades (0B) over one plain blocking socket: no event loop, no thread, no adapter.
 
-The whole of bring-your-own-I/O is the loop in `follow`: write what the connection has to send, look at what happened,
-wait for bytes until its deadline, and tell it what came.
+All of bring-your-own-I/O is the loop in `follow`: write what the connection has to send, handle its events, wait for
+bytes until its deadline, and hand them over. `Tls` makes it wss://.
 
     KIWOOM_TOKEN=... python examples/blocking_socket.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
 """
@@ -62,7 +62,7 @@ def main() -> None:
 
     connection = ClientConnection(Endpoint(arguments.url), clock=time.monotonic)
     connection.connect(token)
-    connection.subscribe(Trade, *arguments.item)  # it waits in there for the login
+    connection.subscribe(Trade, *arguments.item)  # queued until the login
     seen = 0
     for event in follow(connection):
         match event:

@@ -1,7 +1,7 @@
-"""Trades (0B) over a WebSocket that is not ours: `Conversation` over the `websockets` package.
+"""Trades (0B) over another library's WebSocket: `Conversation` over the `websockets` package.
 
-The other library dials, shakes hands and cuts the stream into messages; the core does the rest: LOGIN, heartbeat,
-requests and their acknowledgements, deadlines, rows. Any library that hands over whole messages will do.
+The other library dials, does the handshake and splits the stream into messages; the core does the rest: LOGIN,
+heartbeat, requests and their acknowledgements, deadlines, rows. Any library that returns whole messages will do.
 
     KIWOOM_TOKEN=... python examples/other_websocket_library.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930
 """
@@ -25,8 +25,11 @@ PING_INTERVAL = 5.0
 
 
 async def ask(websocket: ClientConnection, connection: Conversation) -> None:
-    """Send pings and note their pongs. Kiwoom sends no PING to who sends something every 10 s, and on a quiet market
-    nothing else. One that is not answered means nothing: `idle_timeout` tells when there is no life at all."""
+    """Send pings and report their pongs.
+
+    Kiwoom sends no PING to a client that sends something every 10 s, and nothing else on a quiet market. A missing pong
+    alone is not an error: `idle_timeout` detects a dead connection.
+    """
     try:
         while True:
             pong = await websocket.ping()
@@ -40,8 +43,8 @@ async def ask(websocket: ClientConnection, connection: Conversation) -> None:
 async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
     connection = Conversation(endpoint, clock=asyncio.get_running_loop().time)
     connection.connect(token)
-    connection.subscribe(Trade, *items)  # it waits in there for the login
-    # No pings of the library's own: it does not tell of their pongs, which may be all that comes. See `ask`.
+    connection.subscribe(Trade, *items)  # queued until the login
+    # No keepalive of the library: it does not report pongs, which may be all that arrives. See `ask`.
     async with connect(endpoint.url, ping_interval=None) as websocket, asyncio.TaskGroup() as tasks:
         connection.receive_opened()
         asking = tasks.create_task(ask(websocket, connection))

@@ -1,12 +1,12 @@
 """Trades (0B) with the asyncio adapter: connect, subscribe, iterate.
 
-A connection that is lost is made again by itself, with everything subscribed to. `Gap` says how long rows were missing:
-there a program that keeps state takes a new snapshot.
+The client reconnects by itself, and subscribes to everything again. `Gap` says for how long rows are missing: a program
+that keeps state takes a new snapshot then.
 
     KIWOOM_APPKEY=... KIWOOM_SECRETKEY=... \\
     python examples/quickstart_asyncio.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
 
-With KIWOOM_TOKEN=..., an access token, in place of the keys it runs for as long as that is good.
+With KIWOOM_TOKEN=..., an access token, instead of the keys, it runs until the token expires.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Several connections in one hand-made event loop: the `selectors` module and nothing else.
+"""Several connections in one hand-written event loop: the `selectors` module and nothing else.
 
-A connection takes 200 items and an app key one connection, so whoever wants more items uses more keys. Give one token
-for each, separated by commas; the items are dealt out. Every connection says when it wants to be woken at the latest:
-the loop sleeps until the earliest of these moments.
+A connection takes 200 items, and an app key one connection, so more items need more keys. Give one token for each,
+separated by commas; the items are distributed among them. Each connection has a deadline: the loop sleeps until the
+earliest.
 
     KIWOOM_TOKEN=one,two python examples/selectors_loop.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
 """
@@ -108,7 +108,7 @@ def main() -> None:
         for key, _ in selector.select(max(0.0, min(deadlines) - time.monotonic()) if deadlines else 0):
             key.data.read()
         for line in lines:
-            line.connection.handle_timeout()  # harmless where nothing is due
+            line.connection.handle_timeout()  # does nothing unless a deadline has passed
     selector.close()
 
 

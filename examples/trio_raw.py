@@ -1,6 +1,6 @@
 """Trades (0B) on trio, without `kiwoom_trio`: the core driven directly, in one task.
 
-The connection lives on trio's clock, so its deadline is a deadline of trio's: `trio.move_on_at`.
+The connection uses trio's clock, so its deadline works with `trio.move_on_at`. `Tls` makes it wss://.
 
     KIWOOM_TOKEN=... python examples/trio_raw.py wss://api.kiwoom.com:10000/api/dostk/websocket 005930 000660
 """
@@ -24,7 +24,7 @@ from kiwoom_proto.wire.tls import Tls
 async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | None) -> None:
     connection = ClientConnection(endpoint, clock=trio.current_time)
     connection.connect(token)
-    connection.subscribe(Trade, *items)  # it waits in there for the login
+    connection.subscribe(Trade, *items)  # queued until the login
     link = Tls(connection, endpoint.host) if endpoint.secure else connection
     seen = 0
     async with await trio.open_tcp_stream(endpoint.host, endpoint.port) as stream:
@@ -53,7 +53,7 @@ async def follow(endpoint: Endpoint, token: str, items: list[str], count: int | 
                         link.receive_eof()
             except trio.BrokenResourceError as error:
                 link.receive_eof(str(error.__cause__))
-            connection.handle_timeout()  # harmless where nothing is due
+            connection.handle_timeout()  # does nothing unless a deadline has passed
 
 
 def main() -> None:
