@@ -96,7 +96,7 @@ def _buffered(shape: str, pool: list[bytes], count: int, ours: bool) -> dict[str
     for chunk in chunks:  # what is made once is made now
         keep(chunk)
     if ours:
-        kept[0].take()
+        kept[0].pop()
     else:
         kept.clear()
     gc.collect()
