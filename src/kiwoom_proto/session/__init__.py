@@ -11,6 +11,8 @@ suspects.py        how something is sent again that cost the connection
 freshness.py       what rows, and silence, say about a subscription
 searches.py        condition search
 gap.py             since when rows are missing
+
+What happens on one connection, pacing included, is in connection/.
 """
 
 __all__ = ()

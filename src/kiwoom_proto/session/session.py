@@ -5,7 +5,6 @@ THEORY OF OPERATION
 A session owns one `ClientConnection` at a time, and makes the next when that one is lost. Its inputs are those of a
 connection: calls, bytes and one deadline. Beside bytes and events it tells its driver what it needs, in `needs`. It
 decides everything else. This file passes on what comes in; each rule has a file of its own (see the package docstring).
-What happens on one connection, pacing included, is in connection/.
 
 * Everything still wanted comes back: after each login it is registered again, the account first, then live condition
   searches, then market data; then a `Gap` tells since when rows are missing.
@@ -71,8 +70,7 @@ class Session:
         clock: returns seconds, never going back.
         random: returns numbers from 0 to below 1, for the delays between attempts: `random.random`.
         random_bytes: source of the WebSocket's keys and masks; None: the system's.
-        types: record classes of your own, in addition to those of the catalogue or in place of one with the same type
-            code.
+        types: your own record classes, added to the catalogue or replacing one with the same type code.
     """
 
     def __init__(
@@ -92,8 +90,7 @@ class Session:
         """Bytes received from the network so far, over all connections."""
         self._clock = clock
         self._numbering = Numbering(epoch=0)
-        self._events: list[Event] = []
-        self._rows_only = True
+        self._events = Batch()
         self._header: ResponseHeader | None = None
         self._connector = Connector(
             endpoint,
@@ -107,9 +104,8 @@ class Session:
         )
         self._gaps = GapTracker()
         account_types = codes_of_scope(self._types, Scope.ACCOUNT)
-        self._subscriptions = Subscriptions(
-            Quota.of(endpoint, self.config), self.config.items_per_request, account_types
-        )
+        quota = Quota.of(endpoint, self.config)
+        self._subscriptions = Subscriptions(quota, self.config.items_per_request, account_types)
         self._freshness = self._subscriptions.freshness
         self._registrations = Registrations(endpoint, self._types, self.config, self._subscriptions)
         self._searches = Searches(endpoint)
@@ -170,11 +166,11 @@ class Session:
         """Start.
 
         Args:
-            token: the access token, without "Bearer". None: the driver is asked for one at each attempt
-                (`TokenNeeded`), and keeps it for as long as it is good.
+            token: the access token, without "Bearer"; None: the driver is asked for one (`TokenNeeded`).
             header: header elements for the opening handshakes; None sends none.
             renewable: whether the driver can get another token when this one is refused.
-            keep: if `token` is None: keep the token that the driver gets until it is refused.
+            keep: if `token` is None: ask the driver once, and keep its token until it is refused. False: ask at each
+                attempt; the driver keeps its token for as long as it is good.
             secrets: what to mask in the server's words, beside the tokens: `AppKey.secrets`.
 
         Raises:
@@ -343,12 +339,15 @@ class Session:
                 gaps.start_read(received_at)
             gaps.received_at = received_at
         events = connection.events()
-        if events.rows_only:
-            if self._freshness.is_watching:
-                self._freshness.note_rows(cast("list[Record]", events), self._clock())
+        if not events.rows_only:
+            self._handle_events(events)
+            return
+        if self._freshness.is_watching:
+            self._freshness.note_rows(cast("list[Record]", events), self._clock())
+        if self._events or not self._events.rows_only:
             self._events += events
         else:
-            self._handle_events(events)
+            self._events = events  # nearly always: no copy
 
     def receive_eof(self, error: str | None = None) -> None:
         """Receive the end of the stream, or that dialling failed.
@@ -377,8 +376,7 @@ class Session:
 
     def handle_timeout(self) -> None:
         """Do what is due by the clock. Harmless if nothing is."""
-        now = self._clock()
-        connector = self._connector
+        connector, now = self._connector, self._clock()
         if connector.deadline is not None:
             connector.handle_deadline(now)
             return
@@ -405,10 +403,8 @@ class Session:
 
     def events(self) -> Batch:
         """Return what has happened since the last call, in order, and forget it."""
-        batch, self._events = Batch(self._events), []
-        if not self._rows_only:
-            batch.rows_only, self._rows_only = False, True
-        return batch
+        events, self._events = self._events, Batch()
+        return events
 
     def __repr__(self) -> str:
         return f"<Session {self.endpoint}, {self.state.value}>"
@@ -418,7 +414,7 @@ class Session:
     def _report(
         self, event: Connecting | Disconnected | Stale | Closed | Gap | RequestAccepted | RequestRefusal
     ) -> None:
-        self._rows_only = False
+        self._events.rows_only = False
         if isinstance(event, Closed):
             self._report_answers()  # the end is the last event
         self._events.append(self._numbering.stamp(event))
@@ -429,7 +425,7 @@ class Session:
 
     def _handle_events(self, events: list[Event]) -> None:
         """Handle what the connection reports."""
-        self._rows_only = False
+        self._events.rows_only = False
         closed = None
         for event in events:
             if isinstance(event, Record):
