@@ -116,7 +116,7 @@ class _Witness(ClientLink):
         self._served_of = None  # what is expected changes by itself
         return super().wanted()
 
-    def _send_rows(self, rows: list[Row]) -> None:
+    def send_rows(self, rows: list[Row]) -> None:
         self._ground.ledger.witness(rows)
 
 
@@ -131,7 +131,7 @@ class _Exchange(Exchange):
         )
         self._witness = _Witness(self, ground)
         self.links.append(self._witness)
-        self._start_ticking()
+        self.start_ticking()
 
     @property
     def clients(self) -> list[ClientLink]:
@@ -160,7 +160,7 @@ class _Exchange(Exchange):
         peer._register = register_and_look  # type: ignore[method-assign]  # and at what is asked for
         return peer
 
-    def _key_of(self, token: object) -> str | None:
+    def key_of(self, token: object) -> str | None:
         return None if token in self._service.dead_tokens else KEY
 
     def _victims(self, peer: ClientLink | None) -> tuple[ClientLink, ...]:

@@ -31,7 +31,7 @@ from kiwoom_proto.request import Key, RequestKind
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 from kiwoom_proto.session.subscriptions import UNACKNOWLEDGED
 from kiwoom_proto.simulator import Exchange
-from kiwoom_proto.simulator.exchange import Faults
+from kiwoom_proto.simulator.faults import Faults
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
 
 READY, CLOSED = SessionState.READY, SessionState.CLOSED

@@ -281,7 +281,7 @@ def test_nothing_is_kept_of_clients_that_come_and_go() -> None:
         link.receive_eof()
     del link
     assert alive(ClientLink) <= before + 1
-    assert len(sim.exchange._agenda) < 10
+    assert len(sim.exchange.agenda) < 10
 
 
 def test_registrations_that_cost_no_quota_are_bounded_too() -> None:

@@ -6,7 +6,8 @@ a client in memory.
 """
 
 from .client_link import PATH, US_PATH, ClientLink
-from .exchange import Exchange, Faults
+from .exchange import Exchange
+from .faults import Faults
 from .market.account import Order
 from .market.market import Market
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from ..connection.lifecycle import CLOSED, CLOSING, CONNECTING, LOGGING_IN, READY, ConnectionState
@@ -22,7 +23,10 @@ from ..endpoint import PRODUCTION, US_PRODUCTION
 from ..realtime.catalogue import ACCOUNT_TYPES, US_TYPES
 from ..request import RequestKind
 from ..wire.messages import Row
+from .agenda import Agenda
 from .callers import refusal_of
+from .conditions import ConditionService
+from .faults import Faults
 from .market.market import TYPES_WITH_ROWS, has_rows
 from .texts import (
     BAD_TOKEN,
@@ -40,12 +44,9 @@ from .texts import (
     too_fast,
     wrong_shape,
 )
-from .tokens import HttpCall
+from .tokens import HttpAnswer, HttpCall
 
-if TYPE_CHECKING:
-    from .exchange import Exchange
-
-__all__ = ("PATH", "US_PATH", "ClientLink")
+__all__ = ("PATH", "US_PATH", "ClientLink", "Owner")
 
 PATH = urlsplit(PRODUCTION.url).path
 US_PATH = urlsplit(US_PRODUCTION.url).path
@@ -78,6 +79,37 @@ POST = b"POST "
 ECHO = b'{"trnm":"PING"}'
 
 
+class Owner(Protocol):
+    """What a link needs of the exchange that it belongs to.
+
+    Attributes:
+        mock: whether it behaves as mock trading does.
+        item_limit: maximum items of a connection, and of a group.
+        faults: what goes wrong at present.
+        links: the links that have not ended.
+        rows_sent: rows sent, over all links.
+        agenda: what is to be done later, and for which link.
+        conditions: answers condition searches.
+    """
+
+    mock: bool
+    item_limit: int
+    faults: Faults
+    links: list[ClientLink]
+    rows_sent: int
+    agenda: Agenda
+    conditions: ConditionService
+
+    def now(self) -> float: ...
+    def next_timeout(self) -> float | None: ...
+    def handle_timeout(self) -> None: ...
+    def guard(self, link: ClientLink) -> AbstractContextManager[None]: ...
+    def key_of(self, token: object) -> str | None: ...
+    def answer_post(self, path: str, body: bytes) -> HttpAnswer: ...
+    def start_ticking(self) -> None: ...
+    def kick(self, peer: ClientLink | None = None) -> None: ...
+
+
 class ClientLink:
     """The simulated server's end of one client's connection. Drive it like any end; see `Exchange`.
 
@@ -96,7 +128,7 @@ class ClientLink:
         is_cut: whether it was cut off: there is nothing to write any more, and the socket is to be closed at once.
     """
 
-    def __init__(self, exchange: Exchange, connection: ServerConnection, hosts: Collection[str] | None = None) -> None:
+    def __init__(self, exchange: Owner, connection: ServerConnection, hosts: Collection[str] | None = None) -> None:
         self.connection = connection
         self.key: str | None = None
         self.us = False
@@ -158,15 +190,15 @@ class ClientLink:
 
     def receive_data(self, data: bytes | bytearray) -> None:
         """Take bytes from the network. Never raises for what they hold."""
-        with self._exchange._guard(self):
+        with self._exchange.guard(self):
             self._receive(data)
-        self._settle()
+        self.settle()
 
     def cut(self) -> None:
         """End the connection without a word, whatever waits on it."""
         self.is_cut = True
         self.connection.abort()
-        self._settle()
+        self.settle()
 
     def stall(self) -> None:
         """Stand still: read and send nothing, and let no deadline pass."""
@@ -184,7 +216,7 @@ class ClientLink:
     def receive_eof(self, error: str | None = None) -> None:
         """Take the end of the stream. The reason of a failure makes no difference."""
         self.connection.receive_eof()
-        self._settle()
+        self.settle()
 
     def next_timeout(self) -> float | None:
         """The exchange's deadline: time belongs to it."""
@@ -248,7 +280,7 @@ class ClientLink:
             return b""
         data, self._opening = self._opening, None
         if data.startswith(POST):
-            self._http = HttpCall(self._exchange._answer_post, lambda headers: refusal_of(headers, self._hosts))
+            self._http = HttpCall(self._exchange.answer_post, lambda headers: refusal_of(headers, self._hosts))
         return data
 
     def _call(self, http: HttpCall, data: bytes | bytearray) -> None:
@@ -282,12 +314,12 @@ class ClientLink:
             self._acknowledge(lambda: self._confirm(request, too_fast(request.trnm)))
             return
         faults = self._exchange.faults
-        answer = None if faults.mute_conditions else self._exchange._conditions.answer(self, request)
+        answer = None if faults.mute_conditions else self._exchange.conditions.answer(self, request)
         if answer is not None:
             self._acknowledge(answer, faults.condition_delay)
 
     def _login(self, request: ServerRequest) -> None:
-        key = self._exchange._key_of(request.members.get("token"))
+        key = self._exchange.key_of(request.members.get("token"))
         if key is not None:
             self._login_pending = True
             self._later(LOGIN_DELAY, lambda _: self._accept_login(request, key))
@@ -295,7 +327,7 @@ class ClientLink:
         self.connection.refuse(request, *(BAD_TOKEN if request.members.get("token") else NO_TOKEN))
         if not self._exchange.mock:  # measured of both
             self.connection.send_system(*LOGIN_MISSING)
-        self._close()
+        self.close()
 
     def _accept_login(self, request: ServerRequest, key: str) -> None:
         if self.connection.state is not LOGGING_IN:
@@ -348,7 +380,7 @@ class ClientLink:
             del registered[group]
         self.registered = registered
         if self.registered:
-            self._exchange._start_ticking()
+            self._exchange.start_ticking()
         return None
 
     def _is_too_fast(self) -> bool:
@@ -377,18 +409,18 @@ class ClientLink:
             if self.connection.state is READY:
                 send()
 
-        if self._exchange._agenda.waiting(self) >= MAX_WAITING:
+        if self._exchange.agenda.waiting(self) >= MAX_WAITING:
             self.cut()
         else:
             self._later(ACK_DELAY + faults.ack_delay + late, send_now)
 
     def _later(self, delay: float, action: Callable[[float], None]) -> None:
         """Do something later, unless the connection is over by then."""
-        self._exchange._agenda.add(self._exchange.now() + delay, action, self)
+        self._exchange.agenda.add(self._exchange.now() + delay, action, self)
 
     # Rows, heartbeat and end.
 
-    def _send_rows(self, rows: list[Row]) -> None:
+    def send_rows(self, rows: list[Row]) -> None:
         if not rows:
             return
         if self._backlog() > UNSENT_LIMIT:
@@ -401,7 +433,7 @@ class ClientLink:
         """Bytes that wait on this side for the client to read, or for a stall to end."""
         return self.connection.unsent + len(self._unsent) + len(self._unread)
 
-    def _watch(self, _: float) -> None:
+    def watch(self, _: float) -> None:
         """See whether the client has been silent for too long, and look again when it may be.
 
         Anything is a sign of life, an RFC 6455 ping too [measured]; here each byte is, and not each message. So a
@@ -414,7 +446,7 @@ class ClientLink:
             due = now + SILENCE
             if not self.stalled and not self._take_silence():
                 return
-        self._exchange._agenda.add(due, self._watch, self)
+        self._exchange.agenda.add(due, self.watch, self)
 
     def _take_silence(self) -> bool:
         """The client has said nothing for a while; returns whether it may stay."""
@@ -435,26 +467,26 @@ class ClientLink:
         """Say why, then close."""
         if self.connection.state not in (CLOSING, CLOSED):
             self.connection.send_system(*notice)
-            self._close()
+            self.close()
 
-    def _kick(self) -> None:
+    def kick(self) -> None:
         self._dismiss(TAKEN_OVER)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         self._forget()
         self.connection.close()
 
     def _forget(self) -> None:
         """Nothing is registered any more."""
-        self._exchange._conditions.forget(self)
+        self._exchange.conditions.forget(self)
         self.key = None
         self.registered = {}
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Let go of a connection that is over."""
         if self.connection.state is CLOSED and self in self._exchange.links:
             self._exchange.links.remove(self)
-            self._exchange._agenda.forget(self)
+            self._exchange.agenda.forget(self)
             self._forget()
 
 

@@ -37,8 +37,6 @@ from decimal import Decimal
 from itertools import islice, zip_longest
 from types import MappingProxyType
 
-import attrs
-
 from ..config import ServerConfig
 from ..connection.lifecycle import READY
 from ..connection.server import ServerConnection
@@ -48,14 +46,15 @@ from .agenda import Agenda
 from .callers import host_names, refusal_of
 from .client_link import PATH, SILENCE, US_PATH, ClientLink
 from .conditions import ConditionService
+from .faults import Faults
 from .market.account import Order, Side
 from .market.market import Market
 from .market.names import US, is_listed
 from .market.sessions import FIRST_DATE
 from .market.source import Push, SourceError
-from .tokens import FAULTY_ANSWERS, HttpAnswer, TokenAnswer, TokenService
+from .tokens import FAULTY_ANSWERS, HttpAnswer, TokenService
 
-__all__ = ("Exchange", "Faults")
+__all__ = ("Exchange",)
 
 BATCH_INTERVAL = 0.1
 ITEM_LIMIT = 200
@@ -68,34 +67,6 @@ MAX_TOKEN = 1_000
 """Characters of a token that can log in, as the official pages have it of the element that carries it."""
 CONDITIONS = MappingProxyType({"0": "거래량 급증", "1": "신고가 돌파", "2": "골든크로스"})
 """The saved conditions, unless told otherwise: number -> name."""
-
-
-@attrs.define(kw_only=True)
-class Faults:
-    """What goes wrong from now on. Change it whenever you like; see also `Exchange.drop`, `stall`, `garbage`, `kick`,
-    `close`, `expire_tokens`.
-
-    Attributes:
-        ack_delay: seconds by which acknowledgements are late.
-        lose_acks: how many of the next acknowledgements are not sent.
-        mute_conditions: condition requests are neither carried out nor answered, as was measured for half a minute and
-            more on a connection on which everything else went on.
-        condition_delay: seconds by which answers to condition requests are late, on top of `ack_delay`.
-        exact_echo: an echo of PING counts only where it has the same bytes. The live server takes any message that is
-            a PING.
-        split: every byte is sent on its own.
-        http_status: what the next opening handshakes are answered with, 101 being none of a fault.
-        token_answer: what the token server answers: "ok", "html" (the page of a maintenance) or "too_many" (HTTP 429).
-    """
-
-    ack_delay: float = 0.0
-    lose_acks: int = 0
-    mute_conditions: bool = False
-    condition_delay: float = 0.0
-    exact_echo: bool = False
-    split: bool = False
-    http_status: int = 101
-    token_answer: TokenAnswer = "ok"
 
 
 class Exchange:
@@ -162,10 +133,10 @@ class Exchange:
         self._on_failure: Callable[[Exception], None] | None = None
         self._opened_at = 0.0
         self._opened_wall = datetime.datetime.combine(FIRST_DATE, start, KST).timestamp()
-        self._agenda = Agenda()
+        self.agenda = Agenda()
         self._ticking = False
-        self._conditions = ConditionService(
-            self._market, conditions, seed=seed, rate=rate, now=self._seconds, on_live=self._start_ticking
+        self.conditions = ConditionService(
+            self._market, conditions, seed=seed, rate=rate, now=self._seconds, on_live=self.start_ticking
         )
         if clock is not None:
             self.run_on(clock)
@@ -221,7 +192,7 @@ class Exchange:
         )
         peer = ClientLink(self, connection, names)
         self.links.append(peer)
-        self._agenda.add(self.now() + SILENCE, peer._watch, peer)
+        self.agenda.add(self.now() + SILENCE, peer.watch, peer)
         if len(self.links) > self.connection_limit:
             next(one for one in self.links if one is peer or one.state is not READY).cut()
             self._tell_driver()
@@ -238,25 +209,25 @@ class Exchange:
         times = [
             time for peer in self.links if not peer.stalled and (time := peer.connection.next_timeout()) is not None
         ]
-        if (next_time := self._agenda.next_time) is not None:
+        if (next_time := self.agenda.next_time) is not None:
             times.append(next_time)
         return min(times, default=None)
 
     def handle_timeout(self) -> None:
         """Do what is due by the clock, on every connection. Harmless when nothing is."""
         now = self.now()
-        for entry in self._agenda.due(now):
+        for entry in self.agenda.due(now):
             if isinstance(entry.owner, ClientLink):
-                with self._guard(entry.owner):
+                with self.guard(entry.owner):
                     entry.run()
-                entry.owner._settle()
+                entry.owner.settle()
             else:
                 entry.run()
         for peer in tuple(self.links):
             if not peer.stalled:
-                with self._guard(peer):
+                with self.guard(peer):
                     peer.connection.handle_timeout()
-                peer._settle()
+                peer.settle()
 
     def place_order(self, key: str, item: str, side: Side, quantity: int, price: int | Decimal = 0) -> Order:
         """Place an order for the account of an app key; rows of 00 and 04 (F4 and F5) tell it what becomes of it.
@@ -282,7 +253,7 @@ class Exchange:
         if not is_listed("00", item):
             raise LocalProtocolError(f"item: the market has no {item!r}")
         order = self._market.accounts.place(key, item, side, quantity, price)
-        self._start_ticking()
+        self.start_ticking()
         self._tell_driver()
         return order
 
@@ -292,7 +263,7 @@ class Exchange:
         """Cut the connection, without a word."""
         for victim in self._victims(peer):
             victim.connection.abort()
-            victim._settle()
+            victim.settle()
         self._tell_driver()
 
     def stall(self, peer: ClientLink | None = None) -> None:
@@ -315,14 +286,14 @@ class Exchange:
     def kick(self, peer: ClientLink | None = None) -> None:
         """Close as if the app key had logged in elsewhere (R10001)."""
         for victim in self._victims(peer):
-            victim._kick()
+            victim.kick()
         self._tell_driver()
 
     def close(self, peer: ClientLink | None = None) -> None:
         """Close without a SYSTEM message that says why, as before a restart."""
         for victim in self._victims(peer):
-            victim._close()
-            victim._settle()
+            victim.close()
+            victim.settle()
         self._tell_driver()
 
     def expire_tokens(self) -> None:
@@ -335,7 +306,7 @@ class Exchange:
     # Inside.
 
     @contextmanager
-    def _guard(self, peer: ClientLink) -> Iterator[None]:
+    def guard(self, peer: ClientLink) -> Iterator[None]:
         """Let an error of the block cost this connection, and no other."""
         try:
             yield
@@ -361,18 +332,18 @@ class Exchange:
         """Seconds since the epoch (UTC), as far as it knows."""
         return self._opened_wall + self._seconds()
 
-    def _key_of(self, token: object) -> str | None:
+    def key_of(self, token: object) -> str | None:
         if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN or token.startswith("Bearer "):
             return None
         return self._tokens.key_of(token)
 
-    def _answer_post(self, path: str, body: bytes) -> HttpAnswer:
+    def answer_post(self, path: str, body: bytes) -> HttpAnswer:
         return FAULTY_ANSWERS.get(self.faults.token_answer) or self._tokens.answer(path, body)
 
-    def _start_ticking(self) -> None:
+    def start_ticking(self) -> None:
         if not self._ticking:
             self._ticking = True
-            self._agenda.add(self.now() + self._batch_interval, self._tick)
+            self.agenda.add(self.now() + self._batch_interval, self._tick)
 
     def _tick(self, when: float) -> None:
         peers = [peer for peer in self.links if peer.connection.state is READY and (peer.registered or peer.live)]
@@ -387,16 +358,14 @@ class Exchange:
         wanted = dict.fromkeys(islice(in_turn, MAX_WANTED))
         pushes = self._make_rows(when - self._opened_at, wanted)
         for peer, pairs in pairs_of.items():
-            with self._guard(peer):
-                peer._send_rows(
-                    [push.row for push in pushes if push.pair in pairs and push.account in (None, peer.key)]
-                )
+            with self.guard(peer):
+                peer.send_rows([push.row for push in pushes if push.pair in pairs and push.account in (None, peer.key)])
         ended = self.now()
         spent = ended - began
         # Where rows take longer to make than they are apart, half of the time belongs to all else. What would have
         # happened in the market meanwhile does not.
         late = spent > self._batch_interval
-        self._agenda.add(ended + spent if late else when + self._batch_interval, self._tick)
+        self.agenda.add(ended + spent if late else when + self._batch_interval, self._tick)
 
     def _stopwatch(self) -> Callable[[], bool]:
         """Returns what tells whether more than half the time between two batches has gone by since."""
@@ -412,6 +381,6 @@ class Exchange:
             if not victims:
                 self._report(error)
             for peer in victims:
-                with self._guard(peer):
+                with self.guard(peer):
                     raise
             return []
