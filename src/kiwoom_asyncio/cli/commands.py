@@ -70,7 +70,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="kiwoom-proto", prog_name="kiwoom-proto")
 def cli() -> None:
-    """The Kiwoom Securities (키움증권) real-time feed.
+    """Follow the Kiwoom Securities (키움증권) real-time feed.
 
     \b
     Try it without an account:
@@ -83,14 +83,14 @@ def cli() -> None:
     """
 
 
-@cli.command(short_help="A simulated exchange, live, about ten seconds.")
+@cli.command(short_help="Show a simulated exchange for about ten seconds.")
 @click.argument("type", metavar="[TYPE]", default="0E")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), default=10.0, help="Seconds. [default: 10]")
 def demo(type: str, duration: float) -> None:
     """Show live rows of a simulated exchange: after-hours quotes (주식시간외호가, 0E), or any other TYPE.
 
     It starts the exchange on a free loopback port, connects to it as any client would, subscribes to a few items and
-    shows what comes. No account and no network needed.
+    shows the rows. It needs no account and no network.
 
     \b
     Examples:
@@ -124,7 +124,7 @@ def stream(
     005930 at KRX, 005930_NX at NXT, 005930_AL for both (SOR). Account-wide types have none.
 
     The keys are read from the environment variables KIWOOM_APPKEY and KIWOOM_SECRETKEY; or an access token from
-    KIWOOM_TOKEN. A connection that is lost is made again and says so on standard error.
+    KIWOOM_TOKEN. A lost connection is re-established, with a note on standard error.
 
     \b
     Examples:
@@ -137,10 +137,10 @@ def stream(
     Exit codes:
       0    --count or --duration was reached, or the reader of the output left
       1    refused, lost for good, or the output cannot be written
-      2    wrong usage
+      2    usage error
       130  ended by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
 
-    However it ends, it closes the connection in order; a second signal cuts it.
+    It always closes the connection cleanly; a second signal cuts it.
     """
     token = _token()
     if type in REALTIME and REALTIME[type].scope is Scope.CONDITION:
@@ -188,7 +188,7 @@ def serve_command(
     Whoever reaches the port can use it. Web pages cannot: requests with an Origin, or for a host that is not its own,
     are refused.
 
-    All its clients share one market day: while somebody wants types of the day, those of the evening wait.
+    All clients share one market day: while anyone subscribes to daytime types, evening types wait.
 
     \b
     Example, in two terminals:
@@ -231,7 +231,7 @@ def serve_command(
     _run(run)
 
 
-@cli.command(short_help="The types and their fields, in Korean and English.")
+@cli.command(short_help="List the types and their fields, in Korean and English.")
 @click.argument("type", metavar="[TYPE]", required=False)
 def types(type: str | None) -> None:
     """List the real-time types, or every field of one TYPE, in Korean and English.
@@ -270,7 +270,7 @@ def types(type: str | None) -> None:
             console.print(Text.assemble("\n", (field.name, "bold"), f" ({codes.__name__}): {listed}"))
 
 
-@cli.command(short_help="Condition searches: list them, run one, follow one.")
+@cli.command(short_help="List condition searches, run one, or follow one.")
 @click.argument("condition", metavar="[CONDITION]", required=False)
 @click.option("--live", is_flag=True, help="Follow which stocks enter and leave.")
 @endpoint_options
@@ -289,8 +289,8 @@ def conditions(
       kiwoom-proto conditions "골든크로스"
       kiwoom-proto conditions 4 --live --count 10
 
-    Token and exit codes as for "kiwoom-proto stream"; a CONDITION that is none is wrong usage. A live search is cleared
-    however it ends.
+    Token and exit codes as for "kiwoom-proto stream"; an unknown CONDITION is a usage error. A live search is always
+    cleared at the end.
     """
     token = _token()
     if live and condition is None:
@@ -315,13 +315,13 @@ def conditions(
         _run(lambda ending: _show_or_print(ending, view, following(ending)), duration)
 
 
-@cli.command(short_help="Recorded payloads to JSON lines.")
+@cli.command(short_help="Convert recorded payloads to JSON lines.")
 @click.argument("file", type=click.File("rb"))
 def decode(file: IO[bytes]) -> None:
     """Turn recorded payloads, one text message a line, into JSON lines: one for each row or other message.
 
-    FILE is a path, or - for standard input. Lines that cannot be understood are named on standard error; the exit code
-    is 1 then, after all the others were written.
+    FILE is a path, or - for standard input. Lines that cannot be decoded are reported on standard error; all others are
+    written, and the exit code is then 1.
 
     \b
     Examples:

@@ -29,7 +29,7 @@ PATIENCE = 2
 class Ending:
     """When a command ends.
 
-    Arguments:
+    Args:
         duration: seconds from `run` on; None: no limit.
 
     Attributes:

@@ -136,7 +136,7 @@ def _raw_of(stream: io.TextIOWrapper) -> io.RawIOBase:
 class Output:
     """Writes to standard output from a thread of its own.
 
-    Arguments:
+    Args:
         raw: where to write to instead.
     """
 

@@ -78,7 +78,7 @@ async def follow(
 ) -> None:
     """Emit the rows of one subscription until the end, or `count` of them.
 
-    Arguments:
+    Args:
         ending: when to end.
         endpoint: where to connect to.
         token: the access token, or the keys to get one with.

@@ -69,7 +69,7 @@ STYLE_OF = {Direction.UP: UP, Direction.DOWN: DOWN, Direction.UNCHANGED: "", Non
 class View:
     """What every view has: the newest row of each item, and a title that counts.
 
-    Arguments:
+    Args:
         type_code: the type shown.
         source: where the rows come from, for the title.
         labels: item -> a name to show beside it.

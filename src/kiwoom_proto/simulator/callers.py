@@ -29,7 +29,7 @@ def host_names(*names: str) -> frozenset[str]:
 def refusal_of(headers: Iterable[tuple[str, str]], hosts: Collection[str] | None) -> tuple[int, str] | None:
     """Tell why a request is refused.
 
-    Arguments:
+    Args:
         headers: of the request.
         hosts: by which names it may be called, as `host_names` gives them, besides localhost and the loopback
             addresses. None: by any.

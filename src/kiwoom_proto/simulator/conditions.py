@@ -74,7 +74,7 @@ class _Search(NamedTuple):
 class Condition(Source):
     """The stocks that meet one condition, and the rows of 02 or S2 that tell of changes.
 
-    Arguments:
+    Args:
         type: "02" or "S2".
         seq: the condition's number.
         items: the stocks that can meet it.
@@ -115,7 +115,7 @@ class Condition(Source):
 class ConditionService:
     """Answers condition-search requests.
 
-    Arguments:
+    Args:
         market: whose stocks are searched.
         conditions: number -> name of the saved conditions.
         seed: the same seed gives the same answers.

@@ -75,7 +75,7 @@ class Exchange:
     Its market has one day for everybody: while anything domestic that is registered has a session, US types wait for
     the evening. Serve them from an exchange of their own to see both at once.
 
-    Arguments:
+    Args:
         seed: the same seed gives the same rows.
         tokens: token -> app key, tokens that may log in. None, and no `app_keys` either: any token, being its own app
             key.
@@ -151,7 +151,7 @@ class Exchange:
     ) -> None:
         """Say what time it is, once.
 
-        Arguments:
+        Args:
             clock: gives seconds, never going back.
             notify: called when something other than the driver has given a connection something to do: a fault.
             wall_time: what time it is for tokens to expire by, in seconds since the epoch (UTC); None: the beginning of
@@ -177,7 +177,7 @@ class Exchange:
         Where there are `connection_limit` connections already, the oldest that has not logged in is cut off for it;
         where all have, the new one is.
 
-        Arguments:
+        Args:
             hosts: names by which clients may call it, in the Host of their requests, besides localhost and the loopback
                 addresses; None: any. Requests from web pages are refused either way.
         """
@@ -234,7 +234,7 @@ class Exchange:
 
         It is taken in trading hours; wanting it done counts as wanting 00, which the market skips ahead for.
 
-        Arguments:
+        Args:
             key: the app key; of a client that logged in with a token that nobody issued, the token itself.
             item: what to trade: "005930", "005930_NX", "NVDA:ND".
             side: "buy" or "sell".

@@ -87,7 +87,7 @@ class _Issued:
 class TokenService:
     """Issues and revokes tokens, and tells whose a token is.
 
-    Arguments:
+    Args:
         app_keys: app key -> secret key, who may ask; None: any pair.
         tokens: token -> app key, tokens that are good for ever; None: none.
         seed: the same seed gives the same tokens.
@@ -202,7 +202,7 @@ class TokenService:
 class HttpCall:
     """One POST and its answer, after which the connection is to be closed.
 
-    Arguments:
+    Args:
         answer: gives the answer for a path and a body.
         refuse: tells of the headers of a request why it is refused, as HTTP status and text; None: it is not.
 

@@ -16,7 +16,7 @@ DEPTH = 10
 class Book:
     """The resting orders of one stock.
 
-    Arguments:
+    Args:
         best_ask: the lowest price at which somebody sells.
         up: gives the next higher price, or 0 above the limit.
         down: gives the next lower price, or 0 below the limit.

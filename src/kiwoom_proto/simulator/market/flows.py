@@ -18,7 +18,7 @@ RANKS = 5
 class Flows:
     """Who traded one stock today.
 
-    Arguments:
+    Args:
         stock: the stock, prepared.
         draw: its source of chance.
     """

@@ -67,7 +67,7 @@ def has_rows(type: str, item: str) -> bool:
 class Market:
     """Makes rows for what it is asked for.
 
-    Arguments:
+    Args:
         seed: the same seed gives the same rows.
         start: time of day (KST) at which the market begins.
         rate: how many things happen a second to each item, on average.
@@ -125,7 +125,7 @@ class Market:
     ) -> list[Push]:
         """As `rows`, and tell of each row whom it is for.
 
-        Arguments:
+        Args:
             stopwatch: called at the beginning of a piece of work, returns what tells whether the work takes too long.
                 Then it is left: nothing more happens until `now`, and what was wanted last has to wait until there is
                 time for it.

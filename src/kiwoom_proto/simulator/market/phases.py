@@ -61,7 +61,7 @@ class Phases(Source):
 class Interruptions(Source):
     """Interruptions of trading (1h), of any stock.
 
-    Arguments:
+    Args:
         stock_of: gives the stock of an item.
         is_watched: whether a stock trades by itself, because somebody looks at it.
         draw: its source of chance.

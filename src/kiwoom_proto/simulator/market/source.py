@@ -42,7 +42,7 @@ class SourceError(Exception):
 class Source(abc.ABC):
     """Something that has rows of one or more types.
 
-    Arguments:
+    Args:
         draw: its source of chance.
         rate: how many things happen to it a second, on average.
 

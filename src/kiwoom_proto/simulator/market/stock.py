@@ -41,7 +41,7 @@ class Trade(NamedTuple):
 class Stock:
     """One stock at one venue.
 
-    Arguments:
+    Args:
         item: the item as text: "005930_NX", "NVDA:ND".
         instrument: what is traded.
         venue: "KRX", "NXT", "SOR", or the US exchange.

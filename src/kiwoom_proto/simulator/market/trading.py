@@ -60,7 +60,7 @@ TRADING_TYPES = frozenset((*NAMES, *ORDER_TYPES))
 class Trading(Source):
     """Trading of one stock.
 
-    Arguments:
+    Args:
         stock: the stock.
         accounts: the orders of its accounts.
         draw: its source of chance.
