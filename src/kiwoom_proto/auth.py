@@ -61,7 +61,7 @@ class AppKey:
 
     It cannot be pickled: make one in each process that needs it.
 
-    Arguments:
+    Args:
         appkey: the app key (앱키).
         secretkey: the secret key (시크릿키).
 
@@ -89,7 +89,7 @@ class AppKey:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> AppKey:
         """Return the keys in the environment variables KIWOOM_APPKEY and KIWOOM_SECRETKEY.
 
-        Arguments:
+        Args:
             environ: where to look; None: `os.environ`.
 
         Raises:
@@ -115,7 +115,7 @@ class AppKey:
     def cached(self, endpoint: Endpoint, now: float) -> Secret | None:
         """Return the token to log in with, or None where one must be asked for.
 
-        Arguments:
+        Args:
             endpoint: where to log in.
             now: seconds since the epoch (UTC).
         """
@@ -144,7 +144,7 @@ class AppKey:
 class TokenCall:
     """One call to the token server, without I/O: dial `host` and `port`, write, read until `finished`, hang up.
 
-    Arguments:
+    Args:
         endpoint: whose token server.
         key: the keys to ask with.
         revoke: the token to revoke; None: issue one.

@@ -150,7 +150,7 @@ class ResponseHeader:
     def from_http(cls, headers: Iterable[tuple[str, str]], redaction: Redaction | None = None) -> ResponseHeader:
         """Pick the elements out of the HTTP headers of the answer to the opening handshake.
 
-        Arguments:
+        Args:
             headers: names and values.
             redaction: what is masked in them.
         """

@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("display", "known", "secrets"),
     ("codes", "request"),
     ("errors",),
-    ("config", "headers", "symbol"),
+    ("config", "headers", "symbol", "wire/rfc6455"),
     ("endpoint", "wire/http", "wire/messages", "wire/websocket"),
     # what is said, and what is reported
     ("realtime",),

@@ -36,8 +36,8 @@ from ..wire import messages as wire
 from ..wire.decoder import MessageDecoder
 from ..wire.messages import Login, Message, Ping, Reg, Remove, Reply
 from ..wire.registration import checked, registration, removal
+from ..wire.rfc6455 import check_close
 from ..wire.tolerant import Message as Decoded
-from ..wire.websocket import check_close
 from .answers import Answer, Answers, unexpected
 from .idle import IdleTimer
 from .lifecycle import (

@@ -23,7 +23,8 @@ from ..headers import RequestHeader
 from ..realtime.catalogue import ACCOUNT_TYPES
 from ..request import RequestKind
 from ..wire.messages import KIND_OF, Row, encode, encode_rows
-from ..wire.websocket import WebSocketServer, check_close
+from ..wire.rfc6455 import check_close
+from ..wire.websocket import WebSocketServer
 from .lifecycle import (
     CLOSED,
     CLOSING,
@@ -156,7 +157,7 @@ TOO_LARGE = "Max frame length of {} has been exceeded."
 class ServerConnection:
     """One connection of a client, without I/O.
 
-    Arguments:
+    Args:
         config: deadlines and limits.
         clock: gives seconds, never going back; read once per entry.
         status: the HTTP status to answer the opening handshake with: 101, or another to refuse it.

@@ -46,7 +46,7 @@ from ..request import Request
 from ..secrets import Secret, conceal
 from ..symbol import Symbol
 from ..wire.messages import Reg, Remove
-from ..wire.websocket import check_close
+from ..wire.rfc6455 import check_close
 from .connector import Connector, LinkNeeded, Need
 from .gap import GapTracker
 from .lifecycle import CLOSED, CLOSING, CONNECTING, READY, SessionState

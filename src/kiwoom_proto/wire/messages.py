@@ -1,7 +1,7 @@
-"""Every message but the real-time rows, both directions, and how they are written.
+"""Every message but the real-time rows, in both directions, and how they are built and encoded.
 
-What we send is checked against the official page before a byte of it leaves (`check`): lengths, required elements,
-lists where lists belong. What we receive is taken in any shape that can be understood (see `decoder`).
+What we send is checked against the official page first (`check`): lengths, required elements, lists where lists belong.
+What we receive may have any shape that can be understood (see `decoder`).
 
 Source: official page 0E for REG, REMOVE and the replies; LOGIN, PING and SYSTEM as measured on the live server.
 """
@@ -55,7 +55,7 @@ MAX_TYPE_LENGTH = 2
 MAX_MESSAGE_SIZE = 65_536
 """Bytes of one message to the server, which closes the connection (1009) for a longer one [measured]."""
 US_ITEM_SIZE = 32
-"""Bytes by which an item is longer on the US path than as a text, at most."""
+"""By how many bytes, at most, an item on the US path is longer than its str."""
 
 
 KIND_OF = {
@@ -71,7 +71,7 @@ class Login(msgspec.Struct, frozen=True, tag_field="trnm", tag="LOGIN"):
 
 
 class UsItem(msgspec.Struct, frozen=True):
-    """An item as it is written on the US path.
+    """An item as the US path writes it.
 
     Attributes:
         jmcode: the ticker, "NVDA".
@@ -90,7 +90,7 @@ class Element(msgspec.Struct, frozen=True):
 
     Attributes:
         item: items ("005930", "005930_NX", "NVDA:ND"), each at most 100 characters; [""] for account-wide types. On the
-            US path the connection writes them as the objects they are there.
+            US path they are written as objects.
         type: type codes ("0E"), each at most 2 characters.
     """
 
@@ -125,15 +125,15 @@ class Remove(msgspec.Struct, frozen=True, tag_field="trnm", tag="REMOVE"):
 
 
 class ConditionRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A condition-search request (조건검색): list, search or clear. What is UNSET is not sent.
+    """A condition-search request (조건검색): list, search or clear. Members that are UNSET are not sent.
 
     Attributes:
         trnm: "CNSRLST", "CNSRREQ" or "CNSRCLR"; on the US path with a G in front.
         seq: the condition's number.
-        search_type: "0" once, "1" and keep pushing.
+        search_type: "0" for one answer, "1" to keep streaming updates.
         stex_tp: "K" on the domestic path.
-        cont_yn: "Y" to go on with an earlier answer.
-        next_key: where to go on.
+        cont_yn: "Y" to continue an earlier answer.
+        next_key: where to continue.
     """
 
     trnm: str
@@ -154,7 +154,7 @@ Message: TypeAlias = Reg | Remove | ConditionRequest
 
 
 class Ping(msgspec.Struct, frozen=True):
-    """The server's heartbeat. The answer is the same bytes."""
+    """The server's heartbeat. The answer is the same bytes [measured]."""
 
     payload: bytes
 
@@ -168,10 +168,10 @@ class Reply(msgspec.Struct, frozen=True):
     """The server's answer to a LOGIN, REG, REMOVE or condition-search request.
 
     Attributes:
-        trnm: which kind of request it answers. It names no request: order is all there is.
-        code: `return_code` as text; "0" is yes.
-        message: `return_msg`, "" where there is none; without secrets, as all of it. See `secrets`.
-        members: everything else the reply held.
+        trnm: which kind of request it answers. It does not name the request itself.
+        code: `return_code` as a str; "0" means accepted.
+        message: `return_msg`, "" if there is none. Like the members, without secrets: see `secrets`.
+        members: everything else in the reply.
     """
 
     trnm: str
@@ -196,7 +196,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One real-time row to send (server side), its members in the order that was measured.
+    """One real-time row to send (server side), members in the measured order.
 
     Attributes:
         values: FID -> text.
@@ -228,30 +228,30 @@ _encoder = msgspec.json.Encoder(enc_hook=_encode_secret)
 
 
 def encode(message: Login | Reg | Remove | ConditionRequest | Mapping[str, Any]) -> bytes:
-    """Return the compact JSON of a message, with the text of each `Secret` in it."""
+    """Return the compact JSON of a message, with each `Secret` revealed."""
     return _encoder.encode(message)
 
 
 def encode_rows(rows: Iterable[Row]) -> bytes:
-    """Return one REAL message with these rows, keys in the order that was measured."""
+    """Return one REAL message with these rows, keys in the measured order."""
     return _encoder.encode(_Rows(tuple(rows)))
 
 
 def is_too_large(message: Reg | Remove) -> bool:
-    """Whether a registration may not fit into one message, on whichever path."""
+    """Whether a registration may be too large for one message, on either path."""
     us_items = sum(":" in str(item) for element in message.data for item in element.item)
     return len(encode(message)) + US_ITEM_SIZE * us_items > MAX_MESSAGE_SIZE
 
 
 def check_size(message: Login | Reg | Remove | ConditionRequest) -> None:
-    """Raise LocalProtocolError where a message is larger than the server takes."""
+    """Raise LocalProtocolError if a message is larger than the server accepts."""
     size = len(encode(message))
     if size > MAX_MESSAGE_SIZE:
         raise LocalProtocolError(f"message: has {size:,} bytes, the limit is {MAX_MESSAGE_SIZE:,}")
 
 
 def check_token(token: object) -> None:
-    """Raise LocalProtocolError, without showing it, where `token` is no `Secret` of one that can be sent."""
+    """Raise LocalProtocolError, without showing it, unless `token` is a `Secret` that can be sent as a token."""
     if not isinstance(token, Secret) or not token:
         raise LocalProtocolError("token: must be a text that is not empty")
     if token.reveal()[:7].lower() == "bearer ":
@@ -262,7 +262,7 @@ def check_token(token: object) -> None:
 
 
 def check(message: Reg | Remove) -> None:
-    """Refuse a registration that the official page does not allow.
+    """Check that the official page allows a registration.
 
     Raises:
         LocalProtocolError: names the element and its limit.
@@ -290,7 +290,7 @@ def check(message: Reg | Remove) -> None:
 
 
 def check_condition(seq: object, next_key: object) -> None:
-    """Refuse a condition's number, or a key to go on with, that cannot be one.
+    """Check the number of a condition, and a key to continue with.
 
     Raises:
         LocalProtocolError: names which.

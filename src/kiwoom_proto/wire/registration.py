@@ -39,7 +39,7 @@ def registration(
     """Return the REGs that register items for a type, at most `size` items in each.
 
     Raises:
-        LocalProtocolError: names what is wrong; a type or an item of which no row would come, too.
+        LocalProtocolError: names what is wrong, be it only a type or an item that would never bring a row.
     """
     elements = _elements(endpoint, types, size, type, items)
     first = "0" if replace else "1"
@@ -64,7 +64,7 @@ def removal(
 
 
 def _spelt(endpoint: Endpoint, types: Types, messages: tuple[M, ...]) -> tuple[M, ...]:
-    """Return messages made for a call, whose type and items must be such as bring rows."""
+    """Return the messages of a call, after checking that its type and items can bring rows."""
     for message in messages:
         check(message)
     for message in messages:
@@ -75,16 +75,16 @@ def _spelt(endpoint: Endpoint, types: Types, messages: tuple[M, ...]) -> tuple[M
 
 
 def checked(endpoint: Endpoint, message: M) -> M:
-    """Return a message as this endpoint wants it written. Types and items are whatever the caller says they are.
+    """Return a message as this endpoint spells it. Types and items are not checked, but for lengths and venues.
 
     Raises:
-        LocalProtocolError: it may not be sent; names what is wrong.
+        LocalProtocolError: it must not be sent; names what is wrong.
     """
     check(message)
     for element in message.data:
         for item in element.item:
             endpoint.check_item(str(item))
-    # A copy, because what was given as lists could change before it is sent.
+    # A copy, because lists could change before it is sent.
     item_of = _us_item if endpoint.us else str
     data = tuple(Element(tuple(map(item_of, element.item)), tuple(element.type)) for element in message.data)
     message = structs.replace(message, data=data)
@@ -109,7 +109,7 @@ def _elements(
 
 
 def _cut(items: list[str], code: str) -> list[list[str]]:
-    """Cut items into as many lists as there must be messages for the size of each."""
+    """Split items so that no message exceeds the size limit."""
     if len(items) < 2 or not is_too_large(Reg(LONGEST_GROUP, "1", (Element(tuple(items), (code,)),))):
         return [items]
     middle = len(items) // 2

@@ -108,7 +108,7 @@ _ROW_TEXTS = ("type", "item", "name", "stexTp")
 class TolerantDecoder:
     """The tolerant way of a `MessageDecoder`.
 
-    Arguments:
+    Args:
         class_of: type code, default -> class of its rows.
         numbering: what rows, and what is reported, get their numbers from.
         redaction: what is masked in whatever is no row.
@@ -190,7 +190,7 @@ class TolerantDecoder:
     ) -> list[Message]:
         """Return what a REAL message says, each row on its own.
 
-        Arguments:
+        Args:
             payload: the message.
             rest: the same, or the same without what stands in its list of rows.
             head: what `rest` says.

@@ -1,41 +1,36 @@
-"""Both ends of a WebSocket (RFC 6455), as bytes in and whole messages out. It knows nothing of Kiwoom.
+"""Both ends of a WebSocket (RFC 6455): bytes in, whole messages out. It knows nothing of Kiwoom.
 
-The protocol is the `websockets` package's sans-I/O classes: handshake, control frames, fragments, closing, and every
-error. Per frame they cost five times what the rest of the hot path does, so one kind of frame does not go through
-them: a whole, unfragmented, unmasked text frame, on an open connection, at a frame boundary. It is sliced out of the
-bytes received. Nearly all that the server sends is that.
+The protocol is the sans-I/O part of the `websockets` package: handshake, control frames, fragments, closing and every
+error. A frame costs five times as much there as the rest of the hot path, so one kind of frame bypasses it: a whole,
+unfragmented, unmasked text frame, on an open connection, at a frame boundary. It is sliced out of the bytes received.
+Nearly everything that the server sends is of this kind.
 
-To know where the frame boundaries are, every frame's header is looked at here first; any other frame is then passed
-to the package byte by byte as it comes, to the end of the frame and not one byte further.
+To know the frame boundaries, the header of every frame is read here first. Any other frame is then passed to the
+package as it arrives, to the end of the frame and not one byte further.
 
 Size limit and UTF-8 validity (RFC 6455, 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that
-the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_") hold on
-both ways. A caller that knows of most messages what they are can leave out the check of those: see `receive_runs`.
+the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_") apply on
+both paths. A caller that recognises most messages can omit the check for those: see `receive_runs`.
 """
 
 from __future__ import annotations
 
-import base64
 import codecs
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
-from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, ProtocolError
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import CLOSED, CLOSING, CONNECTING, OPEN
-from websockets.server import ServerProtocol
-from websockets.typing import LoggerLike
-from websockets.uri import parse_uri
-from websockets.utils import apply_mask
 
 from ..display import displayed
-from ..errors import HandshakeError, LocalProtocolError
+from ..errors import HandshakeError
 from ..headers import MAX_ANSWER, describe_page, read_retry_after, read_words
 from ..secrets import Redaction, Secret
+from .rfc6455 import PackageClient, PackageServer, UnshownRequest
 
 _STATUS_LINE = re.compile(rb"HTTP/[0-9.]+ ([1-5][0-9][0-9]) ?([^\r\n]*)").match
 
@@ -48,44 +43,16 @@ _CLOSE = 0x8
 _END_OF_HEAD = b"\r\n\r\n"
 
 FRAMES, FRAME_SIZE = 1024, 64
-"""How many fragments and control frames one call may bring: so many, and one more for each so many bytes. The package,
-which they go to, takes 10 µs over each, empty or not."""
-
-
-def check_close(code: int, reason: str) -> None:
-    """Refuse a close frame that RFC 6455 does not allow to be sent.
-
-    Raises:
-        LocalProtocolError: names what is wrong.
-    """
-    try:
-        size = len(Close(code, reason).serialize()) - 2
-    except (ProtocolError, struct.error, TypeError, AttributeError, UnicodeEncodeError):
-        raise LocalProtocolError(f"code: {code!r} is not a close code that can be sent, or reason no text") from None
-    if size > 123:
-        raise LocalProtocolError(f"reason: has {size} bytes, the limit is 123")
+"""Fragments and control frames accepted in one call: this many, and one more for each so many bytes. The package takes
+10 µs for each of them, empty or not."""
 
 
 class BinaryMessage(bytes):
-    """A message that came in binary frames; any other message is text, valid UTF-8, as plain `bytes`."""
-
-
-class _Quiet:
-    """A logger that does not: the package would log every header, and with it the authorization."""
-
-    def isEnabledFor(self, level: int) -> bool:
-        return False
-
-    def debug(self, *args: object, **kwargs: object) -> None: ...
-
-    info = error = warning = debug
-
-
-_QUIET = cast(LoggerLike, _Quiet())
+    """A message received in binary frames. Any other message is text, valid UTF-8, as plain `bytes`."""
 
 
 class _WebSocket:
-    """What both ends share. `_protocol` is the package's object; it decides everything but the fast path."""
+    """What both ends share. `_protocol` is the package's object, which decides everything but the fast path."""
 
     def __init__(self, protocol: Any, max_size: int, *, masked: bool) -> None:
         self._protocol = protocol
@@ -96,14 +63,14 @@ class _WebSocket:
         self._needed = 0  # how long `_held` must get
         self._passing = 0  # bytes of the current frame that still go to the package
         self.frames_passed = 0
-        """Frames that went to the package so far: of a client's all, of a server's few."""
+        """Frames passed to the package so far: all frames of a client, few of a server."""
         self._fragments = bytearray()
         self._fragments_binary = False
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._messages: list[bytes] = []
         self._frames_left = 0  # in this call
         self.pong: bytes | None = None
-        """What the last pong received held."""
+        """Payload of the last pong received."""
 
     @property
     def is_open(self) -> bool:
@@ -112,17 +79,17 @@ class _WebSocket:
 
     @property
     def is_closing(self) -> bool:
-        """Whether the closing handshake has begun and the TCP connection is still there."""
+        """Whether the closing handshake has started and the TCP connection is still needed."""
         return self._protocol.state is CLOSING
 
     @property
     def is_closed(self) -> bool:
-        """Whether all is over and the TCP connection can go."""
+        """Whether the WebSocket has ended, so that the TCP connection can be closed."""
         return self._protocol.state is CLOSED
 
     @property
     def close_received(self) -> Close | None:
-        """Code and reason of the close frame received; code 1005 for one without."""
+        """Code and reason of the close frame received; code 1005 if it had none."""
         return cast("Close | None", self._protocol.close_rcvd)
 
     @property
@@ -136,7 +103,7 @@ class _WebSocket:
         return cast("Exception | None", self._protocol.parser_exc)
 
     def receive_data(self, data: bytes | bytearray) -> list[bytes]:
-        """Take bytes from the network; return the whole messages they complete, in order. Never raises for them."""
+        """Receive bytes and return the messages they complete, in order. Never raises for their content."""
         messages: list[bytes] = []
         for run in self.receive_runs(data):
             for message in run:
@@ -146,10 +113,10 @@ class _WebSocket:
         return messages
 
     def receive_runs(self, data: bytes | bytearray) -> Iterator[list[bytes]]:
-        """The same in runs of messages with no other frame between them, which are not checked to be UTF-8 yet.
+        """As `receive_data`, but yield runs of messages with no other frame between them, not yet checked to be UTF-8.
 
-        Whoever takes them must `check_text` those that it does not know to be, leave the rest of the run where one is
-        not, and take all runs: what a loop that ends early has not taken is lost.
+        The caller must `check_text` every message that it does not recognise, ignore the rest of a run after one that
+        is not text, and consume all runs: whatever a loop that ends early has not consumed is lost.
         """
         self._frames_left = frames = FRAMES + len(data) // FRAME_SIZE
         if self._held:
@@ -171,17 +138,17 @@ class _WebSocket:
                 if protocol.state is OPEN and protocol.current_size is None and not self._masked:
                     position = self._slice_text_frames(data, position)
                     if self._messages:
-                        yield self._take_messages()
+                        yield self._pop_messages()
                 if 0 <= position < len(data):
                     position = self._begin_passing(data, position)
                 if self._frames_left < 0:
                     self._fail_flood(frames)
                     position = -1
             if self._messages:
-                yield self._take_messages()
+                yield self._pop_messages()
 
     def check_text(self, message: bytes) -> bool:
-        """Whether a message of a run is what it must be, valid UTF-8; else the connection has failed (1007)."""
+        """Whether a message of a run is valid UTF-8. If not, the connection has failed (1007)."""
         if not isinstance(message, BinaryMessage):
             try:
                 message.decode()
@@ -190,13 +157,18 @@ class _WebSocket:
                 return False
         return True
 
-    def _take_messages(self) -> list[bytes]:
+    def _pop_messages(self) -> list[bytes]:
         messages, self._messages = self._messages, []
         return messages
 
     def _slice_text_frames(self, data: bytes, position: int) -> int:
-        """The fast path: take whole text frames until the end or another kind of frame, and return where that is;
-        -1 where the rest was held back. Called at a frame boundary of an open connection, outside fragments."""
+        """Slice whole text frames up to the end or another kind of frame: the fast path.
+
+        Called at a frame boundary of an open connection, outside fragments.
+
+        Returns:
+            The position reached; -1 if the rest was held back.
+        """
         end = len(data)
         messages = self._messages
         max_size = self._max_size
@@ -228,7 +200,7 @@ class _WebSocket:
         return position
 
     def receive_eof(self) -> None:
-        """Take the end of the stream. Repeating it does nothing."""
+        """Receive the end of the stream. Repeating it does nothing."""
         self._held.clear()
         if not self._protocol.reader.eof:
             self._protocol.receive_eof()
@@ -242,16 +214,16 @@ class _WebSocket:
         self._protocol.send_ping(payload)
 
     def send_close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Begin the closing handshake. Legal while `is_open`."""
+        """Start the closing handshake. Legal while `is_open`."""
         self._protocol.send_close(code, reason)
 
     def fail(self, code: int, reason: str) -> None:
-        """End the connection because of a fault: send a close frame where one can still be sent."""
+        """End the connection because of a fault, with a close frame if one can still be sent."""
         if not self.is_closed:
             self._protocol.fail(code, reason)
 
     def data_to_send(self) -> bytes:
-        """Return what to write to the network; empty: nothing."""
+        """Return the bytes to write to the network; empty if there are none."""
         return b"".join(self._protocol.data_to_send())
 
     def _hold(self, data: bytes, position: int, needed: int) -> int:
@@ -260,7 +232,7 @@ class _WebSocket:
         return -1
 
     def _receive_outside(self, data: bytes, position: int) -> int:
-        """Hand over what is no frame to be looked at: the handshake up to its end, or anything after the end."""
+        """Pass on what is not a frame: the handshake up to its end, or anything after the end of the connection."""
         cut = len(data)
         if self._head_tail is not None:
             window = self._head_tail + data[position:]
@@ -275,7 +247,7 @@ class _WebSocket:
         self._feed(data)
 
     def _begin_passing(self, data: bytes, position: int) -> int:
-        """Look at the header of a frame that goes to the package. Returns -1 where it is not whole yet, and held."""
+        """Read the header of a frame for the package. Returns -1 if it is not complete yet, and held."""
         available = len(data) - position
         if available < 2:
             return self._hold(data, position, 2)
@@ -335,7 +307,7 @@ class _WebSocket:
         raise NotImplementedError
 
     def _fail_flood(self, frames: int) -> None:
-        """The peer sends so much that says nothing that there would be time for nothing else."""
+        """Fail because of so many frames without content that nothing else would have its turn."""
         text = f"more than {frames:,} fragments and control frames at once"
         self._protocol.fail(CloseCode.POLICY_VIOLATION, text)
         self._protocol.parser_exc = ProtocolError(text)
@@ -345,42 +317,14 @@ class _WebSocket:
         self._protocol.parser_exc = error
 
 
-class _Client(ClientProtocol):
-    """The package's client with its masks and key drawn from an injected source."""
-
-    def __init__(self, url: str, max_size: int, random_bytes: Callable[[int], bytes] | None) -> None:
-        super().__init__(parse_uri(url), max_size=max_size, logger=_QUIET)
-        self.random_bytes = random_bytes
-        if random_bytes is not None:
-            self.key = base64.b64encode(random_bytes(16)).decode()
-
-    def send_frame(self, frame: Frame) -> None:
-        if self.random_bytes is None:
-            super().send_frame(frame)
-            return
-        # The same frame without a mask has the same header but for the mask bit.
-        mask = self.random_bytes(4)
-        plain = memoryview(frame.serialize(mask=False))  # which shows nothing: a LOGIN holds the token
-        head = len(plain) - len(frame.data)
-        parts = (plain[:1], bytes([plain[1] | 0x80]), plain[2:head], mask, apply_mask(frame.data, mask))
-        self.writes.append(b"".join(parts))
-
-
-class _UnshownRequest(Request):
-    """The opening handshake, whose headers may hold a token."""
-
-    def __repr__(self) -> str:
-        return "<opening handshake>"
-
-
 class WebSocketClient(_WebSocket):
     """The client's end.
 
-    Arguments:
+    Args:
         url: "ws://..." or "wss://...", with the path.
         max_size: largest message accepted, in bytes.
-        random_bytes: source of masks and key, for reproducible bytes; None: the system's, as the package draws it.
-        redaction: what is masked in the server's words.
+        random_bytes: source of masks and key, for reproducible bytes; None uses the system's.
+        redaction: what to mask in the server's words.
     """
 
     def __init__(
@@ -391,18 +335,18 @@ class WebSocketClient(_WebSocket):
         random_bytes: Callable[[int], bytes] | None = None,
         redaction: Redaction | None = None,
     ) -> None:
-        super().__init__(_Client(url, max_size, random_bytes), max_size, masked=False)
+        super().__init__(PackageClient(url, max_size, random_bytes), max_size, masked=False)
         self._redaction = Redaction() if redaction is None else redaction
         self.response_headers: list[tuple[str, str]] = []
-        """HTTP headers of the server's answer, once it came."""
-        self._request: _UnshownRequest | None = None
+        """HTTP headers of the server's answer, once received."""
+        self._request: UnshownRequest | None = None
         self._answer = bytearray()  # as it came, as far as it is read
         self._is_too_long = False
 
     def connect(self, headers: Iterable[tuple[str, str | Secret]] = ()) -> None:
         """Send the opening handshake, with further HTTP headers."""
         plain = self._protocol.connect()
-        request = _UnshownRequest(plain.path, plain.headers)
+        request = UnshownRequest(plain.path, plain.headers)
         del plain
         for name, value in headers:
             request.headers[name] = value.reveal() if isinstance(value, Secret) else value
@@ -410,14 +354,14 @@ class WebSocketClient(_WebSocket):
         self._protocol.send_request(request)
 
     def connect_again(self) -> None:
-        """Send the opening handshake anew, in place of what was not written anywhere."""
+        """Send the opening handshake again, in place of one that was never written."""
         if self._request is not None and self._protocol.state is CONNECTING:
             self._protocol.data_to_send()
             self._protocol.send_request(self._request)
 
     @property
     def handshake_error(self) -> HandshakeError | None:
-        """Why the opening handshake failed, or None while it has not."""
+        """Why the opening handshake failed; None if it has not."""
         error = self._protocol.handshake_exc
         if error is None:
             return None
@@ -469,23 +413,12 @@ class WebSocketClient(_WebSocket):
         self._answer.clear()
 
 
-class _Server(ServerProtocol):
-    """The package's server with a reason of its owner's for closing on a message that is too large."""
-
-    def __init__(self, max_size: int, too_large: str) -> None:
-        super().__init__(max_size=max_size, logger=_QUIET)
-        self.too_large = too_large
-
-    def fail(self, code: int, reason: str = "") -> None:
-        super().fail(code, self.too_large or reason if code == CloseCode.MESSAGE_TOO_BIG else reason)
-
-
 class WebSocketServer(_WebSocket):
-    """The server's end. It accepts every proper opening handshake, unless `on_request` says otherwise.
+    """The server's end. Accepts every valid opening handshake, unless `on_request` refuses it.
 
-    Arguments:
+    Args:
         max_size: largest message accepted, in bytes.
-        too_large: what the close frame (1009) says to a larger one; "": what the package says.
+        too_large: the reason in the close frame (1009) for a larger one; "" uses the package's.
         on_request: called with path and headers of the request; returns the HTTP status to answer with (101 to
             accept) and further headers of the answer.
     """
@@ -497,10 +430,10 @@ class WebSocketServer(_WebSocket):
         on_request: Callable[[str, list[tuple[str, str]]], tuple[int, list[tuple[str, str]]]],
         too_large: str = "",
     ) -> None:
-        super().__init__(_Server(max_size, too_large), max_size, masked=True)
+        super().__init__(PackageServer(max_size, too_large), max_size, masked=True)
         self._on_request = on_request
         self.refusal = ""
-        """What a client is told whose handshake `on_request` refuses; "": the HTTP status."""
+        """The body of the answer to a handshake that `on_request` refuses; "" uses the HTTP status."""
 
     @property
     def error(self) -> Exception | None:
@@ -509,7 +442,7 @@ class WebSocketServer(_WebSocket):
 
     @property
     def ends_connection(self) -> bool:
-        """Whether the TCP connection is to be closed once everything is written; the server closes it first."""
+        """Whether to close the TCP connection once everything is written; the server closes it first."""
         return bool(self._protocol.eof_sent)
 
     def _receive_handshake(self, event: Request | Response) -> None:
