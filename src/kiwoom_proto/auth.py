@@ -1,11 +1,12 @@
-"""Access tokens: the keys to ask with, what they got, and one call to the token server as bytes in and out.
+"""Access tokens: the app key, the tokens issued for it, and one call to the token server as bytes in and out.
 
-Issuing again inside the validity gives the same token, with as little left of it as there is: so what counts is the
-expiry that came with it, never 24 hours. Asking at every reconnect was measured to be refused (HTTP 429): so tokens
-are kept, in the `AppKey` that all connections share, until they are about to expire or one of them is refused.
+The life of a token. "Issuing again inside the validity returns the same token, so little may be left of it" [measured
+by several]: what counts is the expiry that came with it, never 24 hours. "Fetching a token at each reconnect gets 429"
+[measured]: tokens are kept, in the `AppKey` that all connections share, until they are about to expire or one of them
+is refused. When a refusal asks for another token is in `session.recovery`.
 
-An answer is JSON in the best case. During maintenance it is an HTML page, and a refusal comes as HTTP 200 with a
-`return_code` other than 0 and the code that tells more inside its text: "인증에 실패했습니다[8001:App Key와 ...]".
+The answer is JSON at best. During maintenance it is an HTML page, and a refusal comes as HTTP 200 with a `return_code`
+other than 0 and a more specific code inside the message: "인증에 실패했습니다[8001:App Key와 ...]".
 
 Sources: official pages au10001 and au10002; what the server does beyond them was measured and published by others.
 """
@@ -33,7 +34,7 @@ from .wire.messages import check_token, encode
 __all__ = ("AppKey", "Token", "TokenCall")
 
 RENEW_MARGIN = 600.0
-"""Seconds before its expiry from which a token is asked for again."""
+"""Seconds before its expiry from which a token is replaced."""
 NO_TOKEN = Secret("")
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 """The environment variables of an app key and its secret key."""
@@ -48,8 +49,8 @@ class Token:
     """An access token.
 
     Attributes:
-        value: what LOGIN wants, without "Bearer", as a `Secret`: give it on as it is. `value.reveal()` is the text.
-        expires_at: when it expires (KST); None where the server's answer did not tell.
+        value: the token that LOGIN sends, without "Bearer", as a `Secret`. `value.reveal()` is the str.
+        expires_at: when it expires (KST); None if the server did not say.
     """
 
     value: Secret = attrs.field(converter=_concealed)
@@ -57,9 +58,9 @@ class Token:
 
 
 class AppKey:
-    """App key and secret key of an account, and the tokens they got. Share one object between connections.
+    """App key and secret key of an account, and the tokens issued for them. Share one object between connections.
 
-    It cannot be pickled: make one in each process that needs it.
+    It cannot be pickled: create one in each process.
 
     Args:
         appkey: the app key (앱키).
@@ -90,10 +91,10 @@ class AppKey:
         """Return the keys in the environment variables KIWOOM_APPKEY and KIWOOM_SECRETKEY.
 
         Args:
-            environ: where to look; None: `os.environ`.
+            environ: where to look; defaults to `os.environ`.
 
         Raises:
-            LocalProtocolError: one of them is not set; says which, and where keys come from.
+            LocalProtocolError: one of them is not set; says which, and where to get keys.
         """
         # One statement: the repr of an environment shows everything in it.
         keys, environ = (_key_in(environ, KEY_VARIABLES[0]), _key_in(environ, KEY_VARIABLES[1])), None
@@ -109,11 +110,11 @@ class AppKey:
 
     @property
     def secrets(self) -> tuple[Secret, Secret]:
-        """Both keys: what is masked where a server says it."""
+        """Both keys, to be masked in the server's words."""
         return self.appkey, self.secretkey
 
     def cached(self, endpoint: Endpoint, now: float) -> Secret | None:
-        """Return the token to log in with, or None where one must be asked for.
+        """Return the token to log in with, or None if one must be fetched.
 
         Args:
             endpoint: where to log in.
@@ -123,16 +124,16 @@ class AppKey:
         return token if now < good_until else None
 
     def store(self, endpoint: Endpoint, token: Token, now: float) -> None:
-        """Keep a token that was issued. Arguments as `cached`."""
-        good_until = float("inf")  # of unknown expiry: until it is refused
+        """Keep a token that was issued. Arguments as for `cached`."""
+        good_until = float("inf")  # expiry unknown: until it is refused
         if token.expires_at is not None:
             expires_at = token.expires_at.timestamp()
-            # Asking again gives the same token until it has expired: where little is left of it, use that up.
+            # Issuing again returns the same token until it has expired, so use up what is left of it.
             good_until = expires_at - RENEW_MARGIN if now < expires_at - RENEW_MARGIN else expires_at
         self._tokens[endpoint.token_url] = token.value, good_until
 
     def forget(self, endpoint: Endpoint, token: str | Secret) -> None:
-        """Drop a token that was refused or revoked; one that was stored in its place meanwhile stays."""
+        """Drop a token that was refused or revoked, unless another has been stored in its place."""
         token = conceal(token)
         if self._tokens.get(endpoint.token_url, (None, 0.0))[0] == token:
             del self._tokens[endpoint.token_url]
@@ -146,11 +147,11 @@ class TokenCall:
 
     Args:
         endpoint: whose token server.
-        key: the keys to ask with.
-        revoke: the token to revoke; None: issue one.
+        key: the app key.
+        revoke: the token to revoke; None issues one.
 
     Attributes:
-        url: what is called.
+        url: the URL to call.
         host: the host to dial, and to verify the certificate against.
         port: the TCP port to dial.
         secure: whether TLS is used.
@@ -185,7 +186,7 @@ class TokenCall:
 
     @property
     def finished(self) -> bool:
-        """Whether `result` is there and the connection can be closed."""
+        """Whether `result` is available and the connection can be closed."""
         return self._finished
 
     def data_to_send(self) -> bytes:
@@ -206,13 +207,13 @@ class TokenCall:
             self._finish()
 
     def result(self) -> Token | None:
-        """Return the token issued; None where one was revoked.
+        """Return the token issued; None if one was revoked.
 
         Raises:
-            TokenRefused: the server said no, or what it said is not what it should say.
-            TokenError: its answer is not even HTTP, or far too long, or in far too many pieces.
+            TokenRefused: the server refused, or its answer is not what it should be.
+            TokenError: its answer is not HTTP, or far too long, or in far too many pieces.
             TransportError: the network failed.
-            LocalProtocolError: it is not finished yet.
+            LocalProtocolError: the call has not finished.
         """
         if not self._finished:
             raise LocalProtocolError("result: the answer has not come yet")
@@ -242,7 +243,7 @@ class TokenCall:
         """Return what an answer means."""
         page = describe_page(response.headers, response.body)
         if not response.is_whole and response.ok and page is None:
-            # Of an error, or a page, the beginning tells why.
+            # The beginning of a refusal, or of a page, says why.
             return TokenError(f"{self.url}: the answer has more than {MAX_ANSWER:,} bytes")
         outcome = self._read_answer(response, page)
         if isinstance(outcome, TokenRefused):
@@ -277,14 +278,14 @@ class TokenCall:
         return Token(answer.token, _read_expiry(answer.expires_dt))
 
     def _shown(self, value: Any) -> str:
-        """A member of the answer as text that can go into an error; "" where it is neither text nor number."""
+        """Return a member of the answer as a str that an error may show; "" if it is neither str nor int."""
         if not isinstance(value, str | int) or isinstance(value, bool):
             return ""
         return self._redaction.words(str(value))[:MAX_SHOWN]
 
 
 class _Answer(msgspec.Struct):
-    """What the server says, of whatever type; the token is never a text that can be seen."""
+    """The members of the answer, of whatever type. The token is never a str that could be seen."""
 
     token: Secret = NO_TOKEN
     expires_dt: Any = None
@@ -316,7 +317,7 @@ def _is_key(key: Secret) -> bool:
 
 
 def _read_expiry(text: object) -> datetime.datetime | None:
-    """The moment that "yyyyMMddHHmmss" (KST) tells; None: it tells none."""
+    """Return the time that "yyyyMMddHHmmss" (KST) means; None if it is not one."""
     if not isinstance(text, str) or len(text) != 14 or not (text.isascii() and text.isdecimal()):
         return None
     try:

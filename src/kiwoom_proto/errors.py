@@ -51,7 +51,7 @@ __all__ = (
 
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for input of any kind. RecursionError: it is nested too deeply."""
+"""What msgspec raises for bad input. RecursionError: it is nested too deeply."""
 
 
 class KiwoomError(Exception):
@@ -65,24 +65,24 @@ class KiwoomError(Exception):
         return displayed(f"{type(self).__name__}({args})", MESSAGE_LIMIT)
 
     def _text(self) -> str:
-        """What the error says; `str()` makes it fit to be shown."""
+        """Return the message, which `str()` makes fit to be shown."""
         return super().__str__()
 
 
 class LocalProtocolError(KiwoomError, ValueError):
-    """The caller asked for something illegal. Nothing was sent and nothing changed."""
+    """The caller did something illegal. Nothing was sent, and nothing changed."""
 
 
 class QuotaExceeded(LocalProtocolError):
-    """More items were asked for than one connection, or one group, may have. Nothing was sent.
+    """The call would exceed the item quota of the connection, or of a group. Nothing was sent.
 
     Attributes:
-        limit: items that it may have.
-        used: items that are wanted already.
-        asked: items that would have been added to them.
-        source: where the limit comes from: "ClientConfig.item_limit", "Endpoint.item_limit", or a refusal of the
-            server's that named it.
-        group: the group that has the limit; "": the whole connection.
+        limit: the quota, in items.
+        used: items in use already.
+        asked: items that the call would have added.
+        source: the origin of the limit: "ClientConfig.item_limit", "Endpoint.item_limit", or a refusal of the
+            server that named it.
+        group: the group with this limit; "" for the whole connection.
     """
 
     def __init__(
@@ -104,16 +104,16 @@ class QuotaExceeded(LocalProtocolError):
 
 
 class RemoteProtocolError(KiwoomError):
-    """The server did something that the protocol does not allow."""
+    """The server violated the protocol."""
 
 
 class HandshakeError(RemoteProtocolError):
-    """The opening handshake did not end in a WebSocket connection.
+    """The opening handshake failed.
 
     Attributes:
-        status: HTTP status code of the answer, or None when there was none.
-        body: the answer's body as it came, exact bytes; of an answer of more than 64 KiB, the beginning.
-        retry_after: seconds for which the server asks to wait (Retry-After), or None.
+        status: HTTP status code of the answer; None if there was none.
+        body: the body of the answer, exact bytes; of an answer of more than 64 KiB, the beginning.
+        retry_after: seconds to wait, as the server asks (Retry-After); None if it does not.
     """
 
     def __init__(
@@ -126,15 +126,15 @@ class HandshakeError(RemoteProtocolError):
 
 
 class FieldError(KiwoomError, ValueError):
-    """A field's text cannot be read as what its type declares.
+    """The value of a field cannot be read as its type declares.
 
     Attributes:
         type_code: the real-time type, "0E".
         fid: the field's number, "131".
         name: the field's English name, "ask_quantity".
-        text: the exact text received. The message shows it without what may be a secret, and not at all where it may
-            be an account number. None where the row cannot be read, so that nobody knows it.
-        reason: what is wrong with the row then; else "".
+        text: the exact value received. The message masks what may be a secret, and all of it if it may be an account
+            number. None if the row cannot be read at all.
+        reason: what is wrong with such a row; else "".
     """
 
     def __init__(
@@ -159,9 +159,9 @@ class LoginRefused(KiwoomError):
     """The server refused the LOGIN.
 
     Attributes:
-        code: `return_code` of the reply, as text.
-        reason: the code inside the text ("8005"), or None. It tells more than `code`.
-        message: `return_msg`, as received, but for what may be a token.
+        code: `return_code` of the reply, as a str.
+        reason: the code inside the message ("8005"), more specific than `code`; None if there is none.
+        message: `return_msg`, as received, with what may be a token masked.
     """
 
     def __init__(self, code: str, message: str, reason: str | None = None) -> None:
@@ -172,7 +172,7 @@ class LoginRefused(KiwoomError):
 
     @property
     def remedy(self) -> Remedy | None:
-        """What helps: another token, trying again later, or nothing; None: nobody knows this code."""
+        """What to do: get another token, retry later, or give up; None if the code is unknown."""
         return remedy_of(self.reason or self.code)
 
     def _text(self) -> str:
@@ -180,18 +180,18 @@ class LoginRefused(KiwoomError):
 
 
 class TokenError(KiwoomError):
-    """No access token could be had."""
+    """No access token could be obtained."""
 
 
 class TokenRefused(TokenError):
-    """The server issued, or revoked, no token.
+    """The server refused to issue, or to revoke, a token.
 
     Attributes:
-        code: `return_code` of the answer, as text; "" where it held none, as an HTML page during maintenance.
+        code: `return_code` of the answer, as a str; "" if it has none, as an HTML page during maintenance.
         message: `return_msg`, as received, or what is wrong with the answer.
         status: HTTP status code.
-        reason: the code inside the text ("8001"), or None. It tells more than `code`.
-        retry_after: seconds for which the server asks to wait (Retry-After), or None.
+        reason: the code inside the message ("8001"), more specific than `code`; None if there is none.
+        retry_after: seconds to wait, as the server asks (Retry-After); None if it does not.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class TokenRefused(TokenError):
 
     @property
     def remedy(self) -> Remedy | None:
-        """What helps: another token, trying again later, or nothing; None: nobody knows this code."""
+        """What to do: get another token, retry later, or give up; None if the code is unknown."""
         return remedy_of(self.reason or self.code)
 
     def _text(self) -> str:
@@ -253,8 +253,8 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
     Attributes:
         phase: "connect", "token", "open", "login", "ack", "idle" or "close".
         seconds: the limit, as configured.
-        last: why the last attempt failed, where the phase is "connect" and there was one; else None.
-        what: what did not happen, where it is not what the phase says; else "".
+        last: why the last attempt failed, if the phase is "connect" and there was one; else None.
+        what: what did not happen, if the phase does not say it; else "".
     """
 
     def __init__(self, phase: str, seconds: float, last: KiwoomError | None = None, *, what: str = "") -> None:
@@ -275,8 +275,8 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
 
 
 class TransportError(KiwoomError):
-    """The network failed: no such host, refused, reset, TLS not to be verified ..."""
+    """The network failed: no such host, refused, reset, TLS not verified ..."""
 
 
 class ClosedByPeer(KiwoomError):
-    """The other side ended the connection, with a close frame or without. Even code 1000 is no success here."""
+    """The peer ended the connection, with a close frame or without. Code 1000 is no success here."""

@@ -5,11 +5,11 @@
         case SystemNotice(code=code): ...
         case Closed(error=error): ...
 
-Every real-time row is a `Record` (or a subclass of it); everything else is below. Each of them, rows too, knows
-the connection it came over (`epoch`) and its place among all of its session's (`sequence`).
+Every real-time row is a `Record` or a subclass of it; everything else is below. Each event, rows included, has the
+number of its connection (`epoch`) and its own number within the session (`sequence`).
 
-`str()` and `repr()` of an event are fit for a terminal and bounded in length (see `display`); its attributes hold what
-came, exactly.
+`str()` and `repr()` of an event are fit for a terminal and bounded in length (see `display`); its attributes hold
+exactly what was received.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ __all__ = (
 
 @attrs.frozen(repr=False)
 class _Numbered:
-    """What every event has.
+    """The base of every event.
 
     Attributes:
-        epoch: which connection of its session it belongs to, the first being 1.
-        sequence: its place among all events of its session. It grows by one from event to event, whether they are
-            delivered or not: of those that are, some numbers may be missing.
+        epoch: the number of its connection within the session, from 1.
+        sequence: its number within the session. It grows by one with each event, delivered or not, so numbers may be
+            missing among those delivered.
     """
 
     epoch: int = attrs.field(default=0, kw_only=True, eq=False, repr=False)
@@ -78,7 +78,7 @@ E = TypeVar("E", bound=_Numbered)
 
 
 class Numbering:
-    """Where a session stands in its connections and events. A connection without a session has one of its own."""
+    """The counters behind `epoch` and `sequence`. A connection without a session has one of its own."""
 
     __slots__ = ("epoch", "sequence")
 
@@ -87,7 +87,7 @@ class Numbering:
         self.sequence = sequence
 
     def stamp(self, event: E) -> E:
-        """Return an event with its numbers. (Rows are made with theirs.)"""
+        """Return the event with its numbers. (Rows are created with theirs.)"""
         self.sequence += 1
         return attrs.evolve(event, epoch=self.epoch, sequence=self.sequence)
 
@@ -105,10 +105,10 @@ class Opened(_Numbered):
 
 @attrs.frozen(repr=False)
 class LoggedIn(_Numbered):
-    """The LOGIN was accepted; requests that waited go out now.
+    """The LOGIN was accepted; waiting requests are sent now.
 
     Attributes:
-        members: what else the reply held: {"sor_yn": "Y"}.
+        members: the other members of the reply: {"sor_yn": "Y"}.
     """
 
     members: dict[str, Any]
@@ -119,9 +119,9 @@ class LoginRefusal(_Numbered):
     """The LOGIN was refused; the connection closes.
 
     Attributes:
-        code: `return_code`, as text.
-        message: `return_msg`, as received, but for what may be a token.
-        reason: the code inside the text ("8005"), which tells more; None where there is none.
+        code: `return_code`, as a str.
+        message: `return_msg`, as received, with what may be a token masked.
+        reason: the code inside the message ("8005"), which is more specific; None if there is none.
     """
 
     code: str
@@ -131,7 +131,7 @@ class LoginRefusal(_Numbered):
 
 @attrs.frozen(repr=False)
 class RequestAccepted(_Numbered):
-    """Every message of a request was acknowledged. The server checks nothing: a nonsense item is accepted too."""
+    """Every message of a request was acknowledged. "The ack validates nothing" [measured]: nonsense is accepted too."""
 
     request: Request
 
@@ -141,8 +141,8 @@ class RequestRefusal(_Numbered):
     """A request was refused.
 
     Attributes:
-        request: the request; what a connection had confirmed of it before the refusal is in `request.confirmed`.
-        code: `return_code`, as text; "" where a session says no by itself: another call replaced it meanwhile.
+        request: the request; `request.confirmed` of its messages had been accepted before.
+        code: `return_code`, as a str; "" if the session refused it itself, because another call replaced it.
         message: `return_msg`, as received.
     """
 
@@ -162,9 +162,9 @@ class RequestUnanswered(_Numbered):
 
     Attributes:
         request: the request.
-        seconds: how long its reply was waited for (`ClientConfig.ack_timeout`).
-        delay: after how many seconds a session asks again, for a live search that is still wanted; None: it does not,
-            on this connection.
+        seconds: the limit (`ClientConfig.ack_timeout`).
+        delay: seconds until a session asks again, for a live search that is still wanted; None if it does not on this
+            connection.
     """
 
     request: Request
@@ -196,10 +196,10 @@ class ConditionResult(_Numbered):
     Attributes:
         request: the request it answers.
         seq: the condition's number, without padding.
-        rows: what was found, of a search that asks once; empty for a live one.
-        symbols: which stocks were found, of either.
-        next_key: what to ask for the next page with; None: this was the last.
-        members: the members of the reply, as they came.
+        rows: the rows found by a one-time search; empty for a live one.
+        symbols: the stocks found, by either.
+        next_key: the key of the next page; None on the last page.
+        members: the members of the reply, as received.
     """
 
     request: Request
@@ -210,19 +210,19 @@ class ConditionResult(_Numbered):
     members: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
     def matches(self, record: Record) -> bool:
-        """Whether a row is a push of this live search: type 02 or S2, with its number."""
+        """Return whether a row is a push of this live search: type 02 or S2, with its number."""
         number = record.fid("841") if record.scope is Scope.CONDITION else None
         return number is not None and number_of(number) == number_of(self.seq)
 
 
 @attrs.frozen(repr=False)
 class SystemNotice(_Numbered):
-    """The server's word on the connection itself, usually just before it closes. `str()` explains it.
+    """A SYSTEM message: the server's word on the connection, usually just before it closes it. `str()` explains it.
 
     Attributes:
         code: "R10001" (same app key elsewhere), "R10002" (no PING answer), "R10004" (no valid LOGIN) ...
-        message: its text, as received.
-        members: everything else it held.
+        message: its message, as received.
+        members: its other members.
     """
 
     code: str
@@ -231,7 +231,7 @@ class SystemNotice(_Numbered):
 
     @property
     def meaning(self) -> str:
-        """What the code means, in English; the message itself where the code is unknown."""
+        """The meaning of the code, in English; the message itself if the code is unknown."""
         known = RETURN_CODES.get(self.code)
         return known.meaning if known else self.message
 
@@ -241,7 +241,7 @@ class SystemNotice(_Numbered):
 
 @attrs.frozen(repr=False)
 class UnknownMessage(_Numbered):
-    """A message, or one row of a message, that could not be understood. The stream goes on.
+    """A message, or one row of a message, that could not be understood. The stream continues.
 
     Attributes:
         payload: its exact bytes. Not shown in the repr: it may hold anything.
@@ -254,10 +254,10 @@ class UnknownMessage(_Numbered):
 
 @attrs.frozen(repr=False)
 class Connecting(_Numbered):
-    """A session begins to connect; `LoggedIn` or `Disconnected` follows.
+    """A session starts to connect; `LoggedIn` or `Disconnected` follows.
 
     Attributes:
-        attempt: 1 for the first since the session was last logged in (or began).
+        attempt: 1 for the first since the last login, or since the start.
     """
 
     attempt: int
@@ -265,14 +265,14 @@ class Connecting(_Numbered):
 
 @attrs.frozen(repr=False)
 class Disconnected(_Numbered):
-    """A session has lost its connection, or an attempt at one failed, and will try again. `str()` explains it.
+    """A session lost its connection, or failed to connect, and will try again. `str()` explains it.
 
     Attributes:
         cause: what went wrong.
         retry_at: when it tries again, in seconds on the session's clock.
         delay: how many seconds from now that is.
-        attempt: which attempt failed, as in `Connecting`; 0: a connection that was logged in was lost.
-        closed: how the connection ended; None where there was none yet: no token could be had.
+        attempt: the attempt that failed, as in `Connecting`; 0 if a connection that was logged in was lost.
+        closed: how the connection ended; None if there was none, because no token could be obtained.
     """
 
     cause: KiwoomError
@@ -291,23 +291,22 @@ class Disconnected(_Numbered):
 
 @attrs.frozen(repr=False)
 class Gap(_Numbered):
-    """A session is whole again after a loss: everything wanted was registered anew. What happened meanwhile is missing.
+    """Everything wanted is registered again after a loss. The rows in between are missing.
 
-    Take a new snapshot of whatever your program keeps up to date. Rows since `end` are whole again.
+    Take a new snapshot of whatever your program keeps up to date. Rows since `end` are complete.
 
-    It begins a little too early rather than a moment too late. What is missing follows the last row, and when that was
-    read tells only the latest time at which it can have arrived: a loop that was blocked for a minute reads what has
-    waited for a minute. So `start` is when the driver was last known to read with nothing waiting: in a busy market a
-    second or two before the last row, in a quiet one a read or two before it, and after a loop was blocked a moment
-    before that began.
+    The gap starts a little too early rather than a moment too late. A row has arrived when it is read, or any time
+    before: a loop that was blocked for a minute reads what has waited for a minute. So `start` is when the driver was
+    last known to read with nothing waiting: in a busy market a second or two before the last row, in a quiet one a read
+    or two before it, and after a blocked loop a moment before it was blocked.
 
     Attributes:
-        start: since when rows can be missing, nanoseconds since the epoch, as told by the driver; 0: not told. What the
-            server had sent before that and was still on its way is missing too.
+        start: since when rows may be missing, in nanoseconds since the epoch, by the driver's `received_at`; 0 if
+            unknown. Rows sent before that and still on their way are missing too.
         end: when the last registration was acknowledged, likewise.
-        last_sequence: number of the last event before the loss.
-        epoch: the connection that is whole again. Those between it and that of `last_sequence` never were; rows that
-            came over them have been delivered.
+        last_sequence: the number of the last event before the loss.
+        epoch: the connection that is complete. Those between it and that of `last_sequence` never were; their rows
+            have been delivered.
     """
 
     start: int
@@ -316,15 +315,15 @@ class Gap(_Numbered):
 
     @property
     def seconds(self) -> float:
-        """How long it was."""
+        """The length of the gap, in seconds."""
         return (self.end - self.start) / 1e9
 
 
 @attrs.frozen(repr=False)
 class Stale(_Numbered):
-    """Nothing came for a subscription within the limit that was set for it (`fresh_within`).
+    """No row came for a subscription within its limit (`fresh_within`).
 
-    The connection lives, or there would be a `Disconnected`. Said once; it can be said again after the next row.
+    The connection is alive, or there would be a `Disconnected`. Reported once until the next row.
 
     Attributes:
         type: the real-time type, "0E".
@@ -339,14 +338,14 @@ class Stale(_Numbered):
 
 @attrs.frozen(repr=False)
 class Closed(_Numbered):
-    """The connection, or session, has ended. Always the last event, exactly one of each. `str()` explains it.
+    """The connection, or session, has ended. Always the last event, and exactly one. `str()` explains it.
 
     Attributes:
-        code: the close code received; 1006 where the connection ended without one.
-        reason: the reason received with it. The server says 1000 "Bye" for nearly everything, so look at `system`.
-        error: None where the end was asked for with `close()`; else what went wrong.
+        code: the close code received; 1006 if the connection ended without one.
+        reason: the reason received with it. The server sends 1000 "Bye" for nearly everything, so look at `system`.
+        error: what went wrong; None if `close()` was called.
         sent_code: the close code sent, or None.
-        system: the last SYSTEM message before the end, which is where the server says why; or None.
+        system: the last SYSTEM message, in which the server says why it closes; or None.
     """
 
     code: int
@@ -405,5 +404,5 @@ class Batch(list[Event]):
             whose reads mostly bring rows then need not look at anything else.
     """
 
-    # Set on the instance only where it is False: made at each read, a batch must cost no more than a list.
+    # Set on the instance only if False: created at each read, a batch must cost no more than a list.
     rows_only = True

@@ -4,7 +4,7 @@ Source: official page 0E, "Request / Header" and "Response / Header": api-id (10
 next-key (50). On the WebSocket they were measured to make no difference, since only LOGIN logs in; so they are sent
 when asked for, and the server's answer is handed over as it came.
 
-And what else an HTTP answer that says no tells: how long to stay away (Retry-After, RFC 9110, 10.2.3), and why.
+Also what an HTTP refusal says beside its status: when to retry (Retry-After, RFC 9110, 10.2.3), and why.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ __all__ = (
 )
 
 MAX_ANSWER = 65_536
-"""Bytes of an HTTP answer that are read, head and body. The beginning of a page that says no is enough."""
+"""Bytes of an HTTP answer that are read, head and body. Of a refusal the beginning is enough."""
 
 MAX_SHOWN = 200
-"""Characters of a text of the server's that go into an error about an HTTP answer."""
+"""Characters of the server's words that an error about an HTTP answer shows."""
 
 _json = msgspec.json.Decoder()
 _TITLE = re.compile(rb"<title>\s*([^<\r\n]{1,1000})", re.IGNORECASE)
 
 LIMITS = {"api-id": 10, "authorization": 1000, "cont-yn": 1, "next-key": 50}
-"""Longest value of each element, in characters."""
+"""Maximum length of each element, in characters."""
 
 
 def check_header(name: str, value: object, *, required: bool = False) -> None:
-    """Raise LocalProtocolError, naming the element and its limit, where `value` cannot be sent."""
+    """Raise LocalProtocolError, naming the element and its limit, if `value` cannot be sent."""
     if value is None and not required:
         return
     if not isinstance(value, str | Secret) or not _text(value).strip():
@@ -73,10 +73,10 @@ class RequestHeader:
 
     Attributes:
         api_id: the API's name (TR명), "0E". Required, at most 10 characters.
-        authorization: "Bearer " and the token, at most 1000 characters; kept as a `Secret`. None: made of the token
-            that `connect` gets.
-        cont_yn: "Y" to go on with an earlier answer (연속조회여부).
-        next_key: where to go on (연속조회키), at most 50 characters.
+        authorization: "Bearer " and the token, at most 1000 characters; kept as a `Secret`. None builds it from the
+            token that `connect` gets.
+        cont_yn: "Y" to continue an earlier answer (연속조회여부).
+        next_key: where to continue (연속조회키), at most 50 characters.
 
     Raises:
         LocalProtocolError: an element is missing, too long, or not printable ASCII.
@@ -96,7 +96,7 @@ class RequestHeader:
         check_header("next-key", self.next_key)
 
     def http_headers(self, token: str | Secret) -> list[tuple[str, str]]:
-        """Return the HTTP headers to send, filling `authorization` from `token` where it is absent.
+        """Return the HTTP headers to send, with `authorization` built from `token` if it is None.
 
         Raises:
             LocalProtocolError: the token makes `authorization` too long.
@@ -105,7 +105,7 @@ class RequestHeader:
         return [(name, _text(value)) for name, value in self.elements(token)]
 
     def elements(self, token: Secret) -> list[tuple[str, str | Secret]]:
-        """The same with what is secret still hidden."""
+        """As `http_headers`, with secrets still hidden."""
         authorization = self.authorization
         if authorization is None:
             authorization = Secret(f"Bearer {token.reveal()}")
@@ -119,7 +119,7 @@ class RequestHeader:
 
     @classmethod
     def from_http(cls, headers: Iterable[tuple[str, str]]) -> RequestHeader | None:
-        """Return what an opening handshake carried, or None where that is nothing that may be sent (server side)."""
+        """Return the elements of an opening handshake, or None if they are not valid (server side)."""
         found = {name.lower(): value for name, value in headers}
         try:
             return cls(
@@ -134,12 +134,12 @@ class RequestHeader:
 
 @attrs.frozen(kw_only=True)
 class ResponseHeader:
-    """Header elements of the server's answer, as they came but without secrets; None where there was none.
+    """Header elements of the server's answer, as received but without secrets; None if absent.
 
     Attributes:
         api_id: the API's name (TR명).
-        cont_yn: "Y" where more data can be asked for.
-        next_key: the key to ask for it with.
+        cont_yn: "Y" if there is more data.
+        next_key: the key to request it with.
     """
 
     api_id: str | None = attrs.field(default=None, repr=quoted)
@@ -148,11 +148,11 @@ class ResponseHeader:
 
     @classmethod
     def from_http(cls, headers: Iterable[tuple[str, str]], redaction: Redaction | None = None) -> ResponseHeader:
-        """Pick the elements out of the HTTP headers of the answer to the opening handshake.
+        """Return the elements among the HTTP headers of the answer to the opening handshake.
 
         Args:
             headers: names and values.
-            redaction: what is masked in them.
+            redaction: what to mask in them.
         """
         redaction = Redaction() if redaction is None else redaction
         found = {name.lower(): value for name, value in headers}
@@ -184,9 +184,9 @@ def _masked(value: str | None, mask: Callable[[str], str]) -> str | None:
 
 
 def read_retry_after(headers: Iterable[tuple[str, str]]) -> float | None:
-    """How many seconds the server asks to wait; None: it does not say, or not so that it can be read.
+    """Return the seconds that the server asks to wait; None if it does not, or not readably.
 
-    A point in time is told by the server's own clock, which its Date header shows.
+    A date is by the server's own clock, which its Date header shows.
     """
     values = {name.lower(): value.strip() for name, value in headers}
     text = values.get("retry-after", "")
@@ -200,7 +200,7 @@ def read_retry_after(headers: Iterable[tuple[str, str]]) -> float | None:
 
 
 def describe_page(headers: Iterable[tuple[str, str]], body: bytes | bytearray) -> str | None:
-    """Return the title of an HTML page, "" where it has none; None: the answer is no HTML page."""
+    """Return the title of an HTML page, "" if it has none; None if the answer is not HTML."""
     kinds = [value for name, value in headers if name.lower() == "content-type"]
     if not any("html" in kind.lower() for kind in kinds) and b"<html" not in body[:1000].lower():
         return None
@@ -209,7 +209,7 @@ def describe_page(headers: Iterable[tuple[str, str]], body: bytes | bytearray) -
 
 
 def read_words(body: bytes | bytearray) -> str:
-    """Return the words in which an answer says no: `return_msg` of a JSON object, or a plain text; "": it has none."""
+    """Return the words of a refusal: `return_msg` of a JSON object, or plain text; "" if there are none."""
     try:
         members = _json.decode(body)
     except UNREADABLE:

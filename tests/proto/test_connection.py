@@ -1694,6 +1694,43 @@ def test_message_connection_takes_any_message(payload: str | bytes) -> None:
     assert connection.state is READY
 
 
+def test_a_conversation_that_gives_up_says_what_to_close_the_websocket_with() -> None:
+    """There is nobody left to answer a closing handshake, but a close frame may still arrive."""
+    both = Messages(config=QUIET)
+    both.clock.advance(QUIET.idle_timeout)
+    both.connection.handle_timeout()
+    assert both.connection.state is CLOSED
+    assert (both.connection.close_code, both.connection.close_reason) == (1001, "")
+    end = closed(both.connection.events())
+    assert (end.code, end.sent_code) == (1006, 1001)
+    assert isinstance(end.error, DeadlineExceeded)
+
+
+def test_a_conversation_leaves_pings_to_a_websocket_that_can_send_them() -> None:
+    clock = ManualClock(50.0)
+    silent, pinging = (Conversation(MOCK, QUIET, clock=clock, sends_pings=pings) for pings in (False, True))
+    for conversation in (silent, pinging):
+        conversation.connect(TOKEN)
+        conversation.receive_opened()
+        conversation.receive_message(LOGIN_OK)
+    clock.advance(QUIET.idle_timeout / 3)
+    for conversation in (silent, pinging):
+        conversation.handle_timeout()
+    assert (silent.pings_to_send(), pinging.pings_to_send()) == ([], [b""])
+    assert pinging.pings_to_send() == []
+
+
+def test_a_batch_says_whether_it_holds_rows_alone_and_the_next_one_is_not_asked() -> None:
+    wire = Wire().login()
+    wire.send(real(("0B", "005930", {"10": "1"})))
+    rows = wire.client.events()
+    wire.send(real(("0B", "005930", {"10": "1"})), b'{"trnm":"PING"}')
+    mixed = wire.client.events()
+    nothing = wire.client.events()
+    assert [len(batch) for batch in (rows, mixed, nothing)] == [1, 1, 0]
+    assert [batch.rows_only for batch in (rows, mixed, nothing)] == [True, False, True]
+
+
 def test_message_connection_misuse() -> None:
     connection = Conversation(MOCK, clock=ManualClock())
     with pytest.raises(LocalProtocolError):

@@ -1,8 +1,8 @@
 """ServerConnection: the server's end, the mirror of `ClientConnection`.
 
-It speaks the protocol and decides nothing: who may log in and what a request is answered is its owner's business (see
-`simulator`). Same inputs, same outputs, same states; drive it like a client's end, and close the TCP connection once
-its state is CLOSED and everything is written.
+It speaks the protocol and decides nothing: who may log in and how a request is answered is up to its owner (see
+`simulator`). It has the inputs, outputs and states of a client's end. Close the TCP connection once its state is CLOSED
+and everything is written.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ __all__ = (
 
 @attrs.frozen(eq=False)
 class ServerRequest:
-    """A message of a client that wants an answer.
+    """A message of a client that must be answered.
 
     Attributes:
-        trnm: "LOGIN", "REG", "REMOVE", or whatever the client sent; "" where it sent none.
-        members: everything else in the message. Not shown in the repr: a LOGIN holds the token.
+        trnm: "LOGIN", "REG", "REMOVE", or whatever the client sent; "" if it sent none.
+        members: everything else in the message. Not shown in the repr: a LOGIN has the token.
     """
 
     trnm: str = attrs.field(repr=quoted)
@@ -59,7 +59,7 @@ class ServerRequest:
 
     @property
     def kind(self) -> RequestKind | None:
-        """What it asks for; None for a LOGIN, and for what is unknown."""
+        """What it asks for; None for a LOGIN, and for an unknown trnm."""
         return KIND_OF.get(self.trnm)
 
     def elements(self) -> list[tuple[list[str], list[str]]]:
@@ -106,7 +106,7 @@ def _read_element(element: object) -> tuple[list[str], list[str]]:
 
 
 def _item_text(item: object) -> object:
-    """An item of the US path as text; anything else as it is."""
+    """Return an item of the US path as a str, and anything else unchanged."""
     if not isinstance(item, dict):
         return item
     code, venue = item.get("jmcode"), item.get("stex_tp")
@@ -121,7 +121,7 @@ class ClientOpened:
 
     Attributes:
         path: path and query of its request.
-        header: the documented header elements it carried, or None.
+        header: the documented header elements in it, or None.
     """
 
     path: str = attrs.field(repr=quoted)
@@ -130,7 +130,7 @@ class ClientOpened:
 
 @attrs.frozen
 class RequestReceived:
-    """A client wants something: answer with `accept` or `refuse`, now or later, or not at all."""
+    """A client sent a request: answer with `accept` or `refuse`, now or later, or not at all."""
 
     request: ServerRequest
 
@@ -149,9 +149,9 @@ _STATUSES = frozenset(status.value for status in http.HTTPStatus)
 
 
 MAX_REGISTRATIONS = 10_000
-"""Most (type, item) pairs that one message may name; an honest one has at most 200 items for 25 types."""
+"""Maximum (type, item) pairs in one message; an honest one has at most 200 items for 25 types."""
 TOO_LARGE = "Max frame length of {} has been exceeded."
-"""Why a message that is too large is answered close 1009, word for word as measured 20 times."""
+"""The reason of close 1009 for a message that is too large [measured, 20 times]."""
 
 
 class ServerConnection:
@@ -159,9 +159,9 @@ class ServerConnection:
 
     Args:
         config: deadlines and limits.
-        clock: gives seconds, never going back; read once per entry.
-        status: the HTTP status to answer the opening handshake with: 101, or another to refuse it.
-        paths: what it serves; a handshake for any other path is answered 404. None: every path.
+        clock: returns seconds, monotonic.
+        status: the HTTP status of the answer to the opening handshake: 101, or another to refuse it.
+        paths: the paths that it serves; a handshake for any other is answered 404. None serves every path.
         refuse_handshake: returns the HTTP status and text to refuse a handshake with, given its headers; None accepts.
     """
 
@@ -198,27 +198,27 @@ class ServerConnection:
 
     @property
     def state(self) -> ConnectionState:
-        """Where the connection stands. READY once a LOGIN was accepted."""
+        """The state of the connection. READY once a LOGIN was accepted."""
         return self._state
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait for `data_to_send`."""
+        """Number of bytes that wait for `data_to_send`."""
         self._outgoing += self._websocket.data_to_send()
         return len(self._outgoing)
 
     @property
     def frames_received(self) -> int:
-        """How many WebSocket frames have begun to come."""
+        """Number of WebSocket frames that have started to arrive."""
         return self._websocket.frames_passed
 
-    # What the owner asks for.
+    # What the owner calls.
 
     def accept(self, request: ServerRequest, **members: Any) -> None:
         """Answer a request with return_code 0, and further members. Accepting a LOGIN makes the connection READY.
 
         Raises:
-            LocalProtocolError: it was answered before, or is not of this connection.
+            LocalProtocolError: it was answered before, or came on another connection.
         """
         self.answer(request, return_code=0, return_msg="", **members)
         if request.trnm == "LOGIN" and self._state is LOGGING_IN:
@@ -231,7 +231,7 @@ class ServerConnection:
     def answer(self, request: ServerRequest, **members: Any) -> None:
         """Answer a request with these members and no others, after its trnm. Errors as for `accept`.
 
-        It logs nobody in. Members may name another `trnm`.
+        It does not log in. Members may include another `trnm`.
         """
         if request not in self._unanswered:
             raise LocalProtocolError(f"the {request.trnm} was answered before, or came on another connection")
@@ -256,7 +256,7 @@ class ServerConnection:
         self._send(payload)
 
     def close(self, code: int = 1000, reason: str = "Bye") -> None:
-        """Begin to close.
+        """Start closing.
 
         Raises:
             LocalProtocolError: code or reason cannot be sent in a close frame.
@@ -272,14 +272,14 @@ class ServerConnection:
             self._end()
 
     def abort(self) -> None:
-        """End at once, without a closing handshake, as a cut cable does."""
+        """End at once, without a closing handshake, like a cut cable."""
         self._close_asked = True
         self._end()
 
     # What the driver does.
 
     def receive_data(self, data: bytes | bytearray) -> None:
-        """Take bytes from the network. Never raises for what they hold; after the end they are ignored."""
+        """Receive bytes from the network. Never raises for their content. Ignored after the end."""
         if self._state is CLOSED:
             return
         now = self._clock()
@@ -290,7 +290,7 @@ class ServerConnection:
             self._deadline = None
             self._events.append(self._opened)
         for message in messages:
-            self._take(message)
+            self._handle_message(message)
         if websocket.ends_connection or websocket.is_closed:
             if self._status != 101:
                 self._close_asked = True
@@ -301,25 +301,25 @@ class ServerConnection:
             self._start_closing(now)
 
     def receive_eof(self) -> None:
-        """Take the end of the stream. Repeating it does nothing."""
+        """Receive the end of the stream. Repeating it does nothing."""
         if self._state is CLOSED:
             return
         self._websocket.receive_eof()
         self._end()
 
     def next_timeout(self) -> float | None:
-        """When `handle_timeout` is to be called, in seconds on the clock; None: not before something else happens."""
+        """Return when to call `handle_timeout`, in seconds on the clock; None if nothing is due by itself."""
         return self._deadline
 
     def handle_timeout(self) -> None:
-        """Do what is due by the clock. Harmless when nothing is."""
+        """Do what is due by the clock. Harmless if nothing is."""
         if self._deadline is not None and self._clock() >= self._deadline:
             phase = "open" if self._state is CONNECTING else "close"
             self._error = DeadlineExceeded(phase, getattr(self.config, f"{phase}_timeout"))
             self._end()
 
     def data_to_send(self) -> bytes:
-        """Return the bytes to write to the network, and forget them; empty: nothing."""
+        """Return the bytes to write to the network, and forget them; empty if there are none."""
         if not self._outgoing:
             return self._websocket.data_to_send()
         self._outgoing += self._websocket.data_to_send()
@@ -328,7 +328,7 @@ class ServerConnection:
         return data
 
     def events(self) -> list[ServerEvent]:
-        """Return what happened since the last call, in order, and forget it."""
+        """Return what has happened since the last call, in order, and forget it."""
         events, self._events = self._events, []
         return events
 
@@ -348,7 +348,7 @@ class ServerConnection:
         self._opened = ClientOpened(path, header)
         return 101, [] if header is None else [("api-id", header.api_id), ("cont-yn", "N")]
 
-    def _take(self, payload: bytes) -> None:
+    def _handle_message(self, payload: bytes) -> None:
         try:
             members = _any.decode(payload)
         except UNREADABLE as error:

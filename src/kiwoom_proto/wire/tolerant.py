@@ -1,12 +1,12 @@
-"""TolerantDecoder: what a payload says that is no well-formed message of rows. No input raises.
+"""TolerantDecoder: reads a payload that is not a well-formed message of rows. No input raises.
 
-A bad row is reported beside its good neighbours, in order, with its exact bytes, and so is a whole message that says
-nothing intelligible.
+A bad row is reported beside its good neighbours, in order, with its exact bytes. So is a whole message that cannot be
+understood.
 
-The peer decides what is in a message, and must not decide how long the program stands still over it. So the work is
-bounded, about a tenth of a second for any 4 MiB: by the rows that cannot be read, by the bytes that must be looked at
-one member at a time, by the brackets and texts that are counted off one by one. Where a bound is met, what was read
-until then stays, and the message is reported once, with all its bytes and with what was not read of it.
+The peer decides what is in a message, but must not decide how long the program stands still over it. So the work is
+bounded, to about a tenth of a second for any 4 MiB: by the number of bad rows, by the bytes that must be read one
+member at a time, by the brackets and strings that are visited one by one. If a bound is met, what was read until then
+is kept, and the message is reported once, with all its bytes and with what was not read of it.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ __all__ = ("REPLIES", "Message", "Row", "TolerantDecoder")
 Message: TypeAlias = Record | Ping | Reply | SystemNotice | UnknownMessage
 
 MAX_ROWS = 32_768
-"""Rows of one message. One that is registered has at least 0.15 kB, and comes with others of the same 100 ms."""
+"""Maximum rows in one message. A row has at least 0.15 kB, and comes with the others of the same 100 ms."""
 
 REPORTED_BAD_ROWS = 16
-"""Bad rows reported one by one; those after them are reported as one, with the message."""
+"""Bad rows reported one by one; any more are reported together, with the message."""
 MAX_BAD_ROWS = 4096
 """Bad rows after which no further row of a message, and of all that came with it in one read, is read."""
 
 MAX_STRANGE = 384 * 1024
-"""Bytes of a message's rows, `values` aside, that are read one member at a time because there is something wrong with
-them, or new. Each takes about 0.1 µs."""
+"""Bytes of a message's rows, without `values`, that are read one member at a time because something in them is wrong or
+new. Each takes about 0.1 µs."""
 MAX_STRANGE_IN_ONE = 65_536
-"""The same of one row, and of the message beside its rows."""
+"""The same for one row, and for the message without its rows."""
 
 MAX_REPLY = 1024 * 1024
-"""Bytes of a reply, and of any other message that is no REAL: every text in it is searched for secrets. A search that
-finds 4,000 stocks has 0.8 MB."""
+"""Bytes of a message other than REAL: every str in it is searched for secrets. A search that finds 4,000 stocks has
+0.8 MB."""
 MAX_VALUES = 65_536
-"""Values in it, going by its commas and brackets."""
+"""Values in such a message, by its commas and brackets."""
 MAX_COMMAS = 524_288
-"""Commas in a list up to which it is parsed as a whole. Rows in 4 MiB that are what they should be have no more."""
+"""Commas up to which a list is parsed as a whole. 4 MiB of good rows have no more."""
 MAX_ESCAPES = 262_144
-"""Backslashes in a message up to which rows are looked for by hand."""
+"""Backslashes in a message up to which rows are searched one token at a time."""
 MAX_TOKENS = 65_536
-"""Members, texts, commas and brackets that are looked at one by one to find rows in what cannot be parsed, beside those
-of rows that are what they should be, or nearly."""
+"""Tokens (members, strings, commas, brackets) that are visited one by one to find rows in malformed JSON, not counting
+those of good rows, or nearly good ones."""
 
 EXACT = ("data", "next_key")
-"""Members of a reply to a condition request that a program needs as they came: rows, and what asks for more of them."""
+"""Members of a reply to a condition request that a program needs unchanged: the rows, and the key of the next page."""
 MAX_CODE = 7
-"""Characters that a code of the server's may have without being taken for a secret: "R10001"."""
+"""Maximum length of a code that is never taken for a secret: "R10001"."""
 
 REPLIES = frozenset({"LOGIN", *KIND_OF})
 """The `trnm` of every answer to a request."""
@@ -67,7 +67,7 @@ CONDITIONS = frozenset(trnm for trnm, kind in KIND_OF.items() if kind.is_conditi
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A row with nothing wrong or unknown in it."""
+    """A row in which nothing is wrong or unknown."""
 
     # Members in the order that was measured; see values.py for why that matters.
     values: msgspec.Raw
@@ -81,14 +81,14 @@ NULL, NOTHING, NO_FIDS = (msgspec.Raw(text) for text in (b"null", b"", b"{}"))
 
 
 class _Head(msgspec.Struct, gc=False):
-    """A message as far as all are alike; whatever else is in it is passed over."""
+    """The members that all messages share; any other is skipped."""
 
     trnm: msgspec.Raw = NULL
     data: msgspec.Raw = NULL
 
 
 class _Values(msgspec.Struct, gc=False):
-    """A row, but for everything beside its values."""
+    """The values of a row; any other member is skipped."""
 
     values: msgspec.Raw = NOTHING
 
@@ -106,12 +106,12 @@ _ROW_TEXTS = ("type", "item", "name", "stexTp")
 
 
 class TolerantDecoder:
-    """The tolerant way of a `MessageDecoder`.
+    """The tolerant path of a `MessageDecoder`.
 
     Args:
         class_of: type code, default -> class of its rows.
-        numbering: what rows, and what is reported, get their numbers from.
-        redaction: what is masked in whatever is no row.
+        numbering: where rows and reports get their numbers.
+        redaction: what to mask in everything but rows.
     """
 
     def __init__(
@@ -123,11 +123,11 @@ class TolerantDecoder:
         self._bad_rows_left = MAX_BAD_ROWS
 
     def start_read(self) -> None:
-        """Begin to count bad rows anew: what follows came in another read."""
+        """Restart the count of bad rows: what follows came in another read."""
         self._bad_rows_left = MAX_BAD_ROWS
 
     def decode(self, payload: bytes, received_at: int) -> list[Message]:
-        """Return what a payload says, in its order; never raises."""
+        """Return what a payload says, in its order. Never raises."""
         return [self._numbered(message) for message in self._read(payload, received_at)]
 
     def _read(self, payload: bytes, received_at: int) -> list[Message]:
@@ -137,7 +137,7 @@ class TolerantDecoder:
         except msgspec.ValidationError:
             return [UnknownMessage(payload, f"a JSON {_json_type(payload)} where a message object belongs")]
         except UNREADABLE as error:
-            # One row may have spoilt it for all: nested too deeply, half a surrogate pair.
+            # One row may make the whole message unreadable: nested too deeply, half a surrogate pair.
             found = _find_rows(payload)
             if found is None:
                 return [UnknownMessage(payload, f"not a JSON text: {_describe(error)}")]
@@ -158,7 +158,7 @@ class TolerantDecoder:
         return [UnknownMessage(payload, "no trnm" if head.trnm == NULL else "unknown trnm")]
 
     def _read_reply(self, payload: bytes, rest: bytes, trnm: str) -> Reply | SystemNotice | UnknownMessage:
-        """Return what a message without rows says, a reply or the server's own word, from what can be read of it."""
+        """Return what a message without rows says, a reply or a SYSTEM message, from what can be read of it."""
         if len(rest) > MAX_REPLY:
             return UnknownMessage(payload, f"{trnm}: more than {MAX_REPLY:,} bytes")
         if sum(map(rest.count, (b",", b"[", b"{"))) > MAX_VALUES:
@@ -171,7 +171,7 @@ class TolerantDecoder:
             except UNREADABLE as error:
                 return UnknownMessage(payload, f"{trnm}: {_describe(error)}")
         del members["trnm"]
-        # Documented: return_code and return_msg. Taken as well: the names a SYSTEM message uses for the same two.
+        # Documented are return_code and return_msg. A SYSTEM message has code and message [measured]: accept both.
         code = _first(members, "return_code", "code")
         text = _first(members, "return_msg", "message")
         if code is None:
@@ -202,7 +202,7 @@ class TolerantDecoder:
             kind = _json_type(data)
             if kind not in ("list", "object"):
                 return [UnknownMessage(payload, f"REAL: data is {kind} where a list of rows belongs")]
-            # An object is one row where a list of rows belongs.
+            # An object in place of the list is read as one row.
             rows = _split(data) if kind == "list" else _Rows([data], True)
         unread: list[str] = []
         members: dict[str, Any] = {}
@@ -221,7 +221,7 @@ class TolerantDecoder:
         return messages
 
     def _read_rows(self, rows: _Rows, members: dict[str, Any], received_at: int, unread: list[str]) -> list[Message]:
-        """Read rows; say in `unread` what is not read of them, or not reported one by one."""
+        """Read rows, and append to `unread` what is not read of them, or not reported one by one."""
         messages: list[Message] = []
         bad = strange = 0
         for index, raw in enumerate(rows.found):
@@ -253,7 +253,7 @@ class TolerantDecoder:
     def _read_strange(
         self, raw: bytes, index: int, envelope: dict[str, Any], received_at: int
     ) -> tuple[Record | UnknownMessage, int]:
-        """Read a row with something wrong or unknown in it. Returns as well how many bytes that took one by one."""
+        """Read a row in which something is wrong or unknown. Also returns how many bytes were read by members."""
         try:
             if len(raw) > MAX_STRANGE_IN_ONE and len(raw) - len(_values.decode(raw).values) > MAX_STRANGE_IN_ONE:
                 error = f"REAL: data[{index}] has more than {MAX_STRANGE_IN_ONE:,} bytes beside its values"
@@ -264,7 +264,7 @@ class TolerantDecoder:
         values = members.pop("values", NOTHING)
         size = len(raw) - len(values)
         texts: dict[str, str] = {}
-        own: dict[str, Any] = {}  # what is no text as well where it is read as one: nothing is lost
+        own: dict[str, Any] = {}  # also what is not a str but read as one, so that nothing is lost
         for key, value in members.items():
             if key in _ROW_TEXTS and (text := _string(value)) is not None:
                 texts[key] = text
@@ -275,12 +275,12 @@ class TolerantDecoder:
             if key in ("type", "item", "name") and (text := _string_of_list(value)) is not None:
                 texts[key] = text
         own = own and self._redaction.extra(own)
-        # Neither item nor name is required [official page], and an order names its stock in FID 9001 too.
+        # Neither item nor name is required [official page]; an order also names its stock in FID 9001.
         if "type" not in texts:
             return UnknownMessage(raw, f"REAL: data[{index}] has no type"), size
         if not bytes(values) and "item" not in texts:
             return UnknownMessage(raw, f"REAL: data[{index}] has neither values nor an item"), size
-        # The message's own members are shared between its rows: copied, they would multiply.
+        # The members of the message are shared between its rows: copied, they would multiply.
         extra = ChainMap(own, envelope) if own and envelope else own or envelope
         return self._record(Row(values if bytes(values) else NO_FIDS, **texts), received_at, extra), size
 
@@ -298,7 +298,7 @@ class TolerantDecoder:
 
 
 def _bound_met(rows: int, bad_rows_left: int, strange: int) -> str:
-    """Which bound of a message's rows is met, after so many rows; "": none."""
+    """Return which bound of a message's rows is met, after so many rows; "" if none is."""
     if rows == MAX_ROWS:
         return f"{MAX_ROWS:,} rows"
     if not bad_rows_left:
@@ -312,7 +312,7 @@ def _bound_met(rows: int, bad_rows_left: int, strange: int) -> str:
 
 
 class _Rows(NamedTuple):
-    """What stands in a list of rows, element by element, and whether that is all of it."""
+    """The elements of a list of rows, and whether these are all of them."""
 
     found: Sequence[bytes | msgspec.Raw]
     is_complete: bool
@@ -323,7 +323,7 @@ _STRING = rb'"[^"\\]*+(?:"|(?:\\.[^"\\]*+)++(?:"|\\?\Z)|\Z)'
 
 
 def _nested(levels: int) -> bytes:
-    """Return the pattern of an object, or list, in which there are no more levels than this."""
+    """Return the pattern of an object, or list, with at most so many levels."""
     inner = rb"|" + _nested(levels - 1) if levels > 1 else b""
     return rb'[\[{][^]\[{}"]*+(?:(?:' + _STRING + inner + rb')[^]\[{}"]*+)*+[\]}]'
 
@@ -348,9 +348,11 @@ def _split(data: bytes) -> _Rows:
 
 
 def _find_rows(payload: bytes) -> tuple[_Head, bytes, _Rows] | None:
-    """Cut the rows out of a message without parsing them, so that one that cannot be parsed does not take its
-    neighbours along. Returns what the message says without them, that message, and the rows; None: it is no such
-    message."""
+    """Cut the rows out of a message without parsing them, so that a bad one does not spoil its neighbours.
+
+    Returns:
+        What the message says without them, that message, and the rows; None if it is not such a message.
+    """
     cutter = _Cutter(payload)
     position = payload.find(b"{") + 1
     while (data := _start_of_data(payload, position)) is None:
@@ -369,14 +371,14 @@ def _find_rows(payload: bytes) -> tuple[_Head, bytes, _Rows] | None:
 
 
 class _Cutter:
-    """Cuts a text into the elements of a list, or of an object, whatever they hold."""
+    """Cuts JSON into the elements of a list, or of an object, whatever they contain."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._tokens_left = MAX_TOKENS if text.count(b"\\") <= MAX_ESCAPES else 0
 
     def cut(self, start: int) -> tuple[list[bytes], int | None]:
-        """Return the elements from here on, and where they end; None: that is too far away."""
+        """Return the elements from here on, and where they end; None if that is too far away."""
         found: list[bytes] = []
         while len(found) <= MAX_ROWS:
             end = self.end_of(start)
@@ -389,7 +391,7 @@ class _Cutter:
         return found, None
 
     def end_of(self, start: int) -> int | None:
-        """Return where the comma or bracket stands that ends an element; None: nowhere, or too far away."""
+        """Return the position of the comma or bracket that ends an element; None if there is none, or too far away."""
         if not self._tokens_left:
             return None
         self._tokens_left -= 1
@@ -419,7 +421,7 @@ class _Cutter:
 
 
 def _first(members: dict[str, Any], *names: str) -> Any:
-    """Take the first of these members that is there and not null."""
+    """Pop the first of these members that is present and not null."""
     for name in names:
         value = members.pop(name, None)
         if value is not None:
@@ -428,7 +430,7 @@ def _first(members: dict[str, Any], *names: str) -> Any:
 
 
 def _value(raw: msgspec.Raw | bytes) -> Any:
-    """Decode one member; what Python cannot hold (1e999, half a surrogate pair) stays the text that it was."""
+    """Decode one member. What Python cannot represent (1e999, half a surrogate pair) stays a str."""
     try:
         return _any.decode(raw)
     except UNREADABLE:
@@ -443,7 +445,7 @@ def _string(raw: msgspec.Raw) -> str | None:
 
 
 def _string_of_list(raw: msgspec.Raw) -> str | None:
-    """The text that stands alone in a list, as items and types do where they are registered."""
+    """Return the only str in a list, which is how items and types are registered."""
     try:
         return _only_text.decode(raw)[0]
     except UNREADABLE:
@@ -470,5 +472,5 @@ _JSON_TYPES = {b"{": "object", b"[": "list", b'"': "string", b"t": "boolean", b"
 
 
 def _json_type(raw: bytes) -> str:
-    """What kind of JSON value this is, going by how it begins."""
+    """Return the JSON type of a value, judging by how it starts."""
     return _JSON_TYPES.get(raw.lstrip()[:1], "number")
