@@ -241,16 +241,15 @@ class TokenCall:
 
     def _judge(self, response: HttpAnswer) -> Token | KiwoomError | None:
         """Return what an answer means."""
-        page = describe_page(response.headers, response.body)
-        if not response.is_whole and response.ok and page is None:
+        if not response.is_whole and response.ok and describe_page(response.headers, response.body) is None:
             # The beginning of a refusal, or of a page, says why.
             return TokenError(f"{self.url}: the answer has more than {MAX_ANSWER:,} bytes")
-        outcome = self._read_answer(response, page)
+        outcome = self._read_answer(response)
         if isinstance(outcome, TokenRefused):
             outcome.retry_after = read_retry_after(response.headers)
         return outcome
 
-    def _read_answer(self, response: HttpAnswer, page: str | None) -> Token | TokenRefused | None:
+    def _read_answer(self, response: HttpAnswer) -> Token | TokenRefused | None:
         status = response.status
         wrong = "" if response.ok else self._shown(response.phrase)
         if status // 100 == 3:
@@ -260,6 +259,7 @@ class TokenCall:
         except UNREADABLE:
             if _is_json(response.body):
                 return TokenRefused("", wrong or "a JSON text that is no object", status)
+            page = describe_page(response.headers, response.body)
             words = page or read_words(response.body)
             # "During maintenance the token endpoint answers an HTML page" [measured].
             wrong = "an HTML page where JSON belongs" if page is not None else wrong or "no JSON text"
