@@ -30,7 +30,7 @@ from .traits import Market, Scope
 
 __all__ = ("check_item", "check_type")
 
-ESCAPE = "a code of another form can be registered with request() and a Reg of your own"
+ESCAPE = "register a code of another form with request() and a hand-built Reg"
 MAX_SUGGESTIONS = 3
 """Maximum number of types that an error suggests."""
 
@@ -58,7 +58,7 @@ def check_type(endpoint: Endpoint, types: Types, asked: object, items: tuple[obj
     cls = types[code]
     if cls.scope is Scope.CONDITION:
         search = "search_condition(seq, realtime=True)"
-        raise LocalProtocolError(f"type {_named(types, code)}: rows come of {search}, not of a registration")
+        raise LocalProtocolError(f"type {_named(types, code)}: rows come from {search}, not from a registration")
     if (cls.market is Market.US) != endpoint.us:
         where = "US types are served on the US path only; see US_PRODUCTION"
         if endpoint.us:
@@ -102,7 +102,7 @@ def _explain(endpoint: Endpoint, types: Types, text: str, items: tuple[object, .
     if 0 < len(text) <= MAX_TYPE_LENGTH:
         return (
             " is not in the catalogue: declare its rows, class MyRecord(Record, tag=...), and pass types=[MyRecord] "
-            "where the client is made; or register it with request() and a Reg of your own: rows come as plain Records"
+            "where the client is made; or register it with request() and a hand-built Reg: its rows are plain Records"
         )
     plain = _normal(text)
     fitting = [code for code, kind in _EXAMPLES if kind.is_item(plain)]
