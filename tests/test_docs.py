@@ -193,3 +193,21 @@ def test_the_oldest_dependencies_tried_are_the_oldest_allowed() -> None:
     allowed = {*project["dependencies"], *extras["asyncio"], *extras["trio"], *extras["cli"]}
     tried = (ROOT / "tests" / "oldest.txt").read_text(encoding="utf-8").split()
     assert sorted(tried) == sorted(name.partition(",")[0].replace(">=", "==") for name in allowed)
+
+
+def test_the_map_names_every_module_of_the_core() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+)`", text[text.index("## Where each rule lives") :]))
+    core = pathlib.Path(kiwoom_proto.__file__).parent
+    modules = {path.stem for path in core.rglob("*.py") if "simulator" not in path.parts} - {"__init__"}
+
+    assert modules - named == set()
+
+
+def test_the_map_names_no_module_that_is_gone() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    tables = text[text.index("## Where each rule lives") : text.index("## What may import what")]
+    first_cells = re.findall(r"^\| (`[^|]*) \|", tables, re.MULTILINE)
+    modules = {path.stem for path in pathlib.Path(kiwoom_proto.__file__).parent.rglob("*.py")}
+
+    assert {name for cell in first_cells for name in re.findall(r"`([a-z_]+)`", cell)} - modules == set()

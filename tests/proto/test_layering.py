@@ -1,7 +1,7 @@
 """The core is pure and its modules depend on one another in one direction only.
 
 Both are read from the source, so that an import inside a function counts as well. Imports for type checkers alone
-(`if TYPE_CHECKING:`) do not run and do not count.
+(`if TYPE_CHECKING:`) count for the direction, and not for what is loaded: they do not run.
 """
 
 from __future__ import annotations
@@ -76,28 +76,28 @@ def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
-def nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Everything below `node` that runs."""
+def nodes(node: ast.AST, types: bool = False) -> Iterator[ast.AST]:
+    """Yield everything below `node` that runs. With `types`, also what only type checkers read."""
     for child in ast.iter_child_nodes(node):
-        if is_type_checking(child):
+        if is_type_checking(child) and not types:
             assert isinstance(child, ast.If)
             for other in child.orelse:
                 yield other
                 yield from nodes(other)
             continue
         yield child
-        yield from nodes(child)
+        yield from nodes(child, types)
 
 
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def imported_names(path: Path, root: Path = PACKAGES) -> set[str]:
+def imported_names(path: Path, root: Path = PACKAGES, types: bool = False) -> set[str]:
     """Every dotted name that a file imports, relative ones made absolute."""
     package = path.relative_to(root).parent.parts
     found: set[str] = set()
-    for node in nodes(tree_of(path)):
+    for node in nodes(tree_of(path), types):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -113,7 +113,7 @@ def core_modules_imported_by(module: str) -> set[str]:
     """The modules of the core that a module of the core imports."""
     known = set(modules())
     found: set[str] = set()
-    for name in imported_names(CORE / f"{module}.py"):
+    for name in imported_names(CORE / f"{module}.py", types=True):
         if name.split(".")[0] != CORE.name:
             continue
         path = name.replace(".", "/").removeprefix(CORE.name).removeprefix("/")
@@ -143,6 +143,23 @@ def test_imports_point_down(module: str) -> None:
     }
 
     assert wrong == set(), f"{module} imports from its own layer or from above"
+
+
+def test_an_import_that_runs_upwards_is_found(tmp_path: Path) -> None:
+    """The test of the test: also inside a function, and for type checkers alone."""
+    file = tmp_path / "kiwoom_proto/wire/new.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from ..session.session import Session\n"
+        "def later() -> None:\n    from ..client.client import BaseClient\n"
+    )
+
+    found = imported_names(file, tmp_path, types=True)
+
+    assert {"kiwoom_proto.session.session", "kiwoom_proto.client.client"} <= found
+    assert "kiwoom_proto.session.session" not in imported_names(file, tmp_path)
+    assert RANK["wire"] < RANK["session"] < RANK["client"]
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
