@@ -16,7 +16,7 @@ from .display import rich_repr
 from .errors import LocalProtocolError
 from .symbol import US_VENUES, Venue, parse_item
 
-__all__ = ("Endpoint", "PRODUCTION", "MOCK", "US_PRODUCTION", "US_MOCK")
+__all__ = ("MOCK", "PRODUCTION", "US_MOCK", "US_PRODUCTION", "Endpoint", "checked_config")
 
 KIWOOM = ".kiwoom.com"
 MOCK_HOST = f"mockapi{KIWOOM}"

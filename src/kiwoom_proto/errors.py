@@ -34,19 +34,20 @@ from .display import MEMBER_LIMIT, MESSAGE_LIMIT, displayed, quoted
 from .secrets import MASK, redact
 
 __all__ = (
+    "UNREADABLE",
+    "ClosedByPeer",
+    "DeadlineExceeded",
+    "FieldError",
+    "HandshakeError",
     "KiwoomError",
     "LocalProtocolError",
+    "LoginRefused",
     "QuotaExceeded",
     "RemoteProtocolError",
-    "HandshakeError",
-    "FieldError",
-    "LoginRefused",
+    "TakenOver",
     "TokenError",
     "TokenRefused",
-    "TakenOver",
-    "DeadlineExceeded",
     "TransportError",
-    "ClosedByPeer",
 )
 
 

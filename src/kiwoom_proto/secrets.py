@@ -23,7 +23,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from hmac import compare_digest
 from typing import Any, NoReturn, TypeVar, overload
 
-__all__ = ("MASK", "PERSONAL_FIDS", "OpaqueBuffer", "Redaction", "Secret", "conceal", "mask_opaque", "redact")
+__all__ = (
+    "MASK",
+    "PERSONAL_FIDS",
+    "OpaqueBuffer",
+    "Redaction",
+    "Secret",
+    "conceal",
+    "holds_opaque",
+    "mask_opaque",
+    "redact",
+)
 
 T = TypeVar("T")
 

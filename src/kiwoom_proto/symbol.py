@@ -18,7 +18,7 @@ import attrs
 from .errors import LocalProtocolError
 from .known import KnownValues
 
-__all__ = ("Symbol", "Venue")
+__all__ = ("MAX_ITEM_LENGTH", "US_VENUES", "Symbol", "Venue", "parse_item", "parse_stock_code")
 
 MAX_ITEM_LENGTH = 100
 """Maximum length of an item, in characters (official page 0E)."""

@@ -70,6 +70,24 @@ def test_the_package_has_about_thirty_names_beside_the_types() -> None:
     assert 25 <= len(names) <= 35
 
 
+def test_what_other_modules_import_is_public_where_it_stands() -> None:
+    """`__all__` is true: a module's names that others of this project's packages use are in it."""
+    secret: dict[str, set[str]] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        package = path.relative_to(SOURCE).parent.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*start, *((node.module,) if node.module else ())))
+            if module in MODULES:
+                public = {*load(module).__all__, *(name.rpartition(".")[2] for name in MODULES)}
+                if missing := {alias.name for alias in node.names} - public:
+                    secret.setdefault(module, set()).update(missing)
+
+    assert secret == {}
+
+
 def test_the_package_defines_nothing_itself() -> None:
     tree = ast.parse(Path(kiwoom_proto.__file__).read_text(encoding="utf-8"))
     docstring, *rest = tree.body

@@ -35,6 +35,7 @@ __all__ = (
     "View",
     "plural",
     "shown",
+    "standing_of",
     "summary_of",
     "view_of",
 )

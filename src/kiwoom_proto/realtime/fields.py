@@ -54,6 +54,8 @@ __all__ = (
     "signed_amount",
     "signed_quantity",
     "text",
+    "to_magnitude",
+    "to_whole_number",
     "trade_quantity",
 )
 

@@ -46,7 +46,7 @@ from .texts import (
 )
 from .tokens import HttpAnswer, HttpCall
 
-__all__ = ("PATH", "US_PATH", "ClientLink", "Owner")
+__all__ = ("PATH", "SILENCE", "US_PATH", "ClientLink", "Owner")
 
 PATH = urlsplit(PRODUCTION.url).path
 US_PATH = urlsplit(US_PRODUCTION.url).path

@@ -18,6 +18,7 @@ __all__ = (
     "TOO_EARLY",
     "UNKNOWN_TRNM",
     "US_CLEARED",
+    "Notice",
     "Refusal",
     "already_live",
     "missing",

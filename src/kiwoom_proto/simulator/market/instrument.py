@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .names import KNOWN, US, Known, made_up, made_up_us
 from .sessions import DAY, Moment
 
-__all__ = ("Instrument", "Interruption", "price_limits", "tick_size")
+__all__ = ("NEW_YORK", "Instrument", "Interruption", "price_limits", "tick_size")
 
 _STOCK_TICKS = ((2_000, 1), (5_000, 5), (20_000, 10), (50_000, 50), (200_000, 100), (500_000, 500))
 LARGEST_TICK = 1_000

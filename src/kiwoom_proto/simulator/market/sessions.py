@@ -17,7 +17,20 @@ from collections.abc import Mapping, Set
 from types import MappingProxyType
 from typing import TypeAlias
 
-__all__ = ("DAY", "PHASES", "SESSIONS", "Moment", "clock_text", "closing", "next_opening", "open_types", "seconds_of")
+__all__ = (
+    "AFTER_HOURS",
+    "CONTINUOUS",
+    "DAY",
+    "FIRST_DATE",
+    "PHASES",
+    "SESSIONS",
+    "Moment",
+    "clock_text",
+    "closing",
+    "next_opening",
+    "open_types",
+    "seconds_of",
+)
 
 DAY = 86_400
 """Seconds of a day."""
