@@ -197,7 +197,7 @@ def test_the_oldest_dependencies_tried_are_the_oldest_allowed() -> None:
 
 def test_the_map_names_every_module_of_the_core() -> None:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`([a-z_]+)`", text[text.index("## Where each rule lives") :]))
+    named = set(re.findall(r"`([a-z0-9_]+)`", text[text.index("## Where each rule lives") :]))
     core = pathlib.Path(kiwoom_proto.__file__).parent
     modules = {path.stem for path in core.rglob("*.py") if "simulator" not in path.parts} - {"__init__"}
 
@@ -210,4 +210,4 @@ def test_the_map_names_no_module_that_is_gone() -> None:
     first_cells = re.findall(r"^\| (`[^|]*) \|", tables, re.MULTILINE)
     modules = {path.stem for path in pathlib.Path(kiwoom_proto.__file__).parent.rglob("*.py")}
 
-    assert {name for cell in first_cells for name in re.findall(r"`([a-z_]+)`", cell)} - modules == set()
+    assert {name for cell in first_cells for name in re.findall(r"`([a-z0-9_]+)`", cell)} - modules == set()

@@ -27,6 +27,7 @@ from kiwoom_proto.wire.messages import (
     Reg,
     Remove,
     Reply,
+    check,
     condition_list,
     condition_search,
     encode,
@@ -448,3 +449,10 @@ def test_the_limit_itself_is_no_longer_than_the_limit() -> None:
 def test_nothing_else_that_is_too_long_is_taken_either(call: Callable[[ClientConnection], object]) -> None:
     with pytest.raises(LocalProtocolError, match=r"message: has 65,\d\d\d bytes, the limit is 65,536"):
         call(connection(PRODUCTION))
+
+
+def test_a_registration_of_more_pairs_than_can_be_listed_is_refused_before_they_are() -> None:
+    items = tuple(f"{number:04}" for number in range(8_000))
+    with pytest.raises(LocalProtocolError, match=r"data: names 64,000,000 pairs of type and item, the limit is 10,000"):
+        check(Reg("1", "1", (Element(items, tuple(f"{number % 90 + 10}" for number in range(8_000))),)))
+    check(Reg("1", "1", (Element(items, ("0B",)),)))

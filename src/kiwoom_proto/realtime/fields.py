@@ -112,6 +112,7 @@ _DECIMAL = re.compile(r"\s*[+-]?(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++)\s*").fullmat
 
 
 def to_whole_number(text: str) -> int:
+    """Return the whole number that a string holds, with its sign. Raises ValueError for anything else."""
     value = int(text)
     if "_" in text or not text.isascii():
         raise ValueError(text)
@@ -119,6 +120,7 @@ def to_whole_number(text: str) -> int:
 
 
 def to_magnitude(text: str) -> int:
+    """Return the whole number that a string holds, without its sign. Raises ValueError for anything else."""
     value = int(text)
     if "_" in text or not text.isascii():
         raise ValueError(text)

@@ -50,6 +50,8 @@ __all__ = (
     "ticket_for",
 )
 
+MAX_PAIRS = 10_000
+"""Pairs of type and item in one REG or REMOVE, which the ticket lists. A connection has 200 items and 25 types."""
 MAX_GROUP_LENGTH = 4
 MAX_TYPE_LENGTH = 2
 MAX_MESSAGE_SIZE = 65_536
@@ -287,6 +289,9 @@ def check(message: Reg | Remove) -> None:
         for at, item in enumerate(element.item):
             text = str(item) if isinstance(item, UsItem) else item
             _check_text(f"{where}.item[{at}]", text, MAX_ITEM_LENGTH, required=False)
+    pairs = sum(len(element.type) * max(1, len(element.item)) for element in message.data)
+    if pairs > MAX_PAIRS:
+        raise LocalProtocolError(f"data: names {pairs:,} pairs of type and item, the limit is {MAX_PAIRS:,}")
 
 
 def check_condition(seq: object, next_key: object) -> None:
