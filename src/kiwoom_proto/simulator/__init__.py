@@ -1,8 +1,8 @@
-"""A simulated Kiwoom, without I/O: seeded, deterministic, and able to misbehave on demand.
+"""A simulated Kiwoom server without I/O: seeded, deterministic, and able to inject faults.
 
-It answers as the live server was measured to (sources in `exchange`), so a program can be tried and tested without an
-account. `kiwoom_trio.serve` and `kiwoom_asyncio.serve` put it on a loopback port; `testing.ConnectionPair` joins it to
-a client in memory.
+It answers as the live server was measured to answer (`exchange` gives the sources), so programs can be tried and tested
+without an account. `kiwoom_trio.serve` and `kiwoom_asyncio.serve` run it on a loopback port. `testing.ConnectionPair`
+connects it to a client in memory.
 """
 
 from .client_link import PATH, US_PATH, ClientLink

@@ -1,6 +1,6 @@
-"""What is to be done later, and for whom.
+"""Scheduled actions and their owners.
 
-Whoever goes away takes what was to be done for it along, so that what waits does not outlive what it waits for.
+When an owner goes away, its actions are forgotten, so that no action keeps its owner in memory.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__ = ("Agenda", "Entry")
 
 @attrs.define(eq=False)
 class Entry:
-    """One thing to do.
+    """One scheduled action.
 
     Attributes:
-        time: when.
-        owner: for whom; None: for nobody in particular.
-        action: called with `time`. None: it is not to be done any more.
+        time: when to run it, in seconds.
+        owner: the owner; None if it has none.
+        action: called with `time`; None if it was cancelled.
     """
 
     time: float
@@ -28,34 +28,34 @@ class Entry:
     action: Callable[[float], None] | None
 
     def run(self) -> None:
-        """Do it."""
+        """Run the action, unless it was cancelled."""
         if self.action is not None:
             self.action(self.time)
 
 
 class Agenda:
-    """Things to do, by time; those of one time in the order in which they were put down."""
+    """Scheduled actions, ordered by time. Actions due at the same time run in the order they were added."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Entry]] = []
         self._count = 0
-        self._forgotten = 0  # entries in the heap that are not to be done any more
+        self._forgotten = 0  # cancelled entries in the heap
         self._of: dict[Hashable, set[Entry]] = {}
 
     @property
     def next_time(self) -> float | None:
-        """When something is to be done next; None: never."""
+        """When the next action is due, in seconds; None if there is none."""
         while self._heap and self._heap[0][2].action is None:
             heapq.heappop(self._heap)
             self._forgotten -= 1
         return self._heap[0][0] if self._heap else None
 
     def __len__(self) -> int:
-        """How much is kept in memory."""
+        """Return the number of entries in memory, including cancelled ones."""
         return len(self._heap)
 
     def add(self, time: float, action: Callable[[float], None], owner: Hashable = None) -> None:
-        """Put something down."""
+        """Schedule an action."""
         entry = Entry(time, owner, action)
         self._count += 1
         heapq.heappush(self._heap, (time, self._count, entry))
@@ -63,11 +63,11 @@ class Agenda:
             self._of.setdefault(owner, set()).add(entry)
 
     def waiting(self, owner: Hashable) -> int:
-        """How many things are to be done for somebody."""
+        """Return the number of scheduled actions of an owner."""
         return len(self._of.get(owner, ()))
 
     def forget(self, owner: Hashable) -> None:
-        """Do nothing any more for somebody."""
+        """Cancel every action of an owner."""
         for entry in self._of.pop(owner, ()):
             entry.action = None
             self._forgotten += 1
@@ -77,7 +77,7 @@ class Agenda:
             self._forgotten = 0
 
     def due(self, now: float) -> Iterator[Entry]:
-        """Take what is due, one after the other. What is put down meanwhile is among it, if it is due too."""
+        """Remove and yield the due entries, one by one. Entries added meanwhile are included if they are due."""
         while (time := self.next_time) is not None and time <= now:
             entry = heapq.heappop(self._heap)[2]
             if entry.owner is not None:

@@ -1,9 +1,10 @@
-"""Who may call an exchange that is on a port: programs, and no web pages.
+"""Access check for an exchange on a port: programs may connect, web pages may not.
 
-Any page in a browser on this machine may send requests to its ports. A browser tells of it: in Origin, which no other
-client needs to send, and in Host, which holds the name that the page used. So what comes from a page is refused, and so
-is a name that is not the exchange's: a page whose own name was made to lead here ("DNS rebinding") is, to the browser,
-on the same server as the exchange, and what it asks for need not have an Origin.
+Any page in a browser on this machine can send requests to its ports. The browser reveals this in two headers: Origin,
+which other clients need not send, and Host, which has the name that the page used. Requests with the Origin of a page
+are refused, and so are requests for a name that is not the exchange's. The second check is against DNS rebinding: if a
+page's own name resolves to this machine, the browser takes the exchange for the page's own server, and its requests
+need not have an Origin.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ WEB_PAGE = (403, "the simulated exchange answers no web page (there is an Origin
 
 
 def host_names(*names: str) -> frozenset[str]:
-    """Return names and addresses as they are compared."""
+    """Return host names and addresses in the form in which they are compared."""
     return frozenset(_plain(name.removesuffix(".")) for name in names)
 
 
 def refusal_of(headers: Iterable[tuple[str, str]], hosts: Collection[str] | None) -> tuple[int, str] | None:
-    """Tell why a request is refused.
+    """Check whether a request is refused.
 
     Args:
-        headers: of the request.
-        hosts: by which names it may be called, as `host_names` gives them, besides localhost and the loopback
-            addresses. None: by any.
+        headers: the headers of the request.
+        hosts: the allowed host names, as `host_names` returns them, besides localhost and the loopback addresses; None
+            allows any.
 
     Returns:
-        HTTP status and a text; None: it is not refused.
+        HTTP status and text of the refusal; None if the request is allowed.
     """
     given: dict[str, list[str]] = {"host": [], "origin": []}
     for name, value in headers:
@@ -48,7 +49,7 @@ def refusal_of(headers: Iterable[tuple[str, str]], hosts: Collection[str] | None
         name = _plain(found[1]) if found else ""
         if name not in hosts and not _is_loopback(name):
             return OTHER_HOST
-    # Some libraries for programs say that they come from the server itself, as no page can: it serves none.
+    # Some client libraries send the server itself as Origin. No page can: the exchange serves none.
     own = {f"{scheme}://{host}".lower() for host in given["host"] for scheme in ("http", "https")}
     return None if own.issuperset(origin.lower() for origin in given["origin"]) else WEB_PAGE
 

@@ -1,6 +1,6 @@
-"""ClientLink: the simulated server's end of one client's connection, and what it answers.
+"""ClientLink: the simulated server's end of one client's connection.
 
-What it answers, and why, is told in `exchange`.
+It answers the client's requests. `exchange` describes the answers and gives their sources.
 """
 
 from __future__ import annotations
@@ -54,41 +54,41 @@ US_PATH = urlsplit(US_PRODUCTION.url).path
 LOGIN_DELAY = 0.020
 ACK_DELAY = 0.010
 SILENCE = 10.0
-"""Seconds without a byte from the client, after which it is sent a PING, or closed where it has not logged in."""
+"""Seconds without data from the client before a PING is sent, or before the close if it has not logged in."""
 PINGS_MISSED = 5
 REQUESTS_PER_SECOND = 5
 UNSENT_LIMIT = 4 * 1024 * 1024
-"""Bytes waiting for a client that does not read, above which it gets no rows."""
+"""Maximum bytes queued for a client that does not read; above it, rows are dropped."""
 BACKLOG_LIMIT = 4 * UNSENT_LIMIT
-"""Bytes waiting for it, replies and all, above which it is cut off."""
+"""Maximum bytes queued for a client, replies included; above it, the client is cut off."""
 PIECE = 16_384
-"""Bytes that are read at once of what came during a stall."""
+"""Bytes read at once from the data received during a stall."""
 MAX_WAITING = 1_000
-"""Requests waiting for their answers, above which a client is cut off. Answers come 10 ms later, unless a fault delays
-them; five requests a second are carried out."""
+"""Maximum unanswered requests; above it, the client is cut off. Answers are sent after 10 ms unless a fault delays
+them, and five requests per second are carried out."""
 MAX_FRAMES = 1_000
-"""WebSocket frames in a second, above which a client is cut off: a small one costs more to read than its bytes do."""
+"""Maximum WebSocket frames per second; above it, the client is cut off. Small frames cost more than their bytes."""
 MAX_TEXT = 100
-"""Characters of a group, an item or a type: the longest that the official page has, of an item. What the live server
-makes of longer ones is not known; here they are wrong_shape."""
+"""Maximum characters of a group, an item or a type: the length of an item on the official page. How the live server
+answers longer ones is not known; here they are refused as `wrong_shape`."""
 MAX_PAIRS = 10_000
-"""(type, item) pairs that a connection may have registered, over all groups, and may name in a second. Types are free,
-so 200 items for 25 types are 5,000; that there is a limit is chosen."""
+"""Maximum (type, item) pairs that a connection may register, over all groups, and may name per second. Types are not
+counted by Kiwoom, so 200 items with 25 types make 5,000 pairs. This limit was chosen."""
 POST = b"POST "
-"""How a connection begins that wants no WebSocket."""
+"""The first bytes of a connection that calls the token server."""
 ECHO = b'{"trnm":"PING"}'
 
 
 class Owner(Protocol):
-    """What a link needs of the exchange that it belongs to.
+    """The exchange as seen by its links.
 
     Attributes:
         mock: whether it behaves as mock trading does.
         item_limit: maximum items of a connection, and of a group.
-        faults: what goes wrong at present.
+        faults: the faults in effect.
         links: the links that have not ended.
-        rows_sent: rows sent, over all links.
-        agenda: what is to be done later, and for which link.
+        rows_sent: number of rows sent, over all links.
+        agenda: scheduled actions, with the links that own them.
         conditions: answers condition searches.
     """
 
@@ -111,21 +111,21 @@ class Owner(Protocol):
 
 
 class ClientLink:
-    """The simulated server's end of one client's connection. Drive it like any end; see `Exchange`.
+    """The simulated server's end of one client's connection. Drive it like any connection; see `Exchange`.
 
-    What happens on one may make another have something to send (a login kicks the older session), and its time is the
-    exchange's: drive all of `Exchange.links` together.
+    An event on one link may give another link data to send (a login kicks the older session), and all links share the
+    exchange's clock. Drive all of `Exchange.links` together.
 
     Attributes:
-        connection: the protocol's end of it.
-        key: the app key it logged in with, or None.
-        us: whether it came by the path of the US market.
-        registered: group -> (type, item) pairs, in the order they came.
-        listed: on which paths ("02" domestic, "S2" US) it has asked for the list of conditions.
-        live: (type, number) of the conditions that are pushed.
+        connection: the server's protocol connection.
+        key: the app key of the login, or None.
+        us: whether the client connected on the path of the US market.
+        registered: group -> (type, item) pairs, in the order of registration.
+        listed: the paths ("02" domestic, "S2" US) on which the client has requested the list of conditions.
+        live: (type, number) of the conditions with live updates.
         stalled: whether it neither sends nor reads.
-        rows_dropped: rows not sent because the client did not read.
-        is_cut: whether it was cut off: there is nothing to write any more, and the socket is to be closed at once.
+        rows_dropped: number of rows not sent because the client did not read.
+        is_cut: whether it was cut off. Then there is no data to send; close the socket at once.
     """
 
     def __init__(self, exchange: Owner, connection: ServerConnection, hosts: Collection[str] | None = None) -> None:
@@ -145,30 +145,30 @@ class ClientLink:
         self._request_times: deque[float] = deque(maxlen=REQUESTS_PER_SECOND)
         self._unsent = bytearray()
         self._unread = bytearray()
-        self._opening: bytearray | None = bytearray()  # until what came first has told what the client wants
+        self._opening: bytearray | None = bytearray()  # None once the first bytes tell WebSocket from POST
         self._http: HttpCall | None = None
         self._hosts = hosts
         self._served: dict[tuple[str, str], None] = {}
-        self._served_of: object = None  # the registrations that these were found for; they are replaced, never changed
-        self._second = self._heard_at  # in which frames are counted, and how many had come when it began
+        self._served_of: object = None  # the `registered` they come from; it is replaced, never mutated
+        self._second = self._heard_at  # start of the second in which frames are counted; frames received before it
         self._frames_before = 0
         self._pairs_named = 0  # in that second
 
     @property
     def state(self) -> ConnectionState:
-        """Where the connection stands."""
+        """The state of the connection."""
         return self.connection.state
 
     def pairs(self) -> dict[tuple[str, str], None]:
-        """Every (type, item) it has registered, over all groups."""
+        """Return every registered (type, item) pair, over all groups."""
         return {pair: None for pairs in self.registered.values() for pair in pairs}
 
     def wanted(self) -> dict[tuple[str, str], None]:
-        """What rows it gets: what it has registered and is served here, and what its searches push.
+        """Return the pairs that get rows: registered pairs that are served here, and pairs of live searches.
 
-        Everything is acknowledged [measured], and of what is not served no row comes: types of the other market; on
-        mock trading, which is for KRX alone [official], items of NXT and SOR. How mock trading answers those was never
-        measured: that it acknowledges them as it does all nonsense is a choice.
+        Every registration is acknowledged [measured]. Pairs that are not served get no rows: types of the other
+        market, and on mock trading, which serves KRX only [official], items of NXT and SOR. How mock trading answers
+        those was never measured; acknowledging them like any invalid item is a choice.
         """
         if self._served_of is not self.registered:
             self._served, self._served_of = self._find_served(), self.registered
@@ -180,54 +180,54 @@ class ClientLink:
             if type not in TYPES_WITH_ROWS:
                 continue
             if type in ACCOUNT_TYPES:
-                item = ""  # they come whatever item was registered [official]
+                item = ""  # sent whatever item was registered [official]
             of_krx = not item.endswith(("_NX", "_AL"))
             if (type in US_TYPES) == self.us and (of_krx or not self._exchange.mock) and has_rows(type, item):
                 served[type, item] = None
         return served
 
-    # What the driver does.
+    # Called by the driver.
 
     def receive_data(self, data: bytes | bytearray) -> None:
-        """Take bytes from the network. Never raises for what they hold."""
+        """Receive bytes from the network. Never raises for their contents."""
         with self._exchange.guard(self):
             self._receive(data)
         self.settle()
 
     def cut(self) -> None:
-        """End the connection without a word, whatever waits on it."""
+        """End the connection without a closing handshake and discard queued data."""
         self.is_cut = True
         self.connection.abort()
         self.settle()
 
     def stall(self) -> None:
-        """Stand still: read and send nothing, and let no deadline pass."""
+        """Stop reading, sending and handling deadlines."""
         self.stalled = True
 
     def resume(self) -> None:
-        """Go on, with what came meanwhile."""
+        """End a stall and read the data received meanwhile."""
         self.stalled = False
         data = bytes(self._unread)
         self._unread.clear()
         self.receive_data(b"")
-        for at in range(0, len(data), PIECE):  # so that a flood of frames is noticed before all of it is read
+        for at in range(0, len(data), PIECE):  # notice a flood of frames before reading all of it
             self.receive_data(data[at : at + PIECE])
 
     def receive_eof(self, error: str | None = None) -> None:
-        """Take the end of the stream. The reason of a failure makes no difference."""
+        """Receive the end of the stream. `error`, the reason of a failure, is ignored."""
         self.connection.receive_eof()
         self.settle()
 
     def next_timeout(self) -> float | None:
-        """The exchange's deadline: time belongs to it."""
+        """Return the exchange's next deadline; links have no clock of their own."""
         return self._exchange.next_timeout()
 
     def handle_timeout(self) -> None:
-        """Let the exchange do what is due."""
+        """Let the exchange do the work that is due."""
         self._exchange.handle_timeout()
 
     def data_to_send(self) -> bytes:
-        """Return bytes to write to the network, and forget them; empty: nothing. Call it until it is."""
+        """Return bytes to write to the network, and clear them. Call it until it returns b""."""
         if self.stalled or self.is_cut:
             return b""
         source = self.connection if self._http is None else self._http
@@ -269,11 +269,11 @@ class ClientLink:
             self.cut()
 
     def _is_flooding(self) -> bool:
-        """Whether more frames have come within a second than any program has a reason to send."""
+        """Return whether more than MAX_FRAMES frames arrived within the current second."""
         return self.connection.frames_received - self._frames_before > MAX_FRAMES
 
     def _tell_http(self, data: bytes | bytearray) -> bytes | bytearray:
-        """Look at what came first. Returns what can be read on, now that it is known by whom."""
+        """Tell a POST from a WebSocket handshake by the first bytes. Returns the data to read once that is known."""
         assert self._opening is not None
         self._opening += data
         if len(self._opening) < len(POST) and POST.startswith(self._opening):
@@ -284,7 +284,7 @@ class ClientLink:
         return data
 
     def _call(self, http: HttpCall, data: bytes | bytearray) -> None:
-        """Let a call to the token server read on; its connection is over once it has its answer."""
+        """Pass data to a call to the token server. The connection ends once the call has its answer."""
         if self.connection.state is not CLOSED:
             http.receive_data(data)
             if http.finished:
@@ -302,12 +302,12 @@ class ClientLink:
             self._answer_search(request)
         elif (
             request.kind is None or request.kind.is_condition
-        ):  # that a search on the other market's path is one is a guess
+        ):  # refusing a search on the other market's path this way is a guess
             connection.refuse(request, *UNKNOWN_TRNM)
         else:
             refusal = self._register(request)
             self._acknowledge(lambda: self._confirm(request, refusal))
-        request.members.clear()  # what waits for its answer is no more than a name
+        request.members.clear()  # an unanswered request keeps only its name in memory
 
     def _answer_search(self, request: ServerRequest) -> None:
         if self._is_too_fast():
@@ -325,7 +325,7 @@ class ClientLink:
             self._later(LOGIN_DELAY, lambda _: self._accept_login(request, key))
             return
         self.connection.refuse(request, *(BAD_TOKEN if request.members.get("token") else NO_TOKEN))
-        if not self._exchange.mock:  # measured of both
+        if not self._exchange.mock:  # [measured on both]
             self.connection.send_system(*LOGIN_MISSING)
         self.close()
 
@@ -339,7 +339,7 @@ class ClientLink:
         self.connection.accept(request, sor_yn="Y")  # on mock trading too, which has no SOR [measured on both]
 
     def _register(self, request: ServerRequest) -> Refusal | None:
-        """Carry out a REG or REMOVE; returns why not, or None."""
+        """Carry out a REG or REMOVE. Returns the refusal, or None."""
         if self._is_too_fast():
             return too_fast(request.trnm)
         group = request.members.get("grp_no")
@@ -354,14 +354,14 @@ class ClientLink:
             return wrong_shape(f"a text has more than {MAX_TEXT} characters")
         limit = self._exchange.item_limit
         is_new = request.kind is RequestKind.REGISTER
-        # What a message names can be much more than its bytes, so it is counted before it is written out.
+        # A small message can name very many pairs, so count them before expanding them.
         if is_new and len({item for items, _ in elements for item in items if item}) > limit:
             return over_group_quota(limit)
         count = sum(len(items) * len(types) for items, types in elements)
         if count > MAX_PAIRS:
             return wrong_shape(f"more than {MAX_PAIRS} pairs of item and type")
         self._pairs_named += count
-        if self._pairs_named > MAX_PAIRS:  # each takes its time, and five such requests a second would take all of it
+        if self._pairs_named > MAX_PAIRS:  # five such requests per second would take all the CPU time
             return too_fast(request.trnm)
         pairs = dict.fromkeys((type, item) for items, types in elements for item in items for type in types)
         held = self.registered.get(group, {})
@@ -384,7 +384,7 @@ class ClientLink:
         return None
 
     def _is_too_fast(self) -> bool:
-        """Whether a request that comes now is one too many; else it counts."""
+        """Return whether a request now exceeds the rate limit. If not, count it."""
         now = self._exchange.now()
         times = self._request_times
         if len(times) == REQUESTS_PER_SECOND and now - times[0] < 1.0:
@@ -399,7 +399,7 @@ class ClientLink:
             self.connection.refuse(request, *refusal)
 
     def _acknowledge(self, send: Callable[[], None], late: float = 0.0) -> None:
-        """Answer a little later, `late` seconds more, or not at all."""
+        """Schedule an answer, `late` seconds later than usual. A fault may lose it."""
         faults = self._exchange.faults
         if faults.lose_acks > 0:
             faults.lose_acks -= 1
@@ -415,10 +415,10 @@ class ClientLink:
             self._later(ACK_DELAY + faults.ack_delay + late, send_now)
 
     def _later(self, delay: float, action: Callable[[float], None]) -> None:
-        """Do something later, unless the connection is over by then."""
+        """Schedule an action, to be skipped if the connection ends first."""
         self._exchange.agenda.add(self._exchange.now() + delay, action, self)
 
-    # Rows, heartbeat and end.
+    # Rows, heartbeat and closing.
 
     def send_rows(self, rows: list[Row]) -> None:
         if not rows:
@@ -430,14 +430,14 @@ class ClientLink:
         self._exchange.rows_sent += len(rows)
 
     def _backlog(self) -> int:
-        """Bytes that wait on this side for the client to read, or for a stall to end."""
+        """Return the number of bytes queued until the client reads or a stall ends."""
         return self.connection.unsent + len(self._unsent) + len(self._unread)
 
     def watch(self, _: float) -> None:
-        """See whether the client has been silent for too long, and look again when it may be.
+        """Check whether the client has been silent for too long, and schedule the next check.
 
-        Anything is a sign of life, an RFC 6455 ping too [measured]; here each byte is, and not each message. So a
-        client that says something more often is never sent a PING. An answer to one is an echo and nothing else.
+        Any data is a sign of life, RFC 6455 pings included [measured]; here every byte counts, not every message. A
+        client that sends more often than every 10 s never gets a PING. Only an echo answers a PING.
         """
         if self.connection.state in (CLOSING, CLOSED):
             return
@@ -449,10 +449,10 @@ class ClientLink:
         self._exchange.agenda.add(due, self.watch, self)
 
     def _take_silence(self) -> bool:
-        """The client has said nothing for a while; returns whether it may stay."""
+        """Handle a silent client. Returns whether the connection stays open."""
         state = self.connection.state
         if state is CONNECTING or (self._login_pending and state is LOGGING_IN):
-            return True  # the opening handshake has a deadline of its own
+            return True  # the opening handshake has its own deadline
         if state is LOGGING_IN:
             self._dismiss(LOGIN_MISSING)
             return False
@@ -464,7 +464,7 @@ class ClientLink:
         return True
 
     def _dismiss(self, notice: Notice) -> None:
-        """Say why, then close."""
+        """Send the reason as a SYSTEM message, then close."""
         if self.connection.state not in (CLOSING, CLOSED):
             self.connection.send_system(*notice)
             self.close()
@@ -477,13 +477,13 @@ class ClientLink:
         self.connection.close()
 
     def _forget(self) -> None:
-        """Nothing is registered any more."""
+        """Drop the login and all registrations."""
         self._exchange.conditions.forget(self)
         self.key = None
         self.registered = {}
 
     def settle(self) -> None:
-        """Let go of a connection that is over."""
+        """Remove the link from the exchange if its connection has ended."""
         if self.connection.state is CLOSED and self in self._exchange.links:
             self._exchange.links.remove(self)
             self._exchange.agenda.forget(self)

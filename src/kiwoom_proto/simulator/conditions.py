@@ -1,15 +1,16 @@
 """Condition search (조건검색): which stocks meet a saved condition now, and which enter or leave it later.
 
-As measured: the list must be asked for once on a connection, or a search gets no answer; a search answers in pages of
-rows of FIDs, numbers zero-padded with the sign inside, or with bare codes and then rows of 02 (S2 on the US path);
-asking again for one that is being pushed is refused 900003, its number only in the text, and for a while after the
-connection has ended too; a clear of the US path is answered under the name of a search.
+Measured: a search gets no answer until the list of conditions has been requested once on the connection. A one-time
+search is answered in pages of rows of FIDs, with zero-padded numbers that contain the sign. A live search is answered
+with codes only, followed by rows of 02 (S2 on the US path). A second live search for the same condition is refused with
+900003, its number only in the text; this continues for a while after the connection has ended. A clear on the US path
+is answered under the trnm of a search.
 
-Replies have the members of the official examples, in their order: there is no return_msg in the answer to a search.
+Replies have the members of the official examples, in their order. The answer to a search has no return_msg.
 
-Chosen, for want of a measurement: 20 rows a page; 30 s for that while; that a condition nobody has saved has null for
-its rows; that a search that asks once is never refused 900003. What meets a condition is drawn from the seed; it has
-nothing to do with the condition's name.
+Chosen, because not measured: 20 rows per page; 30 s for that while; null rows for a condition that is not saved; a
+one-time search is never refused with 900003. The stocks that meet a condition are drawn from the seed and are unrelated
+to its name.
 """
 
 from __future__ import annotations
@@ -35,23 +36,24 @@ __all__ = ("Condition", "ConditionService", "Searcher")
 
 PAGE = 20
 REMEMBERED = 30.0
-"""Seconds for which a live search outlives its connection."""
+"""Seconds for which a live search is remembered after its connection has ended."""
 MAX_REMEMBERED = 1_000
-"""How many live searches of ended connections are remembered; the oldest are forgotten."""
+"""Maximum remembered live searches of ended connections; the oldest are forgotten first."""
 MAX_SEQ = 100
-"""Characters of a condition's number."""
+"""Maximum length of a condition's number, in characters."""
 _is_next_key = re.compile(r"[0-9]{6}").fullmatch
 OTHERS = 40
-"""Stocks besides the well-known ones that can meet a condition."""
+"""Number of stocks besides the well-known ones that can meet a condition."""
 
 
 class Searcher(Protocol):
-    """What condition search needs to know of a client.
+    """A client as seen by condition search.
 
     Attributes:
+        connection: the server's end of its connection.
         key: the app key.
-        listed: on which paths ("02" domestic, "S2" US) it has asked for the list.
-        live: (type, seq) of what is being pushed.
+        listed: the paths ("02" domestic, "S2" US) on which it has requested the list.
+        live: (type, seq) of its live searches.
     """
 
     connection: ServerConnection
@@ -61,26 +63,26 @@ class Searcher(Protocol):
 
 
 class _Search(NamedTuple):
-    """What a search or a clear asks for; no more of the message is kept until it is answered."""
+    """The contents of a search or a clear. Only this part of the message is kept until it is answered."""
 
     type: str
     seq: str
     how: str
-    """"0" once, "1" and keep pushing."""
+    """"0": one-time search; "1": live search; "": neither."""
     first: int
-    """Which row to begin with."""
+    """Index of the first row to send."""
 
 
 class Condition(Source):
-    """The stocks that meet one condition, and the rows of 02 or S2 that tell of changes.
+    """The stocks that meet one condition, and the rows of 02 or S2 that report changes.
 
     Args:
         type: "02" or "S2".
         seq: the condition's number.
         items: the stocks that can meet it.
-        size: how many do at first.
-        draw: its source of chance.
-        rate: how many things happen to an item a second, on average.
+        size: how many stocks meet it at first.
+        draw: random number generator.
+        rate: average number of events per second for each item.
 
     Attributes:
         members: the items that meet it now.
@@ -96,7 +98,7 @@ class Condition(Source):
         self.members = dict.fromkeys(draw.sample(items, min(size, len(items))))
 
     def happen(self, moment: Moment) -> Iterable[Push]:
-        """A stock enters or leaves."""
+        """Let a stock enter or leave. Returns its row."""
         item = self.draw.choice(self._items)
         code, _, venue = item.partition(":")
         if item in self.members:
@@ -116,12 +118,12 @@ class ConditionService:
     """Answers condition-search requests.
 
     Args:
-        market: whose stocks are searched.
+        market: the market whose stocks are searched.
         conditions: number -> name of the saved conditions.
         seed: the same seed gives the same answers.
-        rate: how many things happen to an item a second, on average.
-        now: gives seconds of the exchange.
-        on_live: called when rows have to be pushed.
+        rate: average number of events per second for each item.
+        now: returns the exchange's time in seconds.
+        on_live: called when a live search starts and rows must be delivered.
     """
 
     def __init__(
@@ -138,8 +140,8 @@ class ConditionService:
         self._names = dict(conditions)
         self._now = now
         self._on_live = on_live
-        self._live: set[tuple[str | None, str, str]] = set()  # of an account
-        self._ended: dict[tuple[str | None, str, str], float] = {}  # the same, of connections that ended -> until when
+        self._live: set[tuple[str | None, str, str]] = set()  # (app key, type, seq)
+        self._ended: dict[tuple[str | None, str, str], float] = {}  # of ended connections -> when it is forgotten
         draw = random.Random(f"{seed}/conditions")
         self._conditions: dict[tuple[str, str], Condition] = {}
         for type, items in (("02", _domestic_items(draw)), ("S2", _us_items(draw))):
@@ -150,7 +152,7 @@ class ConditionService:
                 market.add((type, seq), condition)
 
     def answer(self, client: Searcher, request: ServerRequest) -> Callable[[], None] | None:
-        """Return what sends the answer, a little later; None: there is no answer."""
+        """Return a function that sends the answer, to be called after the usual delay; None if there is no answer."""
         type = "S2" if request.trnm.startswith("G") else "02"
         if request.kind is RequestKind.CONDITION_LIST:
             client.listed.add(type)
@@ -169,7 +171,7 @@ class ConditionService:
         return lambda: self._search(client, request, search)
 
     def forget(self, client: Searcher) -> None:
-        """A client's connection is over; what was live is remembered for a while."""
+        """Forget a client whose connection has ended. Its live searches are remembered for a while."""
         now = self._now()
         for type, seq in client.live:
             key = client.key, type, seq
@@ -177,13 +179,13 @@ class ConditionService:
             self._ended.pop(key, None)
             self._ended[key] = now + REMEMBERED
         client.live.clear()
-        while self._ended:  # each is remembered for as long, so the first to come is the first to go
+        while self._ended:  # all are remembered equally long, so the first in is the first out
             key = next(iter(self._ended))
             if self._ended[key] > now and len(self._ended) <= MAX_REMEMBERED:
                 break
             del self._ended[key]
 
-    # Inside.
+    # Internals.
 
     def _search(self, client: Searcher, request: ServerRequest, search: _Search) -> None:
         type, seq, how, _ = search

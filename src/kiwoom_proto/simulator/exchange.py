@@ -1,31 +1,33 @@
-"""Exchange: a simulated Kiwoom behind any number of connections.
+"""Exchange: a simulated Kiwoom server for any number of connections.
 
-What it does and why, each as measured on the live server and published by others:
+The following behavior was measured on the live server and published by others:
 
-* LOGIN is answered after 20 ms. Until then anything else is answered 100013 and dropped. A bad token is answered
-  805004 with the reason in brackets, then (production only) SYSTEM R10004, then closed. No LOGIN: SYSTEM R10004 and
-  closed, 10 s after the last thing heard.
-* A second login with the same app key gets the first one SYSTEM R10001 and closed.
-* PING when nothing has been heard for 10 s, whether rows flow or not; five in a row unanswered: SYSTEM R10002 and
-  closed. Any message that is a PING is an answer.
-* REG and REMOVE are acknowledged after 10 ms, with nothing in the reply that tells which; rows may come before that.
-  Items are not checked: what the market does not have (`names.is_listed`), or this path or mock trading does not serve,
-  is acknowledged and stays silent. Malformed requests are 105111 or 100002, an unknown trnm (PONG too) 105108.
-* Types of the account (00, 04, F4, F5) come whatever item they are registered for, and their rows carry the stock.
-* More than 5 requests in a second: 105110. More than 200 items in a group (mock trading: 100): 105118, on the
-  connection: 105115; the whole request is refused then. Types are free and "" counts nothing.
-* Rows come in batches every 100 ms, several in one message, in the measured order of keys.
-* It closes with 1000 "Bye", but for a message of more than 65,536 bytes: 1009, and why.
-* The domestic market and the US one have a path each.
-* A connection that begins with "POST " is a call to the token server, which lives on another port there: see `tokens`.
-* Condition search: see `conditions`. What the market does: see `market`.
+* LOGIN is answered after 20 ms. Until then, every other request is refused with 100013 and dropped. A bad token is
+  refused with 805004 and the reason in brackets, followed by SYSTEM R10004 (production only) and the close. If no LOGIN
+  arrives, the server sends SYSTEM R10004 and closes 10 s after it last received data.
+* After a second login with the same app key, the first connection receives SYSTEM R10001 and is closed.
+* The server sends PING after 10 s without data from the client, whether or not rows flow. After five unanswered PINGs
+  in a row it sends SYSTEM R10002 and closes. Any PING message counts as an answer.
+* REG and REMOVE are acknowledged after 10 ms. The reply does not identify the request, and rows may precede it. Items
+  are not checked: if the market does not list an item (`names.is_listed`), or this path or mock trading does not serve
+  it, the registration is acknowledged and no rows follow. Malformed requests are refused with 105111 or 100002, an
+  unknown trnm (including PONG) with 105108.
+* Account types (00, 04, F4, F5) are sent whatever item they are registered for. Their rows carry the stock.
+* More than 5 requests in a second are refused with 105110. More than 200 items (mock trading: 100) in a group are
+  refused with 105118, on a connection with 105115. The whole request is refused. Types are not counted, nor is the
+  item "".
+* Rows are sent in batches every 100 ms, several in one message, with their keys in the measured order.
+* The close code is 1000 with the reason "Bye". After a message of more than 65,536 bytes it is 1009, with the reason.
+* The domestic market and the US market have separate paths.
+* A connection that begins with "POST " is a call to the token server, which has its own port at Kiwoom. See `tokens`.
+* For condition search see `conditions`, for the market see `market`.
 
-What it says in which words: see `texts`.
+For the texts of the messages see `texts`.
 
-Not known of the live server, so chosen: that refresh "0" drops the registrations of the group alone; that a message
-which is not JSON, or a PING before the LOGIN reply, is ignored; that an unanswered PING is forgiven by an echo alone;
-that any other path is answered HTTP 404, and a search on the other market's path 105108; every bound on what a client
-may make it keep or do (docs/security.md has them all). Who may call is told in `callers`.
+The following is not known of the live server and was chosen: refresh "0" drops only the registrations of its group. A
+message that is not JSON is ignored, as is a PING before the LOGIN reply. Only an echo resets the count of unanswered
+PINGs. Any other path is answered with HTTP 404, and a search on the other market's path with 105108. So is every limit
+on what a client can make the server store or do (docs/security.md lists them). `callers` decides who may connect.
 """
 
 from __future__ import annotations
@@ -60,40 +62,40 @@ BATCH_INTERVAL = 0.1
 ITEM_LIMIT = 200
 MOCK_ITEM_LIMIT = 100
 CONNECTION_LIMIT = 100
-"""Below the files that a process may have open: 256 on macOS, 1,024 on most of Linux."""
+"""Default maximum number of connections. It is below the limit on open files: 256 on macOS, 1,024 on most Linux."""
 MAX_WANTED = 50_000
-"""Pairs of type and item, over all connections, above which further ones have no rows."""
+"""Maximum (type, item) pairs that get rows, over all connections."""
 MAX_TOKEN = 1_000
-"""Characters of a token that can log in, as the official pages have it of the element that carries it."""
+"""Maximum length in characters of a token that can log in: the length of its field on the official pages."""
 CONDITIONS = MappingProxyType({"0": "거래량 급증", "1": "신고가 돌파", "2": "골든크로스"})
-"""The saved conditions, unless told otherwise: number -> name."""
+"""Default saved conditions: number -> name."""
 
 
 class Exchange:
-    """A simulated Kiwoom.
+    """A simulated Kiwoom server.
 
-    Its market has one day for everybody: while anything domestic that is registered has a session, US types wait for
-    the evening. Serve them from an exchange of their own to see both at once.
+    All connections share one market day. While a registered domestic type has a session, US types wait for the evening.
+    To see both at once, serve US types from a separate exchange.
 
     Args:
         seed: the same seed gives the same rows.
-        tokens: token -> app key, tokens that may log in. None, and no `app_keys` either: any token, being its own app
-            key.
-        app_keys: app key -> secret key, who is issued tokens; None: whoever asks. What was issued logs in as its app
-            key until it has expired or was revoked.
-        mock: behave as mock trading does.
-        item_limit: most items on a connection, and in a group; None: 200, on mock trading 100.
-        connection_limit: most connections at once; see `connect`.
-        start: time of day (KST) at which its market begins.
-        rate: how many things happen a second to each registered item, on average. Of a stock each is a row of 0D, half
-            are one of 0B; an item of 0E has so many rows.
+        tokens: token -> app key, the tokens that may log in. If both this and `app_keys` are None, any token may log
+            in, and is its own app key.
+        app_keys: app key -> secret key, the pairs that tokens are issued to; None issues tokens to any pair. An issued
+            token logs in as its app key until it expires or is revoked.
+        mock: whether to behave as mock trading does.
+        item_limit: maximum items on a connection, and in a group. Defaults to 200, on mock trading to 100.
+        connection_limit: maximum simultaneous connections; see `connect`.
+        start: time of day (KST) at which its market starts.
+        rate: average number of events per second for each registered item. For a stock, each event makes a 0D row and
+            half of them a 0B row; for an item of 0E, each makes a 0E row.
         conditions: number -> name of the saved conditions, the same on both paths.
-        batch_interval: seconds between deliveries of rows; about 100 ms were measured.
-        clock: gives seconds; None: given by `run_on`, which the adapters' `serve` calls.
+        batch_interval: seconds between deliveries of rows; about 100 ms [measured].
+        clock: returns the time in seconds; None leaves it to `run_on`, which the adapters' `serve` calls.
         config: deadlines and limits of its connections.
 
     Raises:
-        LocalProtocolError: item_limit or connection_limit is no whole number above 0.
+        LocalProtocolError: item_limit or connection_limit is not an integer above 0.
     """
 
     def __init__(
@@ -121,9 +123,9 @@ class Exchange:
         self.item_limit = (MOCK_ITEM_LIMIT if mock else ITEM_LIMIT) if item_limit is None else item_limit
         self.faults = Faults()
         self.links: list[ClientLink] = []
-        """The connections that are not over yet, oldest first."""
+        """The connections that have not ended, oldest first."""
         self.rows_sent = 0
-        """Rows sent so far, over all connections."""
+        """Number of rows sent so far, over all connections."""
         self._tokens = TokenService(app_keys, tokens, seed=seed, now=self._wall_time)
         self._market = Market(seed=seed, start=start, rate=rate)
         self._batch_interval = batch_interval
@@ -149,18 +151,18 @@ class Exchange:
         wall_time: float | None = None,
         on_failure: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Say what time it is, once.
+        """Set the clock. Call this once.
 
         Args:
-            clock: gives seconds, never going back.
-            notify: called when something other than the driver has given a connection something to do: a fault.
-            wall_time: what time it is for tokens to expire by, in seconds since the epoch (UTC); None: the beginning of
-                its market's first day.
-            on_failure: called with an error of its own that came up in answering a client, which is cut off; the others
-                go on. None: the error is raised, which is what tests want.
+            clock: returns the time in seconds; it must not go back.
+            notify: called when a connection has work that the driver did not cause, such as a fault.
+            wall_time: current time in seconds since the epoch (UTC), for the expiry of tokens. Defaults to the start of
+                the market's first day.
+            on_failure: called with an internal error that was raised while serving a client. That client is cut off,
+                the others are not affected. If None, the error is raised, as tests need.
 
         Raises:
-            LocalProtocolError: it runs on a clock already.
+            LocalProtocolError: the exchange already has a clock.
         """
         if self._clock is not None:
             raise LocalProtocolError("the exchange runs on a clock already")
@@ -172,17 +174,20 @@ class Exchange:
             self._opened_wall = wall_time
 
     def connect(self, hosts: Collection[str] | None = None) -> ClientLink:
-        """A client has connected: return the server's end of its connection.
+        """Accept a client's connection.
 
-        Where there are `connection_limit` connections already, the oldest that has not logged in is cut off for it;
-        where all have, the new one is.
+        If there are already `connection_limit` connections, the oldest one that has not logged in is cut off. If all
+        have logged in, the new one is cut off.
 
         Args:
-            hosts: names by which clients may call it, in the Host of their requests, besides localhost and the loopback
-                addresses; None: any. Requests from web pages are refused either way.
+            hosts: host names that the Host header of a request may have, besides localhost and the loopback addresses;
+                None allows any. Requests from web pages are refused in either case.
+
+        Returns:
+            The server's end of the connection.
         """
         names = None if hosts is None else host_names(*hosts)
-        # That another path is answered 404 is assumed; nobody has said.
+        # HTTP 404 for any other path is an assumption; no source says.
         connection = ServerConnection(
             self._config,
             clock=self.now,
@@ -199,13 +204,13 @@ class Exchange:
         return peer
 
     def now(self) -> float:
-        """Seconds on its clock."""
+        """Return the time on the exchange's clock, in seconds."""
         if self._clock is None:
             raise LocalProtocolError("the exchange has no clock: pass clock, call run_on, or use an adapter's serve")
         return self._clock()
 
     def next_timeout(self) -> float | None:
-        """When `handle_timeout` is to be called, in seconds on the clock; None: not before something else happens."""
+        """Return when to call `handle_timeout`, in seconds on the clock; None if there is no deadline."""
         times = [
             time for peer in self.links if not peer.stalled and (time := peer.connection.next_timeout()) is not None
         ]
@@ -214,7 +219,7 @@ class Exchange:
         return min(times, default=None)
 
     def handle_timeout(self) -> None:
-        """Do what is due by the clock, on every connection. Harmless when nothing is."""
+        """Do the work that is due on every connection. Does nothing if none is due."""
         now = self.now()
         for entry in self.agenda.due(now):
             if isinstance(entry.owner, ClientLink):
@@ -230,23 +235,24 @@ class Exchange:
                 peer.settle()
 
     def place_order(self, key: str, item: str, side: Side, quantity: int, price: int | Decimal = 0) -> Order:
-        """Place an order for the account of an app key; rows of 00 and 04 (F4 and F5) tell it what becomes of it.
+        """Place an order for the account of an app key. Rows of 00 and 04 (F4 and F5) report its progress.
 
-        It is taken in trading hours; wanting it done counts as wanting 00, which the market skips ahead for.
+        The order is accepted during trading hours. An open order counts as a registration of 00 (F4), so the market
+        skips ahead to the next session for it.
 
         Args:
-            key: the app key; of a client that logged in with a token that nobody issued, the token itself.
-            item: what to trade: "005930", "005930_NX", "NVDA:ND".
+            key: the app key. For a client whose token was not issued here, use the token itself.
+            item: the stock to trade: "005930", "005930_NX", "NVDA:ND".
             side: "buy" or "sell".
             quantity: shares.
-            price: limit in won, of a US stock in dollars; 0: at any price. The market refuses (거부) one that is off
-                the tick or beyond the day's limits, as it does selling more than is held.
+            price: limit in won, for a US stock in dollars; 0 is a market order. The market refuses (거부) a limit off
+                the tick or beyond the day's limits, and a sale of more than is held.
 
         Returns:
-            The order, which is kept up to date.
+            The order. Its attributes are kept up to date.
 
         Raises:
-            LocalProtocolError: it cannot be an order, or the market has no such stock.
+            LocalProtocolError: the arguments do not make an order, or the market does not list the stock.
         """
         if item in US:
             item = f"{item}:{US[item].market}"
@@ -257,22 +263,22 @@ class Exchange:
         self._tell_driver()
         return order
 
-    # Faults that happen at once, to one connection or to all.
+    # Faults that take effect immediately, on one connection or on all.
 
     def drop(self, peer: ClientLink | None = None) -> None:
-        """Cut the connection, without a word."""
+        """Drop the connection without a closing handshake."""
         for victim in self._victims(peer):
             victim.connection.abort()
             victim.settle()
         self._tell_driver()
 
     def stall(self, peer: ClientLink | None = None) -> None:
-        """Neither send nor read any more, for as long as you like, while the connection stays up. `resume` ends it."""
+        """Stop sending and reading, but keep the connection open, until `resume` is called."""
         for victim in self._victims(peer):
             victim.stall()
 
     def resume(self, peer: ClientLink | None = None) -> None:
-        """End a stall: what came meanwhile is read now, and what should have been sent is sent."""
+        """End a stall: read the data received meanwhile, and send the data held back."""
         for victim in self._victims(peer):
             victim.resume()
         self._tell_driver()
@@ -284,30 +290,30 @@ class Exchange:
         self._tell_driver()
 
     def kick(self, peer: ClientLink | None = None) -> None:
-        """Close as if the app key had logged in elsewhere (R10001)."""
+        """Close the connection as if its app key had logged in elsewhere (R10001)."""
         for victim in self._victims(peer):
             victim.kick()
         self._tell_driver()
 
     def close(self, peer: ClientLink | None = None) -> None:
-        """Close without a SYSTEM message that says why, as before a restart."""
+        """Close the connection without a SYSTEM message, as before a restart."""
         for victim in self._victims(peer):
             victim.close()
             victim.settle()
         self._tell_driver()
 
     def expire_tokens(self) -> None:
-        """End the life of every token that was issued: none logs in any more, and who asks gets another one."""
+        """Expire every issued token. None can log in any more, and the next request for one issues a new token."""
         self._tokens.expire_all()
 
     def _victims(self, peer: ClientLink | None) -> tuple[ClientLink, ...]:
         return tuple(self.links) if peer is None else (peer,)
 
-    # Inside.
+    # Internals.
 
     @contextmanager
     def guard(self, peer: ClientLink) -> Iterator[None]:
-        """Let an error of the block cost this connection, and no other."""
+        """Cut off this connection, and no other, if the block raises."""
         try:
             yield
         except Exception as error:
@@ -325,11 +331,11 @@ class Exchange:
             self._notify()
 
     def _seconds(self) -> float:
-        """Seconds since it was opened."""
+        """Return the seconds since the exchange was opened."""
         return self.now() - self._opened_at
 
     def _wall_time(self) -> float:
-        """Seconds since the epoch (UTC), as far as it knows."""
+        """Return the simulated time in seconds since the epoch (UTC)."""
         return self._opened_wall + self._seconds()
 
     def key_of(self, token: object) -> str | None:
@@ -351,9 +357,9 @@ class Exchange:
         if not self._ticking:
             return
         began = self.now()
-        # One stock is one book, however many clients look at it. A dict, for an order that does not vary.
+        # All clients of a stock see the same book. A dict keeps the order deterministic.
         pairs_of = {peer: peer.wanted() for peer in peers}
-        # One of each in turn, so that each gets its share where there is too much.
+        # Take one pair of each client in turn, so that MAX_WANTED is shared fairly.
         in_turn = (pair for turn in zip_longest(*pairs_of.values()) for pair in turn if pair is not None)
         wanted = dict.fromkeys(islice(in_turn, MAX_WANTED))
         pushes = self._make_rows(when - self._opened_at, wanted)
@@ -362,18 +368,18 @@ class Exchange:
                 peer.send_rows([push.row for push in pushes if push.pair in pairs and push.account in (None, peer.key)])
         ended = self.now()
         spent = ended - began
-        # Where rows take longer to make than they are apart, half of the time belongs to all else. What would have
-        # happened in the market meanwhile does not.
+        # If making the rows takes longer than the batch interval, wait as long again, so that half of the time is left
+        # for other work. The market events of that time are skipped.
         late = spent > self._batch_interval
         self.agenda.add(ended + spent if late else when + self._batch_interval, self._tick)
 
     def _stopwatch(self) -> Callable[[], bool]:
-        """Returns what tells whether more than half the time between two batches has gone by since."""
+        """Return a function that tells whether more than half a batch interval has passed since this call."""
         end = self.now() + self._batch_interval / 2
         return lambda: self.now() > end
 
     def _make_rows(self, until: float, wanted: Mapping[tuple[str, str], None]) -> list[Push]:
-        """Let the market go on. An error costs those who want what it was about."""
+        """Advance the market. An error affects only the clients that want the pairs it names."""
         try:
             return self._market.pushes(until - self._batch_interval, until, wanted, self._stopwatch)
         except SourceError as error:

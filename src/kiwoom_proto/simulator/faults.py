@@ -1,4 +1,4 @@
-"""Faults: how a simulated exchange misbehaves on demand."""
+"""Faults that a simulated exchange injects on demand."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ __all__ = ("Faults",)
 
 @attrs.define(kw_only=True)
 class Faults:
-    """What goes wrong from now on. Change it whenever you like; see also `Exchange.drop`, `stall`, `garbage`, `kick`,
-    `close`, `expire_tokens`.
+    """The faults in effect. Change the attributes at any time.
+
+    For faults that take effect immediately see `Exchange.drop`, `stall`, `garbage`, `kick`, `close`, `expire_tokens`.
 
     Attributes:
-        ack_delay: seconds by which acknowledgements are late.
-        lose_acks: how many of the next acknowledgements are not sent.
-        mute_conditions: condition requests are neither carried out nor answered, as was measured for half a minute and
-            more on a connection on which everything else went on.
-        condition_delay: seconds by which answers to condition requests are late, on top of `ack_delay`.
-        exact_echo: an echo of PING counts only where it has the same bytes. The live server takes any message that is
-            a PING.
-        split: every byte is sent on its own.
-        http_status: what the next opening handshakes are answered with, 101 being none of a fault.
-        token_answer: what the token server answers: "ok", "html" (the page of a maintenance) or "too_many" (HTTP 429).
+        ack_delay: additional delay of acknowledgements, in seconds.
+        lose_acks: how many of the next acknowledgements are lost.
+        mute_conditions: whether condition requests are neither carried out nor answered. This was measured for half a
+            minute and more on a connection on which everything else worked.
+        condition_delay: additional delay of answers to condition requests, in seconds, on top of `ack_delay`.
+        exact_echo: whether an echo of PING counts only if it has the same bytes. The live server accepts any PING
+            message.
+        split: whether every byte is sent separately.
+        http_status: the status of the answer to opening handshakes; 101 is the normal answer.
+        token_answer: how the token server answers: "ok", "html" (the page of a maintenance) or "too_many" (HTTP 429).
     """
 
     ack_delay: float = 0.0

@@ -1,9 +1,10 @@
-"""Access tokens of the simulated exchange: who gets one, what it is good for, and the HTTP it is asked for over.
+"""Access tokens of the simulated exchange, and the HTTP calls that issue and revoke them.
 
-As measured on the live server: a refusal is HTTP 200 with return_code 2 (the request) or 3 (the keys), the code that
-tells more being inside the text; asking again gives the same token until it has expired; HTTP 429 has no body. Not
-known, so chosen: the texts of codes 8011 to 8016, HTTP 400 for what is no JSON object, HTTP 404 for other paths. HTTP
-429 comes on demand alone: one was measured after two answers within a second, but not what it counts.
+Measured on the live server: a refusal is HTTP 200 with return_code 2 (bad request) or 3 (bad keys), with a more
+specific code inside the text. A repeated request returns the same token until it has expired. HTTP 429 has no body. Not
+known, so chosen: the texts of codes 8011 to 8016, HTTP 400 for a body that is not a JSON object, and HTTP 404 for other
+paths. HTTP 429 is sent only on demand: it was measured once, after two answers within a second, but what the server
+counts is not known.
 """
 
 from __future__ import annotations
@@ -25,33 +26,33 @@ from ..wire.messages import encode
 __all__ = ("FAULTY_ANSWERS", "HttpAnswer", "HttpCall", "TokenAnswer", "TokenService")
 
 TOKEN_LIFE = 24 * 3600.0
-"""Seconds."""
+"""Validity of a token, in seconds."""
 TOKEN_LENGTH = 86
-"""Characters, as measured."""
+"""Length of a token in characters [measured]."""
 MAX_BODY = 64 * 1024
-"""Bytes of a request above which it is refused."""
+"""Maximum size of a request's body, in bytes; larger ones are refused."""
 MAX_PIECES = 1_000
-"""Pieces in which the body of a request may come (chunks); each costs more than its bytes do."""
+"""Maximum pieces (chunks) of a request's body. Each piece costs more than its bytes."""
 MAX_KEY = 256
-"""Characters of an app key or a secret key. Real ones have 43."""
+"""Maximum length of an app key or a secret key, in characters. Real ones have 43."""
 MAX_TOKENS = 10_000
-"""How many tokens are known; the oldest are forgotten, and log nobody in any more."""
+"""Maximum issued tokens; the oldest are forgotten first, and can no longer log in."""
 JSON = "application/json;charset=UTF-8"
 
 TokenAnswer: TypeAlias = Literal["ok", "html", "too_many"]
-"""How the token server answers: as it should, with the HTML page of a maintenance, or with HTTP 429."""
+"""How the token server answers: normally, with the HTML page of a maintenance, or with HTTP 429."""
 
 _any = msgspec.json.Decoder()
 
 
 class HttpAnswer(NamedTuple):
-    """What a request is answered.
+    """The answer to an HTTP request.
 
     Attributes:
         status: HTTP status code.
-        content_type: of the body.
-        body: bytes.
-        reason: the words behind the status.
+        content_type: the Content-Type of the body.
+        body: the body, in bytes.
+        reason: the reason phrase after the status.
     """
 
     status: int
@@ -66,32 +67,33 @@ MAINTENANCE = """<!DOCTYPE html>
 FAULTY_ANSWERS: Mapping[TokenAnswer, HttpAnswer] = MappingProxyType(
     {
         "html": HttpAnswer(200, "text/html;charset=UTF-8", MAINTENANCE.encode()),
-        "too_many": HttpAnswer(429, "text/plain", b"", b"null"),  # so it was measured, "null" and all
+        "too_many": HttpAnswer(429, "text/plain", b"", b"null"),  # [measured], reason phrase "null" included
     }
 )
 
 
 class Refusal(Exception):
-    """Why a request is refused: (return_code, return_msg)."""
+    """A request is refused. Its arguments are return_code and return_msg."""
 
 
 @attrs.define
 class _Issued:
     token: str
     appkey: str
-    number: int  # how many the app key was issued before
+    number: int  # how many tokens the app key was issued before
     expires_at: float
     revoked: bool = False
 
 
 class TokenService:
-    """Issues and revokes tokens, and tells whose a token is.
+    """Issues and revokes tokens, and finds the app key of a token.
 
     Args:
-        app_keys: app key -> secret key, who may ask; None: any pair.
-        tokens: token -> app key, tokens that are good for ever; None: none.
+        app_keys: app key -> secret key, the pairs that tokens are issued to; None allows any pair.
+        tokens: token -> app key, tokens that never expire; None for none. If both this and `app_keys` are None, any
+            token is valid, and is its own app key.
         seed: the same seed gives the same tokens.
-        now: gives seconds since the epoch (UTC).
+        now: returns the time in seconds since the epoch (UTC).
     """
 
     def __init__(
@@ -111,19 +113,19 @@ class TokenService:
         self._latest: dict[str, _Issued] = {}
 
     def key_of(self, token: str) -> str | None:
-        """The app key that logs in with this token; None: it is refused."""
+        """Return the app key that logs in with this token; None if the token is refused."""
         issued = self._issued.get(token)
         if issued is not None:
             return issued.appkey if self._is_good(issued) else None
         return token if self._takes_any else self._fixed.get(token)
 
     def expire_all(self) -> None:
-        """No token that was issued is good any more."""
+        """Expire every issued token."""
         for issued in self._issued.values():
             issued.expires_at = min(issued.expires_at, self._now())
 
     def answer(self, path: str, body: bytes) -> HttpAnswer:
-        """Answer a POST."""
+        """Return the answer to a POST request."""
         serve = {"/oauth2/token": self._issue, "/oauth2/revoke": self._revoke}.get(path)
         if serve is None:
             return HttpAnswer(404, "text/plain", b"")
@@ -140,7 +142,7 @@ class TokenService:
             answer = {"return_code": code, "return_msg": message}
         return HttpAnswer(200, JSON, encode(answer))
 
-    # Inside.
+    # Internals.
 
     def _issue(self, members: dict[str, Any]) -> dict[str, Any]:
         grant_type = members.get("grant_type")
@@ -172,7 +174,7 @@ class TokenService:
         return {"return_code": 0, "return_msg": "정상적으로 처리되었습니다"}
 
     def _verified(self, members: dict[str, Any]) -> str:
-        """The app key of a request whose keys are right."""
+        """Return the app key of a request; raises Refusal if its keys are missing or wrong."""
         appkey, secretkey = members.get("appkey"), members.get("secretkey")
         if not (isinstance(appkey, str) and appkey and isinstance(secretkey, str) and secretkey):
             raise Refusal(2, "입력 값 오류입니다[8020:입력파라미터로 appkey 또는 secretkey가 전달되지 않았습니다.]")
@@ -200,14 +202,14 @@ class TokenService:
 
 
 class HttpCall:
-    """One POST and its answer, after which the connection is to be closed.
+    """One POST request and its answer. Close the connection afterwards.
 
     Args:
-        answer: gives the answer for a path and a body.
-        refuse: tells of the headers of a request why it is refused, as HTTP status and text; None: it is not.
+        answer: returns the answer for a path and a body.
+        refuse: called with the headers of a request; returns HTTP status and text to refuse it, or None.
 
     Attributes:
-        finished: whether the answer is there.
+        finished: whether the answer is ready.
     """
 
     def __init__(
@@ -215,7 +217,7 @@ class HttpCall:
         answer: Callable[[str, bytes], HttpAnswer],
         refuse: Callable[[Iterable[tuple[str, str]]], tuple[int, str] | None] = lambda headers: None,
     ) -> None:
-        import h11  # here, so that a program which asks for no token need not wait until this has loaded
+        import h11  # imported here, so that programs that request no token need not load it
 
         self.finished = False
         self._answer_for = answer
@@ -227,13 +229,13 @@ class HttpCall:
         self._outgoing = b""
 
     def receive_data(self, data: bytes | bytearray) -> None:
-        """Take bytes from the network. Never raises for what they hold; after the end they are ignored."""
+        """Receive bytes from the network. Never raises for their contents. Ignores them once finished."""
         if data and not self.finished:
             self._connection.receive_data(bytes(data))
             self._read()
 
     def data_to_send(self) -> bytes:
-        """Return the bytes to write to the network, and forget them; empty: nothing."""
+        """Return the bytes to write to the network, and clear them; empty if there are none."""
         data, self._outgoing = self._outgoing, b""
         return data
 
@@ -260,7 +262,7 @@ class HttpCall:
             elif isinstance(event, h11.EndOfMessage):
                 self._answer(self._answer_for(self._path, bytes(self._body)))
             else:
-                return  # all there is was read
+                return  # everything received so far was read
 
     def _answer(self, answer: HttpAnswer) -> None:
         import h11

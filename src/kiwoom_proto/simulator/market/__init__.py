@@ -1,3 +1,3 @@
-"""The market of the simulated exchange: seeded, and made of nothing but its seed and the time."""
+"""The market of the simulated exchange. It depends only on its seed and the time."""
 
 __all__ = ()

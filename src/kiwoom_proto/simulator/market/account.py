@@ -1,4 +1,4 @@
-"""What an account has: its orders, and what it holds of each stock."""
+"""The orders of an account and its holdings."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ __all__ = ("MARKET_PRICE", "Holding", "Order", "Side")
 
 Side: TypeAlias = Literal["buy", "sell"]
 MARKET_PRICE = 0
-"""The limit of an order without one."""
+"""The price of a market order, which has no limit."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class Order:
-    """An order and what became of it.
+    """An order and its state.
 
     Attributes:
         key: the app key of the account.
-        account: the account's number.
-        number: the order's number, as text.
-        item: what is bought or sold.
+        account: the account number.
+        number: the order number, a str.
+        item: the item to buy or sell.
         side: "buy" or "sell".
-        quantity: shares.
-        price: limit in the smallest unit (won, ten thousandths of a dollar); 0: at any price.
+        quantity: shares ordered.
+        price: limit in the smallest unit (won, ten thousandths of a dollar); 0 is a market order.
         filled: shares traded so far.
-        amount: what they cost.
-        status: "" until it is taken, then 접수, 체결 or 거부.
-        refusal: why it was refused (거부사유), or "".
+        amount: total price of the shares traded, in the smallest unit.
+        status: "" until the market processes it, then 접수, 체결 or 거부.
+        refusal: the reason for a refusal (거부사유), or "".
     """
 
     key: str
@@ -45,34 +45,35 @@ class Order:
 
     @property
     def buys(self) -> bool:
-        """Whether it is an order to buy."""
+        """Whether this is a buy order."""
         return self.side == "buy"
 
     @property
     def remaining(self) -> int:
-        """Shares still to be traded."""
+        """Shares not yet traded."""
         return self.quantity - self.filled
 
     @property
     def is_open(self) -> bool:
-        """Whether more is to come of it."""
+        """Whether shares are left to trade and the order was not refused."""
         return self.status != "거부" and self.remaining > 0
 
     def accepts(self, price: int) -> bool:
-        """Whether it may be filled at this price."""
+        """Return whether the limit allows a trade at this price."""
         return self.price == MARKET_PRICE or (price <= self.price if self.buys else price >= self.price)
 
 
 @attrs.define
 class Holding:
-    """What an account holds of one stock.
+    """An account's holding of one stock. Amounts are in the smallest unit: won, ten thousandths of a dollar.
 
     Attributes:
-        quantity: shares.
-        cost: what they cost.
-        bought_today: shares bought today; so is `sold_today`.
-        profit: realised today.
-        sold_cost: what the shares sold today had cost.
+        quantity: shares held.
+        cost: purchase cost of the shares held.
+        bought_today: shares bought today.
+        sold_today: shares sold today.
+        profit: profit realised today.
+        sold_cost: purchase cost of the shares sold today.
     """
 
     quantity: int = 0
@@ -84,11 +85,11 @@ class Holding:
 
     @property
     def average(self) -> int:
-        """Purchase price of a share."""
+        """Average purchase price of a share, 0 if none is held."""
         return self.cost // self.quantity if self.quantity else 0
 
     def fill(self, buys: bool, quantity: int, price: int) -> None:
-        """Some shares were traded."""
+        """Record a trade of some shares."""
         if buys:
             self.quantity += quantity
             self.cost += quantity * price

@@ -1,7 +1,7 @@
-"""A ten-level order book on consecutive ticks, without a gap: the best bid is one tick below the best ask.
+"""A ten-level order book on consecutive ticks without gaps: the best bid is one tick below the best ask.
 
-A level that is eaten up moves the book by one tick: the other side steps into the place. Beyond the daily limits levels
-are empty, price 0 and quantity 0.
+When the best level is used up, the book moves by one tick and the other side takes its place. Levels beyond the daily
+limits are empty, with price 0 and quantity 0.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ class Book:
     """The resting orders of one stock.
 
     Args:
-        best_ask: the lowest price at which somebody sells.
-        up: gives the next higher price, or 0 above the limit.
-        down: gives the next lower price, or 0 below the limit.
-        draw: gives the quantity of a level that appears.
+        best_ask: the lowest ask price.
+        up: returns the next higher price, or 0 above the limit.
+        down: returns the next lower price, or 0 below the limit.
+        draw: returns the quantity of a new level.
 
     Attributes:
-        ask_prices: prices of the sellers, the best first.
-        ask_quantities: what they offer, in shares.
-        bid_prices: prices of the buyers, the best first.
-        bid_quantities: what they want.
+        ask_prices: ask prices, best first.
+        ask_quantities: ask quantities, in shares.
+        bid_prices: bid prices, best first.
+        bid_quantities: bid quantities, in shares.
     """
 
     __slots__ = ("_down", "_draw", "_up", "ask_prices", "ask_quantities", "bid_prices", "bid_quantities")
@@ -44,12 +44,12 @@ class Book:
         self.bid_quantities = [draw() if price else 0 for price in bids]
 
     def take(self, buyer: bool, quantity: int) -> int:
-        """Let an aggressor take up to so much from the best level; return how much it got."""
+        """Let an aggressor take up to `quantity` shares from the best level. Returns the quantity taken."""
         quantities, prices = (self.ask_quantities, self.ask_prices) if buyer else (self.bid_quantities, self.bid_prices)
         if quantity < quantities[0]:
             quantities[0] -= quantity
             return quantity
-        if not prices[1]:  # the last level before the limit never runs dry
+        if not prices[1]:  # the last level before the limit never runs out
             quantities[0] += quantity
             return quantity
         quantity = quantities[0]
@@ -60,7 +60,7 @@ class Book:
         return quantity
 
     def shift_up(self) -> None:
-        """The best ask is gone, and buyers step into its place."""
+        """Move the book up one tick: the best ask price becomes the best bid price."""
         price = self.ask_prices.pop(0)
         del self.ask_quantities[0]
         new = self._up(self.ask_prices[-1])
@@ -71,7 +71,7 @@ class Book:
         del self.bid_prices[-1], self.bid_quantities[-1]
 
     def shift_down(self) -> None:
-        """The best bid is gone, and sellers step into its place."""
+        """Move the book down one tick: the best bid price becomes the best ask price."""
         price = self.bid_prices.pop(0)
         del self.bid_quantities[0]
         new = self._down(self.bid_prices[-1])

@@ -1,4 +1,4 @@
-"""Rows of who trades: 0F the brokers, 0w programs. Both grow by the trades of the same stock."""
+"""Rows of trading by broker (0F) and program trading (0w). Both are updated by the trades of the same stock."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ RANKS = 5
 
 
 class Flows:
-    """Who traded one stock today.
+    """Today's trading in one stock, by broker and by program.
 
     Args:
-        stock: the stock, prepared.
-        draw: its source of chance.
+        stock: the stock, after `prepare`.
+        draw: random number generator.
     """
 
     def __init__(self, stock: Stock, draw: random.Random) -> None:
@@ -29,7 +29,7 @@ class Flows:
         self.start_day()
 
     def start_day(self) -> None:
-        """Begin with what was traded before anybody looked."""
+        """Start a day with totals for the volume traded before the stock was first wanted."""
         stock, draw = self._stock, self._random
         self._brokers = (_BrokerTotals(stock.volume, draw), _BrokerTotals(stock.volume, draw))  # sellers, buyers
         average = stock.turnover // stock.volume if stock.volume else 0
@@ -39,7 +39,7 @@ class Flows:
         self._net_amount_told = self._bought_for // MILLION - self._sold_for // MILLION
 
     def take(self, trade: Trade) -> bool:
-        """Somebody traded; returns whether the aggressor was a program."""
+        """Record a trade. Returns whether the aggressor was a program."""
         draw = self._random.random
         sellers, buyers = self._brokers
         sellers.add(draw(), trade.quantity)
@@ -55,7 +55,7 @@ class Flows:
         return True
 
     def program_row(self, moment: Moment) -> dict[str, str]:
-        """Values of 0w: amounts in million won, 213 before 211, and no plus on the net, all as measured."""
+        """Return the values of 0w. Amounts in million won, 213 before 211, no plus sign on the net: all [measured]."""
         stock = self._stock
         reference, last = stock.instrument.reference, stock.last
         sold_for, bought_for = self._sold_for // MILLION, self._bought_for // MILLION
@@ -80,7 +80,7 @@ class Flows:
         return values
 
     def broker_row(self) -> dict[str, str]:
-        """Values of 0F: the five largest sellers and buyers, each with its growth since the row before."""
+        """Return the values of 0F: the five largest sellers and buyers, each with its change since the previous row."""
         sellers, buyers = (totals.rank() for totals in self._brokers)
         values: dict[str, str] = {}
         for rank in range(RANKS):
@@ -95,7 +95,7 @@ class Flows:
 
 
 class _Ranking:
-    """The largest brokers of a side, as a row has them."""
+    """The largest brokers of one side, with the values of a row."""
 
     def __init__(self, ranks: list[tuple[str, str, str, str, str]], foreign: int, foreign_change: int) -> None:
         self.ranks = ranks
@@ -104,7 +104,7 @@ class _Ranking:
 
 
 class _BrokerTotals:
-    """What every broker has sold, or bought."""
+    """The quantity that each broker has sold, or bought."""
 
     def __init__(self, volume: int, draw: random.Random) -> None:
         weights = [draw.randint(1, 20) for _ in BROKERS]
@@ -112,11 +112,11 @@ class _BrokerTotals:
         self._told = self._totals.copy()
 
     def add(self, chance: float, quantity: int) -> None:
-        # The first in the table trade the most.
+        # Brokers earlier in the table trade more.
         self._totals[int(chance * chance * len(BROKERS))] += quantity
 
     def rank(self) -> _Ranking:
-        """The ranking, and what moved since it was last told."""
+        """Return the ranking, with changes since the previous call."""
         totals, told = self._totals, self._told
         order = sorted(range(len(BROKERS)), key=lambda index: (-totals[index], index))[:RANKS]
         ranks = []

@@ -1,10 +1,10 @@
-"""Numbers as the server writes them: always texts, and with a sign that means one thing or another.
+"""Format numbers as the server does: always as str, with a sign whose meaning depends on the field.
 
-A price's sign is its direction against the reference price, not part of the number; a change's sign is its own. Rates
-have two decimals. Everything here is an integer in its smallest unit: won, hundredths of a percent, ten thousandths of
-a dollar.
+The sign of a price is its direction against the reference price, not part of the number. The sign of a change is its
+own. Rates have two decimals. All arguments are integers in the smallest unit: won, hundredths of a percent, ten
+thousandths of a dollar.
 
-Source: measured rows.
+Source: rows [measured].
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ __all__ = (
 
 
 def price(value: int, reference: int) -> str:
-    """A price: "-20800" is below the reference price, "+20900" above it, "20850" is it."""
+    """Format a price: "-20800" is below the reference price, "+20900" is above it, "20850" is equal to it."""
     if value > reference:
         return f"+{value}"
     return f"-{value}" if value < reference else str(value)
 
 
 def spaced_price(value: int, reference: int) -> str:
-    """A price with a space where others have the sign, as 0A, 0m and FID 10010 of 00 have it."""
+    """Format a price with a space in place of a missing sign, as in 0A, 0m and FID 10010 of 00."""
     return f" {value}" if value == reference else price(value, reference)
 
 
 def signed(value: int) -> str:
-    """A change: "+5", "-5" or "0"."""
+    """Format a change: "+5", "-5" or "0"."""
     return f"{value:+d}" if value else "0"
 
 
 def ratio(part: int, whole: int) -> int:
-    """So many hundredths of a percent are `part` of `whole`, rounded half away from zero; 0 where there is no whole."""
+    """Return `part` / `whole` in hundredths of a percent, rounded half away from zero; 0 if `whole` is 0."""
     if not whole:
         return 0
     hundredths = (abs(part) * 20_000 + whole) // (2 * whole)
@@ -47,24 +47,24 @@ def ratio(part: int, whole: int) -> int:
 
 
 def hundredths(value: int, *, plus: bool = True) -> str:
-    """Hundredths as a number of two decimals: "+1.23", "-0.05", "0.00"."""
+    """Format hundredths as a number with two decimals: "+1.23", "-0.05", "0.00"."""
     sign = "-" if value < 0 else "+" if value and plus else ""
     value = abs(value)
     return f"{sign}{value // 100}.{value % 100:02}"
 
 
 def percent(part: int, whole: int) -> str:
-    """A rate of change: "+1.23"."""
+    """Format a rate of change: "+1.23"."""
     return hundredths(ratio(part, whole))
 
 
 def unsigned_percent(part: int, whole: int) -> str:
-    """A share of something: "98.92"."""
+    """Format a ratio in percent without a plus sign: "98.92"."""
     return hundredths(ratio(part, whole), plus=False)
 
 
 def change_code(value: int, reference: int, upper: int = 0, lower: int = 0) -> str:
-    """전일대비기호: 1 upper limit, 2 up, 3 unchanged, 4 lower limit, 5 down."""
+    """Return 전일대비기호: 1 upper limit, 2 up, 3 unchanged, 4 lower limit, 5 down."""
     if value == reference:
         return "3"
     if value > reference:

@@ -1,7 +1,7 @@
-"""Rows of no single stock: 0J and 0U a sector's index and breadth, 0I the price of gold.
+"""Rows that are not about a single stock: a sector's index (0J) and breadth (0U), and the price of gold (0I).
 
-Index and breadth of a sector are one state: the counts of rising, unchanged and falling stocks add up to the stocks
-that traded, and lean the way the index does.
+The index and the breadth of a sector share one state. The counts of rising, unchanged and falling stocks add up to the
+number of stocks that traded, and follow the direction of the index.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Sector(Source):
         self._day = -1
 
     def happen(self, moment: Moment) -> Iterable[Push]:
-        """The index moves by a little."""
+        """Move the index a little. Returns the rows."""
         if moment.day != self._day:
             self._start_day(moment)
         draw = self.draw
@@ -95,7 +95,7 @@ class Sector(Source):
         level, reference, listed = self._level, self._reference, self._listed
         traded = min(listed, listed * 97 // 100 + 1)
         unchanged = traded * self.draw.randint(5, 9) // 100
-        lean = min(max((level - reference) * 2_000 // reference, -40), 40)  # percent points
+        lean = min(max((level - reference) * 2_000 // reference, -40), 40)  # percentage points
         rising = (traded - unchanged) * (50 + lean) // 100
         falling = traded - unchanged - rising
         return {
@@ -117,7 +117,7 @@ class Sector(Source):
 
 
 class Gold(Source):
-    """The price of gold in won (0I). Registered as MGD, it is pushed as MGU, as in the official example."""
+    """The price of gold in won (0I). The item is registered as MGD and sent as MGU, as in the official example."""
 
     PUSHED_AS = "MGU"
 
@@ -129,7 +129,7 @@ class Gold(Source):
         self._day = -1
 
     def happen(self, moment: Moment) -> Iterable[Push]:
-        """The price moves by a little."""
+        """Move the price a little. Returns the row."""
         if moment.day != self._day:
             self._day = moment.day
             self._reference = self._price

@@ -1,7 +1,7 @@
-"""Rows about an instrument: 0g its limits, 0G the net asset value of an ETF, 0m and 0u the figures of an ELW.
+"""Rows about an instrument: its limits (0g), the net asset value of an ETF (0G), and the figures of an ELW (0m, 0u).
 
-The figures of an ELW are simple ones that fit together (premium = break-even, gearing = underlying / price), not those
-of a pricing model.
+The figures of an ELW are simple and consistent (premium = break-even, gearing = underlying / price). They do not come
+from a pricing model.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ("elw_indicator", "elw_theory", "etf_nav", "stock_info")
 
 
 def stock_info(stock: Stock) -> dict[str, str]:
-    """Values of 0g; the order and the spaces are those of the official example."""
+    """Return the values of 0g, in the order and with the spaces of the official example."""
     instrument = stock.instrument
     reference = instrument.reference
     return {
@@ -32,7 +32,7 @@ def stock_info(stock: Stock) -> dict[str, str]:
 
 
 def etf_nav(stock: Stock, moment: Moment) -> dict[str, str]:
-    """Values of 0G. The net asset value is in hundredths of a won, near the value that the price follows."""
+    """Return the values of 0G. The net asset value, in hundredths of a won, is near the instrument's value."""
     instrument = stock.instrument
     reference, last = instrument.reference, stock.last
     nav = instrument.value * 100 + (moment.stamp * 37 + last) % 100
@@ -57,11 +57,11 @@ def etf_nav(stock: Stock, moment: Moment) -> dict[str, str]:
 
 
 UNDERLYING_PER_WARRANT = 160
-"""Price of the underlying, as a multiple of the price of the ELW."""
+"""Price of the underlying, as a multiple of the reference price of the ELW."""
 
 
 def elw_theory(stock: Stock, moment: Moment) -> dict[str, str]:
-    """Values of 0m."""
+    """Return the values of 0m."""
     reference, last = stock.instrument.reference, stock.last
     moneyness = min(max(5_000 + ratio(last - reference, reference), 100), 9_900)
     return {
@@ -79,7 +79,7 @@ def elw_theory(stock: Stock, moment: Moment) -> dict[str, str]:
 
 
 def elw_indicator(stock: Stock, moment: Moment) -> dict[str, str]:
-    """Values of 0u."""
+    """Return the values of 0u."""
     reference, last = stock.instrument.reference, stock.last
     parity = 6_900 + ratio(last - reference, reference) // 4
     underlying = reference * UNDERLYING_PER_WARRANT

@@ -1,6 +1,6 @@
-"""One instrument, whichever of its venues trades it: reference price, ticks, limits, and how it is interrupted.
+"""One instrument across all its venues: reference price, tick sizes, price limits and volatility interruptions.
 
-Sources: the exchange's table of tick sizes of 2023, its daily price limit of 30 % of the reference price, and its
+Sources: the Korea Exchange's tick size table of 2023, its daily price limit of 30 % of the reference price, and its
 volatility interruption (VI): a trade 10 % or more away from the static reference price stops trading for two minutes,
 and the price of that trade becomes the static reference price.
 """
@@ -18,20 +18,20 @@ __all__ = ("NEW_YORK", "Instrument", "Interruption", "price_limits", "tick_size"
 _STOCK_TICKS = ((2_000, 1), (5_000, 5), (20_000, 10), (50_000, 50), (200_000, 100), (500_000, 500))
 LARGEST_TICK = 1_000
 US_TICK = 100
-"""One cent, in ten thousandths of a dollar, which US prices are kept in."""
+"""One cent. US prices are in ten thousandths of a dollar."""
 
 NEW_YORK = -13 * 3600
-"""Seconds from Korean time to New York's, in summer."""
+"""Offset of New York time from Korean time in summer, in seconds."""
 
 HALT_SECONDS = 120
 SHOCK_EVERY = 4_000
-"""Seconds of trading between two jumps of an instrument's value by about 12 %, on average."""
+"""Average seconds of trading between two jumps of an instrument's value by about 12 %."""
 MOST_STEPS = 600
-"""Seconds after which the value has forgotten where it was."""
+"""Longest gap, in seconds, that `drift` simulates second by second; after a longer one it takes a single step."""
 
 
 def tick_size(price: int, kind: str = "stock") -> int:
-    """The step between a price and the next higher one: in won, of a US stock in ten thousandths of a dollar."""
+    """Return the tick from a price to the next higher one, in won; for a US stock in ten thousandths of a dollar."""
     if kind == "us":
         return US_TICK
     if kind == "etf":
@@ -45,7 +45,10 @@ def tick_size(price: int, kind: str = "stock") -> int:
 
 
 def price_limits(reference: int, kind: str = "stock") -> tuple[int, int]:
-    """Highest and lowest price of the day: 30 % away, cut to the tick. US stocks have none; far away, then."""
+    """Return the highest and lowest price of the day: 30 % away, rounded inward to a tick.
+
+    US stocks have no limits; distant prices are returned for them.
+    """
     if kind == "us":
         return reference * 3, max(US_TICK, reference // 3 // US_TICK * US_TICK)
     tick = tick_size(reference, kind)
@@ -57,14 +60,14 @@ def price_limits(reference: int, kind: str = "stock") -> tuple[int, int]:
 
 
 class Interruption(NamedTuple):
-    """Trading of an instrument stops for two minutes (VI).
+    """A volatility interruption (VI): trading of an instrument stops for two minutes.
 
     Attributes:
-        price: the price of the trade that did it.
+        price: the price of the trade that triggered it.
         reference: the static reference price before it.
-        number: which of the day it is, counted from 1.
-        at: when, in seconds since midnight of the first day.
-        until: when trading goes on.
+        number: its number within the day, from 1.
+        at: when it started, in seconds since midnight of the first day.
+        until: when trading resumes, in seconds since midnight of the first day.
     """
 
     price: int
@@ -79,18 +82,18 @@ class Instrument:
 
     Attributes:
         code: the code without venue.
-        name: its Korean name.
+        name: the Korean name.
         kind: "stock", "etf", "elw" or "us".
         market: "001" KOSPI, "101" KOSDAQ, or the US exchange.
         shares: listed shares.
-        reference: the reference price (기준가): yesterday's close. All prices in won, of a US stock in ten thousandths
-            of a dollar.
-        upper: the highest price of the day (상한가).
-        lower: the lowest price of the day (하한가).
-        close: the last price at which any venue traded it.
-        value: what it is worth today; the price follows at every venue, which keeps them together.
-        static_reference: what a trade is compared with to decide on an interruption.
-        interruption: the last one of the day, or None.
+        reference: the reference price (기준가): yesterday's close. All prices are in won, for a US stock in ten
+            thousandths of a dollar.
+        upper: the upper limit of the day (상한가).
+        lower: the lower limit of the day (하한가).
+        close: the last price traded at any venue.
+        value: its current fair value. The prices at all venues follow it, so they stay together.
+        static_reference: the price that trades are compared with to trigger an interruption.
+        interruption: the latest interruption of the day, or None.
     """
 
     def __init__(self, code: str, market: str, seed: int) -> None:
@@ -112,7 +115,7 @@ class Instrument:
         return KNOWN.get(code) or made_up(self._random)
 
     def start_day(self, day: int) -> None:
-        """A day begins, if it has not: yesterday's close is the reference now."""
+        """Start a day, unless it has started: yesterday's close becomes the reference price."""
         if day == self.day:
             return
         self.day = day
@@ -122,26 +125,26 @@ class Instrument:
         self.interruption: Interruption | None = None
 
     def trading_day(self, moment: Moment) -> int:
-        """The day that a moment belongs to: New York's for US stocks, whose sessions go on over midnight here."""
+        """Return the trading day of a moment: New York's day for US stocks, whose sessions span midnight in Korea."""
         return (moment.stamp + NEW_YORK) // DAY if self.kind == "us" else moment.day
 
     def up(self, price: int) -> int:
-        """The next higher price, or 0 above the limit."""
+        """Return the next higher price, or 0 above the limit."""
         higher = price + tick_size(price, self.kind)
         return higher if price and higher <= self.upper else 0
 
     def down(self, price: int) -> int:
-        """The next lower price, or 0 below the limit."""
+        """Return the next lower price, or 0 below the limit."""
         lower = price - tick_size(price - 1, self.kind)
         return lower if price and lower >= self.lower else 0
 
     def rounded(self, price: int) -> int:
-        """The nearest price not above `price` that is on a tick and inside the limits."""
+        """Return `price` rounded down to a tick and clamped to the limits."""
         price = min(max(price, self.lower), self.upper)
         return max(price - price % tick_size(price, self.kind), self.lower)
 
     def drift(self, stamp: int) -> int:
-        """Let the value wander until this second, and return it."""
+        """Advance the random walk of the value to this second. Returns the value."""
         steps = stamp - self._value_at
         if steps > 0:
             if self._value_at < 0 or steps > MOST_STEPS:
@@ -156,11 +159,11 @@ class Instrument:
         return self.value
 
     def is_halted(self, stamp: int) -> bool:
-        """Whether an interruption keeps it from trading."""
+        """Return whether an interruption stops trading at this second."""
         return self.interruption is not None and stamp < self.interruption.until
 
     def interrupt(self, price: int, stamp: int) -> Interruption | None:
-        """Whether a trade at this price interrupts trading; if so it is interrupted from now on."""
+        """Interrupt trading if a trade at this price triggers it. Returns the interruption, or None."""
         reference = self.static_reference
         if abs(price - reference) * 10 < reference or self.kind not in ("stock", "etf") or self.is_halted(stamp):
             return None
@@ -170,7 +173,7 @@ class Instrument:
         return self.interruption
 
     def elapsed(self, moment: Moment) -> int:
-        """How much of the trading day is over, in ten thousandths."""
+        """Return the elapsed part of the trading day, in ten thousandths."""
         opened, seconds = (81_000, 23_400) if self.kind == "us" else (32_400, 22_800)
         gone = moment.second - opened
         if self.kind == "us":

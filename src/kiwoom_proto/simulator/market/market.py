@@ -1,16 +1,15 @@
-"""What the simulated market does: rows that could have come from the real one, the same ones for the same seed.
+"""The simulated market: it makes plausible rows, the same ones for the same seed.
 
-Time is the exchange's: seconds since it was opened. The market has a time of day of its own (KST), which begins where
-it is told to and runs on with it. Every type has sessions (`sessions`), and has rows only then. When nothing that is
-wanted has a session, the market skips ahead to the next moment at which something has; so whoever wants to see rows
-need not wait for the morning. With 0E and 0D wanted at 16:00, 0E has rows until 18:00, then it is 08:30 of the next day
-for 0E's first session, at 08:40 it is 09:00 for 0D, at 15:30 it is 15:40 for 0E, and so on. While nothing at all is
-wanted, time runs without skipping. No row ever tells of a time outside the sessions of its type.
+Time is the exchange's time: seconds since it was opened. The market also has a time of day (KST), which starts at a
+given time and advances with it. Every type has sessions (`sessions`) and has rows only during them. When no wanted type
+has a session, the market skips ahead to the next moment at which one has, so nobody has to wait for the morning to see
+rows. With 0E and 0D wanted at 16:00, 0E has rows until 18:00. Then the market skips to 08:30 of the next day for 0E's
+first session, at 08:40 to 09:00 for 0D, at 15:30 to 15:40 for 0E, and so on. While nothing is wanted, time runs without
+skipping. No row has a time outside the sessions of its type.
 
-What happens to a stock does not depend on which of its types are wanted, by whom, or in which order they asked. About
-half of what happens to it is a trade (0B, FE); everything shows in 0D or FT; the other types of a stock tell of some of
-it. A stock nobody looks at stands still.
-Of what the market does not have (`names.is_listed`) there are no rows.
+The events of a stock do not depend on which of its types are wanted, by whom, or in which order. About half of them are
+trades (0B, FE). Every event makes a row of 0D or FT, and some make rows of the stock's other types. A stock that nobody
+wants does not change. Items that the market does not list (`names.is_listed`) have no rows.
 """
 
 from __future__ import annotations
@@ -38,25 +37,25 @@ from .trading import TRADING_TYPES, DomesticTrading, UsTrading
 __all__ = ("TYPES_WITH_ROWS", "Market", "has_rows")
 
 TYPES_WITH_ROWS = ACCOUNT_TYPES | SESSIONS.keys() | {"1h"}
-"""Types of which a registration can bring rows."""
+"""Types that have rows."""
 _WITHOUT_ITEM = codes_of_scope(REALTIME, Scope.ACCOUNT, Scope.MARKET)
 _VENUES = MappingProxyType({"_NX": "NXT", "_AL": "SOR"})
 GAP = 1e-6
-"""Seconds between two calls of `rows`, above which the sources begin anew."""
+"""Seconds between two calls of `rows`, above which the sources start again."""
 
 MAX_SOURCES = 4_000
-"""How many items have rows at once. Each takes about 40 kB."""
+"""Maximum sources with rows at once. Each takes about 40 kB."""
 MAX_IDLE = 1_000
-"""How many items are remembered of which nothing is wanted any more. One that was forgotten begins anew."""
+"""Maximum sources kept that are no longer wanted. A source that was dropped starts again."""
 
 
 def _kind(type: str) -> str:
-    """What is common to the types that one source has rows of."""
+    """Return the key shared by all types that one source makes."""
     return "stock" if type in TRADING_TYPES else "sector" if type in ("0J", "0U") else type
 
 
 def has_rows(type: str, item: str) -> bool:
-    """Whether a registration of this pair can bring rows, at some time of the day."""
+    """Return whether a registration of this pair gets rows at some time of the day."""
     if type == "1h":
         return True
     if item == "":
@@ -65,15 +64,18 @@ def has_rows(type: str, item: str) -> bool:
 
 
 class Market:
-    """Makes rows for what it is asked for.
+    """Makes rows for the wanted (type, item) pairs.
 
     Args:
         seed: the same seed gives the same rows.
-        start: time of day (KST) at which the market begins.
-        rate: how many things happen a second to each item, on average.
+        start: time of day (KST) at which the market starts.
+        rate: average number of events per second for each item.
 
     Attributes:
-        accounts: the orders placed, and the accounts.
+        accounts: the accounts and their orders.
+
+    Raises:
+        ValueError: rate is not above 0.
     """
 
     def __init__(self, *, seed: int = 0, start: datetime.time = datetime.time(16, 0), rate: float = 2.0) -> None:
@@ -81,7 +83,7 @@ class Market:
             raise ValueError(f"rate: must be above 0, not {rate!r}")
         self._seed = seed
         self._rate = rate
-        self._shift = float(seconds_of(start))  # what the time of the exchange is behind that of the market
+        self._shift = float(seconds_of(start))  # market time minus exchange time, in seconds
         self._reached = 0.0
         self._instruments: dict[tuple[str, str], Instrument] = {}
         self._stocks: dict[str, Stock] = {}
@@ -89,30 +91,30 @@ class Market:
         self.accounts = Accounts(seed)
         self._interruptions = Interruptions(self.stock, self._is_watched, self._draw("interruptions"), rate)
         self._sources["1h", ""] = self._interruptions
-        self._lasting: set[tuple[str, str]] = {("1h", "")}  # of the sources, what is never forgotten
-        # What is wanted, by source; of which those that are awake; and when they happen.
+        self._lasting: set[tuple[str, str]] = {("1h", "")}  # keys of the sources that are never dropped
+        # The wanted pairs, grouped by source; the sources that are awake; and a heap of their next events.
         self._wanted: Mapping[tuple[str, str], None] = {}
         self._groups: dict[Source, frozenset[str]] = {}
         self._types: frozenset[str] = frozenset()
         self._open: frozenset[str] | None = None
         self._awake: dict[Source, None] = {}
-        self._breadth = MAX_SOURCES  # how many may be awake; fewer where there is no time for more
+        self._breadth = MAX_SOURCES  # maximum sources awake; reduced when there is no time for more
         self._heap: list[tuple[float, int, Source]] = []
         self._brought_forward = 0
         self._moment = Moment(seconds_of(start))
 
     def add(self, pair: tuple[str, str], source: Source) -> None:
-        """Let a source of somebody else's make the rows of a pair."""
+        """Add a source that makes the rows of a pair. It is never dropped."""
         self._sources[pair] = source
         self._lasting.add(pair)
 
     def rows(self, since: float, now: float, wanted: Iterable[tuple[str, str]]) -> list[Row]:
-        """Return what happened from `since` until `now`, oldest first, for the (type, item) pairs wanted.
+        """Return the rows of the wanted (type, item) pairs from `since` until `now`, oldest first.
 
-        Call it with times that go on. Rows of accounts are left out.
+        The times of successive calls must not go back. Rows of accounts are left out.
 
         Raises:
-            SourceError: rows could not be made; after it, call again.
+            SourceError: rows could not be made. The market stays usable.
         """
         return [push.row for push in self.pushes(since, now, dict.fromkeys(wanted)) if push.account is None]
 
@@ -123,12 +125,18 @@ class Market:
         wanted: Mapping[tuple[str, str], None],
         stopwatch: Callable[[], Callable[[], bool]] = lambda: lambda: False,
     ) -> list[Push]:
-        """As `rows`, and tell of each row whom it is for.
+        """Return the same as `rows`, including rows of accounts, each with its recipient.
 
         Args:
-            stopwatch: called at the beginning of a piece of work, returns what tells whether the work takes too long.
-                Then it is left: nothing more happens until `now`, and what was wanted last has to wait until there is
-                time for it.
+            since: as for `rows`.
+            now: as for `rows`.
+            wanted: as for `rows`.
+            stopwatch: called at the start of each piece of work; returns a function that tells whether the work has
+                taken too long. If so, the work stops: nothing more happens until `now`, and the pairs wanted last wait
+                until there is time for them.
+
+        Raises:
+            SourceError: rows could not be made. The market stays usable.
         """
         at = since if since - self._reached > GAP else self._reached
         if at > self._reached:
@@ -157,18 +165,18 @@ class Market:
         return pushes
 
     def moment(self, at: float) -> Moment:
-        """The market's time of day at a time of the exchange."""
+        """Return the market's time at a time of the exchange."""
         stamp = int(at + self._shift)
         return Moment(stamp, stamp - self._shift)
 
     def stock(self, item: str) -> Stock:
-        """The stock that an item names, made where it was never named before."""
+        """Return the stock of an item. It is made on first use."""
         found = self._stocks.get(item)
         if found is None:
             found = self._stocks[item] = self._make_stock(item)
         return found
 
-    # Inside.
+    # Internals.
 
     def _draw(self, name: str) -> random.Random:
         return random.Random(f"{self._seed}/{name}")
@@ -189,7 +197,7 @@ class Market:
         return any(("stock", code + suffix) in self._sources for suffix in ("", *_VENUES))
 
     def _find_source(self, type: str, item: str) -> Source | None:
-        """The source of a pair that has rows, if there is one yet."""
+        """Return the source of a pair, or None if it has not been made."""
         return self._sources.get((type, item)) or self._sources.get(("1h", "") if type == "1h" else (_kind(type), item))
 
     def _add_source(self, type: str, item: str) -> Source | None:
@@ -220,7 +228,7 @@ class Market:
         return None
 
     def _group(self, wanted: Mapping[tuple[str, str], None], is_late: Callable[[], bool]) -> None:
-        """Find the sources of what is wanted. Once it `is_late`, further ones are left to be made the next time."""
+        """Group the wanted pairs by source. Once `is_late()`, sources not yet made are left for the next call."""
         ordered = self.accounts.open
         if ordered:
             wanted = {**wanted, **dict.fromkeys(self.accounts.pairs())}
@@ -253,7 +261,7 @@ class Market:
         self._forget_idle()
 
     def _forget_idle(self) -> None:
-        """Where too much is remembered of which nothing is wanted, forget the older half."""
+        """Drop the oldest sources that are no longer wanted, if there are more than MAX_IDLE; keep half as many."""
         idle = [key for key, source in self._sources.items() if source not in self._groups and key not in self._lasting]
         if len(idle) <= MAX_IDLE:
             return
@@ -272,7 +280,7 @@ class Market:
         self._open = None
 
     def _wake(self, at: float, types: frozenset[str]) -> None:
-        """See to it that those are awake of which something is wanted that has a session now."""
+        """Wake the sources that have a wanted type with a session now, and put the others to sleep."""
         if types == self._open:
             return
         self._open = types
@@ -300,7 +308,7 @@ class Market:
         pushes: list[Push],
         is_late: Callable[[], bool],
     ) -> None:
-        """Let happen what happens from `at` until `end`, which is not after the second `last`."""
+        """Run the events from `at` until `end`. No event is later than the second `last`."""
         shift = self._shift
         if self._moment.stamp != (stamp := min(int(at + shift), last)) or self._moment.begins_at != stamp - shift:
             self._moment = Moment(stamp, stamp - shift)
@@ -311,10 +319,10 @@ class Market:
             if is_late():
                 share = max(0.0, (heap[0][0] - at) / (end - at))
                 self._breadth = 1 + int(min(self._breadth, len(self._awake)) * min(share, 0.9))
-                self._sleep()  # else there would be more and more to make up for
+                self._sleep()  # otherwise the backlog would keep growing
                 return
             due, number, source = heap[0]
-            if due != source.next_at:  # it was brought forward, and has another entry
+            if due != source.next_at:  # stale: the event was brought forward and has another entry
                 heapq.heappop(heap)
                 continue
             stamp = min(int(due + shift), last)

@@ -1,7 +1,7 @@
-"""Names that make the simulated market readable: well-known instruments, brokers, sectors.
+"""Well-known instruments, brokers and sectors, which make the simulated market readable.
 
-Codes and names are real, prices are of the right size and nothing more, and every other number is made up. A code that
-is not in the table gets an instrument made from the seed, where it is spelt as such codes are; see `is_listed`.
+Codes and names are real. Prices have the right order of magnitude only, and all other numbers are invented. A code that
+is not in the table gets an instrument made from the seed if it is spelled correctly; see `is_listed`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ("BROKERS", "ETFS", "KNOWN", "SECTORS", "US", "Broker", "Known", "is_l
 
 
 class Known(NamedTuple):
-    """What is known of an instrument.
+    """The initial data of an instrument.
 
     Attributes:
-        name: its Korean name.
-        price: ballpark price, in won; of a US stock in cents.
+        name: the Korean name.
+        price: approximate price, in won; for a US stock in cents.
         shares: listed shares, in thousands.
         kind: "stock", "etf", "elw" or "us".
-        market: "001" KOSPI, "101" KOSDAQ, or the US exchange, "ND".
+        market: "001" KOSPI, "101" KOSDAQ, or the US exchange, such as "ND".
     """
 
     name: str
@@ -97,7 +97,7 @@ SECTORS: Mapping[str, tuple[str, int, int]] = MappingProxyType(
         "201": ("KOSPI200", 41_102, 200),
     }
 )
-"""Sector code -> name, ballpark level in hundredths of a point, listed stocks."""
+"""Sector code -> name, approximate level in hundredths of a point, number of listed stocks."""
 
 BROKERS: tuple[Broker, ...] = (
     Broker("키움증권", "050"),
@@ -134,8 +134,8 @@ _SECOND = ("전자", "화학", "제약", "바이오", "건설", "정밀", "소�
 _PRICES = (900, 1_800, 3_600, 7_400, 15_000, 33_000, 78_000, 160_000, 340_000, 720_000)
 
 
-# Six characters, the first a digit; gold of the spot market, "M04020000". The Korea Exchange has given out nothing
-# beyond 95 (foreign issuers), so 99 can be left to those that want a stock that there is not.
+# Six characters, the first a digit; or gold of the spot market, "M04020000". The Korea Exchange assigns no codes beyond
+# 95 (foreign issuers), so codes with 99 are reserved for stocks that do not exist.
 _is_stock = re.compile(r"(?!99)[0-9][0-9A-Z]{5}|M[0-9]{8}").fullmatch
 _is_sector = re.compile(r"[0-9]{3}").fullmatch
 _is_gold = re.compile(r"MG[A-Z]|M[0-9]{8}").fullmatch
@@ -143,11 +143,11 @@ _is_us_stock = re.compile(r"([A-Z][A-Z0-9./-]{0,9}):(ND|NY|NA)").fullmatch
 
 
 def is_listed(type: str, item: str) -> bool:
-    """Whether the market has what an item of this type names.
+    """Return whether the market lists the item for this type.
 
-    Of anything else the live server acknowledges the registration and sends no row [measured]: `A005930`, `5930`,
-    `005930_KR`. Which of the well-spelt codes are in use is known of few, so all of them are, but those that begin
-    with 99, and well-known US stocks at an exchange that does not trade them.
+    For any other item, such as `A005930`, `5930` or `005930_KR`, the live server acknowledges the registration and
+    sends no rows [measured]. Few of the codes in use are known, so every correctly spelled code is listed, except codes
+    that begin with 99, and well-known US stocks at an exchange that does not trade them.
     """
     if type in ("0J", "0U"):
         return _is_sector(item) is not None
@@ -160,12 +160,12 @@ def is_listed(type: str, item: str) -> bool:
 
 
 def made_up(draw: random.Random) -> Known:
-    """A plausible Korean stock."""
+    """Return a plausible Korean stock."""
     price = draw.choice(_PRICES) * draw.randint(70, 140) // 100
     market = "101" if draw.random() < 0.6 else "001"
     return Known(draw.choice(_FIRST) + draw.choice(_SECOND), price, draw.randint(5_000, 120_000), "stock", market)
 
 
 def made_up_us(code: str, market: str, draw: random.Random) -> Known:
-    """A plausible US stock."""
+    """Return a plausible US stock."""
     return Known(code, draw.randint(300, 40_000), draw.randint(20_000, 2_000_000), "us", market)

@@ -1,13 +1,14 @@
-"""Orders placed on the simulator, and the rows that tell of them: 00 and 04, F4 and F5 for US stocks.
+"""Orders placed on the simulator, and the rows that report them: 00 and 04, for US stocks F4 and F5.
 
-An order is taken (접수) when something next happens to its stock during trading hours. From then on it is filled as the
-market trades: at once against the best level where its price allows it, otherwise out of the trades that aggressors of
-the other side make at its price or a better one. It is not shown in the book. A sale of more than is held is refused.
+An order is accepted (접수) at the next event of its stock during trading hours. From then on it is filled as the market
+trades: at once against the best level if its price allows it, otherwise by trades that aggressors of the other side
+make at its price or a better one. The order is not shown in the book. A sale of more than is held is refused.
 
-They come whatever item was registered, and carry the stock as their item: its code without a venue in all examples.
+The rows are sent whatever item was registered. Their item is the stock: its code without a venue, as in all examples.
 
-Sources: official pages 00, 04, F4 and F5; the order of keys of 00, the empty texts of an order without a fill and the
-space in FID 10010 as measured. That 911 is all of an order's executions so far and 915 the last one alone is a choice.
+Sources: official pages 00, 04, F4 and F5. The order of the keys of 00, the empty strings of an order without a fill and
+the space in FID 10010 are [measured]. It is a choice that 911 is the total of an order's executions and 915 the last
+execution only.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from .us import us_execution, us_order
 __all__ = ("ORDER_TYPES", "Accounts")
 
 ORDER_TYPES = "00", "F4"
-"""Types of the rows that report an order: for domestic stocks, for US stocks."""
+"""Types of the rows that report orders: of domestic stocks, of US stocks."""
 
 
 class Accounts:
-    """Takes orders and keeps the accounts."""
+    """Accepts orders and keeps the accounts."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -42,10 +43,10 @@ class Accounts:
         self._executions = 0
         self._holdings: dict[tuple[str, str], Holding] = {}
         self.open: dict[str, list[Order]] = {}
-        """Item -> its orders that are not done."""
+        """Item -> its open orders."""
 
     def place(self, key: str, item: str, side: Side, quantity: int, price: int | Decimal) -> Order:
-        """Take an order. Errors as `Exchange.place_order`."""
+        """Place an order. Arguments and errors are those of `Exchange.place_order`."""
         if side not in ("buy", "sell"):
             raise LocalProtocolError(f'side: must be "buy" or "sell", not {side!r}')
         if not item or quantity <= 0 or price < 0:
@@ -67,21 +68,21 @@ class Accounts:
         return order
 
     def account_of(self, key: str) -> str:
-        """The account number of an app key: ten digits, always the same."""
+        """Return the account number of an app key: ten digits, always the same for a key and a seed."""
         return f"81{random.Random(f'{self._seed}/account/{key}').randrange(10**8):08}"
 
     def holding(self, key: str, item: str) -> Holding:
-        """What an account holds of a stock, whichever domestic venue it trades at."""
+        """Return an account's holding of a stock, shared by all domestic venues."""
         return self._holdings.setdefault((key, _code_of(item)), Holding())
 
     def pairs(self) -> Iterable[tuple[str, str]]:
-        """What the market has to keep going for the open orders."""
+        """Return the (type, item) pairs that the market must run for the open orders."""
         return ((ORDER_TYPES[":" in item], item) for item in self.open)
 
-    # What the stock's source asks for.
+    # Called by the stock's source.
 
     def take(self, stock: Stock, moment: Moment) -> list[Push]:
-        """Tell of the orders that came since the last time: taken or refused."""
+        """Accept or refuse the new orders of a stock. Returns the rows that report it."""
         pushes = []
         for order in [order for order in self.open[stock.item] if not order.status]:
             if not order.buys and order.quantity > self._orderable(order.key, stock.item):
@@ -97,7 +98,7 @@ class Accounts:
         return pushes
 
     def aggressor(self, stock: Stock) -> Order | None:
-        """The first order that the best level of the other side meets."""
+        """Return the first order whose price the best level of the other side meets, or None."""
         book = stock.book
         for order in self.open[stock.item]:
             if order.status and order.accepts(book.ask_prices[0] if order.buys else book.bid_prices[0]):
@@ -105,7 +106,7 @@ class Accounts:
         return None
 
     def waiting(self, stock: Stock, buyer: bool, price: int) -> list[Order]:
-        """The orders that a trade of an aggressor at this price fills."""
+        """Return the resting orders that an aggressor's trade at this price can fill."""
         return [
             order
             for order in self.open.get(stock.item, ())
@@ -113,7 +114,7 @@ class Accounts:
         ]
 
     def fill(self, order: Order, stock: Stock, quantity: int, price: int, moment: Moment) -> list[Push]:
-        """Some of an order was traded."""
+        """Record a fill of an order. Returns the rows that report it."""
         order.filled += quantity
         order.amount += quantity * price
         order.status = "체결"
@@ -123,10 +124,10 @@ class Accounts:
             self._drop(order)
         return self._told(order, stock, moment, (self._executions, quantity, price))
 
-    # Inside.
+    # Internals.
 
     def _orderable(self, key: str, item: str) -> int:
-        """Shares that may still be sold."""
+        """Return how many shares can still be offered for sale."""
         code = _code_of(item)
         offered = sum(
             order.remaining
@@ -169,7 +170,7 @@ _EXCHANGES = MappingProxyType({"SOR": ("0", "통합"), "KRX": ("1", "KRX"), "NXT
 
 
 def _execution(order: Order, stock: Stock, moment: Moment, fill: tuple[int, int, int] | None) -> dict[str, str]:
-    """Values of 00."""
+    """Return the values of 00."""
     reference, book = stock.instrument.reference, stock.book
     number, quantity, at = fill or ("", "", "")
     exchange, exchange_name = _EXCHANGES[stock.venue]
@@ -213,7 +214,7 @@ def _execution(order: Order, stock: Stock, moment: Moment, fill: tuple[int, int,
 
 
 def _balance(order: Order, holding: Holding, orderable: int, stock: Stock) -> dict[str, str]:
-    """Values of 04."""
+    """Return the values of 04."""
     reference, book = stock.instrument.reference, stock.book
     return {
         "9201": order.account,
@@ -247,7 +248,7 @@ def _balance(order: Order, holding: Holding, orderable: int, stock: Stock) -> di
 
 
 def _is_possible(price: int, instrument: Instrument) -> bool:
-    """Whether a limit is a price of the day: on a tick, and within the day's limits. 0 is at any price."""
+    """Return whether a limit is on a tick and within the day's limits, or 0 (a market order). US prices always are."""
     if instrument.kind == "us":
         return True
     on_tick = price % tick_size(price, instrument.kind) == 0

@@ -1,11 +1,11 @@
-"""Rows of the whole market: 0s its phases, 1h interruptions (VI).
+"""Rows of the whole market: its phases (0s), and volatility interruptions (1h).
 
-Interruptions of the stocks that somebody looks at come from their trades. So that a program that registered 1h alone
-sees some, a stock that nobody looks at is swept up or down to its threshold now and then; it is a stock like any other,
-and still interrupted when somebody looks at it. Every interruption is told twice, for the plain item and for its
-combined (SOR) one, as measured; and again with the moment of release (FID 1224) when trading goes on.
+Interruptions of wanted stocks come from their trades. So that a program that registers only 1h sees some, a stock that
+nobody wants is swept up or down to its threshold now and then. It is a stock like any other, and is still interrupted
+if somebody then wants it. Every interruption is reported twice, for the plain item and for its combined (SOR) item
+[measured], and again with the time of release (FID 1224) when trading resumes.
 
-Of FID 9068 only "1" was ever seen; that a release carries "2" is the meaning it has in Kiwoom's older interface.
+Only "1" has been seen in FID 9068. The "2" of a release is its meaning in Kiwoom's older interface.
 """
 
 from __future__ import annotations
@@ -25,29 +25,30 @@ __all__ = ("Interruptions", "Phases")
 
 MILLION = 1_000_000
 ROUNDING = 1e-6
-"""Seconds by which a release comes late, lest it come a rounding error early."""
+"""Seconds added to the time of a release, so that a rounding error cannot make it early."""
 
 OTHER_STOCKS = 300
-"""How many stocks there are besides those that somebody looks at."""
+"""Number of other stocks, which can be interrupted though nobody wants them."""
 
 INTERRUPTION_EVERY = 20
-"""Times the average wait of an item for something to happen, between two interruptions of other stocks."""
+"""Average time between two interruptions of other stocks, as a multiple of the average time between events of an
+item."""
 
 
 class Phases(Source):
     """The phases of the day (0s)."""
 
     def wake(self, at: float, moment: Moment) -> None:
-        """A phase begins now: 0s has no other sessions."""
+        """Set the next event to now: a session of 0s is the second in which a phase starts."""
         self.next_at = at
 
     def step(self, moment: Moment) -> Iterable[Push]:
-        """Tell it, and be silent until the next."""
+        """Return the rows of the phases that start now. There is no further event until the next session."""
         self.next_at = float("inf")
         return self.happen(moment)
 
     def happen(self, moment: Moment) -> Iterable[Push]:
-        """The phases that begin now."""
+        """Return the rows of the phases that start now."""
         return [
             Push(
                 ("0s", ""),
@@ -59,13 +60,13 @@ class Phases(Source):
 
 
 class Interruptions(Source):
-    """Interruptions of trading (1h), of any stock.
+    """Volatility interruptions (1h) of all stocks.
 
     Args:
-        stock_of: gives the stock of an item.
-        is_watched: whether a stock trades by itself, because somebody looks at it.
-        draw: its source of chance.
-        rate: how many things happen to an item a second, on average.
+        stock_of: returns the stock of an item.
+        is_watched: returns whether a stock has a source of its own, because somebody wants it.
+        draw: random number generator.
+        rate: average number of events per second for each item.
     """
 
     def __init__(
@@ -81,16 +82,16 @@ class Interruptions(Source):
         self._pending: deque[tuple[Stock, Interruption]] = deque()
         self._next_sweep = float("inf")
         self.items: frozenset[str] = frozenset()
-        """The items that 1h is registered for, "" being all."""
+        """The items that 1h is registered for; "" stands for all."""
 
     def wake(self, at: float, moment: Moment) -> None:
-        """The first comes soon."""
+        """Schedule the first interruption soon, and drop pending releases of earlier days."""
         self._pending = deque(pending for pending in self._pending if pending[1].at // DAY == moment.day)
         self._next_sweep = at + self.draw.uniform(0.0, 0.1 / self.rate)
         self._set_next(moment)
 
     def step(self, moment: Moment) -> Iterable[Push]:
-        """Release what is due, else sweep a stock."""
+        """Release the stocks that are due, or sweep a stock if none is. Returns the rows."""
         pushes: list[Push] = []
         if self.next_at < self._next_sweep:
             while self._pending and self._pending[0][1].until <= moment.stamp:
@@ -102,7 +103,7 @@ class Interruptions(Source):
         return pushes
 
     def happen(self, moment: Moment) -> Iterable[Push]:
-        """A stock that nobody looks at is swept to its threshold."""
+        """Sweep a stock that nobody wants to its threshold. Returns the rows of the interruption."""
         code = f"{self.draw.randrange(OTHER_STOCKS) * 470 + 1_010:06}"
         buyer = self.draw.random() < 0.6
         if self._is_watched(code):
@@ -124,7 +125,7 @@ class Interruptions(Source):
                 return pushes
 
     def after(self, stock: Stock, trade: Trade, moment: Moment) -> list[Push]:
-        """Interrupt trading if this trade is far enough from the static reference price."""
+        """Interrupt trading if this trade is far enough from the static reference price. Returns the rows."""
         interruption = stock.instrument.interrupt(trade.price, moment.stamp)
         if interruption is None or not self.types:
             return []

@@ -1,11 +1,11 @@
-"""Rows of what rests: 0C the best prices, 0D the ten levels, 0E after hours.
+"""Rows of resting orders: the best prices (0C), the ten levels (0D), and after-hours orders (0E).
 
-0D states by how much each level and each total moved since the row before; here that is always exactly so, level by
-level. Of a combined (SOR) book it also states how much of each level is at KRX and at NXT.
+0D has the change of each level and each total since the previous row. Here it is always exact, level by level. For a
+combined (SOR) book, 0D also has the quantities of each level at KRX and at NXT.
 
-0E (주식시간외호가): the quantity resting in after-hours trading. Every row states the totals and by how much each moved
-since the row before, and the two always agree. Orders come, are cancelled and are filled; when a session ends what
-still rests is cleared away.
+0E (주식시간외호가) has the quantities resting in after-hours trading. Every row has the totals and the change of each
+since the previous row, and these always agree. Orders arrive, are cancelled and are filled. When a session ends, the
+remaining orders are cleared.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from .stock import Stock
 __all__ = ("AfterHoursBook", "Expected", "OrderBookRows", "best_quote")
 
 TYPICAL_QUANTITY = 20_000
-"""Around which a total of 0E moves, in shares."""
+"""Typical total of 0E, in shares."""
 
 SETTLED_AFTER = 600
-"""Seconds of a session after which as much rests as ever."""
+"""Seconds from the start of a session until its totals reach the typical quantity."""
 
 
 class Expected(NamedTuple):
-    """At what an auction would trade, were it to end now."""
+    """The price and quantity at which an auction would trade if it ended now."""
 
     price: int
     quantity: int
 
 
 def best_quote(stock: Stock) -> dict[str, str]:
-    """Values of 0C."""
+    """Return the values of 0C."""
     reference = stock.instrument.reference
     book = stock.book
     return {"27": price(book.ask_prices[0], reference), "28": price(book.bid_prices[0], reference)}
@@ -53,9 +53,9 @@ _MIDDLE = tuple(str(fid) for fid in range(6100, 6116))
 
 
 class OrderBookRows:
-    """Makes the values of a stock's 0D rows, each with its movement since the one before.
+    """Makes the values of a stock's 0D rows, each with its changes since the previous row.
 
-    One dict is kept and copied: most of the 163 texts are the same from row to row.
+    It keeps one dict and copies it, because most of the 163 values do not change from row to row.
     """
 
     def __init__(self, stock: Stock) -> None:
@@ -74,7 +74,7 @@ class OrderBookRows:
         self._set_expected(None)
 
     def next(self, moment: Moment, expected: Expected | None) -> dict[str, str]:
-        """Return the values of the next row; `expected` in an auction."""
+        """Return the values of the next row. `expected` is the expected trade of an auction, or None."""
         stock, values = self._stock, self._values
         book, reference = stock.book, stock.instrument.reference
         values["21"] = moment.text
@@ -108,7 +108,7 @@ class OrderBookRows:
         values["238"] = values["293"] = sign
 
     def _split_by_venue(self) -> None:
-        """About seven tenths of what rests is at KRX, the rest at NXT."""
+        """Split each level between the venues: about seven tenths at KRX, the rest at NXT."""
         values, book = self._values, self._stock.book
         for side, quantities in ((0, book.ask_quantities), (1, book.bid_quantities)):
             at_krx = [quantity * 7 // 10 for quantity in quantities]
@@ -120,7 +120,7 @@ class OrderBookRows:
 
 
 class _Side:
-    """One side of the book as the last row told it."""
+    """One side of the book as of the last row."""
 
     __slots__ = (
         "_changes",
@@ -144,14 +144,14 @@ class _Side:
         self._total = self._reference = 0
 
     def write(self, values: dict[str, str], prices: list[int], quantities: list[int], reference: int) -> int:
-        """Write what changed into `values`; returns the total."""
+        """Update `values` with what changed. Returns the total quantity."""
         if prices != self._prices or reference != self._reference:
             for (fid, _, _), at in zip(self._fids, prices, strict=True):
                 values[fid] = price(at, reference)
             self._prices, self._reference = prices.copy(), reference
         total = sum(quantities)
         before = self._quantities
-        if before is None:  # the first row: nothing has moved yet
+        if before is None:  # the first row has no changes
             before, self._total = quantities, total
             for (_, fid, _), quantity in zip(self._fids, quantities, strict=True):
                 values[fid] = str(quantity)
@@ -176,7 +176,7 @@ class _Side:
 
 
 class AfterHoursBook(Source):
-    """The after-hours order book of one item, as far as 0E tells of it."""
+    """The after-hours order book of one item, reduced to the totals that 0E reports."""
 
     def __init__(self, item: str, draw: random.Random, rate: float) -> None:
         super().__init__(draw, rate)
@@ -185,12 +185,12 @@ class AfterHoursBook(Source):
         self._session: tuple[int, int] | None = None
 
     def happen(self, moment: Moment) -> Iterable[Push]:
-        """An order comes or goes; the first of a session comes after the sweeping of the one before."""
+        """Add or remove an order. The first event of a session also clears the previous one. Returns the rows."""
         begin = max(begin for begin, _ in AFTER_HOURS if begin <= moment.second)
         session = moment.day, begin
         pushes = []
         if self._session is None:
-            # What has come to rest before anybody looked.
+            # The quantities that were resting before the item was first wanted.
             typical = TYPICAL_QUANTITY * min(SETTLED_AFTER, moment.second - begin) // SETTLED_AFTER
             self._ask, self._bid = (int(typical * self.draw.lognormvariate(0, 0.8)) for _ in range(2))
         elif session != self._session and (self._ask or self._bid):
@@ -203,7 +203,7 @@ class AfterHoursBook(Source):
         on_ask_side = self.draw.random() < 0.5
         resting = self._ask if on_ask_side else self._bid
         size = max(1, round(self.draw.expovariate(1 / 400)))
-        # The more rests, the likelier it is that some of it goes.
+        # The more is resting, the more likely an order is removed.
         leaves = self.draw.random() < resting / (resting + TYPICAL_QUANTITY)
         change = -min(size, resting) if leaves else size
         return self._move(moment, change, 0) if on_ask_side else self._move(moment, 0, change)

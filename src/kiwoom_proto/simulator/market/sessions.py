@@ -1,12 +1,12 @@
-"""When each real-time type has rows: the trading day as the simulated market keeps it (KST).
+"""The trading day of the simulated market (KST): when each real-time type has rows.
 
 Sources: the published trading hours of the Korea Exchange (auctions 08:30-09:00 and 15:20-15:30, continuous trading
 between them, after-hours trading 08:30-08:40, 15:40-16:00 and 16:00-18:00), of Nextrade (08:00-08:50, 09:00:30-15:20,
-15:40-20:00) and of the US exchanges (22:30-05:00 KST in summer). The codes of the phases are Kiwoom's (FID 215); the
-moments at which Kiwoom sends them are published for a few of them only, the others are chosen to fit the hours.
+15:40-20:00) and of the US exchanges (22:30-05:00 KST in summer). The codes of the phases are Kiwoom's (FID 215). The
+times at which Kiwoom sends them are published for only a few; the others were chosen to fit the trading hours.
 
-Simplified: rows of NXT items keep the hours of KRX, only the phases (0s) tell Nextrade's own; every day of the
-simulated market is a trading day. A span has its beginning and not its end.
+Simplifications: rows of NXT items follow the hours of KRX, and only the phases (0s) have Nextrade's hours. Every day of
+the simulated market is a trading day. A span includes its start and excludes its end.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ __all__ = (
 )
 
 DAY = 86_400
-"""Seconds of a day."""
+"""Length of a day in seconds."""
 
 FIRST_DATE = datetime.date(2026, 6, 29)
-"""The date of the first day of every simulated market, a Monday: some types state one."""
+"""The date of the first day of every simulated market, a Monday. Rows of some types have a date."""
 
 Span: TypeAlias = tuple[int, int]
 
@@ -54,7 +54,7 @@ PHASES: tuple[tuple[int, str, int], ...] = tuple(
     (_clock(time), code, _clock(remaining))
     for time, code, remaining in (
         ("08:00", "P", "00:00"),  # NXT pre-market starts
-        ("08:30", "0", "00:30"),  # before the opening, which is so far away
+        ("08:30", "0", "00:30"),  # before the opening, with the time until it
         ("08:40", "0", "00:20"),
         ("08:50", "Q", "00:00"),  # NXT pre-market ends
         ("08:50", "0", "00:10"),
@@ -81,7 +81,7 @@ PHASES: tuple[tuple[int, str, int], ...] = tuple(
         ("20:00", "V", "00:00"),  # NXT after-market ends
     )
 )
-"""Time of day, code and seconds that remain until the phase it announces (0s: FIDs 20, 215 and 214)."""
+"""Time of day, code, and seconds remaining until the phase that it announces (0s: FIDs 20, 215 and 214)."""
 
 CONTINUOUS = _spans("09:00-15:20")
 REGULAR = _spans("09:00-15:30")
@@ -109,23 +109,23 @@ _OPEN = tuple(
 
 
 def seconds_of(time: datetime.time) -> int:
-    """Seconds since midnight."""
+    """Return the seconds since midnight of a time of day."""
     return time.hour * 3600 + time.minute * 60 + time.second
 
 
 def open_types(second: float) -> frozenset[str]:
-    """The types that have a session at this second of the day."""
+    """Return the types that have a session at this second of the day."""
     return _OPEN[bisect.bisect_right(_BOUNDARIES, second) - 1]
 
 
 def closing(stamp: float) -> int:
-    """The next moment at which the session of some type begins or ends, in seconds since midnight of the first day."""
+    """Return when the next session of any type starts or ends, in seconds since midnight of the first day."""
     day, second = divmod(stamp, DAY)
     return int(day) * DAY + _BOUNDARIES[bisect.bisect_right(_BOUNDARIES, second)]
 
 
 def next_opening(types: Set[str], stamp: float) -> int | None:
-    """When the next session of any of these types begins, in seconds since midnight of the first day; None: never."""
+    """Return when the next session of these types starts, in seconds since midnight of the first day; None if never."""
     day, second = divmod(stamp, DAY)
     begins = [begin for type in types for begin, _ in SESSIONS.get(type, ())]
     if not begins:
@@ -141,8 +141,8 @@ class Moment:
         stamp: seconds since midnight of the first day.
         day: days since the first day.
         second: second of the day.
-        text: the time as rows state it, "HHMMSS".
-        begins_at: when it begins, in seconds of the exchange.
+        text: the time in the format of rows, "HHMMSS".
+        begins_at: when it starts, in seconds of the exchange.
     """
 
     __slots__ = ("begins_at", "day", "second", "stamp", "text")
@@ -155,17 +155,17 @@ class Moment:
 
     @property
     def date(self) -> datetime.date:
-        """The date, weekends left out."""
+        """The date; weekends are skipped."""
         weeks, weekday = divmod(self.day, 5)
         return FIRST_DATE + datetime.timedelta(weeks=weeks, days=weekday)
 
     def shifted(self, seconds: int) -> Moment:
-        """Another moment, so much later."""
+        """Return the moment this many seconds later."""
         return Moment(self.stamp + seconds, self.begins_at + seconds)
 
 
 def clock_text(second: int) -> str:
-    """A second of the day as "HHMMSS"."""
+    """Format a second of the day as "HHMMSS"."""
     minutes, seconds = divmod(second, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}{minutes:02}{seconds:02}"

@@ -1,4 +1,4 @@
-"""What the market asks for rows: sources, each of which has things happen at moments of its own choosing."""
+"""Sources, which make the market's rows. Each source has a series of events and chooses their times."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ("Push", "Source", "SourceError")
 
 
 class Push(NamedTuple):
-    """One row and whom it is for.
+    """One row and its recipients.
 
     Attributes:
-        pair: the registration that it answers, (type, item); the row's own item may be another one.
+        pair: the registered (type, item) that it is sent for; the row's own item may differ.
         row: the row.
-        account: the only app key that may see it; None: everybody.
+        account: the only app key that receives it; None for all.
     """
 
     pair: tuple[str, str]
@@ -28,10 +28,10 @@ class Push(NamedTuple):
 
 
 class SourceError(Exception):
-    """Rows could not be made, because of a mistake in here; the cause is the error.
+    """Rows could not be made because of a bug in the simulator. `__cause__` is the original error.
 
     Attributes:
-        pairs: the registrations that they were for, (type, item).
+        pairs: the (type, item) pairs that the rows were for.
     """
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
@@ -40,15 +40,15 @@ class SourceError(Exception):
 
 
 class Source(abc.ABC):
-    """Something that has rows of one or more types.
+    """Makes rows of one or more types.
 
     Args:
-        draw: its source of chance.
-        rate: how many things happen to it a second, on average.
+        draw: random number generator.
+        rate: average number of events per second.
 
     Attributes:
-        next_at: when something happens next, in seconds of the exchange.
-        types: the types that somebody wants of it and that have a session now.
+        next_at: when the next event happens, in seconds of the exchange.
+        types: the wanted types that have a session now.
     """
 
     def __init__(self, draw: random.Random, rate: float) -> None:
@@ -58,19 +58,19 @@ class Source(abc.ABC):
         self.types: frozenset[str] = frozenset()
 
     def want(self, types: frozenset[str]) -> None:
-        """Take note of what is wanted from now on."""
+        """Set the types wanted from now on."""
         self.types = types
 
     def wake(self, at: float, moment: Moment) -> None:
-        """Somebody wants something of it now and nobody did before: say when the first thing happens."""
+        """Schedule the first event. Called when the source becomes wanted."""
         self.next_at = at + self.draw.uniform(0.0, 1.0 / self.rate)
 
     @abc.abstractmethod
     def happen(self, moment: Moment) -> Iterable[Push]:
-        """Something happens. Returns the rows of it, in order."""
+        """Make one event happen. Returns its rows, in order."""
 
     def step(self, moment: Moment) -> Iterable[Push]:
-        """Let the next thing happen, and choose when the one after it does."""
+        """Make the next event happen and schedule the one after it. Returns the rows."""
         pushes = self.happen(moment)
         self.next_at += self.draw.expovariate(self.rate)
         return pushes

@@ -1,7 +1,7 @@
-"""One stock at one venue: what it trades at, its order book, and what was traded today.
+"""One stock at one venue: its price, its order book, and its trading today.
 
-Everything the rows of a stock say is said of this one state, so they agree with one another: every trade happens at the
-best ask or the best bid, adds to volume and turnover, and moves the book.
+All rows of a stock are made from this one state, so they agree with each other: every trade happens at the best ask or
+the best bid, adds to volume and turnover, and changes the book.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ("Stock", "Trade")
 
 TYPICAL_WORTH = 40_000_000
 US_TYPICAL_WORTH = 100_000_000
-"""Around which a level of a book is worth, in the smallest unit: won, ten thousandths of a dollar."""
+"""Typical value of a level of a US (above: domestic) book, in the smallest unit: ten thousandths of a dollar (won)."""
 
 
 class Trade(NamedTuple):
@@ -27,8 +27,8 @@ class Trade(NamedTuple):
         price: its price.
         quantity: shares.
         buyer: whether the buyer was the aggressor.
-        ask: the best ask it met.
-        bid: the best bid it met.
+        ask: the best ask before it.
+        bid: the best bid before it.
     """
 
     price: int
@@ -42,22 +42,26 @@ class Stock:
     """One stock at one venue.
 
     Args:
-        item: the item as text: "005930_NX", "NVDA:ND".
-        instrument: what is traded.
+        item: the item: "005930_NX", "NVDA:ND".
+        instrument: the instrument traded.
         venue: "KRX", "NXT", "SOR", or the US exchange.
-        draw: its source of chance.
+        draw: random number generator.
 
     Attributes:
-        day: the trading day that it is of, or None.
+        day: the trading day of its state, or None before the first `prepare`.
         book: its order book.
         last: the last price.
-        open: the first price of the day, 0 before the first trade; so are `high` and `low`.
+        open: the first price of the day, 0 before the first trade.
+        high: the highest price of the day, 0 before the first trade.
+        low: the lowest price of the day, 0 before the first trade.
         volume: shares traded today.
-        turnover: what they cost.
-        sold: of the volume, what was traded by sellers as the aggressors.
-        bought: and by buyers.
-        sales: how many trades those were; so are `purchases`.
-        upper_time: when it last traded at the upper limit, or "000000"; so is `lower_time`.
+        turnover: total price of the shares traded today, in the smallest unit.
+        sold: the part of the volume in which the seller was the aggressor.
+        bought: the part of the volume in which the buyer was the aggressor.
+        sales: number of trades in `sold`.
+        purchases: number of trades in `bought`.
+        upper_time: when it last traded at the upper limit, "HHMMSS", or "000000".
+        lower_time: when it last traded at the lower limit, "HHMMSS", or "000000".
     """
 
     def __init__(self, item: str, instrument: Instrument, venue: str, draw: random.Random) -> None:
@@ -73,7 +77,7 @@ class Stock:
             self.previous_volume = self.previous_volume * 3 // 10
 
     def prepare(self, moment: Moment) -> None:
-        """Be of today: a new day begins with a book around the reference price."""
+        """Bring the state to the moment's day. A new day starts with a book around the reference price."""
         instrument = self.instrument
         day = instrument.trading_day(moment)
         if self.day == day:
@@ -96,7 +100,7 @@ class Stock:
         self.book = Book(best_ask, instrument.up, instrument.down, self._level)
 
     def _make_up_history(self, elapsed: int, moment: Moment) -> None:
-        """What was traded before anybody looked."""
+        """Invent the trading of the day before the stock was first wanted."""
         instrument, draw = self.instrument, self._random
         self.last = instrument.rounded(instrument.value)
         around = [instrument.rounded(self.last + self.last * draw.randint(-100, 100) // 10_000) for _ in range(3)]
@@ -115,7 +119,7 @@ class Stock:
         return 1 + int(self._random.random() * 2 * self.typical)
 
     def trade(self, buyer: bool, quantity: int, moment: Moment) -> Trade:
-        """An aggressor takes up to so many shares from the best level."""
+        """Let an aggressor take up to `quantity` shares from the best level. Returns the trade."""
         book = self.book
         ask, bid = book.ask_prices[0], book.bid_prices[0]
         price = ask if buyer else bid
@@ -146,7 +150,7 @@ class Stock:
             self.lower_time = time
 
     def rearrange(self) -> None:
-        """An order comes to rest somewhere in the book, or one is cancelled."""
+        """Add a resting order to some level of the book, or cancel one."""
         draw, book = self._random.random, self.book
         asks = draw() < 0.5
         quantities, prices = (book.ask_quantities, book.ask_prices) if asks else (book.bid_quantities, book.bid_prices)
@@ -155,7 +159,7 @@ class Stock:
             level = 0
         resting = quantities[level]
         size = 1 + int(draw() * self.typical * 0.4)
-        # The more rests, the likelier it is that some of it goes; a level never empties this way.
+        # The more is resting, the more likely an order is cancelled. A level never becomes empty this way.
         if draw() * (resting + self.typical) < resting:
             quantities[level] = resting - min(size, resting - 1)
         else:

@@ -1,7 +1,7 @@
-"""Rows of what is traded: 0B each trade, 0A the price without one, 0H what an auction would trade at.
+"""Rows of trades: each trade (0B), the price without a trade (0A), and the expected trade of an auction (0H).
 
-Units and oddities are those of measured rows: 14 in million won, 29 in won, 1313 in thousand won with the aggressor's
-sign, a space in front of the 0 of the side that did not trade (1315, 1316), the order of keys of 0B.
+Units and peculiarities are those of rows [measured]: 14 in million won, 29 in won, 1313 in thousand won with the
+aggressor's sign, a space before the 0 of the side that did not trade (1315, 1316), and the order of the keys of 0B.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MILLION = 1_000_000
 
 
 def trade_row(stock: Stock, trade: Trade, moment: Moment) -> dict[str, str]:
-    """Values of 0B. The best prices are those that the trade met."""
+    """Return the values of 0B. The best prices are those before the trade."""
     instrument = stock.instrument
     reference, last = instrument.reference, trade.price
     quantity = f"+{trade.quantity}" if trade.buyer else f"-{trade.quantity}"
@@ -68,7 +68,7 @@ def trade_row(stock: Stock, trade: Trade, moment: Moment) -> dict[str, str]:
 
 
 def nominal_price(stock: Stock) -> dict[str, str]:
-    """Values of 0A."""
+    """Return the values of 0A."""
     instrument, book = stock.instrument, stock.book
     reference, last = instrument.reference, stock.last
     return {
@@ -93,7 +93,10 @@ def nominal_price(stock: Stock) -> dict[str, str]:
 
 
 def expected_trade(stock: Stock, expected: Expected, change: int, moment: Moment) -> dict[str, str]:
-    """Values of 0H. The quantity is the movement since the row before, the volume what would be traded."""
+    """Return the values of 0H.
+
+    FID 15 (quantity) is the change since the previous row, FID 13 (volume) the quantity that would trade.
+    """
     instrument = stock.instrument
     reference = instrument.reference
     return {
@@ -117,18 +120,18 @@ def _against_yesterday(stock: Stock) -> dict[str, str]:
 
 
 def _against_same_time_yesterday(stock: Stock, moment: Moment) -> int:
-    """In hundredths of a percent, without a point, as measured."""
+    """Return the volume relative to yesterday's at this time, in hundredths of a percent, with no point [measured]."""
     return ratio(stock.volume, stock.previous_volume * max(1, stock.instrument.elapsed(moment)) // 10_000)
 
 
 def _share_of_buyers(stock: Stock) -> str:
-    """Of the trades with an aggressor; with a minus where sellers prevail, as measured."""
+    """Return the buyers' share of the trades with an aggressor, with a minus sign if sellers prevail [measured]."""
     share = ratio(stock.bought, stock.bought + stock.sold)
     return hundredths(-share if share < 5_000 else share)
 
 
 def _venue_of(stock: Stock, trade: Trade) -> str:
-    """KRX or NXT, also of a trade that a combined book shows."""
+    """Return the venue of a trade: KRX or NXT, also for a trade in a combined book."""
     if stock.venue == "SOR":
         return "NXT" if trade.quantity % 3 == 0 else "KRX"
     return stock.venue

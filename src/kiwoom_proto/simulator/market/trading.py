@@ -1,8 +1,8 @@
-"""Trading of one stock, through the day: aggressors take, orders come and go, auctions find a price.
+"""Trading of one stock through the day: trades, resting orders and auctions.
 
-Half of what happens is a trade, the other half an order that comes to rest or is cancelled. The price follows the
-instrument's value: the further it is away, the likelier the next aggressor trades towards it. Every venue of an
-instrument follows the same value, so their prices stay together.
+Half of the events are trades. In the other half an order is added to the book or cancelled. The price follows the
+instrument's value: the further away it is, the more likely the next aggressor trades towards it. All venues of an
+instrument follow the same value, so their prices stay together.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .us import UsBookRows, us_trade_row
 __all__ = ("TRADING_TYPES", "DomesticTrading", "Trading", "UsTrading")
 
 SWEEP = 0.12
-"""Share of trades that take all of the best level, when the price is where it should be."""
+"""Share of trades that take the whole best level when the price is near the value."""
 
 BROKERS_EVERY = 4
-"""Trades between two rows of 0F."""
+"""Number of trades per row of 0F."""
 
 NOMINAL_EVERY = 4
-"""Changes of the book between two rows of 0A."""
+"""Number of changes of the book per row of 0A."""
 
 NAMES = MappingProxyType(
     {
@@ -52,9 +52,9 @@ NAMES = MappingProxyType(
         "FT": "미국10호가",
     }
 )
-"""What rows call their type."""
+"""Type code -> the type's name in its rows."""
 TRADING_TYPES = frozenset((*NAMES, *ORDER_TYPES))
-"""Types of which the trading of a stock makes rows; those about the account come once an order is placed."""
+"""Types whose rows are made by the trading of a stock. Account types have rows only after an order was placed."""
 
 
 class Trading(Source):
@@ -62,9 +62,9 @@ class Trading(Source):
 
     Args:
         stock: the stock.
-        accounts: the orders of its accounts.
-        draw: its source of chance.
-        rate: how many things happen to it a second, on average.
+        accounts: the accounts, with their orders.
+        draw: random number generator.
+        rate: average number of events per second.
     """
 
     def __init__(self, stock: Stock, accounts: Accounts, draw: random.Random, rate: float) -> None:
@@ -75,12 +75,12 @@ class Trading(Source):
         self._new: set[str] = set()
 
     def want(self, types: frozenset[str]) -> None:
-        """Types that are new have a row the next time something happens, whatever it is."""
+        """Set the wanted types. New types get a row at the next event, whatever it is."""
         self._new |= types - self.types
         super().want(types)
 
     def happen(self, moment: Moment) -> Iterable[Push]:
-        """Somebody trades, or the book changes."""
+        """Make a trade or a change of the book happen. Returns the rows."""
         stock = self.stock
         stock.prepare(moment)
         new_day = stock.day != self._day
@@ -95,11 +95,11 @@ class Trading(Source):
         if not self._can_trade(moment):
             self._pause(moment)
         elif new_day:
-            stock.rearrange()  # so that the book is told before it is traded against
+            stock.rearrange()  # so that a row of the book precedes the first trade
         else:
             trade = self._trade(value, moment, pushes)
         shown = self._rows(trade, best != stock.book.ask_prices[0], moment)
-        # What the market saw comes first, then what it meant for an account.
+        # Rows of the market precede rows of accounts.
         return shown + pushes if pushes else shown
 
     def _begin_day(self) -> None: ...
@@ -112,7 +112,7 @@ class Trading(Source):
 
     @abc.abstractmethod
     def _rows(self, trade: Trade | None, best_moved: bool, moment: Moment) -> list[Push]:
-        """The rows that tell of what happened."""
+        """Return the rows that report an event."""
 
     def _push(self, type: str, values: dict[str, str]) -> Push:
         item = self.stock.item
@@ -131,7 +131,7 @@ class Trading(Source):
             return None
         ticks = 4 * (value - stock.last) // (stock.book.ask_prices[0] - stock.book.bid_prices[0] or 1)
         buyer = draw() < 0.5 + min(max(ticks / 40, -0.45), 0.45)
-        # A price that is far from the value hurries there.
+        # A price far from the value moves there quickly.
         far = (ticks > 20) if buyer else (ticks < -20)
         if draw() < (0.9 if far else SWEEP):
             quantity = (stock.book.ask_quantities if buyer else stock.book.bid_quantities)[0]
@@ -148,7 +148,15 @@ class Trading(Source):
 
 
 class DomesticTrading(Trading):
-    """Trading of a stock at KRX, NXT or both. Arguments as `Trading`; `interruptions` is told of every trade."""
+    """Trading of a stock at KRX, NXT or both.
+
+    Args:
+        stock: as for `Trading`.
+        accounts: as for `Trading`.
+        interruptions: receives every trade.
+        draw: as for `Trading`.
+        rate: as for `Trading`.
+    """
 
     def __init__(
         self, stock: Stock, accounts: Accounts, interruptions: Interruptions, draw: random.Random, rate: float
@@ -173,7 +181,7 @@ class DomesticTrading(Trading):
         )
 
     def _pause(self, moment: Moment) -> None:
-        """Nothing trades. In an auction the price that it would find moves about, and the book with it."""
+        """Change the book without a trade. During an auction, move the expected price too, and the book with it."""
         stock, draw = self.stock, self.draw.random
         stock.rearrange()
         if CONTINUOUS[0][0] <= moment.second < CONTINUOUS[0][1]:
@@ -238,7 +246,7 @@ class DomesticTrading(Trading):
         return pushes
 
     def _first_rows(self, trade: Trade | None, moment: Moment) -> list[Push]:
-        """What is there to tell of a type before anything happened."""
+        """Return the first rows of newly wanted types."""
         stock, flows, push = self.stock, self._flows, self._push
         assert flows is not None
         pushes = []
@@ -258,7 +266,7 @@ class DomesticTrading(Trading):
 
 
 class UsTrading(Trading):
-    """Trading of a US stock. Arguments as `Trading`."""
+    """Trading of a US stock. Arguments as for `Trading`."""
 
     def __init__(self, stock: Stock, accounts: Accounts, draw: random.Random, rate: float) -> None:
         super().__init__(stock, accounts, draw, rate)

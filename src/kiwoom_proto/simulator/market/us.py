@@ -1,11 +1,11 @@
-"""Rows of US stocks: FE each trade, FT the ten levels, F4 and F5 the account's orders.
+"""Rows of US stocks: each trade (FE), the ten levels (FT), and an account's orders (F4, F5).
 
-Prices are kept in ten thousandths of a dollar and written with four decimals. Times are Korean, FID 51020 and the date
-are New York's (13 hours behind, as in summer). Amounts of FE are in thousands of dollars with six decimals: that makes
-the official example plausible, no page says so.
+Prices are stored in ten thousandths of a dollar and written with four decimals. Times are Korean; FID 51020 and the
+date are New York's (13 hours behind, as in summer). Amounts of FE are in thousands of dollars with six decimals. No
+page states that unit, but it makes the official example plausible.
 
-Sources: official pages FE, FT, F4 and F5. The keys of FE stand in the order of its page, those of the others by
-number, as in the examples there. FID 8046 of F4 is in its example and not in its table.
+Sources: official pages FE, FT, F4 and F5. The keys of FE are in the order of its page, those of the other types in
+numerical order, as in their examples. FID 8046 of F4 is in its example but not in its table.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .stock import Stock, Trade
 __all__ = ("UsBookRows", "dollars", "us_execution", "us_order", "us_trade_row")
 
 EXCHANGE_CODES = MappingProxyType({"ND": "000030", "NY": "000010", "NA": "000020"})
-"""FID 8046; only that of ND was ever seen."""
+"""Exchange -> value of FID 8046. Only the value of ND has been seen."""
 
 
 def dollars(value: int, width: int = 0) -> str:
-    """An amount without a sign, four decimals, zero-padded to `width` characters; the sign of a loss is inside."""
+    """Format an amount with four decimals, zero-padded to `width` characters including the minus sign of a loss."""
     text = f"{abs(value) // 10_000}.{abs(value) % 10_000:04}"
     return f"-{text:0>{max(width - 1, 0)}}" if value < 0 else f"{text:0>{width}}"
 
@@ -36,7 +36,7 @@ def _price(value: int, reference: int) -> str:
 
 
 def us_trade_row(stock: Stock, trade: Trade, moment: Moment) -> dict[str, str]:
-    """Values of FE."""
+    """Return the values of FE."""
     reference, last = stock.instrument.reference, trade.price
     there = moment.shifted(NEW_YORK)
     thousands = stock.turnover // 10
@@ -64,7 +64,7 @@ def us_trade_row(stock: Stock, trade: Trade, moment: Moment) -> dict[str, str]:
 
 
 class UsBookRows:
-    """Makes the values of a US stock's FT rows, each with its movement since the one before."""
+    """Makes the values of a US stock's FT rows, each with its changes since the previous row."""
 
     def __init__(self, stock: Stock) -> None:
         self._stock = stock
@@ -93,12 +93,12 @@ class UsBookRows:
 
 
 def _moved(change: int) -> str:
-    """A movement, with a space where others have the sign, as in the official example."""
+    """Format a change, with a space before 0 in place of a sign, as in the official example."""
     return f"{change:+d}" if change else " 0"
 
 
 def us_order(order: Order, stock: Stock, moment: Moment) -> dict[str, str]:
-    """Values of F4: the order was sent."""
+    """Return the values of F4: the order was sent."""
     return {
         "302": stock.instrument.name,
         "900": str(order.quantity),
@@ -126,7 +126,7 @@ def us_order(order: Order, stock: Stock, moment: Moment) -> dict[str, str]:
 def us_execution(
     order: Order, holding: Holding, stock: Stock, moment: Moment, fill: tuple[int, int, int] | None
 ) -> dict[str, str]:
-    """Values of F5: the order was taken, refused or traded."""
+    """Return the values of F5: the order was accepted, refused or filled."""
     number, _, at = fill or (0, 0, 0)
     return {
         "302": stock.instrument.name,
