@@ -1,4 +1,4 @@
-"""The `kiwoom-proto` command: what it takes, the live views, JSON lines, and how it ends."""
+"""The `kiwoom-proto` command: its arguments, live views, JSON lines, and how it ends."""
 
 from .commands import main
 

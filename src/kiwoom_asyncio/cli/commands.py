@@ -1,7 +1,7 @@
 """The `kiwoom-proto` command.
 
-Exit codes: 0 the end that was asked for, or the reader of the output left; 1 refused, lost for good, or the output
-cannot be written; 2 wrong usage; 130 ended by Ctrl-C (SIGINT), 143 by SIGTERM, 129 by SIGHUP.
+Exit codes: 0 finished as requested, or the reader of the output left; 1 refused by the server, lost for good, or the
+output cannot be written; 2 usage error; 130 ended by Ctrl-C (SIGINT), 143 by SIGTERM, 129 by SIGHUP.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ from .view import View, summary_of, view_of
 
 __all__ = ("main",)
 
-PRINTED_WIDTH = 200  # where it is no terminal that sets one
+PRINTED_WIDTH = 200  # columns, if the output is not a terminal
 FINISH_TIMEOUT = 1.0
-"""Seconds in which a reader has to take what is left, once it was interrupted."""
+"""Seconds that a reader has to take the remaining output after an interrupt."""
 CLOSE_TIMEOUT = 1.0
-"""Seconds in which the clients of a simulated exchange have to answer its goodbye."""
+"""Seconds that the clients of a simulated exchange have to answer its close."""
 POLL_INTERVAL = 0.02
 TOKEN_VARIABLE = "KIWOOM_TOKEN"
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 
 
 class _Commands(click.Group):
-    """The commands, all with the same exit codes."""
+    """The group of commands. All use the same exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with _exit_codes():
@@ -70,27 +70,31 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="kiwoom-proto", prog_name="kiwoom-proto")
 def cli() -> None:
-    """Follow the Kiwoom Securities (키움증권) real-time feed.
+    """Follow the real-time feed (실시간시세) of Kiwoom Securities (키움증권).
 
     \b
     Try it without an account:
       kiwoom-proto demo
-    See what there is:
+    List the types, and the fields of one type:
       kiwoom-proto types
       kiwoom-proto types 0E
-    Follow the real feed, with KIWOOM_APPKEY and KIWOOM_SECRETKEY (or a token in KIWOOM_TOKEN) set:
+    Follow the real feed. Set KIWOOM_APPKEY and KIWOOM_SECRETKEY first, or
+    KIWOOM_TOKEN:
       kiwoom-proto stream 0E 005930 000660
     """
 
 
-@cli.command(short_help="Show a simulated exchange for about ten seconds.")
+@cli.command(short_help="Show rows of a simulated exchange for ten seconds.")
 @click.argument("type", metavar="[TYPE]", default="0E")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), default=10.0, help="Seconds. [default: 10]")
+@click.option(
+    "--duration", type=click.FloatRange(min=0, min_open=True), default=10.0, help="Seconds to run. [default: 10]"
+)
 def demo(type: str, duration: float) -> None:
-    """Show live rows of a simulated exchange: after-hours quotes (주식시간외호가, 0E), or any other TYPE.
+    """Show live rows of a simulated exchange. TYPE is a type code and defaults to 0E,
+    after-hours quotes (주식시간외호가).
 
-    It starts the exchange on a free loopback port, connects to it as any client would, subscribes to a few items and
-    shows the rows. It needs no account and no network.
+    The command starts the exchange on a free loopback port, connects to it as any client does, subscribes to a few
+    items and shows the rows. It needs no account and no network.
 
     \b
     Examples:
@@ -103,13 +107,13 @@ def demo(type: str, duration: float) -> None:
     _run(lambda ending: run_demo(ending, type, duration), duration)
 
 
-@cli.command(short_help="Follow real-time rows: a live table, or JSON lines.")
+@cli.command(short_help="Follow real-time rows as a live table or JSON lines.")
 @click.argument("type", metavar="TYPE")
 @click.argument("items", metavar="[ITEM]...", nargs=-1)
 @endpoint_options
-@click.option("--count", type=click.IntRange(min=1), help="End after this many rows.")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="End after this many seconds.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line; the default when piped.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after this many rows.")
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="Stop after this many seconds.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line; the default in a pipe.")
 def stream(
     type: str,
     items: tuple[str, ...],
@@ -118,35 +122,39 @@ def stream(
     duration: float | None,
     as_json: bool,
 ) -> None:
-    """Subscribe to TYPE for each ITEM and show the rows: a live table, or JSON lines.
+    """Subscribe to TYPE for each ITEM and show the rows as a live table or JSON lines.
 
-    TYPE is a type code such as 0E (upper and lower case differ; see "kiwoom-proto types"). ITEM is a stock code:
-    005930 at KRX, 005930_NX at NXT, 005930_AL for both (SOR). Account-wide types have none.
+    TYPE is a type code such as 0E. Upper and lower case differ; "kiwoom-proto types" lists the codes. ITEM is a stock
+    code: 005930 for KRX, 005930_NX for NXT, 005930_AL for both (SOR). Types of an account, such as orders (주문체결,
+    00), take no ITEM.
 
-    The keys are read from the environment variables KIWOOM_APPKEY and KIWOOM_SECRETKEY; or an access token from
-    KIWOOM_TOKEN. A lost connection is re-established, with a note on standard error.
+    Set the environment variables KIWOOM_APPKEY and KIWOOM_SECRETKEY to your keys, or KIWOOM_TOKEN to an access token
+    (접근토큰).
+
+    The command reconnects when the connection is lost, and says so on standard error.
 
     \b
     Examples:
       kiwoom-proto stream 0E 005930 000660
       kiwoom-proto stream 0E 005930 --endpoint mock --count 10
       kiwoom-proto stream 0E 005930 --json --duration 60 > quotes.jsonl
-      kiwoom-proto stream 0E 005930 --endpoint ws://127.0.0.1:8765/api/dostk/websocket
+      kiwoom-proto stream 0E 005930 \\
+        --endpoint ws://127.0.0.1:8765/api/dostk/websocket
 
     \b
     Exit codes:
-      0    --count or --duration was reached, or the reader of the output left
-      1    refused, lost for good, or the output cannot be written
+      0    reached --count or --duration, or the reader of the output left
+      1    refused by the server, lost for good, or the output cannot be written
       2    usage error
       130  ended by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
 
-    It always closes the connection cleanly; a second signal cuts it.
+    The command always closes the connection cleanly. A second signal cuts it.
     """
     token = _token()
     if type in REALTIME and REALTIME[type].scope is Scope.CONDITION:
         raise click.UsageError(f"rows of {type} belong to a condition search: kiwoom-proto conditions CONDITION --live")
     types = _undeclared(type, endpoint)
-    with _usage_errors():  # what cannot be right is said before anything is dialled
+    with _usage_errors():  # report usage errors before dialling
         ClientConnection(endpoint, clock=time.monotonic, types=types).subscribe(type, *items)
     if types:
         warn(f"type {type!r} is not in the catalogue: FIDs come as they are, if it is one; the server takes any")
@@ -160,44 +168,43 @@ def stream(
 
 @cli.command(name="serve", short_help="Run a simulated exchange on a port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 picks a free one.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same rows.")
-@click.option(
-    "--start", metavar="HH:MM", default="16:00", show_default=True, help="Its time of day at the start (KST)."
-)
+@click.option("--start", metavar="HH:MM", default="16:00", show_default=True, help="Market time at the start (KST).")
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     default=2.0,
     show_default=True,
-    help="Rows a second for each item.",
+    help="Rows per second for each item.",
 )
-@click.option("--mock", is_flag=True, help="Behave as mock trading (모의투자) does: KRX only.")
+@click.option("--mock", is_flag=True, help="Behave like mock trading (모의투자): KRX only.")
 @click.option(
     "--allow-host",
     "allowed_hosts",
     metavar="NAME",
     multiple=True,
-    help="A name by which clients may call it, besides --host, its addresses and localhost. Can be repeated.",
+    help="Host name that clients may use, besides --host, its addresses and localhost. Can be repeated.",
 )
 def serve_command(
     host: str, port: int, seed: int, start: str, rate: float, mock: bool, allowed_hosts: tuple[str, ...]
 ) -> None:
-    """Run a simulated exchange on a port, until interrupted. Any token may log in, and any keys get one.
+    """Run a simulated exchange on a port until interrupted. Any token can log in, and any keys get a token.
 
-    Whoever reaches the port can use it. Web pages cannot: requests with an Origin, or for a host that is not its own,
-    are refused.
+    Anyone who can reach the port can use the exchange. Web pages cannot: requests with an Origin, or for another host
+    name, are refused.
 
-    All clients share one market day: while anyone subscribes to daytime types, evening types wait.
+    All clients share one market day. While any client subscribes to daytime types, evening types send no rows.
 
     \b
     Example, in two terminals:
       kiwoom-proto serve
-      KIWOOM_TOKEN=any kiwoom-proto stream 0E 005930 --endpoint ws://127.0.0.1:8765/api/dostk/websocket
-    Ctrl-C the first and start it again: the second goes on.
+      KIWOOM_TOKEN=any kiwoom-proto stream 0E 005930 \\
+        --endpoint ws://127.0.0.1:8765/api/dostk/websocket
+    Stop the first with Ctrl-C and start it again: the second reconnects.
 
-    It ends with Ctrl-C (exit code 130) or SIGTERM (143), after it has closed every connection; with 1 where the port
-    cannot be listened on.
+    Ctrl-C (exit code 130) or SIGTERM (143) ends the exchange after it has closed every connection. If it cannot listen
+    on the port, the exit code is 1.
     """
     try:
         start_time = datetime.datetime.strptime(start, "%H:%M").time()
@@ -211,7 +218,7 @@ def serve_command(
                 server = await stack.enter_async_context(
                     serve(exchange, host=host, port=port, allowed_hosts=allowed_hosts)
                 )
-            except (OSError, UnicodeError) as error:  # UnicodeError: no host name at all
+            except (OSError, UnicodeError) as error:  # UnicodeError: not a host name
                 reason = getattr(error, "strerror", None) or error
                 raise OSError(f"cannot listen on {host}:{port}: {reason}") from None
             click.echo(f"Simulated exchange at {server.endpoint}")
@@ -231,10 +238,12 @@ def serve_command(
     _run(run)
 
 
-@cli.command(short_help="List the types and their fields, in Korean and English.")
+@cli.command(short_help="List the real-time types, or the fields of one.")
 @click.argument("type", metavar="[TYPE]", required=False)
 def types(type: str | None) -> None:
-    """List the real-time types, or every field of one TYPE, in Korean and English.
+    """List the real-time types (실시간 항목), or the fields of one TYPE.
+
+    Labels are in Korean, names and summaries in English.
 
     \b
     Examples:
@@ -270,17 +279,19 @@ def types(type: str | None) -> None:
             console.print(Text.assemble("\n", (field.name, "bold"), f" ({codes.__name__}): {listed}"))
 
 
-@cli.command(short_help="List condition searches, run one, or follow one.")
+@cli.command(short_help="List, run or follow condition searches (조건검색).")
 @click.argument("condition", metavar="[CONDITION]", required=False)
-@click.option("--live", is_flag=True, help="Follow which stocks enter and leave.")
+@click.option("--live", is_flag=True, help="Follow the stocks that enter (편입) and leave (이탈).")
 @endpoint_options
-@click.option("--count", type=click.IntRange(min=1), help="With --live: end after this many hits.")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="End after this many seconds.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line; the default when piped.")
+@click.option("--count", type=click.IntRange(min=1), help="With --live: stop after this many hits.")
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="Stop after this many seconds.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line; the default in a pipe.")
 def conditions(
     condition: str | None, live: bool, endpoint: Endpoint, count: int | None, duration: float | None, as_json: bool
 ) -> None:
-    """List the saved condition searches (조건검색), or run the one with the number or name CONDITION.
+    """List the saved condition searches (조건검색), or run or follow one.
+
+    CONDITION is the number or the name of a saved search.
 
     \b
     Examples:
@@ -289,8 +300,8 @@ def conditions(
       kiwoom-proto conditions "골든크로스"
       kiwoom-proto conditions 4 --live --count 10
 
-    Token and exit codes as for "kiwoom-proto stream"; an unknown CONDITION is a usage error. A live search is always
-    cleared at the end.
+    Keys, tokens and exit codes are those of "kiwoom-proto stream". An unknown CONDITION is a usage error. The command
+    always clears a live search when it ends.
     """
     token = _token()
     if live and condition is None:
@@ -318,10 +329,11 @@ def conditions(
 @cli.command(short_help="Convert recorded payloads to JSON lines.")
 @click.argument("file", type=click.File("rb"))
 def decode(file: IO[bytes]) -> None:
-    """Turn recorded payloads, one text message a line, into JSON lines: one for each row or other message.
+    """Convert recorded payloads to JSON lines. The input has one text message per line; the output has one line for
+    each row or other message.
 
-    FILE is a path, or - for standard input. Lines that cannot be decoded are reported on standard error; all others are
-    written, and the exit code is then 1.
+    FILE is a path, or - for standard input. Lines that cannot be decoded are reported on standard error, and the exit
+    code is then 1. All other lines are written.
 
     \b
     Examples:
@@ -334,7 +346,7 @@ def decode(file: IO[bytes]) -> None:
 def main() -> NoReturn:
     """Run the command."""
     guard_standard_output()
-    # None: closed by whoever started this.
+    # None: the parent process closed it.
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     guard_standard_error()
@@ -342,7 +354,7 @@ def main() -> NoReturn:
         try:
             cli()
         finally:
-            sys.stdout.flush()  # while there is somebody to say that it could not be written
+            sys.stdout.flush()  # here a failure to write can still be reported
     raise AssertionError("click exits by itself")
 
 
@@ -363,12 +375,12 @@ async def _print_json(ending: Ending, following: Follow) -> None:
     try:
         await following(emit, lambda client: None)
     finally:
-        # What came before the end is not lost with it; but nobody who interrupts waits for a reader who pauses.
+        # Write what came before the end. After an interrupt, do not wait long for a paused reader.
         await output.finish(None if ending.signal is None else FINISH_TIMEOUT)
 
 
 async def _print_table(ending: Ending, following: Follow) -> None:
-    """Follow a search to its end, and show what it found as a table; what came before an error, too."""
+    """Follow a search to its end and print its rows as a table, also if an error ends it."""
     found = RowTable(("stock_code", "stock_name", "price", "change", "change_rate", "volume"))
 
     async def emit(record: Record) -> None:
@@ -405,7 +417,7 @@ async def _list_conditions(ending: Ending, endpoint: Endpoint, token: Token, tab
 
 
 def table_of_types(types: Types) -> Table:
-    """Return one line for each type: its code, class and Korean name, and what it is."""
+    """Return a table of the types: code, class, Korean name and summary, one line each."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("type", "class", "Korean", "what it is"):
         table.add_column(column, no_wrap=column != "what it is")
@@ -420,12 +432,12 @@ def _other_case(type: str) -> str:
 
 
 def _undeclared(type: str, endpoint: Endpoint) -> list[type[Record]]:
-    """A class for a type that the catalogue does not have, where that is not for another case."""
+    """Return a class for a type that is not in the catalogue, unless it differs only in case from one that is."""
     if len(type) != MAX_TYPE_LENGTH or type in REALTIME or _other_case(type):
         return []
 
     class Undeclared(Record, tag=type):
-        """Every FID as it comes."""
+        """A type that is not in the catalogue; every FID is a `str`."""
 
         market = Market.US if endpoint.us else Market.DOMESTIC
 
@@ -455,7 +467,7 @@ def _usage_errors() -> Iterator[None]:
 
 
 def _run(command: Callable[[Ending], Awaitable[None]], duration: float | None = None) -> None:
-    """Run a command, and leave with the exit code of the signal that ended it."""
+    """Run a command. Exit with the code of the signal that ended it, if one did."""
     ending = Ending(duration)
     anyio.run(ending.run, command)
     if ending.signal is not None:
@@ -465,7 +477,7 @@ def _run(command: Callable[[Ending], Awaitable[None]], duration: float | None = 
 
 @contextmanager
 def _exit_codes() -> Iterator[None]:
-    """Leave with the right exit code where it is not a success."""
+    """Turn an exception into a message and an exit code."""
     try:
         yield
     except (KeyboardInterrupt, BaseExceptionGroup, Exception) as caught:
@@ -477,7 +489,7 @@ def _exit_codes() -> Iterator[None]:
 
 def _fail(error: BaseException) -> NoReturn:
     if isinstance(error, ReaderLeft):
-        sys.exit(0)  # who read the rows has had enough
+        sys.exit(0)  # the reader wants no more rows
     if isinstance(error, KeyboardInterrupt):
         warn("interrupted")
         sys.exit(130)

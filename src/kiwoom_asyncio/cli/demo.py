@@ -47,7 +47,13 @@ AFTER_HOURS, DAYTIME, US_EVENING = datetime.time(16, 52), datetime.time(10, 0), 
 
 
 async def run_demo(ending: Ending, type: str, duration: float) -> None:
-    """Show rows of a type until the end, which is after `duration` seconds, and say how many came."""
+    """Show rows of a type until the command ends, then print how many came.
+
+    Args:
+        ending: when the command ends.
+        type: type code.
+        duration: seconds after which it ends, for the last message.
+    """
     cls = REALTIME[type]
     us = cls.market is Market.US
     items = ITEMS.get(type, STOCKS if cls.scope is Scope.ITEM else {})
@@ -74,7 +80,7 @@ async def run_demo(ending: Ending, type: str, duration: float) -> None:
 
 
 async def _place_orders(exchange: Exchange, us: bool) -> None:
-    """Somebody must trade for an account to have something to tell."""
+    """Place orders until cancelled, so that the account has rows."""
     items = list(US_STOCKS if us else STOCKS)
     await anyio.sleep(0.5)
     while True:
@@ -84,7 +90,7 @@ async def _place_orders(exchange: Exchange, us: bool) -> None:
 
 
 def _program() -> str:
-    """How this command is called from here."""
+    """Return how the user can call this command."""
     called = sys.argv[0]
     if shutil.which("kiwoom-proto") is not None or "kiwoom-proto" not in os.path.basename(called):
         return "kiwoom-proto"

@@ -1,7 +1,8 @@
-"""When a command ends before its work does, by the clock or at a signal, and what is cancelled then.
+"""End a command before its work is done, at a deadline or on a signal.
 
-A connection that is cancelled is cut. So of blocks inside each other only the innermost is cancelled: the one that uses
-the connection, while the one that holds it is left as always, with a close frame. A second signal cancels that one too.
+Cancelling the block that holds a connection cuts the connection. So only the innermost of nested blocks is cancelled:
+the one that uses the connection. The block that holds the connection then exits normally, with a close frame. A second
+signal cancels that block too.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ SIGNALS = tuple(
     signal.Signals(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 PATIENCE = 2
-"""Signals after which nothing is left to be closed in order."""
+"""Signals that are handled in order. The next one ends the process at once."""
 
 
 class Ending:
-    """When a command ends.
+    """Ends a command at a deadline or on a signal.
 
     Args:
-        duration: seconds from `run` on; None: no limit.
+        duration: seconds after `run` starts; None: no limit.
 
     Attributes:
-        signal: the signal that ended it, if any.
+        signal: the signal that ended the command, or None.
     """
 
     def __init__(self, duration: float | None = None) -> None:
@@ -44,7 +45,7 @@ class Ending:
         self._count = 0
 
     async def run(self, command: Callable[[Ending], Awaitable[None]]) -> None:
-        """Run a command until it ends by itself, by the clock or at a signal."""
+        """Run a command until it returns, the deadline passes or a signal arrives."""
         if self._duration is not None:
             self._deadline = anyio.current_time() + self._duration
         with self._signals(asyncio.get_running_loop()), self.cancels():
@@ -52,7 +53,7 @@ class Ending:
 
     @contextmanager
     def cancels(self) -> Iterator[anyio.CancelScope]:
-        """A block that is cancelled at the end. For whatever is around it, that is no longer the end then."""
+        """Cancel the block at the deadline. The blocks around it lose their deadline, so they exit normally."""
         with anyio.CancelScope(deadline=self._deadline) as scope:
             if self._scopes:
                 self._scopes[-1].deadline = math.inf
@@ -63,21 +64,26 @@ class Ending:
                 self._scopes.pop()
 
     def check(self, done: bool, what: str) -> None:
-        """Raise KiwoomError where the clock was faster than the server."""
+        """Raise `KiwoomError` if the deadline passed before the work was done.
+
+        Args:
+            done: whether the work was done.
+            what: what is missing, for the message, such as "no answer".
+        """
         if not done and self.signal is None:
             raise KiwoomError(f"{what} within --duration {self._duration:g}")
 
     @contextmanager
     def _signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        # Not loop.add_signal_handler: Windows has none.
+        # loop.add_signal_handler does not exist on Windows.
         def handle(number: int, frame: FrameType | None) -> None:
             self._count += 1
-            if self._count > PATIENCE:  # whatever it is that holds it up: end at once
+            if self._count > PATIENCE:  # something blocks the exit: end at once
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
             loop.call_soon_threadsafe(self._stop, signal.Signals(number))
 
-        # What is ignored stays so: nohup, a job in the background.
+        # Ignored signals stay ignored: nohup, background jobs.
         before = {number: signal.getsignal(number) for number in SIGNALS}
         taken = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
         for number in taken:

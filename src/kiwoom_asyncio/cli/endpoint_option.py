@@ -1,4 +1,4 @@
-"""The options that say where the command connects to: --endpoint and --insecure."""
+"""The options --endpoint and --insecure, which say where the command connects to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENDPOINTS = {"production": PRODUCTION, "mock": MOCK, "us": US_PRODUCTION, "us-mo
 CLEAR = "keys and tokens would go to this host in clear; write wss://, or add --insecure where that is meant"
 VERIFIED = "--insecure is for a ws:// URL; the certificate of a wss:// server is always verified"
 INSECURE = "kiwoom_proto.insecure"
-"""Where click's context keeps --insecure until --endpoint is read."""
+"""The key under which click's context keeps --insecure until --endpoint is read."""
 
 
 class _Endpoint(_EndpointBase):
@@ -43,7 +43,7 @@ class _Endpoint(_EndpointBase):
 
 
 def _is_insecure(url: str) -> bool:
-    """Whether a URL is refused only because keys would go in clear."""
+    """Whether a URL is refused only because keys would be sent in clear text."""
     try:
         return not Endpoint(url, insecure=True).secure
     except LocalProtocolError:
@@ -58,18 +58,18 @@ _ENDPOINT = click.option(
     "--endpoint",
     type=_Endpoint(),
     default="production",
-    help="production, mock, us, us-mock, or a URL. [default: production]",
+    help="production, mock (모의투자), us, us-mock, or a URL. [default: production]",
 )
 _INSECURE = click.option(
     "--insecure",
     is_flag=True,
-    is_eager=True,  # read before --endpoint, wherever it stands
+    is_eager=True,  # read before --endpoint, in any order
     expose_value=False,
     callback=_keep_insecure,
-    help="Send keys and token in clear to a ws:// URL that is not on this machine.",
+    help="Permit a ws:// URL on another machine. Keys and token are sent in clear text.",
 )
 
 
 def endpoint_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --endpoint, which the command takes as `endpoint`, and --insecure."""
+    """Add --endpoint (the parameter `endpoint`) and --insecure to a command."""
     return _ENDPOINT(_INSECURE(command))

@@ -1,4 +1,4 @@
-"""What `kiwoom-proto` prints where no table is wanted: JSON lines, without account numbers and secrets."""
+"""The JSON lines that `kiwoom-proto` prints, without account numbers and secrets."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ("decode_lines", "json_line", "masked", "write_line")
 
 
 def decode_lines(file: IO[bytes]) -> None:
-    """Write what recorded payloads say, one a line, as JSON lines.
+    """Write recorded payloads, one per line, as JSON lines.
 
     Raises:
-        KiwoomError: some could not be understood; each was named.
+        KiwoomError: some messages could not be understood. Each was reported on standard error.
         OSError: the file cannot be read.
     """
     decoder = MessageDecoder()
@@ -70,7 +70,7 @@ def write_line(members: Mapping[str, Any]) -> None:
 
 
 def json_line(members: Mapping[str, Any]) -> bytes:
-    """Return one JSON object as a line: exactly what came, but for a terminal with what is unprintable escaped."""
+    """Return one JSON object as a line. For a terminal, unprintable characters are escaped."""
     line = msgspec.json.encode(members)
     if sys.stdout.isatty():
         line = json_displayed(line.decode()).encode()
@@ -78,7 +78,7 @@ def json_line(members: Mapping[str, Any]) -> bytes:
 
 
 def masked(record: Record) -> Mapping[str, Any]:
-    """What is printed of a row: FIDs only where they have no name, and nothing personal (see `Record.to_dict`)."""
+    """Return the members of a row to print: FIDs only if they have no name, secrets masked (see `Record.to_dict`)."""
     members = record.to_dict()
     fids = members.pop("fids")
     for name, field in record.fields.items():

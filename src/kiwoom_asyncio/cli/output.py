@@ -1,14 +1,13 @@
-"""Standard output: what becomes of it, and a program that must not wait for it.
+"""Standard output and standard error: errors, slow readers, and text that is safe for a terminal.
 
-Whoever reads what is printed may have had enough (`| head`), which ends the program quietly. Anything else that keeps
-output from being written, such as a full disk, is an error. `guard_standard_output` puts that one rule beneath
-everything that writes: click, rich, and `Output`.
+If the reader of the output leaves (`| head`), the program ends quietly. Any other failure to write, such as a full
+disk, is an error. `guard_standard_output` applies this rule beneath everything that writes: click, rich, and `Output`.
 
-A reader may also pause: a pager, a full pipe, a terminal held with Ctrl-S. Waiting for that in the event loop would
-keep a PING from being answered until the server cuts the connection. So a thread writes, and the event loop only waits,
-without blocking anything else, while a good deal is unwritten.
+A reader may also pause: a pager, a full pipe, a terminal held with Ctrl-S. Waiting for it in the event loop would leave
+PINGs unanswered until the server cuts the connection. So a thread writes. The event loop only waits, without blocking
+other tasks, while more than `UNWRITTEN_LIMIT` bytes are unwritten.
 
-Standard error is read by a person: `guard_standard_error` makes whatever is written to it fit to be shown.
+A person reads standard error. `guard_standard_error` makes all text written to it safe for a terminal.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ __all__ = ("Output", "OutputError", "ReaderLeft", "guard_standard_error", "guard
 UNWRITTEN_LIMIT = 1024 * 1024
 BLOCK_SIZE = 64 * 1024
 POLL_INTERVAL = 0.02
-READER_LEFT = (errno.EPIPE, errno.EINVAL) if os.name == "nt" else (errno.EPIPE,)  # Windows has EINVAL for it
+READER_LEFT = (errno.EPIPE, errno.EINVAL) if os.name == "nt" else (errno.EPIPE,)  # Windows reports EINVAL
 
 
 class ReaderLeft(Exception):
-    """Nobody reads standard output any more."""
+    """The reader of standard output left."""
 
 
 class OutputError(Exception):
-    """Standard output cannot be written; says why."""
+    """Standard output cannot be written. The message says why."""
 
 
 class _Guarded(io.RawIOBase):
-    """A raw stream whose errors say what became of the output. After the first, it discards what it is given."""
+    """A raw stream that raises `ReaderLeft` or `OutputError`. After the first error it discards all data."""
 
     def __init__(self, raw: io.RawIOBase) -> None:
         self._raw = raw
@@ -51,10 +50,10 @@ class _Guarded(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         if self._failed:
-            return len(data)  # Python flushes once more while it ends
+            return len(data)  # Python flushes once more at exit
         try:
             while (written := self._raw.write(data)) is None:
-                select.select((), (self._raw,), ())  # a pipe that some other program has made non-blocking
+                select.select((), (self._raw,), ())  # another program made the pipe non-blocking
         except OSError as error:
             self._failed = True
             if error.errno in READER_LEFT:
@@ -74,15 +73,15 @@ class _Guarded(io.RawIOBase):
 
 
 def guard_standard_output() -> None:
-    """Let whatever writes to standard output, and cannot, raise `ReaderLeft` or `OutputError`."""
-    if sys.stdout is None:  # closed by whoever started this
-        # As for other programs, an error at the first write; and no socket becomes standard output.
+    """Make failed writes to standard output raise `ReaderLeft` or `OutputError`."""
+    if sys.stdout is None:  # the parent process closed it
+        # Fail at the first write, as other programs do. This also keeps a socket from becoming standard output.
         unwritable = io.FileIO(os.open(os.devnull, os.O_RDONLY), "w")
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Guarded(unwritable)), encoding="utf-8")
         return
     stdout = sys.stdout
     if not isinstance(stdout, io.TextIOWrapper) or (os.name == "nt" and stdout.isatty()):
-        return  # a console of Windows has writers of its own
+        return  # a Windows console has its own writers
     stdout.flush()
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(_Guarded(_raw_of(stdout))),
@@ -94,7 +93,7 @@ def guard_standard_output() -> None:
 
 
 class _Shown(io.TextIOBase):
-    """A text stream on which every line is fit for a terminal, whoever wrote it: click, Python, or the command."""
+    """A text stream that makes every line safe for a terminal, whether click, Python or the command wrote it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -116,13 +115,13 @@ class _Shown(io.TextIOBase):
         return self._stream.isatty()
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]  # read-only here, and nobody sets it
+    def encoding(self) -> str:  # type: ignore[override]  # read-only here; never set
         return self._stream.encoding
 
 
 def guard_standard_error() -> None:
-    """Make whatever is written to standard error fit for a terminal."""
-    if sys.stderr is None:  # closed by whoever started this
+    """Make all text written to standard error safe for a terminal."""
+    if sys.stderr is None:  # the parent process closed it
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="replace")  # a console of another encoding shows what it can
@@ -130,14 +129,14 @@ def guard_standard_error() -> None:
 
 
 def _raw_of(stream: io.TextIOWrapper) -> io.RawIOBase:
-    return cast("io.RawIOBase", getattr(stream.buffer, "raw", stream.buffer))  # unbuffered, it is raw itself
+    return cast("io.RawIOBase", getattr(stream.buffer, "raw", stream.buffer))  # an unbuffered stream is raw itself
 
 
 class Output:
-    """Writes to standard output from a thread of its own.
+    """Writes to standard output from its own thread.
 
     Args:
-        raw: where to write to instead.
+        raw: the stream to write to; defaults to standard output.
     """
 
     def __init__(self, raw: io.RawIOBase | None = None) -> None:
@@ -149,28 +148,28 @@ class Output:
         self._unwritten = 0
         self._lock = threading.Lock()
         self._failure: Exception | None = None
-        # A daemon, and no buffer with a lock, so that a reader who never goes on does not keep an interrupted program
-        # from ending.
+        # The thread is a daemon and writes without a locked buffer, so that a reader who never resumes cannot keep an
+        # interrupted program from ending.
         self._thread = threading.Thread(target=self._write_all, daemon=True)
         self._thread.start()
 
     async def write(self, data: bytes) -> None:
-        """Write, some time.
+        """Queue data to be written. Wait while too much is unwritten.
 
         Raises:
-            ReaderLeft: nobody reads any more.
-            OutputError: it cannot be written.
+            ReaderLeft: the reader left.
+            OutputError: the output cannot be written.
         """
         with self._lock:
             self._unwritten += len(data)
         self._queue.put(data)
-        # Looking now and then is simpler than having the thread wake the loop, and only happens to a slow reader.
+        # Polling is simpler than letting the thread wake the loop, and only happens with a slow reader.
         while self._unwritten > UNWRITTEN_LIMIT and self._failure is None:  # noqa: ASYNC110
             await anyio.sleep(POLL_INTERVAL)
         self._check()
 
     async def finish(self, timeout: float | None = None) -> None:
-        """Wait until everything is written, or for so many seconds. Errors as `write`."""
+        """Wait until everything is written, for at most `timeout` seconds. Raises as `write` does."""
         self._queue.put(None)
         with anyio.move_on_after(timeout):
             while self._thread.is_alive():  # noqa: ASYNC110
@@ -193,7 +192,7 @@ class Output:
                 self._write_block(block)
                 if ended:
                     return
-        except Exception as error:  # which is the event loop's to raise
+        except Exception as error:  # raised in the event loop, by _check
             self._failure = error
 
     def _write_block(self, block: bytearray) -> None:

@@ -1,4 +1,4 @@
-"""What `kiwoom-proto` follows, and how it is shown while it does."""
+"""Follow rows for `kiwoom-proto`, show them live, and report events on standard error."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ __all__ = (
 
 FRAMES_PER_SECOND = 8
 MAX_LISTED = 50
-"""Conditions that an error lists."""
+"""Maximum number of conditions that an error lists."""
 CLEAR_TIMEOUT = 1.0
 
 CONFIG = ClientConfig(connect_timeout=10, close_timeout=1)
-"""Somebody waits for the first login: long enough for what passes by itself (HTTP 429, a restart), then say why it
-fails. And somebody waits for the end."""
+"""A person waits for the first login. Retry long enough for temporary faults (HTTP 429, a restart), then say why it
+fails. A person also waits for the end, so the close is short."""
 
 Token: TypeAlias = str | Secret | AppKey
 Emit: TypeAlias = Callable[[Record], Awaitable[None]]
@@ -76,21 +76,21 @@ async def follow(
     types: Sequence[type[Record]] = (),
     count: int | None = None,
 ) -> None:
-    """Emit the rows of one subscription until the end, or `count` of them.
+    """Emit the rows of one subscription until the command ends.
 
     Args:
-        ending: when to end.
+        ending: when the command ends.
         endpoint: where to connect to.
-        token: the access token, or the keys to get one with.
+        token: the access token, or the keys to get one.
         type: type code.
-        items: what to subscribe to.
+        items: items to subscribe to.
         emit: called with each row.
-        watch: called with the client, once it is logged in.
-        types: classes of rows beside those of the catalogue.
-        count: most rows.
+        watch: called with the client once it is logged in.
+        types: record classes in addition to the catalogue.
+        count: number of rows after which to return; None: no limit.
 
     Raises:
-        KiwoomError: it ended for any other reason.
+        KiwoomError: the stream ended for any other reason.
     """
     subscribed = False
     with ending.cancels():
@@ -113,11 +113,14 @@ async def follow_condition(
     *,
     count: int | None = None,
 ) -> None:
-    """Emit what enters and leaves a condition of a given number or name, as `follow` does; clear it at the end."""
+    """Emit the stocks that enter and leave a condition, as `follow` does. Clear the search at the end.
+
+    `given` is the number or name of the condition.
+    """
     answered = False
     with ending.cancels():
         async with connect(endpoint, token=token, config=CONFIG) as client:
-            registered = None  # or on the way to it
+            registered = None  # seq of the condition, from the moment the request may be sent
             try:
                 with ending.cancels():
                     watch(client)
@@ -133,13 +136,13 @@ async def follow_condition(
                 registered = None
                 raise
             finally:
-                if registered is not None:  # left so, it would be in the way of the next to ask for it
+                if registered is not None:  # a search left live would block the next request for it
                     await _clear(client, registered)
     ending.check(answered, "no answer")
 
 
 async def search(ending: Ending, endpoint: Endpoint, token: Token, given: str, emit: Emit, watch: Watch) -> None:
-    """Emit the rows of one search, as `follow` does: each page before the next one is asked for."""
+    """Emit the rows of one search, as `follow` does. Emit each page before the next is requested."""
     rows = 0
     is_complete = False
     with ending.cancels():
@@ -155,10 +158,10 @@ async def search(ending: Ending, endpoint: Endpoint, token: Token, given: str, e
 
 
 async def _find_condition(client: Client, given: str) -> Condition:
-    """Return the saved condition of a number or, where none has it, of a name.
+    """Return the saved condition with a number or, if none has that number, with a name.
 
     Raises:
-        click.BadParameter: there is none, or several; lists those there are.
+        click.BadParameter: none or several match. The message lists the saved conditions.
     """
     conditions = await client.list_conditions()
     given = given.strip()
@@ -190,7 +193,7 @@ async def _emit_rows(client: Client, emit: Emit, count: int | None, is_wanted: C
 
 
 async def show(view: View, following: Follow) -> None:
-    """Follow a stream and draw it as it comes. A thread draws, for the terminal may be held: see `output`."""
+    """Follow a stream and draw it live. A thread draws, because the terminal may be paused: see `output`."""
     started = anyio.current_time()
 
     async def emit(record: Record) -> None:
@@ -215,7 +218,7 @@ async def show(view: View, following: Follow) -> None:
 
 
 async def _clear(client: Client, seq: str) -> None:
-    with anyio.move_on_after(CLEAR_TIMEOUT), suppress(KiwoomError):  # gone, and with it what there was to clear
+    with anyio.move_on_after(CLEAR_TIMEOUT), suppress(KiwoomError):  # a lost connection has nothing left to clear
         await client.clear_condition(seq)
 
 
@@ -236,6 +239,6 @@ def _warn_of(event: Event, client: Client) -> None:
 
 
 def warn(text: str) -> None:
-    """Say something on standard error, in one line, fit for a terminal whoever wrote it."""
-    with suppress(OSError):  # nobody is left to say that to
-        sys.stderr.write(f"kiwoom-proto: {displayed(text, MESSAGE_LIMIT)}\n")  # which a live view puts above itself
+    """Write one line to standard error, made safe for a terminal."""
+    with suppress(OSError):  # standard error is closed: nowhere to report it
+        sys.stderr.write(f"kiwoom-proto: {displayed(text, MESSAGE_LIMIT)}\n")  # a live view prints it above itself

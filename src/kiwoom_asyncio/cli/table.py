@@ -1,4 +1,4 @@
-"""A table of rows that is printed when all of them have come: conditions, and what a search found."""
+"""A table that is printed when all its rows have arrived: conditions, and the results of a search."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from .view import plural, shown
 __all__ = ("MAX_ROWS", "RowTable")
 
 MAX_ROWS = 5_000
-"""Rows shown; of more, their number. All stocks there are are fewer, and a server may send rows without end."""
+"""Maximum number of rows shown; further rows are only counted. There are fewer stocks than this, but a server may send
+rows without end."""
 
 
 class RowTable:
-    """A table of rows, each of which may come from outside.
+    """A table of rows whose text may come from outside.
 
     Args:
-        columns: names of the members shown, one for each column.
+        columns: name of the member that each column shows.
 
     Attributes:
-        rows: how many were added.
+        rows: number of rows added.
     """
 
     def __init__(self, columns: tuple[str, ...]) -> None:
@@ -34,7 +35,7 @@ class RowTable:
             self._table.add_column(column.replace("_", " "))
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row. Only the text of its cells is kept."""
+        """Add a row. The table keeps only the text of its cells."""
         self.rows += 1
         if self.rows <= MAX_ROWS:
             cells = ("" if row.get(column) is None else str(row[column]) for column in self._columns)

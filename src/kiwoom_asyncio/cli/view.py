@@ -1,4 +1,4 @@
-"""What `kiwoom-proto` shows on a terminal while rows come in: a ladder, a tape, or a table, as fits the type."""
+"""The live views of `kiwoom-proto`: a ladder, a tape or a table, depending on the type."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ __all__ = (
 )
 
 MOST_COLUMNS = 8
-ITEM_WIDTH, COLUMN_WIDTH = 24, 11  # about what the first column and any other take
+ITEM_WIDTH, COLUMN_WIDTH = 24, 11  # approximate widths of the first column and of the others
 MOST_ROWS = 40
 MOST_LADDERS = 3
 LEVELS = 10  # of each side of an order book
-MOST_ITEMS = 512  # more than can be asked for
-LONGEST_ROW = 16_384  # bytes of one that is kept; with 163 FIDs it has 2 kB
+MOST_ITEMS = 512  # more than a connection can subscribe to
+LONGEST_ROW = 16_384  # bytes of a row that is kept; a row with 163 FIDs has 2 kB
 MOST_NAMED = 3
 FRAME_HEIGHT = 9  # title, counts, headings, legend, blank lines
 LADDER_WIDTH, TAPE_WIDTH, WIDE_TAPE_WIDTH = 56, 84, 108
 SIGNED_KINDS = ("change", "signed quantity", "signed amount", "trade quantity")
 TAPE_LENGTH = 20
-UP, DOWN = "red", "blue"  # as Korean screens have it: red is up or bought, blue is down or sold
+UP, DOWN = "red", "blue"  # as on Korean screens: red is up or bought, blue is down or sold
 COLUMNS = {
     "00": ("time", "stock_name", "order_status", "side", "order_quantity", "unfilled_quantity", "execution_price"),
     "04": ("stock_name", "price", "holding_quantity", "purchase_price", "orderable_quantity", "profit_rate"),
@@ -63,12 +63,12 @@ COLUMNS = {
     "F4": ("time", "stock_name", "order_status", "side", "order_quantity", "order_price"),
     "F5": ("time", "stock_name", "order_status", "side", "order_quantity", "unfilled_quantity", "execution_price"),
 }
-"""What a table shows first of types whose first fields tell least."""
+"""The columns of types whose first fields are not the most useful ones."""
 STYLE_OF = {Direction.UP: UP, Direction.DOWN: DOWN, Direction.UNCHANGED: "", None: ""}
 
 
 class View:
-    """What every view has: the newest row of each item, and a title that counts.
+    """Base class of the views. It keeps the newest row of each item, and draws the title with the counts.
 
     Args:
         type_code: the type shown.
@@ -77,7 +77,7 @@ class View:
         types: type code -> the class of its rows.
     """
 
-    _shows_items = True  # one by one, and not just what came last
+    _shows_items = True  # shows each item, not only the latest rows
 
     def __init__(
         self, type_code: str, source: str, labels: Mapping[str, str] | None = None, types: Types = REALTIME
@@ -91,18 +91,18 @@ class View:
         self._newest: dict[str, Record] = {}
         self._counts: dict[str, int] = {}
         self._left_out = 0
-        self._asked: frozenset[str] = frozenset()  # items that were asked for, once there were too many
+        self._asked: frozenset[str] = frozenset()  # subscribed items; filled once there are too many items
         self._client: Client | None = None
 
     def watch(self, client: Client) -> None:
-        """Show how far the subscriptions of this client have come."""
+        """Show the state of this client's subscriptions."""
         self._client = client
 
     def add(self, record: Record) -> None:
         """Show a row.
 
-        What is kept does not grow with what a server sends: too long a row is counted and no more, and so is one of an
-        item that nobody asked for, once there are enough of those.
+        The memory used does not grow with what a server sends. A row that is too long is only counted. So is a row of
+        an item that was not subscribed to, once there are too many items.
         """
         self.rows += 1
         if len(record.values) + len(record.item) + len(record.name) > LONGEST_ROW:
@@ -119,10 +119,10 @@ class View:
         self._take(item, record)
 
     def _take(self, item: str, record: Record) -> None:
-        """Keep what else is shown of a row."""
+        """Keep what a subclass shows of a row besides the newest of each item."""
 
     def _has_room_for(self, item: str) -> bool:
-        """Whether one more item can be kept; what was asked for takes the place of something else."""
+        """Whether one more item can be kept. A subscribed item replaces one that is not."""
         if len(self._newest) < MOST_ITEMS:
             return True
         if not self._asked and self._client is not None:
@@ -139,11 +139,11 @@ class View:
 
     @property
     def _height(self) -> int:
-        """How many lines there are for the body."""
+        """Number of lines available for the body."""
         return self._console.height - FRAME_HEIGHT if self._console.is_terminal else MOST_ROWS
 
     def render(self, seconds: float) -> RenderableType:
-        """Return the view as it stands, `seconds` after the beginning."""
+        """Return the current view, `seconds` after the start."""
         cls = self._cls
         rate = self.rows / seconds if seconds > 0 else 0.0
         title = Text.assemble(
@@ -212,12 +212,12 @@ class TableView(View):
         return Group(table, Text(), Text(legend, style="dim"))
 
     def _lines(self) -> list[tuple[str, Record]]:
-        """What is shown, a line each."""
+        """Return the rows to show, one line each."""
         return list(self._newest.items())
 
 
 class EventView(TableView):
-    """A table of what happened, the newest on top: orders, hits of a condition, halts, phases."""
+    """A table of events, newest first: orders, condition hits, halts, market phases."""
 
     _shows_items = False
 
@@ -236,7 +236,7 @@ class EventView(TableView):
 
 
 class LadderView(View):
-    """Order books: ten levels a side, asks above bids, one ladder for each item."""
+    """Order books: one ladder per item, with asks above bids and ten levels on each side."""
 
     def _body(self) -> RenderableType:
         items = list(self._newest)[: max(1, min(MOST_LADDERS, self._width // LADDER_WIDTH))]
@@ -272,7 +272,7 @@ class LadderView(View):
 
 
 class TapeView(View):
-    """Trades: the newest on top, coloured by who was the aggressor."""
+    """Trades: newest first, coloured by the aggressor's side."""
 
     _shows_items = False
 
@@ -306,13 +306,13 @@ VIEW_OF: Mapping[type[Record], type[View]] = {
     UsOrderBook: LadderView,
     Trade: TapeView,
     UsTrade: TapeView,
-    Balance: TableView,  # a row replaces the one before it
+    Balance: TableView,  # each row replaces the one before it
 }
-"""The views of types that need one of their own."""
+"""The types that have their own view."""
 
 
 def view_of(type_code: str, source: str, labels: Mapping[str, str] | None = None, types: Types = REALTIME) -> View:
-    """Return the view that fits a type: what happens to an account, or to a market, is shown event by event.
+    """Return the view for a type. Account-wide and market-wide types are shown event by event.
 
     Args:
         type_code: the type shown.
@@ -327,12 +327,12 @@ def view_of(type_code: str, source: str, labels: Mapping[str, str] | None = None
 
 
 def summary_of(cls: type[Record]) -> str:
-    """Return what a type is, in English: the first line of its class's docstring."""
+    """Return an English summary of a type: the first line of its class's docstring."""
     return (cls.__doc__ or "").partition("\n")[0]
 
 
 def standing_of(client: Client) -> str:
-    """How far a client's subscriptions have come: "2 receiving, 1 confirmed (0E 000660)"."""
+    """Return the state of a client's subscriptions, such as "2 receiving, 1 confirmed (0E 000660)"."""
     items_of: dict[SubscriptionState, list[str]] = {}
     for subscription in client.subscriptions:
         items_of.setdefault(subscription.state, []).append(f"{subscription.type} {subscription.item}".rstrip())
@@ -350,7 +350,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def shown(text: str, style: str = "") -> Text:
-    """A text from outside for rich: escaped, cut, without what may be a secret, and none of rich's markup."""
+    """Return text from outside as rich text: escaped, cut, possible secrets masked, markup shown literally."""
     return Text(displayed(mask_opaque(text)), style=style)
 
 
@@ -359,15 +359,15 @@ def _table() -> Table:
 
 
 def _side(record: Record) -> Text:
-    """The quantity of a trade, its sign as a colour."""
+    """Return the quantity of a trade, with its sign shown as a colour."""
     quantity = _cell(record, "quantity")
     return Text(quantity.plain.lstrip("+-"), style=quantity.style)
 
 
 def _cell(record: Record, name: str) -> Text:
-    """One field of a row, coloured by what its sign means."""
+    """Return one field of a row, coloured by the meaning of its sign."""
     field = record.fields.get(name)
-    if field is None:  # a row of another type, which nobody asked for
+    if field is None:  # a row of a type that was not subscribed to
         return Text("-", style="dim")
     if field.kind.masked:
         return Text("***", style="dim")
@@ -391,7 +391,7 @@ def _cell(record: Record, name: str) -> Text:
 
 
 def _price(record: Record, name: str) -> Text:
-    """A price of a ladder; a level without orders is left empty."""
+    """Return a price of a ladder. A level without orders is empty."""
     cell = _cell(record, name)
     return Text("") if cell.plain.strip("0.-") == "" else cell
 
