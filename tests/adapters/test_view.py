@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from kiwoom_asyncio.cli.view import LONGEST_ROW, MOST_ITEMS, View, view_of
+from kiwoom_asyncio.cli.view import MAX_ITEMS, MAX_ROW_LENGTH, View, view_of
 from kiwoom_asyncio.client import Client
 from kiwoom_proto import MessageDecoder, Record
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
@@ -52,11 +52,11 @@ def test_a_hundred_thousand_items_that_nobody_asked_for_do_not_add_up(type_code:
                 type(record)(record.type_code, f"{number:06}x", "n", 0, record.values[:-1] + b',"9999":"%d"}' % number)
             )
 
-    send(0, 2 * MOST_ITEMS)
+    send(0, 2 * MAX_ITEMS)
     shown(view)
     gc.collect()
     tracemalloc.start()
-    send(2 * MOST_ITEMS, 20_000)
+    send(2 * MAX_ITEMS, 20_000)
     gc.collect()
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -64,40 +64,40 @@ def test_a_hundred_thousand_items_that_nobody_asked_for_do_not_add_up(type_code:
     assert grown < 100_000
     text = shown(view)
     assert "20,001 rows" in text
-    assert (f"{20_000 - MOST_ITEMS + 1:,} rows left out" in text) == (type_code in ("0A", "0D", "zz"))
+    assert (f"{20_000 - MAX_ITEMS + 1:,} rows left out" in text) == (type_code in ("0A", "0D", "zz"))
 
 
 def test_what_was_asked_for_is_shown_however_many_others_came_first() -> None:
     view = view_of("0A", "a test")
     view.watch(client_of("005930", "000660_NX", "NVDA:ND", type_code="0A"))
-    for number in range(3 * MOST_ITEMS):
+    for number in range(3 * MAX_ITEMS):
         view.add(row("0A", f"{number:06}x"))
 
     for item in ("005930", "000660_NX", "NVDA", "005930"):
         view.add(row("0A", item))
 
-    assert len(view._newest) == len(view._counts) == MOST_ITEMS
+    assert len(view._newest) == len(view._counts) == MAX_ITEMS
     assert {"005930", "000660_NX", "NVDA"} <= view._newest.keys()
     assert view._counts["005930"] == 2
-    assert view.rows == 3 * MOST_ITEMS + 4
+    assert view.rows == 3 * MAX_ITEMS + 4
 
 
 def test_without_a_client_the_first_items_are_kept() -> None:
     view = view_of("0A", "a test")
 
-    for number in range(MOST_ITEMS + 5):
+    for number in range(MAX_ITEMS + 5):
         view.add(row("0A", f"{number:06}"))
 
-    assert len(view._newest) == MOST_ITEMS
+    assert len(view._newest) == MAX_ITEMS
     assert "5 rows left out" in shown(view)
 
 
 @pytest.mark.parametrize(
     ("long", "type_code"),
     [
-        ({"fids": '"302":"' + "x" * LONGEST_ROW + '"'}, "00"),
-        ({"item": "x" * LONGEST_ROW}, "0B"),
-        ({"fids": '"20":"' + "0" * LONGEST_ROW + '"'}, "0B"),
+        ({"fids": '"302":"' + "x" * MAX_ROW_LENGTH + '"'}, "00"),
+        ({"item": "x" * MAX_ROW_LENGTH}, "0B"),
+        ({"fids": '"20":"' + "0" * MAX_ROW_LENGTH + '"'}, "0B"),
     ],
     ids=["values", "item", "time"],
 )

@@ -40,14 +40,14 @@ __all__ = (
     "view_of",
 )
 
-MOST_COLUMNS = 8
+MAX_COLUMNS = 8
 ITEM_WIDTH, COLUMN_WIDTH = 24, 11  # approximate widths of the first column and of the others
-MOST_ROWS = 40
-MOST_LADDERS = 3
+MAX_ROWS = 40
+MAX_LADDERS = 3
 LEVELS = 10  # of each side of an order book
-MOST_ITEMS = 512  # more than a connection can subscribe to
-LONGEST_ROW = 16_384  # bytes of a row that is kept; a row with 163 FIDs has 2 kB
-MOST_NAMED = 3
+MAX_ITEMS = 512  # more than a connection can subscribe to
+MAX_ROW_LENGTH = 16_384  # bytes of a row that is kept; a row with 163 FIDs has 2 kB
+MAX_NAMED = 3
 FRAME_HEIGHT = 9  # title, counts, headings, legend, blank lines
 LADDER_WIDTH, TAPE_WIDTH, WIDE_TAPE_WIDTH = 56, 84, 108
 SIGNED_KINDS = ("change", "signed quantity", "signed amount", "trade quantity")
@@ -105,7 +105,7 @@ class View:
         an item that was not subscribed to, once there are too many items.
         """
         self.rows += 1
-        if len(record.values) + len(record.item) + len(record.name) > LONGEST_ROW:
+        if len(record.values) + len(record.item) + len(record.name) > MAX_ROW_LENGTH:
             self._left_out += 1
             return
         if record.extra is not None:
@@ -123,7 +123,7 @@ class View:
 
     def _has_room_for(self, item: str) -> bool:
         """Whether one more item can be kept. A subscribed item replaces one that is not."""
-        if len(self._newest) < MOST_ITEMS:
+        if len(self._newest) < MAX_ITEMS:
             return True
         if not self._asked and self._client is not None:
             self._asked = frozenset(each.item.partition(":")[0] for each in self._client.subscriptions)
@@ -140,7 +140,7 @@ class View:
     @property
     def _height(self) -> int:
         """Number of lines available for the body."""
-        return self._console.height - FRAME_HEIGHT if self._console.is_terminal else MOST_ROWS
+        return self._console.height - FRAME_HEIGHT if self._console.is_terminal else MAX_ROWS
 
     def render(self, seconds: float) -> RenderableType:
         """Return the current view, `seconds` after the start."""
@@ -184,11 +184,11 @@ class TableView(View):
 
     def _take(self, item: str, record: Record) -> None:
         if self._cls is None and not self._unknown_fids:
-            self._unknown_fids = tuple(fid for fid in record.fids() if fid not in PERSONAL_FIDS)[:MOST_COLUMNS]
+            self._unknown_fids = tuple(fid for fid in record.fids() if fid not in PERSONAL_FIDS)[:MAX_COLUMNS]
 
     def _body(self) -> RenderableType:
         cls = self._cls
-        most = min(MOST_COLUMNS, max(2, (self._width - ITEM_WIDTH) // COLUMN_WIDTH))
+        most = min(MAX_COLUMNS, max(2, (self._width - ITEM_WIDTH) // COLUMN_WIDTH))
         names = (COLUMNS.get(self.type_code) or tuple(cls.fields if cls else ()))[:most]
         fields = [cls.fields[name] for name in names] if cls else []
         table = _table()
@@ -199,7 +199,7 @@ class TableView(View):
             table.add_column(shown(f"FID {fid}"), justify="right")
         table.add_column("rows", justify="right", style="dim")
         lines = self._lines()
-        height = max(3, min(MOST_ROWS, self._height))
+        height = max(3, min(MAX_ROWS, self._height))
         for item, record in lines[:height]:
             cells = [_cell(record, field.name) for field in fields]
             cells += [shown(record.fid(fid) or "") for fid in self._unknown_fids]
@@ -225,7 +225,7 @@ class EventView(TableView):
         self, type_code: str, source: str, labels: Mapping[str, str] | None = None, types: Types = REALTIME
     ) -> None:
         super().__init__(type_code, source, labels, types)
-        self._events: deque[tuple[str, Record]] = deque(maxlen=MOST_ROWS)
+        self._events: deque[tuple[str, Record]] = deque(maxlen=MAX_ROWS)
 
     def _take(self, item: str, record: Record) -> None:
         super()._take(item, record)
@@ -239,7 +239,7 @@ class LadderView(View):
     """Order books: one ladder per item, with asks above bids and ten levels on each side."""
 
     def _body(self) -> RenderableType:
-        items = list(self._newest)[: max(1, min(MOST_LADDERS, self._width // LADDER_WIDTH))]
+        items = list(self._newest)[: max(1, min(MAX_LADDERS, self._width // LADDER_WIDTH))]
         ladders: list[RenderableType] = [self._ladder(item, self._newest[item]) for item in items]
         more = len(self._newest) - len(items)
         rest = [Text(f"… {plural(more, 'more order book')}", style="dim")] if more else []
@@ -339,7 +339,7 @@ def standing_of(client: Client) -> str:
     parts = [] if client.state is SessionState.READY else [client.state.value]
     for state in (state for state in SubscriptionState if state in items_of):
         items = items_of[state]
-        named = state is not SubscriptionState.RECEIVING and len(items) <= MOST_NAMED
+        named = state is not SubscriptionState.RECEIVING and len(items) <= MAX_NAMED
         parts.append(f"{len(items)} {state.value}" + (f" ({', '.join(items)})" if named else ""))
     return ", ".join(parts)
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ..connection.server import ServerConnection, ServerRequest
+from ..realtime.catalogue import condition_type
 from ..request import RequestKind
 from ..wire.messages import Row
 from .market.formats import ratio
@@ -42,6 +43,7 @@ MAX_REMEMBERED = 1_000
 MAX_SEQ = 100
 """Maximum length of a condition's number, in characters."""
 _is_next_key = re.compile(r"[0-9]{6}").fullmatch
+DOMESTIC_TYPE, US_TYPE = condition_type(us=False), condition_type(us=True)
 OTHERS = 40
 """Number of stocks besides the well-known ones that can meet a condition."""
 
@@ -107,7 +109,7 @@ class Condition(Source):
         else:
             self.members[item] = None
             event = "I"
-        if self._type == "S2":
+        if self._type == US_TYPE:
             values = {"20": moment.text, "841": self._seq, "843": event, "907": "2", "9001": code}
         else:
             values = {"841": self._seq, "9001": code, "843": event, "20": moment.text, "907": "2"}
@@ -144,7 +146,7 @@ class ConditionService:
         self._ended: dict[tuple[str | None, str, str], float] = {}  # of ended connections -> when it is forgotten
         draw = random.Random(f"{seed}/conditions")
         self._conditions: dict[tuple[str, str], Condition] = {}
-        for type, items in (("02", _domestic_items(draw)), ("S2", _us_items(draw))):
+        for type, items in ((DOMESTIC_TYPE, _domestic_items(draw)), (US_TYPE, _us_items(draw))):
             for number, seq in enumerate(self._names):
                 source = random.Random(f"{seed}/{type}/{seq}")
                 condition = Condition(type, seq, items, 25 + 10 * (number % 3), source, rate)
@@ -153,7 +155,7 @@ class ConditionService:
 
     def answer(self, client: Searcher, request: ServerRequest) -> Callable[[], None] | None:
         """Return a function that sends the answer, to be called after the usual delay; None if there is no answer."""
-        type = "S2" if request.trnm.startswith("G") else "02"
+        type = condition_type(us=request.trnm.startswith("G"))
         if request.kind is RequestKind.CONDITION_LIST:
             client.listed.add(type)
             data = [[seq, name] for seq, name in self._names.items()]
@@ -211,7 +213,7 @@ class ConditionService:
         self._live.discard((client.key, type, seq))
         self._ended.pop((client.key, type, seq), None)
         client.live.pop((type, seq), None)
-        if type == "S2":
+        if type == US_TYPE:
             client.connection.answer(request, trnm="GCNSRREQ", seq=seq, return_code=0, return_msg=US_CLEARED)
         else:
             client.connection.answer(request, seq=seq, return_code=0, return_msg="")
@@ -222,7 +224,7 @@ class ConditionService:
         goes_on = len(items) > first + PAGE
         moment = self._market.moment(self._now())
         return {
-            "seq": seq if type == "S2" else f"{seq:<3}",
+            "seq": seq if type == US_TYPE else f"{seq:<3}",
             "cont_yn": "Y" if goes_on else "N",
             "next_key": f"{first + PAGE:06}" if goes_on else "",
             "return_code": 0,
