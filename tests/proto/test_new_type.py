@@ -28,7 +28,7 @@ from kiwoom_proto import (
 )
 from kiwoom_proto.client.buffer import EventBuffer
 from kiwoom_proto.config import Overflow
-from kiwoom_proto.realtime import Market, Scope, fields
+from kiwoom_proto.realtime import ItemForm, Market, Scope, fields
 from kiwoom_proto.realtime.conditions import ConditionRow, UsConditionRow
 from kiwoom_proto.realtime.fields import Field
 from kiwoom_proto.testing import ManualClock
@@ -58,7 +58,28 @@ class Notice(Record, tag="ZC"):
     scope = Scope.MARKET
 
 
-TYPES = [MarginCall, UsHalt, Notice]
+class ShortSale(Record, tag="ZG"):
+    """A stock was sold short."""
+
+    label = "공매도"
+    item_form = ItemForm.STOCK
+
+
+class SectorFlow(Record, tag="ZH"):
+    """Who buys in a sector."""
+
+    item_form = ItemForm.SECTOR
+
+
+class UsDividend(Record, tag="ZI"):
+    """The account received a dividend; a stock may be named."""
+
+    market = Market.US
+    scope = Scope.ACCOUNT
+    item_form = ItemForm.US_STOCK
+
+
+TYPES = [MarginCall, UsHalt, Notice, ShortSale, SectorFlow, UsDividend]
 
 
 class Line:
@@ -183,6 +204,45 @@ def test_a_new_market_wide_type_takes_no_item_and_may_be_dropped() -> None:
     assert Notice.droppable
 
 
+def refusal(line: Line, type: object, *items: str) -> str:
+    with pytest.raises(LocalProtocolError) as caught:
+        line.session.subscribe(type, *items)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("item", ["A005930", "005930.KS", "5930", "삼성전자", "A005930,000660", "", "0D"])
+def test_a_new_stock_type_refuses_what_trades_refuse(item: str) -> None:
+    line = Line()
+    assert refusal(line, ShortSale, item) == refusal(line, Trade, item).replace("0B", "ZG")
+    line.session.subscribe(ShortSale, "005930_AL")
+    assert line.registered() == [{"item": ["005930_AL"], "type": ["ZG"]}]
+
+
+def test_a_new_sector_type_takes_sectors_and_is_suggested_for_them() -> None:
+    line = Line()
+    assert "did you mean '101'?" in refusal(line, SectorFlow, "KOSDAQ")
+    assert "or the sector 001, for 0J or 0U or ZH?" in refusal(line, ShortSale, "001")
+    line.session.subscribe(SectorFlow, "001")
+    assert line.registered() == [{"item": ["001"], "type": ["ZH"]}]
+
+
+def test_an_account_type_with_a_form_takes_items_or_none() -> None:
+    line = Line(US_PRODUCTION)
+    assert "did you mean 'NVDA:ND'?" in refusal(line, UsDividend, "NASDAQ:NVDA")
+    line.session.subscribe(UsDividend)
+    line.session.subscribe(UsDividend, "NVDA:ND")
+
+
+def test_a_class_in_the_place_of_an_official_one_takes_the_same_items() -> None:
+    class Sector(Record, tag="0J"):
+        """Has no fields."""
+
+    session = Session(PRODUCTION, clock=ManualClock(), random=lambda: 0.5, types=[Sector])
+    with pytest.raises(LocalProtocolError, match="takes the code of a sector"):
+        session.subscribe(Sector, "005930")
+    session.subscribe(Sector, "001")
+
+
 def test_its_korean_name_is_enough_to_suggest_it() -> None:
     with pytest.raises(LocalProtocolError, match=r"did you mean 'ZA' \(MarginCall, 증거금추가납부\)\?"):
         Line().session.subscribe("증거금추가납부")
@@ -193,6 +253,7 @@ def test_its_korean_name_is_enough_to_suggest_it() -> None:
 
 def test_a_plain_row_is_of_a_domestic_item_and_may_be_dropped() -> None:
     assert (Record.label, Record.market, Record.scope, Record.droppable) == ("", Market.DOMESTIC, Scope.ITEM, True)
+    assert Record.item_form is ItemForm.ANY
 
 
 def test_every_documented_type_declares_what_it_is() -> None:
@@ -206,6 +267,13 @@ def test_every_documented_type_declares_what_it_is() -> None:
     assert {code for code, cls in REALTIME.items() if not cls.droppable} == {"00", "04", "F4", "F5", "02", "S2"}
     assert (ConditionRow.market, UsConditionRow.market) == (Market.DOMESTIC, Market.US)
     assert all(cls.label for cls in REALTIME.values())
+    items = {code: cls.item_form for code, cls in REALTIME.items() if cls.item_form is not ItemForm.STOCK}
+    assert items == {
+        **dict.fromkeys(("00", "04", "0s", "1h", "02", "S2"), ItemForm.ANY),
+        **dict.fromkeys(("0J", "0U"), ItemForm.SECTOR),
+        "0I": ItemForm.GOLD_PRICE,
+        **dict.fromkeys(("F4", "F5", "FE", "FT"), ItemForm.US_STOCK),
+    }
 
 
 def test_a_subclass_is_what_its_base_is_unless_it_says_otherwise() -> None:
@@ -225,7 +293,8 @@ def test_a_subclass_is_what_its_base_is_unless_it_says_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("label", None), ("market", "US"), ("scope", "account"), ("droppable", "no")]
+    ("name", "value"),
+    [("label", None), ("market", "US"), ("scope", "account"), ("item_form", "stock"), ("droppable", "no")],
 )
 def test_what_is_no_trait_is_refused_where_the_class_is_made(name: str, value: object) -> None:
     with pytest.raises(TypeError, match=rf"Wrong\.{name}: must be a "):
@@ -280,4 +349,4 @@ def test_a_class_that_replaces_an_official_one_may_say_the_same_itself() -> None
 def test_rows_do_not_carry_what_their_class_declares() -> None:
     row = MarginCall("ZA", "")
     assert pickle.loads(pickle.dumps(row)) == row
-    assert not {"label", "market", "scope", "droppable"} & set(row.to_dict())
+    assert not {"label", "market", "scope", "item_form", "droppable"} & set(row.to_dict())

@@ -11,7 +11,7 @@ import sys
 import anyio
 import click
 
-from kiwoom_proto.realtime import REALTIME, Market, Scope
+from kiwoom_proto.realtime import REALTIME, ItemForm, Market, Scope
 from kiwoom_proto.simulator import Exchange
 
 from ..server import serve
@@ -30,19 +30,21 @@ STOCKS = {
     "068270": "셀트리온",
 }
 US_STOCKS = {"NVDA:ND": "", "AAPL:ND": "", "TSLA:ND": ""}
-ITEMS = {
+SECTORS = {"001": "종합(KOSPI)", "101": "종합(KOSDAQ)"}
+ITEMS_OF_FORM = {
+    ItemForm.STOCK: STOCKS,
+    ItemForm.SECTOR: SECTORS,
+    ItemForm.GOLD_PRICE: {"MGD": ""},
+    ItemForm.US_STOCK: US_STOCKS,
+}
+ITEMS_OF_TYPE = {
     "0D": {"005930": "삼성전자", "000660": "SK하이닉스"},
     "0G": {"069500": "KODEX 200"},
-    "0I": {"MGD": ""},
-    "0J": {"001": "종합(KOSPI)", "101": "종합(KOSDAQ)"},
-    "0U": {"001": "종합(KOSPI)", "101": "종합(KOSDAQ)"},
     "0m": {"57JBHH": ""},
     "0u": {"57JBHH": ""},
-    "F4": US_STOCKS,
-    "F5": US_STOCKS,
-    "FE": US_STOCKS,
     "FT": {"NVDA:ND": "", "AAPL:ND": ""},
 }
+"""The items of types that need fewer, or others, than their form has."""
 AFTER_HOURS, DAYTIME, US_EVENING = datetime.time(16, 52), datetime.time(10, 0), datetime.time(23, 0)
 
 
@@ -56,7 +58,7 @@ async def run_demo(ending: Ending, type: str, duration: float) -> None:
     """
     cls = REALTIME[type]
     us = cls.market is Market.US
-    items = ITEMS.get(type, STOCKS if cls.scope is Scope.ITEM else {})
+    items = ITEMS_OF_TYPE.get(type, ITEMS_OF_FORM.get(cls.item_form, {}))
     start = AFTER_HOURS if type == "0E" else US_EVENING if us else DAYTIME
     exchange = Exchange(seed=1, start=start, rate=3.0)
     async with serve(exchange) as server, anyio.create_task_group() as tasks:

@@ -33,12 +33,13 @@ from .levels import Broker, Level
 from .market import MarketPhase, SectorBreadth, SectorIndex, VolatilityInterruption
 from .quotes import AfterHoursQuote, BestQuote, OrderBook, UsOrderBook
 from .trades import ExpectedTrade, NominalPrice, Trade, UsTrade
-from .traits import Market, Scope
+from .traits import ItemForm, Market, Scope
 
 __all__ = (
     "REALTIME",
     "type_code_of",
     # what a type declares of itself
+    "ItemForm",
     "Market",
     "Scope",
     # quotes

@@ -6,7 +6,7 @@ from . import codes
 from . import fields as kinds
 from .fields import Field
 from .record import Record
-from .traits import Market, Scope
+from .traits import ItemForm, Market, Scope
 
 __all__ = ("Balance", "OrderExecution", "UsExecution", "UsOrder")
 
@@ -110,6 +110,7 @@ class UsOrder(Record, tag="F4"):
     label = "미국주식 실시간 주문 확인"
     market = Market.US
     scope = Scope.ACCOUNT
+    item_form = ItemForm.US_STOCK
 
     account_number = Field("9201", kinds.account_number, "계좌번호")
     order_number = Field("9203", kinds.order_number, "주문번호")
@@ -142,6 +143,7 @@ class UsExecution(Record, tag="F5"):
     label = "미국주식 실시간 체결"
     market = Market.US
     scope = Scope.ACCOUNT
+    item_form = ItemForm.US_STOCK
 
     country_name = Field("1091", kinds.text, "국가명")
     exchange_code = Field("8046", kinds.code, "거래소코드")

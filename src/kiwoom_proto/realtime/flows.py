@@ -7,6 +7,7 @@ from . import fields as kinds
 from .fields import Field
 from .levels import Broker, ladder
 from .record import Record
+from .traits import ItemForm
 
 __all__ = ("ProgramTrading", "TopBrokers")
 
@@ -28,6 +29,7 @@ class TopBrokers(Record, tag="0F"):
     """
 
     label = "주식당일거래원"
+    item_form = ItemForm.STOCK
 
     seller_name_1 = Field("141", kinds.text, "매도거래원1")
     seller_quantity_1 = Field("161", kinds.quantity, "매도거래원수량1", unit="shares")
@@ -107,6 +109,7 @@ class ProgramTrading(Record, tag="0w"):
     """
 
     label = "종목프로그램매매"
+    item_form = ItemForm.STOCK
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.price, "현재가", unit="KRW")

@@ -6,6 +6,7 @@ from . import codes
 from . import fields as kinds
 from .fields import Field
 from .record import Record
+from .traits import ItemForm
 
 __all__ = ("ElwIndicator", "ElwTheoreticalPrice", "EtfNav", "InternationalGoldPrice", "StockInfo")
 
@@ -17,6 +18,7 @@ class EtfNav(Record, tag="0G"):
     """
 
     label = "ETF NAV"
+    item_form = ItemForm.STOCK
 
     nav = Field("36", kinds.decimal_price, "NAV", unit="KRW")
     nav_change = Field("37", kinds.decimal_change, "NAV전일대비", unit="KRW")
@@ -42,6 +44,7 @@ class StockInfo(Record, tag="0g"):
     """
 
     label = "주식종목정보"
+    item_form = ItemForm.STOCK
 
     # Of a call auction: "동정적VI".
     extension = Field("297", kinds.text, "임의연장")
@@ -63,6 +66,7 @@ class ElwTheoreticalPrice(Record, tag="0m"):
     """
 
     label = "ELW 이론가"
+    item_form = ItemForm.STOCK
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.price, "현재가", unit="KRW")
@@ -83,6 +87,7 @@ class ElwIndicator(Record, tag="0u"):
     """
 
     label = "ELW 지표"
+    item_form = ItemForm.STOCK
 
     time = Field("20", kinds.clock_time, "체결시간")
     elw_parity = Field("666", kinds.rate, "ELW패리티", unit="percent")
@@ -99,6 +104,7 @@ class InternationalGoldPrice(Record, tag="0I"):
     """
 
     label = "국제금환산가격"
+    item_form = ItemForm.GOLD_PRICE
 
     price = Field("10", kinds.price, "현재가", unit="KRW")
     change_sign = Field("25", codes.change_sign, "전일대비기호")

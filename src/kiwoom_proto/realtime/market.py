@@ -6,7 +6,7 @@ from . import codes
 from . import fields as kinds
 from .fields import Field
 from .record import Record
-from .traits import Scope
+from .traits import ItemForm, Scope
 
 __all__ = ("MarketPhase", "SectorBreadth", "SectorIndex", "VolatilityInterruption")
 
@@ -19,6 +19,7 @@ class SectorIndex(Record, tag="0J"):
     """
 
     label = "업종지수"
+    item_form = ItemForm.SECTOR
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.decimal_price, "현재가", unit="points")
@@ -42,6 +43,7 @@ class SectorBreadth(Record, tag="0U"):
     """
 
     label = "업종등락"
+    item_form = ItemForm.SECTOR
 
     time = Field("20", kinds.clock_time, "체결시간")
     advancing_stocks = Field("252", kinds.quantity, "상승종목수", unit="stocks")

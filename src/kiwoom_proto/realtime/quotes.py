@@ -9,7 +9,7 @@ from . import fields as kinds
 from .fields import Field
 from .levels import Level, ladder, numbered
 from .record import Record
-from .traits import Market
+from .traits import ItemForm, Market
 
 __all__ = ("AfterHoursQuote", "BestQuote", "OrderBook", "UsOrderBook")
 
@@ -31,6 +31,7 @@ class BestQuote(Record, tag="0C"):
     """
 
     label = "주식우선호가"
+    item_form = ItemForm.STOCK
 
     best_ask = Field("27", kinds.price, "(최우선)매도호가", unit="KRW")
     best_bid = Field("28", kinds.price, "(최우선)매수호가", unit="KRW")
@@ -45,6 +46,7 @@ class OrderBook(Record, tag="0D"):
     """
 
     label = "주식호가잔량"
+    item_form = ItemForm.STOCK
 
     time = Field("21", kinds.clock_time, "호가시간")
     ask_price_1 = Field("41", kinds.price, "매도호가1", unit="KRW")
@@ -271,6 +273,7 @@ class AfterHoursQuote(Record, tag="0E"):
     """
 
     label = "주식시간외호가"
+    item_form = ItemForm.STOCK
 
     time = Field("21", kinds.clock_time, "호가시간")
     ask_quantity = Field("131", kinds.quantity, "시간외매도호가총잔량", unit="shares")
@@ -288,6 +291,7 @@ class UsOrderBook(Record, tag="FT"):
 
     label = "미국주식 10호가"
     market = Market.US
+    item_form = ItemForm.US_STOCK
 
     time = Field("21", kinds.clock_time, "시간")
     ask_price_1 = Field("41", kinds.decimal_price, "매도1호가", unit="USD")

@@ -26,7 +26,7 @@ from ..symbol import Symbol, parse_item, parse_stock_code
 from .fields import Direction, Field
 from .getters import make_getter
 from .layout import FidStrings, Layout, read_fids
-from .traits import Market, Scope
+from .traits import ItemForm, Market, Scope
 
 __all__ = ("KST", "Record")
 
@@ -34,7 +34,7 @@ KST = datetime.timezone(datetime.timedelta(hours=9), "KST")
 """Korea Standard Time, which has no daylight saving."""
 
 STOCK_CODE_FID = "9001"
-_TRAITS = {"label": str, "market": Market, "scope": Scope, "droppable": bool}
+_TRAITS = {"label": str, "market": Market, "scope": Scope, "item_form": ItemForm, "droppable": bool}
 
 
 # In the class statement, type checkers would ask every subclass to repeat `frozen=True`.
@@ -47,7 +47,7 @@ class Record(msgspec.Struct, **_OPTIONS):
     A row of a type without a class of its own is a plain `Record`: read its FIDs with `fid` and `fids`.
 
     To declare a type, subclass it with the type code as `tag`, give each FID a `Field`, and set what is not the default
-    of the class attributes `label`, `market`, `scope` and `droppable`:
+    of the class attributes `label`, `market`, `scope`, `item_form` and `droppable`:
 
         class OrderExecution(Record, tag="00"):
             label = "주문체결"
@@ -85,6 +85,8 @@ class Record(msgspec.Struct, **_OPTIONS):
     """The market that serves the type."""
     scope: ClassVar[Scope] = Scope.ITEM
     """What a row is about."""
+    item_form: ClassVar[ItemForm] = ItemForm.ANY
+    """The form of the items that may be registered."""
     droppable: ClassVar[bool] = True
     """Whether a slow consumer may lose rows; by default not those about the account or a condition search."""
 

@@ -24,9 +24,12 @@ from ..endpoint import Endpoint
 from ..errors import LocalProtocolError
 from ..symbol import Symbol
 from ..wire.messages import MAX_TYPE_LENGTH
-from .catalogue import MAX_SHOWN_LENGTH, REALTIME, Types, declared_code, shown_argument
+from .catalogue import MAX_SHOWN_LENGTH, REALTIME, Types, declared_code, shown_argument, type_code_of
+from .instruments import InternationalGoldPrice
+from .market import SectorIndex
 from .record import Record
-from .traits import Market, Scope
+from .trades import Trade, UsTrade
+from .traits import ItemForm, Market, Scope
 
 __all__ = ("check_item", "check_type")
 
@@ -231,13 +234,14 @@ _US_STOCKS = _Kind(
     _us_meant,
 )
 _KIND_OF = {
-    **dict.fromkeys(("0A", "0B", "0C", "0D", "0E", "0F", "0G", "0H", "0g", "0m", "0u", "0w"), _STOCKS),
-    **dict.fromkeys(("0J", "0U"), _SECTOR_CODES),
-    "0I": _GOLD,
-    **dict.fromkeys(("FE", "FT", "F4", "F5"), _US_STOCKS),
+    ItemForm.STOCK: _STOCKS,
+    ItemForm.SECTOR: _SECTOR_CODES,
+    ItemForm.GOLD_PRICE: _GOLD,
+    ItemForm.US_STOCK: _US_STOCKS,
 }
-"""Type code -> the kind of its items. Items of other types are not checked; account and market types take none."""
-_EXAMPLES = (("0B", _STOCKS), ("0J", _SECTOR_CODES), ("0I", _GOLD), ("FE", _US_STOCKS))
+_EXAMPLES = tuple(
+    (type_code_of(cls), _KIND_OF[cls.item_form]) for cls in (Trade, SectorIndex, InternationalGoldPrice, UsTrade)
+)
 
 
 def check_item(endpoint: Endpoint, types: Types, code: str, item: str) -> None:
@@ -246,7 +250,7 @@ def check_item(endpoint: Endpoint, types: Types, code: str, item: str) -> None:
     Raises:
         LocalProtocolError: the registration would bring no row; says what was probably meant, or what the type takes.
     """
-    kind, scope = _KIND_OF.get(code), types[code].scope
+    kind, scope = _KIND_OF.get(_item_form(types, code)), types[code].scope
     if kind is None and scope is not Scope.ITEM:
         if item:  # it may be an account number, so it is not shown
             raise LocalProtocolError(
@@ -261,6 +265,12 @@ def check_item(endpoint: Endpoint, types: Types, code: str, item: str) -> None:
     endpoint.check_item(item)
 
 
+def _item_form(types: Types, code: str) -> ItemForm:
+    """Return the form of the items of a type; that of the official class if the one in its place leaves it open."""
+    form = types[code].item_form
+    return REALTIME[code].item_form if form is ItemForm.ANY and code in REALTIME else form
+
+
 def _explain_item(endpoint: Endpoint, types: Types, code: str, kind: _Kind, item: str) -> str:
     takes = f"type {code} takes {kind.what}; {ESCAPE}"
     if item in types:
@@ -268,7 +278,10 @@ def _explain_item(endpoint: Endpoint, types: Types, code: str, kind: _Kind, item
     text = _normal(item)
     meant = _meant_of_kind(endpoint, kind, text)
     if meant is not None:
-        sector = f", or the sector {text}, for 0J or 0U" if kind is _STOCKS and _SECTOR_CODES.is_item(text) else ""
+        sector = ""
+        if kind is _STOCKS and _SECTOR_CODES.is_item(text):
+            sector_types = [code for code in types if _item_form(types, code) is ItemForm.SECTOR]
+            sector = f", or the sector {text}, for {' or '.join(sector_types)}"
         return f": did you mean {meant!r}{sector}? {takes[0].upper()}{takes[1:]}"
     parts = [_meant_of_kind(endpoint, kind, part) for part in _BETWEEN(text) if part]
     if len(parts) > 1 and None not in parts:

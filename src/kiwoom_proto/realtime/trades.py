@@ -6,7 +6,7 @@ from . import codes
 from . import fields as kinds
 from .fields import Field
 from .record import Record
-from .traits import Market
+from .traits import ItemForm, Market
 
 __all__ = ("ExpectedTrade", "NominalPrice", "Trade", "UsTrade")
 
@@ -22,6 +22,7 @@ class NominalPrice(Record, tag="0A"):
     """
 
     label = "주식기세"
+    item_form = ItemForm.STOCK
 
     price = Field("10", kinds.price, "현재가", unit="KRW")
     change = Field("11", kinds.change, "전일대비", unit="KRW")
@@ -54,6 +55,7 @@ class Trade(Record, tag="0B"):
     """
 
     label = "주식체결"
+    item_form = ItemForm.STOCK
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.price, "현재가", unit="KRW")
@@ -113,6 +115,7 @@ class ExpectedTrade(Record, tag="0H"):
     """
 
     label = "주식예상체결"
+    item_form = ItemForm.STOCK
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.price, "현재가", unit="KRW")
@@ -132,6 +135,7 @@ class UsTrade(Record, tag="FE"):
 
     label = "미국주식 실시간 체결가"
     market = Market.US
+    item_form = ItemForm.US_STOCK
 
     price = Field("10", kinds.decimal_price, "현재가", unit="USD")
     change = Field("11", kinds.decimal_change, "전일대비", unit="USD")

@@ -1,4 +1,4 @@
-"""Traits of a real-time type: which market serves it, and what its rows are about.
+"""Traits of a real-time type: which market serves it, what its rows are about, and how its items are written.
 
 Each class of rows declares its own (see `Record`). Whatever treats types differently asks the class: what a
 registration may name, what is registered first, what may be dropped, how a row is shown.
@@ -8,7 +8,22 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ("Market", "Scope")
+__all__ = ("ItemForm", "Market", "Scope")
+
+
+class ItemForm(enum.Enum):
+    """The form of the items that a type takes. `spelling` refuses any other item."""
+
+    ANY = "any"
+    """Not checked: the form is unknown. A type whose rows are not about an item then takes none."""
+    STOCK = "stock"
+    """A domestic stock, ETF, ELW or ETN: "005930", "005930_NX"; or gold on the spot market: "M04020000"."""
+    SECTOR = "sector"
+    """A sector: "001"."""
+    GOLD_PRICE = "gold price"
+    """An international gold price: "MGD"."""
+    US_STOCK = "US stock"
+    """A US stock with its exchange: "NVDA:ND"."""
 
 
 class Market(enum.Enum):
