@@ -216,7 +216,7 @@ class TokenCall:
             LocalProtocolError: the call has not finished.
         """
         if not self._finished:
-            raise LocalProtocolError("result: the answer has not come yet")
+            raise LocalProtocolError("result: the call is not finished")
         if isinstance(self._outcome, KiwoomError):
             raise self._outcome
         return self._outcome
@@ -258,11 +258,11 @@ class TokenCall:
             answer = _answer.decode(response.body)
         except UNREADABLE:
             if _is_json(response.body):
-                return TokenRefused("", wrong or "a JSON text that is no object", status)
+                return TokenRefused("", wrong or "JSON that is not an object", status)
             page = describe_page(response.headers, response.body)
             words = page or read_words(response.body)
             # "During maintenance the token endpoint answers an HTML page" [measured].
-            wrong = "an HTML page where JSON belongs" if page is not None else wrong or "no JSON text"
+            wrong = "an HTML page where JSON belongs" if page is not None else wrong or "not JSON"
             return TokenRefused("", self._shown(f"{wrong}: {words}" if words else wrong), status)
         self._redaction.add(answer.token)
         code, message = self._shown(answer.return_code), self._shown(answer.return_msg)

@@ -51,7 +51,7 @@ def check_header(name: str, value: object, *, required: bool = False) -> None:
     if value is None and not required:
         return
     if not isinstance(value, str | Secret) or not _text(value).strip():
-        raise LocalProtocolError(f"{name}: must be a text that is not empty")
+        raise LocalProtocolError(f"{name}: must be a non-empty str")
     if len(value) > LIMITS[name]:
         raise LocalProtocolError(f"{name}: has {len(value)} characters, the limit is {LIMITS[name]}")
     if not (_text(value).isascii() and _text(value).isprintable()):

@@ -111,7 +111,7 @@ class Secret:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
             "a Secret, and an AppKey, Token or header that holds one, cannot be pickled: it would be written in clear. "
-            "Make it anew where it is needed, with AppKey.from_env() say"
+            "Create it again where it is needed, with AppKey.from_env() for example"
         )
 
 

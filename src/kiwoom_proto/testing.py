@@ -52,7 +52,7 @@ class ManualClock:
             ValueError: `seconds` is negative.
         """
         if seconds < 0:
-            raise ValueError("time does not go back")
+            raise ValueError("time cannot go back")
         self.now += seconds
 
 
@@ -110,7 +110,7 @@ class ConnectionPair(Generic[S]):
             ValueError: the pair has no clock, or `seconds` is negative.
         """
         if seconds < 0:
-            raise ValueError("time does not go back")
+            raise ValueError("time cannot go back")
         if self._clock is None:
             raise ValueError("advance: needs the clock that both ends were made with")
         end = self._clock.now + seconds
@@ -207,7 +207,7 @@ class SimulatedNetwork:
             ValueError: `seconds` is negative.
         """
         if seconds < 0:
-            raise ValueError("time does not go back")
+            raise ValueError("time cannot go back")
         end = self._clock.now + seconds
         self.settle()
         while (due := self._next_timeout()) is not None and due <= end:

@@ -210,7 +210,7 @@ def test_there_is_no_result_before_the_answer() -> None:
     call.receive_data(http(ISSUED)[:-1])
 
     assert not call.finished
-    with pytest.raises(LocalProtocolError, match="not come yet"):
+    with pytest.raises(LocalProtocolError, match="is not finished"):
         call.result()
 
 
@@ -260,11 +260,11 @@ def test_a_refusal_tells_why(answer: object, code: str, reason: str | None, text
         (http([], "500 Oops"), "HTTP 500: Internal Server Error"),
         (http("", "599 Oops"), "HTTP 599: an unknown HTTP status"),
         (http(ISSUED, "302 Found"), "HTTP 302: Found: the server redirects, which is not followed"),
-        (http(""), "HTTP 200: no JSON text"),
-        (http("{", content_type="text/plain"), "HTTP 200: no JSON text"),
-        (http("[" * 60_000), "HTTP 200: no JSON text"),
-        (http(b'{"token": "\xff"}'), "HTTP 200: no JSON text"),
-        (http([ISSUED]), "HTTP 200: a JSON text that is no object"),
+        (http(""), "HTTP 200: not JSON"),
+        (http("{", content_type="text/plain"), "HTTP 200: not JSON"),
+        (http("[" * 60_000), "HTTP 200: not JSON"),
+        (http(b'{"token": "\xff"}'), "HTTP 200: not JSON"),
+        (http([ISSUED]), "HTTP 200: JSON that is not an object"),
         (http({}), "HTTP 200: the answer holds no token that can be used"),
         (http({"return_code": 0, "token": None}), "the answer holds no token that can be used"),
         (http({"return_code": 0, "token": ""}), "the answer holds no token that can be used"),

@@ -69,7 +69,7 @@ def test_what_cannot_stand_in_a_header_is_refused_by_name(attribute: str, value:
 def test_api_id_is_required() -> None:
     missing: Any = None
 
-    with pytest.raises(LocalProtocolError, match=r"^api-id: must be a text that is not empty$"):
+    with pytest.raises(LocalProtocolError, match=r"^api-id: must be a non-empty str$"):
         RequestHeader(api_id=missing)
 
 

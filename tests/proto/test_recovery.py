@@ -412,7 +412,7 @@ def test_a_token_that_could_not_be_had_is_asked_for_again_with_growing_waits(err
         TokenRefused("3", "m", 200, "8001"),
         TokenRefused("3", "m", 200, "8030"),
         TokenRefused("8050", "m", 200),
-        LocalProtocolError("token: must be a text that is not empty"),
+        LocalProtocolError("token: must be a non-empty str"),
     ],
     ids=str,
 )

@@ -66,7 +66,7 @@ def test_what_holds_a_secret_is_not_pickled_and_copies_keep_it_hidden(holder: ob
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(TypeError, match="cannot be pickled"):
             pickle.dumps(holder, protocol)
-    with pytest.raises(TypeError, match=r"written in clear\. Make it anew .* AppKey\.from_env"):
+    with pytest.raises(TypeError, match=r"written in clear\. Create it again .* AppKey\.from_env"):
         pickle.dumps(holder)
     for twin in (copy.copy(holder), copy.deepcopy(holder)):
         assert TEXT not in repr(twin)

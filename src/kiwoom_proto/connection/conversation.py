@@ -138,7 +138,7 @@ class Conversation:
         token = conceal(token)
         wire.check_token(token)
         if self._connect_called or self.state is CLOSED:
-            raise LocalProtocolError("connect: the connection was used before; it is for single use")
+            raise LocalProtocolError("connect: a connection is for single use; make a new one")
         secrets = (*secrets, *header_secrets(header, token))
         self._connect_called, self._token = True, token
         self.redaction.add(token, *secrets)

@@ -165,7 +165,7 @@ class Exchange:
             LocalProtocolError: the exchange already has a clock.
         """
         if self._clock is not None:
-            raise LocalProtocolError("the exchange runs on a clock already")
+            raise LocalProtocolError("the exchange already runs on a clock")
         self._clock = clock
         self._notify = notify
         self._on_failure = on_failure

@@ -255,9 +255,9 @@ def check_size(message: Login | Reg | Remove | ConditionRequest) -> None:
 def check_token(token: object) -> None:
     """Raise LocalProtocolError, without showing it, unless `token` is a `Secret` that can be sent as a token."""
     if not isinstance(token, Secret) or not token:
-        raise LocalProtocolError("token: must be a text that is not empty")
+        raise LocalProtocolError("token: must be a non-empty str")
     if token.reveal()[:7].lower() == "bearer ":
-        raise LocalProtocolError("token: give it without 'Bearer ' in front; the server refuses it with it")
+        raise LocalProtocolError("token: must not begin with 'Bearer '; the server refuses such a token")
     if not (token.reveal().isascii() and token.reveal().isprintable()):
         raise LocalProtocolError("token: must be printable ASCII")
     check_size(Login(token))
@@ -306,7 +306,7 @@ def check_condition(seq: object, next_key: object) -> None:
             f"seq: must be the number of a condition, as list_conditions gives it ('4'), not {quoted(seq)}"
         )
     if not isinstance(next_key, str) or not next_key.isprintable():
-        raise LocalProtocolError("next_key: must be a printable text")
+        raise LocalProtocolError("next_key: must be a printable str")
 
 
 def condition_list(*, us: bool) -> ConditionRequest:
@@ -385,7 +385,7 @@ def _is_list(value: object) -> bool:
 
 def _check_text(where: str, value: object, limit: int, *, required: bool) -> None:
     if not isinstance(value, str):
-        raise LocalProtocolError(f"{where}: must be a text, not {type(value).__name__}")
+        raise LocalProtocolError(f"{where}: must be a str, not {type(value).__name__}")
     if required and not value:
         raise LocalProtocolError(f"{where}: is required and must not be empty")
     if len(value) > limit:

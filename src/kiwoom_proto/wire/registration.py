@@ -100,7 +100,7 @@ def _elements(
     for item in items:
         if not isinstance(item, str | Symbol):
             raise LocalProtocolError(
-                f"items: must be texts or Symbols, not {item.__class__.__name__}; pass a list as *items"
+                f"items: must be str or Symbol, not {item.__class__.__name__}; pass a list as *items"
             )
         texts.append(str(item))
     texts = texts or [""]

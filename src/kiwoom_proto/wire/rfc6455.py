@@ -30,7 +30,9 @@ def check_close(code: int, reason: str) -> None:
     try:
         size = len(Close(code, reason).serialize()) - 2
     except (ProtocolError, struct.error, TypeError, AttributeError, UnicodeEncodeError):
-        raise LocalProtocolError(f"code: {code!r} is not a close code that can be sent, or reason no text") from None
+        raise LocalProtocolError(
+            f"code: {code!r} is not a close code that can be sent, or the reason is not a str"
+        ) from None
     if size > 123:
         raise LocalProtocolError(f"reason: has {size} bytes, the limit is 123")
 
