@@ -16,8 +16,8 @@ from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
 from kiwoom_proto.client.client import BaseClient
+from kiwoom_proto.client.credentials import Credentials
 from kiwoom_proto.client.own_loop import Place
-from kiwoom_proto.client.tokens import Token
 from kiwoom_proto.errors import TokenError
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.secrets import conceal
@@ -71,7 +71,7 @@ class _Connection(AbstractAsyncContextManager["Client"]):
     def __init__(
         self,
         endpoint: Endpoint,
-        token: Token,
+        token: Credentials,
         config: ClientConfig | None,
         header: RequestHeader | None,
         ssl_context: ssl.SSLContext | None,
@@ -125,7 +125,7 @@ class Client(BaseClient):
     `stats` may be read anywhere.
     """
 
-    def __init__(self, session: Session, token: Token, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(self, session: Session, token: Credentials, ssl_context: ssl.SSLContext | None) -> None:
         super().__init__(session, token, ssl_context, asyncio.get_running_loop().time, time.time_ns)
 
     def _here(self) -> Place:

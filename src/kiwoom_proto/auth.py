@@ -3,7 +3,7 @@
 The life of a token. "Issuing again inside the validity returns the same token, so little may be left of it" [measured
 by several]: what counts is the expiry that came with it, never 24 hours. "Fetching a token at each reconnect gets 429"
 [measured]: tokens are kept, in the `AppKey` that all connections share, until they are about to expire or one of them
-is refused. When a refusal asks for another token is in `session.recovery`.
+is refused. Whether a refusal asks for another token is decided in `session.token_renewal`.
 
 The answer is JSON at best. During maintenance it is an HTML page, and a refusal comes as HTTP 200 with a `return_code`
 other than 0 and a more specific code inside the message: "인증에 실패했습니다[8001:App Key와 ...]".

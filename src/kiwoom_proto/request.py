@@ -2,7 +2,7 @@
 
 `subscribe`, `unsubscribe`, `request` and the condition-search calls each return one. Events name the ticket they
 answer. It says what was asked for, as data. The messages that carry it are in `wire.messages` and `wire.registration`;
-when they leave, and which reply is whose, is decided in `connection.requests`.
+when they leave, and which reply is whose, is decided in `connection.request_queue`.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protectio
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
 from kiwoom_proto.client.client import BaseClient
+from kiwoom_proto.client.credentials import Credentials, resolve_token
 from kiwoom_proto.client.own_loop import Place
-from kiwoom_proto.client.tokens import Token, resolve_token
 from kiwoom_proto.client.wires import SecureWire, Wire
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.secrets import conceal
@@ -93,7 +93,7 @@ class Client(BaseClient):
     `stats` may be read anywhere.
     """
 
-    def __init__(self, session: Session, token: Token, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(self, session: Session, token: Credentials, ssl_context: ssl.SSLContext | None) -> None:
         super().__init__(session, token, ssl_context, trio.current_time, time.time_ns)
 
     def _here(self) -> Place:

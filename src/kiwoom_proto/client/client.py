@@ -39,9 +39,9 @@ from ..session.session import Session
 from ..session.subscriptions import Subscription
 from ..symbol import Symbol
 from ..wire.messages import Reg, Remove, check_token
+from .credentials import Credentials, resolve_token
 from .inbox import Inbox, Stats
 from .own_loop import AnyEvent, AnyScope, Place
-from .tokens import Token, resolve_token
 from .wires import SecureWire, Wire
 
 __all__ = ("BaseClient",)
@@ -64,7 +64,7 @@ class BaseClient(abc.ABC):
     def __init__(
         self,
         session: Session,
-        token: Token,
+        token: Credentials,
         ssl_context: ssl.SSLContext | None,
         clock: Callable[[], float],
         wall_clock: Callable[[], int],

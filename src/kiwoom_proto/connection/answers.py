@@ -16,7 +16,7 @@ from ..realtime.conditions import read_conditions
 from ..request import Request, RequestKind
 from ..wire.messages import Message, Reply, condition_clear, condition_list, condition_search, ticket_for
 from .conditions import read_result
-from .requests import RequestQueue
+from .request_queue import RequestQueue
 
 __all__ = ("Answer", "Answers", "unexpected")
 

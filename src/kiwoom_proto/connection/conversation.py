@@ -52,7 +52,7 @@ from .lifecycle import (
     ConnectionState,
     Trigger,
 )
-from .requests import RequestQueue
+from .request_queue import RequestQueue
 
 __all__ = ("ConnectionState", "Conversation")
 

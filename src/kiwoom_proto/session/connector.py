@@ -135,7 +135,7 @@ class Connector:
         token = conceal(token)
         if self.state is AUTHORIZING:
             _check_token(token, self._header)
-            self._recovery.token = token
+            self._recovery.tokens.token = token
             self._dial(token)
 
     def token_failed(self, error: KiwoomError) -> None:
@@ -182,7 +182,7 @@ class Connector:
         """
         self._move(Trigger.ENDED)
         self.needs = self.deadline = None
-        self._recovery.end()
+        self._recovery.tokens.end()
         self._report(Closed(1006, "", error) if closed is None else attrs.evolve(closed, error=error))
 
     # Deadlines.
@@ -213,14 +213,14 @@ class Connector:
         """Start an attempt: dial if there is a token, else ask for one."""
         recovery = self._recovery
         recovery.attempt_started()
-        if recovery.token is not None:
-            self._dial(recovery.token)
+        if recovery.tokens.token is not None:
+            self._dial(recovery.tokens.token)
             return
         self._move(Trigger.TOKEN_NEEDED)
         self.deadline = now + self._config.token_timeout
         if recovery.give_up_at is not None:
             self.deadline = min(self.deadline, recovery.give_up_at)
-        self.needs = TokenNeeded(recovery.refused_token)
+        self.needs = TokenNeeded(recovery.tokens.refused_token)
 
     def _dial(self, token: Secret) -> None:
         self._move(Trigger.TOKEN_KNOWN)
@@ -236,7 +236,7 @@ class Connector:
             types=self._types,
         )
         self.needs = LinkNeeded(self._endpoint, self._numbering.epoch)
-        refused = self._recovery.refused_token
+        refused = self._recovery.tokens.refused_token
         known = self._secrets if refused is None else (*self._secrets, refused)
         self.connection.connect(token, self._header, secrets=known)
 

@@ -1,6 +1,4 @@
-"""Recovery: what to do when a connection has ended or could not be made, and who decides that a token is renewed.
-
-WHEN TO TRY AGAIN
+"""Recovery: what to do when a connection has ended or could not be made.
 
 * Network faults, silence, and any reason for which the server closes: try again after a random delay ("full jitter").
   It is at most `backoff_min` seconds at first, doubles with each failure, and never exceeds `backoff_max`. The count
@@ -14,19 +12,8 @@ WHEN TO TRY AGAIN
 * The first login: as above, for `connect_timeout` seconds from `connect` on; then stop, because somebody is there to
   see it. No random delay exceeds a sixth of that time, so a server that comes back within it is found within it.
 
-THE TOKEN
-
-A token is needed to log in, and only a refused LOGIN shows that it is no longer good. Asking for one at every
-reconnect gets HTTP 429 [measured]. Therefore
-
-* a token is used for every connection until a LOGIN refuses it. (If the driver keeps tokens itself, it is asked
-  before each attempt instead: for an `AppKey`, auth.py replaces a token ten minutes before it expires.)
-* a LOGIN refused with a code whose remedy is RENEW (codes.py), or without a known code: get another token and try
-  again at once, if the driver can get one. It is told which token was refused, so that it does not return the same
-  one.
-* a second refusal in a row stops the session. So does a token that cannot be renewed, and whatever no waiting
-  changes: wrong keys, keys of the other environment, an IP address that is not on the allow-list.
-* a token that could not be obtained: as for connections; refusals whose remedy is STOP stop the session.
+* A token that could not be obtained: as for connections; refusals whose remedy is STOP (codes.py) stop the session.
+  Whether a token is renewed after a refused LOGIN is decided in token_renewal.py.
 """
 
 from __future__ import annotations
@@ -49,6 +36,7 @@ from ..errors import (
 )
 from ..events import Closed
 from ..secrets import Secret
+from .token_renewal import TokenRenewal
 
 __all__ = ("Recovery", "Renew", "Retry", "Stop", "Verdict")
 
@@ -86,7 +74,7 @@ Verdict: TypeAlias = Retry | Renew | Stop
 
 
 class Recovery:
-    """Decides for one session, and holds its token.
+    """Decides for one session.
 
     Times are seconds on the session's clock.
 
@@ -100,15 +88,9 @@ class Recovery:
         """Number of attempts since the session was last logged in."""
         self.give_up_at: float | None = None
         """When to give up the first login; None before `start` and once it has succeeded."""
-        self.token: Secret | None = None
-        """The token to log in with; None: the driver must get one."""
-        self.refused_token: Secret | None = None
-        """The token that the last LOGIN refused; None since a LOGIN was accepted."""
+        self.tokens = TokenRenewal()
         self._config = config
         self._random = random
-        self._can_renew = True
-        self._keeps_token = True
-        self._has_renewed = False  # since the last login
         self._last: KiwoomError | None = None  # why the last attempt at the first login failed
         self._failures = 0  # since a connection was stable
         self._takeovers = 0
@@ -121,15 +103,12 @@ class Recovery:
 
         Args:
             now: the present time.
-            token: the token to log in with; None: the driver must get one.
-            can_renew: whether the driver can get another token once this one is refused.
-            keeps_token: whether a token is used until it is refused; False: the driver keeps it, and is asked before
-                each attempt.
+            token: see `TokenRenewal.start`, as for the two others.
+            can_renew: see there.
+            keeps_token: see there.
         """
         self.give_up_at = now + self._config.connect_timeout
-        self.token = token
-        self._can_renew = can_renew
-        self._keeps_token = keeps_token
+        self.tokens.start(token, can_renew=can_renew, keeps_token=keeps_token)
 
     def check_deadline(self, now: float) -> DeadlineExceeded | None:
         """Return why to give up the first login in the middle of an attempt; None: go on."""
@@ -144,9 +123,9 @@ class Recovery:
     def logged_in(self, now: float) -> None:
         """Note that the attempt has succeeded."""
         self.attempt = 0
-        self.give_up_at = self._last = self.refused_token = None
+        self.give_up_at = self._last = None
         self._ready_at = now
-        self._has_renewed = False
+        self.tokens.logged_in()
 
     def connection_lost(self, closed: Closed, now: float) -> Verdict:
         """Decide what to do after a connection has ended although nobody asked for it.
@@ -155,9 +134,7 @@ class Recovery:
             closed: how it ended.
             now: the present time.
         """
-        token = self.token
-        if not self._keeps_token:
-            self.token = None
+        token = self.tokens.connection_lost()
         held = 0.0 if self._ready_at is None else now - self._ready_at
         self._ready_at = None
         if held >= self._config.backoff_max:
@@ -184,10 +161,6 @@ class Recovery:
         if isinstance(error, TokenRefused) and error.remedy is Remedy.STOP:
             return Stop(error)
         return self._retry(error, now)
-
-    def end(self) -> None:
-        """Forget the tokens: the session is over."""
-        self.token = self.refused_token = None
 
     def _retry(self, error: KiwoomError, now: float) -> Retry | Stop:
         config = self._config
@@ -216,11 +189,9 @@ class Recovery:
         remedy = error.remedy or Remedy.RENEW  # one source saw a code without a reason
         if remedy is Remedy.RETRY:
             return self._retry(error, now)
-        if remedy is Remedy.STOP or self._has_renewed or not self._can_renew:
+        if remedy is Remedy.STOP or not self.tokens.renew(token):
             return Stop(error)
-        self._has_renewed = True
         self._last = error
-        self.refused_token, self.token = token, None
         return Renew()
 
     def _taken_over(self, now: float) -> Verdict:

@@ -9,13 +9,13 @@ from ..auth import AppKey
 from ..errors import LocalProtocolError
 from ..secrets import Secret, conceal
 
-__all__ = ("Token", "resolve_token")
+__all__ = ("Credentials", "resolve_token")
 
-Token: TypeAlias = Secret | AppKey | Callable[[], Awaitable[str | Secret]]
+Credentials: TypeAlias = Secret | AppKey | Callable[[], Awaitable[str | Secret]]
 """What a client logs in with: a token, the keys to obtain one, or a callable that returns one."""
 
 
-async def resolve_token(token: Token) -> Secret:
+async def resolve_token(token: Credentials) -> Secret:
     """Return a token, or what a callable returns for one. Nothing else can fail in here.
 
     Raises:

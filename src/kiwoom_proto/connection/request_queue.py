@@ -1,4 +1,4 @@
-"""RequestQueue: the order in which requests leave, how fast, and whose reply is whose.
+"""RequestQueue: the order in which requests leave, and whose reply is whose. `RateLimit` says how fast.
 
 At most one message is unanswered in each lane. REG and REMOVE are a lane each, all condition requests together are the
 third. Two lines wait for a free lane, first come, first served: registrations, where nothing overtakes, and condition
@@ -13,10 +13,6 @@ Correlation
   up. A late reply is recognised by what it names and dropped, unless the same question was asked again, which it
   answers. See `conditions`.
 
-Rate limit: this file has the whole rule. The server accepts about 5 messages a second and refuses the rest with 105110,
-not queued [measured]. Messages therefore leave at least `request_interval` apart. A refused one is sent again after a
-pause, and the interval grows.
-
 Times are arguments, in seconds on the connection's clock.
 """
 
@@ -29,13 +25,10 @@ import attrs
 from ..request import Request, RequestKind
 from ..wire.messages import ConditionRequest, Message, Reply, encode
 from .conditions import answers, answers_earlier, fits
+from .rate_limit import RateLimit
 
 __all__ = ("RequestQueue",)
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds before a message refused with 105110 is sent again. The pause doubles with each refusal in a row."""
-MEASURED_INTERVAL, SLOWDOWN, LONGEST_INTERVAL = 0.2, 1.5, 2.0
-"""What the server was measured to accept, in seconds; the factor for each refusal; and the limit, in seconds."""
 CONDITIONS = RequestKind.CONDITION_SEARCH
 """The lane of all condition requests."""
 GIVEN_UP_KEPT = 100
@@ -66,15 +59,13 @@ class RequestQueue:
     """
 
     def __init__(self, interval: float, ack_timeout: float) -> None:
-        self._interval = interval
+        self._rate_limit = RateLimit(interval)
         self._ack_timeout = ack_timeout
         self.waiting: deque[tuple[Request, Message]] = deque()
         """What has not been sent: both lines, in the order of the calls."""
         self._in_flight: dict[RequestKind | None, _Sent] = {}  # by lane
         self._given_up: deque[ConditionRequest] = deque(maxlen=GIVEN_UP_KEPT)  # whose replies may yet come
         self._last_lane: RequestKind | None = None
-        self._next_send_at = float("-inf")
-        self._pause = FIRST_PAUSE
 
     # What is sent.
 
@@ -88,14 +79,14 @@ class RequestQueue:
 
     def pop(self, now: float) -> bytes | None:
         """Return the next message that may leave now, encoded, or None."""
-        if now < self._next_send_at or (index := self._next()) is None:
+        if now < self._rate_limit.next_send_at or (index := self._next()) is None:
             return None
         request, message = self.waiting[index]
         del self.waiting[index]
         lane = self._last_lane = _lane(request.kind)
         probe_at = None if lane is CONDITIONS else now + self._ack_timeout / 2
         self._in_flight[lane] = _Sent(request, message, now + self._ack_timeout, probe_at)
-        self._next_send_at = now + self._interval
+        self._rate_limit.sent(now)
         return encode(message)
 
     def first_waiting(self, kind: RequestKind) -> Request | None:
@@ -116,7 +107,7 @@ class RequestQueue:
             return None
         del self._in_flight[lane]
         request = found.request
-        self._pause = FIRST_PAUSE
+        self._rate_limit.answered()
         if reply.ok:
             request.confirmed = min(request.confirmed + 1, request.parts)
         else:
@@ -134,10 +125,7 @@ class RequestQueue:
         if found is None:
             return False
         self.waiting.appendleft((found.request, found.message))
-        self._next_send_at = now + self._pause
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
-        slower = max(self._interval, MEASURED_INTERVAL) * SLOWDOWN
-        self._interval = max(self._interval, min(slower, LONGEST_INTERVAL))
+        self._rate_limit.refused(now)
         return True
 
     def is_late(self, reply: Reply) -> bool:
@@ -162,7 +150,7 @@ class RequestQueue:
         """Return when `pop` will have a message or a reply is overdue; None if neither will happen by itself."""
         times = [sent.overdue_at for sent in self._in_flight.values()]
         if self._next() is not None:
-            times.append(self._next_send_at)
+            times.append(self._rate_limit.next_send_at)
         return min(times, default=None)
 
     def overdue(self, now: float) -> Request | None:

@@ -17,7 +17,7 @@ from kiwoom_proto import (
     Request,
     Session,
 )
-from kiwoom_proto.connection.requests import RequestQueue
+from kiwoom_proto.connection.request_queue import RequestQueue
 from kiwoom_proto.realtime.catalogue import extended_catalogue
 from kiwoom_proto.request import RequestKind
 from kiwoom_proto.testing import ManualClock
