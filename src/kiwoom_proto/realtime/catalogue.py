@@ -1,4 +1,4 @@
-"""The catalogue of real-time types: type code -> the class of its rows.
+"""The catalogue of real-time types: type code -> the class of its rows. The fields stand in the files of the types.
 
 `REALTIME` holds the documented types. A session or connection adds the classes passed as `types=` to its own copy, and
 whatever depends on the type of a row asks these classes. So a new type is one class and nothing else.
