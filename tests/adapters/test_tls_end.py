@@ -111,4 +111,4 @@ async def test_a_record_that_was_changed_ends_the_connection_and_gives_nothing(l
         lost, messages = await end_of(loop, endpoint, tls)
 
     assert messages == []
-    assert "TLS" in str(lost)
+    assert "bad record mac" in str(lost)
