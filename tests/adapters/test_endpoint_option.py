@@ -43,7 +43,7 @@ def test_where_the_command_connects_to(words: list[str], endpoint: Endpoint) -> 
     [
         (["--endpoint", OTHER], ["wss://", "add --insecure"], ["insecure=True"]),
         (["--endpoint", "ws://api.kiwoom.com:10000/"], ["write wss://, not ws://"], ["--insecure", "insecure=True"]),
-        (["--endpoint", "ws://api.kiwoom.com:10000/", "--insecure"], ["verified TLS only"], ["insecure=True"]),
+        (["--endpoint", "ws://api.kiwoom.com:10000/", "--insecure"], ["require verified TLS"], ["insecure=True"]),
         (["--insecure"], ["certificate of a wss:// server is always verified"], ["insecure=True"]),
         (["--endpoint", "mock", "--insecure"], ["always verified"], ["insecure=True"]),
         (["--endpoint", "wss://exchange.test/", "--insecure"], ["always verified"], ["insecure=True"]),
