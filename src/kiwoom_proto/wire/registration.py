@@ -23,7 +23,7 @@ __all__ = ("checked", "registration", "removal")
 
 M = TypeVar("M", bound=Reg | Remove)
 
-LONGEST_GROUP = "\U0001f600" * MAX_GROUP_LENGTH
+MAX_GROUP = "\U0001f600" * MAX_GROUP_LENGTH
 """The group number that takes the most bytes."""
 
 
@@ -110,7 +110,7 @@ def _elements(
 
 def _cut(items: list[str], code: str) -> list[list[str]]:
     """Split items so that no message exceeds the size limit."""
-    if len(items) < 2 or not is_too_large(Reg(LONGEST_GROUP, "1", (Element(tuple(items), (code,)),))):
+    if len(items) < 2 or not is_too_large(Reg(MAX_GROUP, "1", (Element(tuple(items), (code,)),))):
         return [items]
     middle = len(items) // 2
     return _cut(items[:middle], code) + _cut(items[middle:], code)

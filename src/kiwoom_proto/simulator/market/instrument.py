@@ -26,7 +26,7 @@ NEW_YORK = -13 * 3600
 HALT_SECONDS = 120
 SHOCK_EVERY = 4_000
 """Average seconds of trading between two jumps of an instrument's value by about 12 %."""
-MOST_STEPS = 600
+MAX_STEPS = 600
 """Longest gap, in seconds, that `drift` simulates second by second; after a longer one it takes a single step."""
 
 
@@ -147,7 +147,7 @@ class Instrument:
         """Advance the random walk of the value to this second. Returns the value."""
         steps = stamp - self._value_at
         if steps > 0:
-            if self._value_at < 0 or steps > MOST_STEPS:
+            if self._value_at < 0 or steps > MAX_STEPS:
                 steps = 1
             self._value_at = stamp
             draw, width = self._random.random, max(4, self.reference // 800)
