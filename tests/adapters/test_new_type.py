@@ -9,7 +9,7 @@ from rich.console import Console
 from tests.adapters.independent import IndependentServer, Session
 from tests.adapters.kit import ITEM, Loop, until
 
-from kiwoom_asyncio.cli.commands import table_of_types
+from kiwoom_asyncio.cli.table import table_of_types
 from kiwoom_asyncio.cli.view import EventView, TableView, view_of
 from kiwoom_proto import REALTIME, AfterHoursQuote, ClientConfig, Endpoint, Record
 from kiwoom_proto.realtime import Scope, fields

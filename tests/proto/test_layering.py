@@ -269,3 +269,13 @@ def test_importing_the_core_loads_no_event_loop() -> None:
     assert "kiwoom_proto" in loaded
     assert loaded & {"asyncio", "trio", "anyio", "ssl", "_ssl", "h11"} == set()
     assert loaded & set(ADAPTERS) == set()
+
+
+@pytest.mark.parametrize("package", [CORE.name, *ADAPTERS])
+def test_no_file_has_more_than_500_lines(package: str) -> None:
+    lengths = {
+        path.relative_to(PACKAGES).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (PACKAGES / package).rglob("*.py")
+    }
+
+    assert {path: length for path, length in lengths.items() if length > 500} == {}

@@ -31,7 +31,7 @@ except ImportError:
 
 from kiwoom_proto import REALTIME, AppKey, ClientConnection, Endpoint, KiwoomError, LocalProtocolError, Record, Secret
 from kiwoom_proto.display import displayed
-from kiwoom_proto.realtime.catalogue import Types, condition_type
+from kiwoom_proto.realtime.catalogue import condition_type
 from kiwoom_proto.realtime.conditions import Condition
 from kiwoom_proto.realtime.traits import Market, Scope
 from kiwoom_proto.simulator import Exchange
@@ -44,8 +44,8 @@ from .endpoint_option import endpoint_options
 from .lines import decode_lines, json_line, masked, write_line
 from .output import Output, OutputError, ReaderLeft, guard_standard_error, guard_standard_output
 from .stream import CONFIG, Follow, Token, follow, follow_condition, search, show, warn
-from .table import RowTable
-from .view import View, summary_of, view_of
+from .table import RowTable, table_of_types
+from .view import View, view_of
 
 __all__ = ("main",)
 
@@ -414,16 +414,6 @@ async def _list_conditions(ending: Ending, endpoint: Endpoint, token: Token, tab
     for line in lines:
         listed.add(line)
     listed.print()
-
-
-def table_of_types(types: Types) -> Table:
-    """Return a table of the types: code, class, Korean name and summary, one line each."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("type", "class", "Korean", "what it is"):
-        table.add_column(column, no_wrap=column != "what it is")
-    for code, cls in types.items():
-        table.add_row(code, cls.__name__, cls.label, summary_of(cls))
-    return table
 
 
 def _other_case(type: str) -> str:

@@ -1,4 +1,4 @@
-"""A table that is printed when all its rows have arrived: conditions, and the results of a search."""
+"""Tables that are printed once: the types, the conditions, the results of a search."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from .view import plural, shown
+from kiwoom_proto.realtime.catalogue import Types
 
-__all__ = ("MAX_ROWS", "RowTable")
+from .view import plural, shown, summary_of
+
+__all__ = ("MAX_ROWS", "RowTable", "table_of_types")
 
 MAX_ROWS = 5_000
 """Maximum number of rows shown; further rows are only counted. There are fewer stocks than this, but a server may send
@@ -47,3 +49,13 @@ class RowTable:
         console.print(self._table)
         if self.rows > MAX_ROWS:
             console.print(f"… {plural(self.rows - MAX_ROWS, 'more row')}; --json writes all", style="dim")
+
+
+def table_of_types(types: Types) -> Table:
+    """Return a table of the types: code, class, Korean name and summary, one line each."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("type", "class", "Korean", "what it is"):
+        table.add_column(column, no_wrap=column != "what it is")
+    for code, cls in types.items():
+        table.add_row(code, cls.__name__, cls.label, summary_of(cls))
+    return table
