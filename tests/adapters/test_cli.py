@@ -265,7 +265,7 @@ def test_a_directory_is_no_file_to_decode(tmp_path: pathlib.Path) -> None:
     [
         (["stream"], TOKEN, "Missing argument 'TYPE'"),
         (["stream", "0E", "005930"], None, "KIWOOM_TOKEN"),
-        (["stream", "0E", "005930"], f"Bearer {TOKEN}", "without 'Bearer '"),
+        (["stream", "0E", "005930"], f"Bearer {TOKEN}", "must not begin with 'Bearer '"),
         (["stream", "0E"], TOKEN, "type 0E needs at least one"),
         (["stream", "0EE", "005930"], TOKEN, "two characters"),
         (["stream", "0E", "x" * 101], TOKEN, "the limit is 100"),
