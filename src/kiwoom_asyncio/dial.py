@@ -32,7 +32,7 @@ NETWORK_ERRORS = (
     OSError,
     UnicodeError,  # not a host name
 )
-"""What `dial` and `Link.send` raise."""
+"""Exceptions that `dial` and `Link.send` raise."""
 
 
 class Receiver(Protocol):

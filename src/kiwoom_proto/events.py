@@ -26,10 +26,9 @@ from .headers import ResponseHeader
 from .realtime.conditions import Condition, ConditionRow, UsConditionRow
 from .realtime.record import Record
 from .realtime.traits import Scope
-from .request import Request
+from .request import Request, number_of
 from .secrets import redact
 from .symbol import Symbol
-from .wire.messages import number_of
 
 __all__ = (
     "Batch",

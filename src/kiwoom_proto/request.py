@@ -14,7 +14,7 @@ import attrs
 
 from .display import displayed, rich_repr
 
-__all__ = ("Key", "Request", "RequestKind")
+__all__ = ("Key", "Request", "RequestKind", "number_of")
 
 Key: TypeAlias = tuple[str, str, str]
 """One registration: group, type and item."""
@@ -95,3 +95,8 @@ class Request:
         return f"<Request {self}{group}, {self.confirmed} of {self.parts} confirmed>"
 
     __rich_repr__ = rich_repr
+
+
+def number_of(seq: str) -> str:
+    """Return a condition's number without its padding."""
+    return seq.strip().lstrip("0") or seq.strip()[-1:]

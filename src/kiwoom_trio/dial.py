@@ -15,7 +15,7 @@ NETWORK_ERRORS = (
     UnicodeError,  # not a host name
     trio.BrokenResourceError,
 )
-"""What `dial` raises, and reading and writing."""
+"""Exceptions that `dial`, reads and writes raise."""
 
 
 async def dial(host: str, port: int) -> trio.SocketStream:

@@ -22,21 +22,21 @@ PACKAGES = CORE.parent
 ADAPTERS = ("kiwoom_trio", "kiwoom_asyncio")
 
 # The lowest floor first: what is built on a floor stands above it. A name is a module, or a package with all its
-# modules but those that are named by themselves.
+# modules.
 LAYERS: tuple[tuple[str, ...], ...] = (
     # what everything is made of
     ("display", "known", "secrets"),
     ("codes", "request"),
     ("errors",),
-    ("config", "headers", "symbol", "wire/rfc6455"),
-    ("endpoint", "wire/http", "wire/messages", "wire/websocket"),
-    # what is said, and what is reported
+    ("config", "headers", "symbol"),
+    ("endpoint",),
+    # rows, and what is reported
     ("realtime",),
-    ("auth", "events"),
+    ("events",),
     # from bytes to messages
     ("wire",),
-    # the conversation and its two ends
-    ("connection",),
+    # tokens; the conversation and its two ends
+    ("auth", "connection"),
     # what outlives them
     ("session",),
     # what is built on them

@@ -33,9 +33,9 @@ from kiwoom_proto import REALTIME, AppKey, ClientConnection, Endpoint, KiwoomErr
 from kiwoom_proto.display import displayed
 from kiwoom_proto.realtime.catalogue import condition_type
 from kiwoom_proto.realtime.conditions import Condition
-from kiwoom_proto.realtime.traits import Market, Scope
+from kiwoom_proto.realtime.traits import MAX_TYPE_LENGTH, Market, Scope
 from kiwoom_proto.simulator import Exchange
-from kiwoom_proto.wire.messages import MAX_TYPE_LENGTH, check_token
+from kiwoom_proto.wire.messages import check_token
 
 from .. import connect, serve
 from .demo import run_demo

@@ -15,8 +15,8 @@ from msgspec import UNSET
 
 from ..events import ConditionResult
 from ..realtime.conditions import read_rows, read_symbols
-from ..request import Request, RequestKind
-from ..wire.messages import ConditionRequest, Reply, number_of
+from ..request import Request, RequestKind, number_of
+from ..wire.messages import ConditionRequest, Reply
 
 __all__ = ("answers", "answers_earlier", "fits", "read_result")
 

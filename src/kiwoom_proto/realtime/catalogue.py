@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 from ..errors import LocalProtocolError
 from ..symbol import Symbol
-from ..wire.messages import MAX_TYPE_LENGTH
 from .account import Balance, OrderExecution, UsExecution, UsOrder
 from .conditions import ConditionHit, UsConditionHit
 from .flows import ProgramTrading, TopBrokers
@@ -20,7 +19,7 @@ from .market import MarketPhase, SectorBreadth, SectorIndex, VolatilityInterrupt
 from .quotes import AfterHoursQuote, BestQuote, OrderBook, UsOrderBook
 from .record import Record
 from .trades import ExpectedTrade, NominalPrice, Trade, UsTrade
-from .traits import Market, Scope
+from .traits import MAX_TYPE_LENGTH, Market, Scope
 
 __all__ = (
     "ACCOUNT_TYPES",

@@ -23,13 +23,12 @@ import attrs
 from ..endpoint import Endpoint
 from ..errors import LocalProtocolError
 from ..symbol import Symbol
-from ..wire.messages import MAX_TYPE_LENGTH
 from .catalogue import MAX_SHOWN_LENGTH, REALTIME, Types, declared_code, shown_argument, type_code_of
 from .instruments import InternationalGoldPrice
 from .market import SectorIndex
 from .record import Record
 from .trades import Trade, UsTrade
-from .traits import ItemForm, Market, Scope
+from .traits import MAX_TYPE_LENGTH, ItemForm, Market, Scope
 
 __all__ = ("check_item", "check_type")
 

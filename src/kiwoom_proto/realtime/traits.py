@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ("ItemForm", "Market", "Scope")
+__all__ = ("MAX_TYPE_LENGTH", "ItemForm", "Market", "Scope")
+
+MAX_TYPE_LENGTH = 2
+"""Characters of a type code [official pages: `type` has length 2]."""
 
 
 class ItemForm(enum.Enum):

@@ -16,6 +16,7 @@ from msgspec import UNSET, structs
 
 from ..display import quoted, repr_of, rich_repr
 from ..errors import LocalProtocolError
+from ..realtime.traits import MAX_TYPE_LENGTH
 from ..request import Key, Request, RequestKind
 from ..secrets import Secret
 from ..symbol import MAX_ITEM_LENGTH
@@ -24,7 +25,6 @@ __all__ = (
     "KIND_OF",
     "MAX_GROUP_LENGTH",
     "MAX_MESSAGE_SIZE",
-    "MAX_TYPE_LENGTH",
     "ConditionRequest",
     "Element",
     "Login",
@@ -46,18 +46,16 @@ __all__ = (
     "encode_rows",
     "is_too_large",
     "keys_of",
-    "number_of",
     "ticket_for",
 )
 
 MAX_PAIRS = 10_000
 """Pairs of type and item in one REG or REMOVE, which the ticket lists. A connection has 200 items and 25 types."""
 MAX_GROUP_LENGTH = 4
-MAX_TYPE_LENGTH = 2
 MAX_MESSAGE_SIZE = 65_536
 """Bytes of one message to the server, which closes the connection (1009) for a longer one [measured]."""
 US_ITEM_SIZE = 32
-"""By how many bytes, at most, an item on the US path is longer than its str."""
+"""Maximum number of bytes by which an item on the US path is longer than its str."""
 
 
 KIND_OF = {
@@ -372,11 +370,6 @@ def keys_of(messages: Iterable[Message]) -> tuple[Key, ...]:
 
 def _trnm(kind: RequestKind, us: bool) -> str:
     return f"G{kind.value}" if us else kind.value
-
-
-def number_of(seq: str) -> str:
-    """Return a condition's number without its padding."""
-    return seq.strip().lstrip("0") or seq.strip()[-1:]
 
 
 def _is_list(value: object) -> bool:
