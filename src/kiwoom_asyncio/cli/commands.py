@@ -6,19 +6,13 @@ output cannot be written; 2 usage error; 130 ended by Ctrl-C (SIGINT), 143 by SI
 
 from __future__ import annotations
 
-import datetime
 import enum
 import functools
 import inspect
 import os
-import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
 from typing import IO, Any, NoReturn
-
-import anyio
 
 try:
     import click
@@ -29,20 +23,21 @@ except ImportError:
     sys.exit("the kiwoom-proto command needs click and rich: pip install 'kiwoom-proto[cli]'")
 
 
-from kiwoom_proto import REALTIME, AppKey, ClientConnection, Endpoint, KiwoomError, LocalProtocolError, Record, Secret
+from kiwoom_proto import REALTIME, AppKey, ClientConnection, Endpoint, Record, Secret
 from kiwoom_proto.display import displayed
 from kiwoom_proto.realtime.catalogue import condition_type
 from kiwoom_proto.realtime.conditions import Condition
 from kiwoom_proto.realtime.traits import MAX_TYPE_LENGTH, Market, Scope
-from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.wire.messages import check_token
 
-from .. import connect, serve
+from .. import connect
 from .demo import run_demo
 from .ending import Ending
 from .endpoint_option import endpoint_options
 from .lines import decode_lines, json_line, masked, write_line
-from .output import Output, OutputError, ReaderLeft, guard_standard_error, guard_standard_output
+from .output import Output, guard_standard_error, guard_standard_output
+from .running import exit_codes, run, usage_errors
+from .serve import serve_command
 from .stream import CONFIG, Follow, Token, follow, follow_condition, search, show, warn
 from .table import RowTable, table_of_types
 from .view import View, view_of
@@ -52,9 +47,6 @@ __all__ = ("main",)
 PRINTED_WIDTH = 200  # columns, if the output is not a terminal
 FINISH_TIMEOUT = 1.0
 """Seconds that a reader has to take the remaining output after an interrupt."""
-CLOSE_TIMEOUT = 1.0
-"""Seconds that the clients of a simulated exchange have to answer its close."""
-POLL_INTERVAL = 0.02
 TOKEN_VARIABLE = "KIWOOM_TOKEN"
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 
@@ -63,7 +55,7 @@ class _Commands(click.Group):
     """The group of commands. All use the same exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _exit_codes():
+        with exit_codes():
             return super().invoke(ctx)
 
 
@@ -104,7 +96,7 @@ def demo(type: str, duration: float) -> None:
     """
     if type not in REALTIME:
         raise click.BadParameter(f"no type {type!r} in the catalogue{_other_case(type)}", param_hint="TYPE")
-    _run(lambda ending: run_demo(ending, type, duration), duration)
+    run(lambda ending: run_demo(ending, type, duration), duration)
 
 
 @cli.command(short_help="Follow real-time rows as a live table or JSON lines.")
@@ -154,7 +146,7 @@ def stream(
     if type in REALTIME and REALTIME[type].scope is Scope.CONDITION:
         raise click.UsageError(f"rows of {type} belong to a condition search: kiwoom-proto conditions CONDITION --live")
     types = _undeclared(type, endpoint)
-    with _usage_errors():  # report usage errors before dialling
+    with usage_errors():  # report usage errors before dialling
         ClientConnection(endpoint, clock=time.monotonic, types=types).subscribe(type, *items)
     if types:
         warn(f"type {type!r} is not in the catalogue: FIDs come as they are, if it is one; the server takes any")
@@ -163,79 +155,7 @@ def stream(
         return functools.partial(follow, ending, endpoint, token, type, items, types=types, count=count)
 
     view = None if as_json or not sys.stdout.isatty() else view_of(type, f"{endpoint.host}:{endpoint.port}")
-    _run(lambda ending: _show_or_print(ending, view, following(ending)), duration)
-
-
-@cli.command(name="serve", short_help="Run a simulated exchange on a port.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 picks a free one.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same rows.")
-@click.option("--start", metavar="HH:MM", default="16:00", show_default=True, help="Market time at the start (KST).")
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=2.0,
-    show_default=True,
-    help="Rows per second for each item.",
-)
-@click.option("--mock", is_flag=True, help="Behave like mock trading (모의투자): KRX only.")
-@click.option(
-    "--allow-host",
-    "allowed_hosts",
-    metavar="NAME",
-    multiple=True,
-    help="Host name that clients may use, besides --host, its addresses and localhost. Can be repeated.",
-)
-def serve_command(
-    host: str, port: int, seed: int, start: str, rate: float, mock: bool, allowed_hosts: tuple[str, ...]
-) -> None:
-    """Run a simulated exchange on a port until interrupted. Any token can log in, and any keys get a token.
-
-    Anyone who can reach the port can use the exchange. Web pages cannot: requests with an Origin, or for another host
-    name, are refused.
-
-    All clients share one market day. While any client subscribes to daytime types, evening types send no rows.
-
-    \b
-    Example, in two terminals:
-      kiwoom-proto serve
-      KIWOOM_TOKEN=any kiwoom-proto stream 0E 005930 \\
-        --endpoint ws://127.0.0.1:8765/api/dostk/websocket
-    Stop the first with Ctrl-C and start it again: the second reconnects.
-
-    Ctrl-C (exit code 130) or SIGTERM (143) ends the exchange after it has closed every connection. If it cannot listen
-    on the port, the exit code is 1.
-    """
-    try:
-        start_time = datetime.datetime.strptime(start, "%H:%M").time()
-    except ValueError:
-        raise click.BadParameter(f"{start!r} is not HH:MM", param_hint="--start") from None
-
-    async def run(ending: Ending) -> None:
-        exchange = Exchange(seed=seed, start=start_time, rate=rate, mock=mock)
-        async with AsyncExitStack() as stack:
-            try:
-                server = await stack.enter_async_context(
-                    serve(exchange, host=host, port=port, allowed_hosts=allowed_hosts)
-                )
-            except (OSError, UnicodeError) as error:  # UnicodeError: not a host name
-                reason = getattr(error, "strerror", None) or error
-                raise OSError(f"cannot listen on {host}:{port}: {reason}") from None
-            click.echo(f"Simulated exchange at {server.endpoint}")
-            click.echo("Any token may log in, and any keys get one. Ctrl-C ends it.")
-            if not server.is_loopback:
-                warn(
-                    "warning: other machines can reach it: anyone who reaches the port can use it, and all is sent in "
-                    "clear; use no real token or key with it"
-                )
-            with ending.cancels():
-                await anyio.sleep_forever()
-            exchange.close()
-            with anyio.move_on_after(CLOSE_TIMEOUT):
-                while exchange.links:  # noqa: ASYNC110
-                    await anyio.sleep(POLL_INTERVAL)
-
-    _run(run)
+    run(lambda ending: _show_or_print(ending, view, following(ending)), duration)
 
 
 @cli.command(short_help="List the real-time types, or the fields of one.")
@@ -312,10 +232,10 @@ def conditions(
         raise click.UsageError("--count goes with --live")
     table = not as_json and sys.stdout.isatty()
     if condition is None:
-        _run(lambda ending: _list_conditions(ending, endpoint, token, table), duration)
+        run(lambda ending: _list_conditions(ending, endpoint, token, table), duration)
     elif not live:
         print_rows = _print_table if table else _print_json
-        _run(lambda ending: print_rows(ending, functools.partial(search, ending, endpoint, token, condition)), duration)
+        run(lambda ending: print_rows(ending, functools.partial(search, ending, endpoint, token, condition)), duration)
     else:
         source = f"condition {displayed(condition, 40)}, {endpoint.host}:{endpoint.port}"
         view = view_of(condition_type(endpoint.us), source) if table else None
@@ -323,7 +243,7 @@ def conditions(
         def following(ending: Ending) -> Follow:
             return functools.partial(follow_condition, ending, endpoint, token, condition, count=count)
 
-        _run(lambda ending: _show_or_print(ending, view, following(ending)), duration)
+        run(lambda ending: _show_or_print(ending, view, following(ending)), duration)
 
 
 @cli.command(short_help="Convert recorded payloads to JSON lines.")
@@ -343,6 +263,9 @@ def decode(file: IO[bytes]) -> None:
     decode_lines(file)
 
 
+cli.add_command(serve_command)
+
+
 def main() -> NoReturn:
     """Run the command."""
     guard_standard_output()
@@ -350,7 +273,7 @@ def main() -> NoReturn:
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     guard_standard_error()
-    with _exit_codes():
+    with exit_codes():
         try:
             cli()
         finally:
@@ -437,7 +360,7 @@ def _undeclared(type: str, endpoint: Endpoint) -> list[type[Record]]:
 def _token() -> Token:
     token = Secret(os.environ.get(TOKEN_VARIABLE, "").strip())
     appkey, secretkey = (Secret(os.environ.get(name, "").strip()) for name in KEY_VARIABLES)
-    with _usage_errors():
+    with usage_errors():
         if token:
             check_token(token)
             return token
@@ -446,46 +369,3 @@ def _token() -> Token:
     raise click.UsageError(
         f"no access: set the environment variables {' and '.join(KEY_VARIABLES)}, or {TOKEN_VARIABLE}, an access token"
     )
-
-
-@contextmanager
-def _usage_errors() -> Iterator[None]:
-    try:
-        yield
-    except LocalProtocolError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _run(command: Callable[[Ending], Awaitable[None]], duration: float | None = None) -> None:
-    """Run a command. Exit with the code of the signal that ended it, if one did."""
-    ending = Ending(duration)
-    anyio.run(ending.run, command)
-    if ending.signal is not None:
-        warn("interrupted" if ending.signal == signal.SIGINT else f"ended by {ending.signal.name}")
-        sys.exit(128 + ending.signal)
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    """Turn an exception into a message and an exit code."""
-    try:
-        yield
-    except (KeyboardInterrupt, BaseExceptionGroup, Exception) as caught:
-        error: BaseException = caught
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        _fail(error)
-
-
-def _fail(error: BaseException) -> NoReturn:
-    if isinstance(error, ReaderLeft):
-        sys.exit(0)  # the reader wants no more rows
-    if isinstance(error, KeyboardInterrupt):
-        warn("interrupted")
-        sys.exit(130)
-    if isinstance(error, LocalProtocolError):
-        raise click.UsageError(str(error)) from None
-    if isinstance(error, KiwoomError | OSError | OutputError):
-        warn(str(error))
-        sys.exit(1)
-    raise error

@@ -1,0 +1,64 @@
+"""Run a command, and turn how it ends into an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import anyio
+import click
+
+from kiwoom_proto import KiwoomError, LocalProtocolError
+
+from .ending import Ending
+from .output import OutputError, ReaderLeft
+from .stream import warn
+
+__all__ = ("exit_codes", "run", "usage_errors")
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn an invalid argument into a usage error."""
+    try:
+        yield
+    except LocalProtocolError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def run(command: Callable[[Ending], Awaitable[None]], duration: float | None = None) -> None:
+    """Run a command. Exit with the code of the signal that ended it, if one did."""
+    ending = Ending(duration)
+    anyio.run(ending.run, command)
+    if ending.signal is not None:
+        warn("interrupted" if ending.signal == signal.SIGINT else f"ended by {ending.signal.name}")
+        sys.exit(128 + ending.signal)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn an exception into a message and an exit code."""
+    try:
+        yield
+    except (KeyboardInterrupt, BaseExceptionGroup, Exception) as caught:
+        error: BaseException = caught
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        _fail(error)
+
+
+def _fail(error: BaseException) -> NoReturn:
+    if isinstance(error, ReaderLeft):
+        sys.exit(0)  # the reader wants no more rows
+    if isinstance(error, KeyboardInterrupt):
+        warn("interrupted")
+        sys.exit(130)
+    if isinstance(error, LocalProtocolError):
+        raise click.UsageError(str(error)) from None
+    if isinstance(error, KiwoomError | OSError | OutputError):
+        warn(str(error))
+        sys.exit(1)
+    raise error
