@@ -271,6 +271,7 @@ def test_to_dict_has_plain_values_under_english_names() -> None:
         "item": "005930",
         "name": "이름",
         "received_at": 17,
+        "exchange_time": "1970-01-01T09:00:01+09:00",
         "time": "09:00:01",
         "price": None,
         "level": None,
@@ -351,6 +352,35 @@ def test_to_dict_does_not_lose_the_direction_of_a_price(fid: str) -> None:
 @pytest.mark.parametrize("text", ["0.00000012", "0.0000000", "-0.0000001"])
 def test_to_dict_has_decimals_as_their_text_and_not_in_scientific_notation(text: str) -> None:
     assert sample({"12": text}).to_dict()["rate"] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "received_at"),
+    [("165208", 0), ("x", 17), ("", 17), ("165208", 10**30), ("165208", -62_135_596_800 * 10**9)],
+)
+def test_to_dict_has_no_exchange_time_where_the_record_has_none(text: str, received_at: int) -> None:
+    assert "exchange_time" not in sample({"20": text}, received_at=received_at).to_dict()
+
+
+def test_a_type_whose_time_is_no_time_of_day_has_no_exchange_time() -> None:
+    class Paced(Record, tag="ZY"):
+        """A type with a duration that is named time."""
+
+        time = Field("20", kinds.quantity, "시간")
+
+    paced = Paced("ZY", "005930", received_at=17, values=b'{"20":"5"}')
+
+    assert paced.exchange_time is None
+    assert "exchange_time" not in paced.to_dict()
+
+
+def test_to_dict_has_the_numbers_of_a_row_of_a_session_and_from_dict_restores_them() -> None:
+    row = Sample("ZZ", "005930", values=b'{"10":"5"}', epoch=2, sequence=7)
+
+    again = Sample.from_dict(json.loads(json.dumps(row.to_dict())))
+
+    assert (again, again.epoch, again.sequence) == (row, 2, 7)
+    assert (row.to_dict()["epoch"], row.to_dict()["sequence"]) == (2, 7)
 
 
 # repr.

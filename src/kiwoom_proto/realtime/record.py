@@ -208,7 +208,7 @@ class Record(msgspec.Struct, **_OPTIONS):
             FieldError: the time cannot be read.
         """
         time = getattr(self, "time", None)
-        if time is None or not self.received_at:
+        if not isinstance(time, datetime.time) or not self.received_at:
             return None
         received = datetime.datetime.fromtimestamp(self.received_at / 1e9, KST)
         same_day = datetime.datetime.combine(received.date(), time, KST)
@@ -218,8 +218,10 @@ class Record(msgspec.Struct, **_OPTIONS):
     def to_dict(self, *, masked: bool = True) -> dict[str, Any]:
         """Return JSON-ready values by English name.
 
-        Times and dates are ISO 8601 strings, and Decimals are plain decimal strings. A field that cannot be read is
-        left out. The signs of prices are under "directions", and every FID is under "fids" with its exact string.
+        Times and dates are ISO 8601 strings, and Decimals are plain decimal strings. Codes are strings, with their
+        leading zeros. A field that cannot be read is left out. `exchange_time` (KST) is there if the record has one,
+        `epoch` and `sequence` if it is of a session. The signs of prices are under "directions", and every FID is under "fids" with its exact
+        string.
 
         Args:
             masked: replaces account numbers, and what looks like a token or key, by "***", because the result often
@@ -234,6 +236,10 @@ class Record(msgspec.Struct, **_OPTIONS):
             "name": self.name,
             "received_at": self.received_at,
         }
+        if self.epoch:  # a row of a session
+            result |= {"epoch": self.epoch, "sequence": self.sequence}
+        if (moment := self._exchange_time()) is not None:
+            result["exchange_time"] = moment.isoformat()
         directions: dict[str, str] = {}
         for name, field in self.fields.items():
             try:
@@ -251,6 +257,13 @@ class Record(msgspec.Struct, **_OPTIONS):
             result["extra"] = dict(self.extra)
         result["fids"] = self.fids()
         return result
+
+    def _exchange_time(self) -> datetime.datetime | None:
+        """Return `exchange_time`; None also if it cannot be read, or lies outside the calendar."""
+        try:
+            return self.exchange_time
+        except (ValueError, OverflowError, OSError):
+            return None
 
     def _mask(self, result: dict[str, Any]) -> dict[str, Any]:
         """Mask the result of `to_dict`."""
@@ -286,6 +299,8 @@ class Record(msgspec.Struct, **_OPTIONS):
             members.get("received_at", 0),
             msgspec.json.encode(members["fids"]),
             members.get("venue_code", ""),
+            members.get("epoch", 0),
+            members.get("sequence", 0),
             extra=members.get("extra"),
         )
 
