@@ -53,7 +53,7 @@ FORBIDDEN = {
     *("time", "random", "secrets", "uuid", "os", "logging"),
 }
 """What the core must not import. `random` is for the simulator, which is seeded."""
-ALLOWED = {("auth", "os"), *((module, "ssl") for module in ("wire/tls", "client/wires", "client/client"))}
+ALLOWED = {("auth", "os"), *((module, "ssl") for module in ("wire/tls", "client/wires", "client/pump"))}
 """But `AppKey.from_env` reads the environment, when it is asked to; and TLS is OpenSSL's, over memory buffers."""
 THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets"}
 
