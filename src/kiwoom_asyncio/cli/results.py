@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import attrs
 import msgspec
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -143,7 +143,9 @@ def _in_korea(moment: datetime.datetime) -> datetime.datetime:
 # For people.
 
 
-def table_of_result(columns: Sequence[Column], rows: Sequence[Row], width: int, *, more: bool = False) -> RenderableType:
+def table_of_result(
+    columns: Sequence[Column], rows: Sequence[Row], width: int, *, more: bool = False
+) -> RenderableType:
     """Return a result as a table.
 
     A result that is too wide is turned on its side if it has few rows; otherwise the columns that do not fit are named

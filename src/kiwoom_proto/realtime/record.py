@@ -220,8 +220,8 @@ class Record(msgspec.Struct, **_OPTIONS):
 
         Times and dates are ISO 8601 strings, and Decimals are plain decimal strings. Codes are strings, with their
         leading zeros. A field that cannot be read is left out. `exchange_time` (KST) is there if the record has one,
-        `epoch` and `sequence` if it is of a session. The signs of prices are under "directions", and every FID is under "fids" with its exact
-        string.
+        `epoch` and `sequence` if it is of a session. The signs of prices are under "directions", and every FID is under
+        "fids" with its exact string.
 
         Args:
             masked: replaces account numbers, and what looks like a token or key, by "***", because the result often
