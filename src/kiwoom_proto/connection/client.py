@@ -30,6 +30,7 @@ from ..secrets import Secret, conceal
 from ..symbol import Symbol
 from ..wire.messages import Reg, Remove
 from ..wire.websocket import WebSocketClient
+from .capture import Capture
 from .conversation import Conversation
 from .lifecycle import CLOSED, CLOSING, CONNECTING, ConnectionState
 
@@ -49,6 +50,7 @@ class ClientConnection:
         random_bytes: source of the WebSocket's key and masks; None uses the system's.
         numbering: where events get their numbers; defaults to one of its own.
         types: classes of rows beside those of the catalogue, or in place of one with the same type code.
+        capture: a tap on what is received and sent; None costs nothing.
 
     Attributes:
         endpoint: as given.
@@ -65,9 +67,10 @@ class ClientConnection:
         random_bytes: Callable[[int], bytes] | None = None,
         numbering: Numbering | None = None,
         types: Iterable[type[Record]] = (),
+        capture: Capture | None = None,
     ) -> None:
         self._conversation = Conversation(
-            endpoint, config, clock=clock, numbering=numbering, types=types, sends_pings=True
+            endpoint, config, clock=clock, numbering=numbering, types=types, sends_pings=True, capture=capture
         )
         self._clock = clock
         self.endpoint = endpoint
@@ -245,12 +248,12 @@ class ClientConnection:
             runs = websocket.receive_runs(data)
         for run in runs:
             goes_on = conversation.receive_run(run, received_at, now, self._is_text)
-            if conversation.has_output:
+            if conversation.outbox.has_output:
                 self._transmit()  # before what the next run may do to the WebSocket
             if not goes_on:
                 return
         conversation.finish_read(now)
-        if conversation.has_output:
+        if conversation.outbox.has_output:
             self._transmit()
         if not websocket.is_open:
             self._handle_closing()
@@ -305,10 +308,10 @@ class ClientConnection:
     def _transmit(self) -> None:
         """Hand down what the conversation wants to send. Called after everything that may have made some."""
         conversation, websocket = self._conversation, self._websocket
-        if not conversation.has_output:
+        if not conversation.outbox.has_output:
             return
-        conversation.has_output = False
-        payloads, conversation.outgoing = conversation.outgoing, []
+        conversation.outbox.has_output = False
+        payloads = conversation.outbox.pop_messages()
         pings = conversation.pings_to_send()
         if not websocket.is_open:
             return  # "After sending a close frame, an endpoint MUST NOT send any more data" (RFC 6455, 5.5.1)
@@ -320,7 +323,7 @@ class ClientConnection:
             websocket.send_close(conversation.close_code, conversation.close_reason)
 
     def _is_text(self, payload: bytes) -> bool:
-        if self._conversation.has_output:
+        if self._conversation.outbox.has_output:
             self._transmit()  # before a payload that is not text closes the WebSocket
         return self._websocket.check_text(payload)
 

@@ -18,7 +18,7 @@ sends what comes out (`messages_to_send`). `ClientConnection` is one that has a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 from ..codes import TAKEN_OVER, reason_in
@@ -39,6 +39,7 @@ from ..wire.registration import checked, registration, removal
 from ..wire.rfc6455 import check_close
 from ..wire.tolerant import Message as Decoded
 from .answers import Answer, Answers, unexpected
+from .capture import Capture
 from .idle import IdleTimer
 from .lifecycle import (
     CLOSED,
@@ -52,6 +53,7 @@ from .lifecycle import (
     ConnectionState,
     Trigger,
 )
+from .outbox import Outbox
 from .request_queue import RequestQueue
 
 __all__ = ("ConnectionState", "Conversation")
@@ -74,6 +76,7 @@ class Conversation:
         numbering: where events get their numbers; defaults to one of its own.
         types: classes of rows beside those of the catalogue, or in place of one with the same type code.
         sends_pings: whether the WebSocket sends what `pings_to_send` returns and sets `pong`.
+        capture: a tap on what is received and sent; None costs nothing.
 
     Attributes:
         endpoint, config: as given, or the defaults.
@@ -82,9 +85,8 @@ class Conversation:
         ended_by: the request that the connection was lost for, once it has ended; None if for anything else.
         close_code, close_reason: what to close the WebSocket with, once `state` is CLOSING or CLOSED; None: cut it.
         redaction: what is masked in the server's words.
-        outgoing: what `messages_to_send` returns, not yet converted. The LOGIN is a memoryview, which shows no token.
+        outbox: what waits to be sent; the closing handshake is in `close_code`.
         pong: payload of the last pong of RFC 6455 received, set by whoever has the WebSocket; None if not known.
-        has_output: whether there is anything to send, the closing handshake included, since this was last set False.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Conversation:
         numbering: Numbering | None = None,
         types: Iterable[type[Record]] = (),
         sends_pings: bool = False,
+        capture: Capture | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.config = checked_config(endpoint, config)
@@ -105,8 +108,7 @@ class Conversation:
         self.close_code: int | None = None
         self.close_reason = ""
         self.redaction = Redaction()
-        self.outgoing: list[bytes | memoryview] = []
-        self.has_output = False
+        self.outbox = Outbox(sends_pings=sends_pings, capture=capture)
         self.pong: bytes | None = None
         self._types = extended_catalogue(types)
         self._clock = clock
@@ -115,11 +117,13 @@ class Conversation:
         self._connect_called = False
         self._deadline: float | None = None  # of every state but READY
         self._idle = IdleTimer(self.config.idle_timeout, sends_pings=sends_pings)
-        self._pings: list[bytes] = []
         self._probes = 0  # pings that asked whether a server that does not acknowledge hears us
         self._requests = RequestQueue(self.config.request_interval, self.config.ack_timeout)
         self._answers = Answers(self._requests, us=endpoint.us, ack_timeout=self.config.ack_timeout)
         self._numbering = Numbering() if numbering is None else numbering
+        self._capture = capture
+        if capture is not None:
+            capture.numbering = self._numbering
         self._decoder = MessageDecoder(self._types, self._numbering, self.redaction)
         self._rowless_left = 0  # in this read
         self._events: list[Event] = []  # not a Batch yet: appending to a plain list is faster
@@ -142,6 +146,8 @@ class Conversation:
         secrets = (*secrets, *header_secrets(header, token))
         self._connect_called, self._token = True, token
         self.redaction.add(token, *secrets)
+        if self._capture is not None:
+            self._capture.add_secrets((token, *secrets))
         self._start_phase(self._clock())
 
     def subscribe(
@@ -204,7 +210,7 @@ class Conversation:
         self.header = ResponseHeader() if header is None else header
         self._report(Opened(self.header))
         # "LOGIN never sent: SYSTEM R10004 and close" [measured by several]. The token is not needed again.
-        self._send(memoryview(wire.encode(Login(self._token))))
+        self.outbox.add(memoryview(wire.encode(Login(self._token))))
         self._token = None
 
     def receive_message(self, payload: bytes | str, received_at: int = 0) -> None:
@@ -241,7 +247,7 @@ class Conversation:
         return self._clock()
 
     def receive_run(
-        self, payloads: Iterable[bytes], received_at: int, now: float, is_text: Callable[[bytes], bool] | None = None
+        self, payloads: Sequence[bytes], received_at: int, now: float, is_text: Callable[[bytes], bool] | None = None
     ) -> bool:
         """Receive whole messages: the hot path.
 
@@ -255,10 +261,14 @@ class Conversation:
         Returns:
             Whether to go on. False: the connection has ended, and the rest of the read is to be ignored.
         """
-        rest, decoder = iter(payloads), self._decoder
+        rest, decoder, capture = iter(payloads), self._decoder, self._capture
+        if capture is not None:
+            capture.start_run(payloads, rest, received_at)
         while (payload := decoder.take_rows(rest, received_at, self._events)) is not None:
+            if capture is not None:
+                capture.note_other(payload)
             if is_text is not None and not is_text(payload):
-                break
+                return True
             if (rows := decoder.decode_rows(payload, received_at)) is not None:
                 self._events += rows
                 continue
@@ -271,6 +281,8 @@ class Conversation:
                 return False
             for message in decoder.decode_other(payload, received_at):
                 self._handle_message(message, payload, received_at, now)
+        if capture is not None:
+            capture.end_run()
         return True
 
     def finish_read(self, now: float) -> None:
@@ -341,7 +353,7 @@ class Conversation:
             self._expire("ack")
         elif self.state is READY and now >= self._idle.next_timeout():
             if self._idle.handle_timeout(now):
-                self._send_ping()
+                self.outbox.add_ping()
             else:
                 self._expire(PHASE[READY])
         if self.state is READY:
@@ -349,18 +361,16 @@ class Conversation:
                 self._report(*answers)
             if self._requests.needs_probe(now):
                 self._probes += 1
-                self._send_ping(b"%d" % self._probes)
+                self.outbox.add_ping(b"%d" % self._probes)
         self._send_requests(now)
 
     def messages_to_send(self) -> list[bytes]:
         """Return the messages to send as text, in order, and forget them."""
-        outgoing, self.outgoing = self.outgoing, []
-        return [bytes(payload) for payload in outgoing]
+        return [bytes(payload) for payload in self.outbox.pop_messages()]
 
     def pings_to_send(self) -> list[bytes]:
         """Return the payloads of the pings of RFC 6455 to send, and forget them. Empty without `sends_pings`."""
-        pings, self._pings = self._pings, []
-        return pings
+        return self.outbox.pop_pings()
 
     def events(self) -> Batch:
         """Return what has happened since the last call, in order, and forget it."""
@@ -386,16 +396,7 @@ class Conversation:
         # "Anything sent before the LOGIN reply is answered 100013 and dropped" [measured by several].
         if self.state is READY:
             while (message := self._requests.pop(now)) is not None:
-                self._send(message)
-
-    def _send(self, payload: bytes | memoryview) -> None:
-        self.outgoing.append(payload)
-        self.has_output = True
-
-    def _send_ping(self, payload: bytes = b"") -> None:
-        if self._sends_pings:
-            self._pings.append(payload)
-            self.has_output = True
+                self.outbox.add(message)
 
     def _report(self, *events: Opened | LoggedIn | LoginRefusal | UnknownMessage | Closed | Answer) -> None:
         self._rows_only = False
@@ -410,7 +411,8 @@ class Conversation:
             case Ping():
                 # "Send the same bytes back" [measured]; but not more of them than the server accepts.
                 if self.state in (LOGGING_IN, READY):
-                    self._send(message.payload if len(message.payload) <= wire.MAX_MESSAGE_SIZE else wire.encode(PING))
+                    fits = len(message.payload) <= wire.MAX_MESSAGE_SIZE
+                    self.outbox.add(message.payload if fits else wire.encode(PING))
             case SystemNotice():
                 # "Only the SYSTEM frame before the close says why" [measured by several]; a takeover says most.
                 if self._system is None or self._system.code != TAKEN_OVER:
@@ -469,7 +471,7 @@ class Conversation:
         self._move(Trigger.CLOSE_STARTED)
         self._start_phase(now)
         self.close_code, self.close_reason = code, reason
-        self.has_output = True
+        self.outbox.has_output = True
 
     def _expire(self, phase: str) -> None:
         """A deadline passed: the server cannot be expected to answer a closing handshake."""
@@ -492,7 +494,7 @@ class Conversation:
         if self._error is None and not self._close_asked:
             self._error = ClosedByPeer("the connection was cut" if code is None else "the server closed the connection")
         self._move(Trigger.ENDED)
-        self._deadline, self._token, self.has_output = None, None, True
+        self._deadline, self._token, self.outbox.has_output = None, None, True
         code, reason = 1006 if code is None else code, self.redaction.words(reason)
         self._report(Closed(code, reason, self._error, self.close_code, self._system))
         self.redaction.forget()

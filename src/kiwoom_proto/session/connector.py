@@ -18,6 +18,7 @@ from typing import TypeAlias
 import attrs
 
 from ..config import ClientConfig
+from ..connection.capture import Capture
 from ..connection.client import ClientConnection
 from ..endpoint import Endpoint
 from ..errors import DeadlineExceeded, KiwoomError, LocalProtocolError
@@ -71,6 +72,7 @@ class Connector:
         types: record classes that the connections decode rows into.
         numbering: what events get their numbers from.
         report: called with each event that tells of an attempt, of a loss, or of the end.
+        capture: a tap on what the connections receive and send; None: none.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Connector:
         types: Iterable[type[Record]],
         numbering: Numbering,
         report: Callable[[Connecting | Disconnected | Closed], None],
+        capture: Capture | None = None,
     ) -> None:
         self.state: SessionState = WAITING
         """The state of the session."""
@@ -102,6 +105,7 @@ class Connector:
         self._types = tuple(types)
         self._numbering = numbering
         self._report = report
+        self._capture = capture
         self._recovery = Recovery(config, random)
         self._header: RequestHeader | None = None
         self._secrets: tuple[Secret, ...] = ()
@@ -234,6 +238,7 @@ class Connector:
             random_bytes=self._random_bytes,
             numbering=self._numbering,
             types=self._types,
+            capture=self._capture,
         )
         self.needs = LinkNeeded(self._endpoint, self._numbering.epoch)
         refused = self._recovery.tokens.refused_token

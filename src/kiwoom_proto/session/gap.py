@@ -10,14 +10,16 @@ for all of that time, and so may the bytes of the next reads, until the loop has
 * nothing is missing from before the login: nothing was registered on that connection;
 * when a connection is lost before the gap of an earlier one has ended, the first start stays. One `Gap` covers both.
 
-The session decides when a gap ends: once everything wanted is registered again.
+A gap ends once everything wanted is registered again (`is_restored`).
 """
 
 from __future__ import annotations
 
 from ..events import Gap
+from .searches import Searches
+from .subscriptions import Subscriptions
 
-__all__ = ("GapTracker",)
+__all__ = ("GapTracker", "is_restored")
 
 MIN_CATCH_UP = 1_000_000_000
 """Nanoseconds that a loop which was away needs at least to read what has arrived meanwhile."""
@@ -67,3 +69,11 @@ class GapTracker:
         start, last_sequence = self.open
         self.open = None
         return Gap(start, self.received_at, last_sequence)
+
+
+def is_restored(subscriptions: Subscriptions, searches: Searches) -> bool:
+    """Return whether a gap ends, on a connection that is logged in: everything subscribed to is registered.
+
+    Searches count only if nothing else is wanted.
+    """
+    return subscriptions.is_settled and not (subscriptions.is_empty and searches.delays_gap)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import cast
 
 from ..config import ClientConfig
+from ..connection.capture import Capture
 from ..connection.lifecycle import ConnectionState
 from ..endpoint import Endpoint, checked_config
 from ..errors import DeadlineExceeded, KiwoomError, LocalProtocolError
@@ -48,7 +49,7 @@ from ..symbol import Symbol
 from ..wire.messages import Reg, Remove
 from ..wire.rfc6455 import check_close
 from .connector import Connector, LinkNeeded, Need
-from .gap import GapTracker
+from .gap import GapTracker, is_restored
 from .lifecycle import CLOSED, CLOSING, CONNECTING, READY, SessionState
 from .quota import Quota
 from .registrations import Registrations
@@ -71,6 +72,7 @@ class Session:
         random: returns numbers from 0 to below 1, for the delays between attempts: `random.random`.
         random_bytes: source of the WebSocket's keys and masks; None: the system's.
         types: your own record classes, added to the catalogue or replacing one with the same type code.
+        capture: a tap on what is received and sent, for a recording; None costs nothing.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Session:
         random: Callable[[], float],
         random_bytes: Callable[[int], bytes] | None = None,
         types: Iterable[type[Record]] = (),
+        capture: Capture | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.config = checked_config(endpoint, config)
@@ -90,6 +93,8 @@ class Session:
         """Bytes received from the network so far, over all connections."""
         self._clock = clock
         self._numbering = Numbering(epoch=0)
+        if capture is not None:
+            capture.numbering = self._numbering
         self._events = Batch()
         self._header: ResponseHeader | None = None
         self._connector = Connector(
@@ -101,6 +106,7 @@ class Session:
             types=self._types.values(),
             numbering=self._numbering,
             report=self._report,
+            capture=capture,
         )
         self._gaps = GapTracker()
         account_types = codes_of_scope(self._types, Scope.ACCOUNT)
@@ -489,12 +495,5 @@ class Session:
         self._registrations.answer_calls()
         self._subscriptions.arm_freshness(now)
         self._report_answers()
-        if self._gaps.open is not None and self._is_restored:
+        if self._gaps.open is not None and self.state is READY and is_restored(self._subscriptions, self._searches):
             self._report(self._gaps.end())
-
-    @property
-    def _is_restored(self) -> bool:
-        """Whether a gap ends: everything subscribed to is registered. Searches count only if nothing else is wanted."""
-        if self.state is not READY or not self._subscriptions.is_settled:
-            return False
-        return not (self._subscriptions.is_empty and self._searches.delays_gap)
