@@ -8,6 +8,7 @@ Three families, told apart by whose fault it is:
     ├── RemoteProtocolError    the server broke the protocol
     │   └── HandshakeError     ... in the opening handshake (an HTTP error instead of 101, say)
     ├── FieldError             a field does not hold what its type should hold
+    ├── RecordingError         a file or line is no recording that this version reads, or cannot be written
     ├── LoginRefused           the server refused the LOGIN
     ├── TokenError             no access token could be obtained
     │   └── TokenRefused       ... because the server refused
@@ -43,6 +44,7 @@ __all__ = (
     "LocalProtocolError",
     "LoginRefused",
     "QuotaExceeded",
+    "RecordingError",
     "RemoteProtocolError",
     "TakenOver",
     "TokenError",
@@ -154,6 +156,10 @@ class FieldError(KiwoomError, ValueError):
         text = "a text not shown" if self._masked else quoted(self.args[3])
         field = f"type {self.type_code}, FID {self.fid}" + (f" ({self.name})" if self.name else "")
         return f"{field}: {self.reason or f'{text} is not a value of this field'}"
+
+
+class RecordingError(KiwoomError, ValueError):
+    """A file or line is no recording that this version reads, or a recording cannot be written or repaired."""
 
 
 class LoginRefused(KiwoomError):

@@ -43,6 +43,8 @@ __all__ = (
     "LoginRefusal",
     "Numbering",
     "Opened",
+    "RecordingFailed",
+    "RecordingHole",
     "RequestAccepted",
     "RequestRefusal",
     "RequestUnanswered",
@@ -336,6 +338,45 @@ class Stale(_Numbered):
 
 
 @attrs.frozen(repr=False)
+class RecordingHole(_Numbered):
+    """A recording does not hold what happened in this time. `str()` explains it.
+
+    Written by a recorder that lost something, and yielded by a reader for whatever is missing or damaged.
+
+    Attributes:
+        start: since when, in nanoseconds since the epoch: the time of the last line before it; 0 if there is none.
+        end: until when, likewise: the time of the first line after it. Equal to `start` if that is unknown.
+        messages: how many messages are missing; None if unknown.
+        reason: why, and where: "the disk is full".
+    """
+
+    start: int
+    end: int
+    messages: int | None
+    reason: str
+
+    @property
+    def seconds(self) -> float:
+        """The length of the hole, in seconds."""
+        return (self.end - self.start) / 1e9
+
+    def __str__(self) -> str:
+        many = "an unknown number of messages" if self.messages is None else f"{self.messages:,} messages"
+        return displayed(f"the recording lacks {many} in {self.seconds:.3f} s: {self.reason}", MESSAGE_LIMIT)
+
+
+@attrs.frozen(repr=False)
+class RecordingFailed(_Numbered):
+    """A recorder begins to lose what it should record. The feed goes on; a `RecordingHole` follows when it recovers.
+
+    Attributes:
+        reason: why: "the disk is full".
+    """
+
+    reason: str
+
+
+@attrs.frozen(repr=False)
 class Closed(_Numbered):
     """The connection, or session, has ended. Always the last event, and exactly one. `str()` explains it.
 
@@ -391,6 +432,8 @@ Event: TypeAlias = (
     | Disconnected
     | Gap
     | Stale
+    | RecordingHole
+    | RecordingFailed
     | Closed
 )
 

@@ -37,8 +37,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("wire",),
     # tokens; the conversation and its two ends
     ("auth", "connection"),
-    # what outlives them
-    ("session",),
+    # what outlives them: in memory, and in files
+    ("recording", "session"),
     # what is built on them
     ("client", "simulator", "testing"),
     # the public names
@@ -55,7 +55,7 @@ FORBIDDEN = {
 """What the core must not import. `random` is for the simulator, which is seeded."""
 ALLOWED = {("auth", "os"), *((module, "ssl") for module in ("wire/tls", "client/wires", "client/pump"))}
 """But `AppKey.from_env` reads the environment, when it is asked to; and TLS is OpenSSL's, over memory buffers."""
-THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets"}
+THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets", "zstandard"}
 
 
 def modules() -> list[str]:
