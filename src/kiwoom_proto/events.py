@@ -362,7 +362,8 @@ class RecordingHole(_Numbered):
 
     def __str__(self) -> str:
         many = "an unknown number of messages" if self.messages is None else f"{self.messages:,} messages"
-        return displayed(f"the recording lacks {many} in {self.seconds:.3f} s: {self.reason}", MESSAGE_LIMIT)
+        when = f" in {self.seconds:.3f} s" if self.end > self.start else ""
+        return displayed(f"the recording lacks {many}{when}: {self.reason}", MESSAGE_LIMIT)
 
 
 @attrs.frozen(repr=False)

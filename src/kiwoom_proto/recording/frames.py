@@ -107,11 +107,11 @@ def read_blocks(file: BinaryIO) -> Iterator[Part]:
     rest = _Rest()
     for part in _read_plain(file) if _read_at(file, 0, 1) == b"{" else _Frames(file).read():
         if isinstance(part, Damage):
-            yield from rest.cut(part.kind)
+            rest = _Rest()  # it is a part of the damage
             yield part
         else:
             yield from rest.add(part)
-    yield from rest.cut("torn")
+    yield from rest.cut()
 
 
 class _Rest:
@@ -130,7 +130,7 @@ class _Rest:
             if self._dropped or len(line) > MAX_LINE:
                 self._data, self._dropped = b"", self._dropped + len(line)
                 if newline:
-                    yield from self.cut("corrupt")
+                    yield from self.cut()
             elif newline:
                 self._data = b""
                 yield Block(line, piece.offset)
@@ -148,12 +148,12 @@ class _Rest:
         if end < len(data):
             self._data, self._offset = data[end:], piece.offset
 
-    def cut(self, kind: Literal["torn", "corrupt"]) -> Iterator[Damage]:
+    def cut(self) -> Iterator[Damage]:
         """Report the line that does not go on, or was too long."""
         if self._dropped:
             yield Damage(self._offset, 0, "corrupt", f"a line of more than {MAX_LINE:,} bytes")
         elif self._data:
-            yield Damage(self._offset, 0, kind, "a line without an end")
+            yield Damage(self._offset, 0, "torn", "a line without an end")
         self._data, self._dropped = b"", 0
 
 
