@@ -15,9 +15,9 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
-from kiwoom_proto.client.client import BaseClient
 from kiwoom_proto.client.credentials import Credentials
 from kiwoom_proto.client.own_loop import Place
+from kiwoom_proto.client.pump import BaseClient
 from kiwoom_proto.errors import TokenError
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.secrets import conceal

@@ -12,9 +12,9 @@ import trio
 from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
-from kiwoom_proto.client.client import BaseClient
 from kiwoom_proto.client.credentials import Credentials, resolve_token
 from kiwoom_proto.client.own_loop import Place
+from kiwoom_proto.client.pump import BaseClient
 from kiwoom_proto.client.wires import SecureWire, Wire
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.secrets import conceal

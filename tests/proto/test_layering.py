@@ -152,12 +152,12 @@ def test_an_import_that_runs_upwards_is_found(tmp_path: Path) -> None:
     file.write_text(
         "from typing import TYPE_CHECKING\n"
         "if TYPE_CHECKING:\n    from ..session.session import Session\n"
-        "def later() -> None:\n    from ..client.client import BaseClient\n"
+        "def later() -> None:\n    from ..client.pump import BaseClient\n"
     )
 
     found = imported_names(file, tmp_path, types=True)
 
-    assert {"kiwoom_proto.session.session", "kiwoom_proto.client.client"} <= found
+    assert {"kiwoom_proto.session.session", "kiwoom_proto.client.pump"} <= found
     assert "kiwoom_proto.session.session" not in imported_names(file, tmp_path)
     assert RANK["wire"] < RANK["session"] < RANK["client"]
 

@@ -10,8 +10,8 @@ bytes, wakes whoever waits for them, and wakes the timer if its deadline moved n
 consumer or for writing, so neither can delay the answer to a PING. One task serves the session's needs (a token, a
 connection), one after the other. When the session no longer needs what is being served, it is abandoned.
 
-An adapter is a subclass of `client.BaseClient`, which adds the calls. It adds what differs between event loops:
-sockets, tasks and timers.
+The calls are in calls.py. An adapter is a subclass. It adds what differs between event loops: sockets, tasks and
+timers.
 """
 
 from __future__ import annotations
@@ -25,27 +25,25 @@ from functools import partial
 from typing import Any
 
 from ..auth import AppKey
-from ..endpoint import Endpoint
 from ..errors import DeadlineExceeded, KiwoomError, TokenError, TransportError
-from ..events import Event
 from ..headers import RequestHeader
 from ..secrets import Secret
 from ..session.connector import LinkNeeded, Need, TokenNeeded
 from ..session.session import Session
 from ..wire.messages import check_token
+from .calls import Calls
 from .credentials import Credentials, resolve_token
-from .inbox import Inbox
-from .own_loop import AnyEvent, AnyScope, Place
+from .own_loop import AnyScope
 from .wires import SecureWire, Wire
 
-__all__ = ("Pump",)
+__all__ = ("BaseClient",)
 
 FLUSH_TIME = 0.5
 """Seconds for writing the last bytes to a connection that has ended."""
 
 
-class Pump(abc.ABC):
-    """What drives a session on any event loop.
+class BaseClient(Calls):
+    """What the clients of all event loops share.
 
     Args:
         session: the session, not connected yet.
@@ -63,50 +61,21 @@ class Pump(abc.ABC):
         clock: Callable[[], float],
         wall_clock: Callable[[], int],
     ) -> None:
-        self._session = session
+        super().__init__(session, wall_clock)
         self._token = token
         self._ssl_context = ssl_context
         self._clock = clock
-        self._wall_clock = wall_clock
-        self._inbox = Inbox(session)
-        self._place = self._here()
-        self._batch: list[Event] = []  # newest first, so that the oldest is cheap to pop
-        self._changed = self._new_event()  # something happened that a waiting call may be waiting for
-        self._is_awaited = False
         self._has_outgoing = self._new_event()
         self._deadline_moved = self._new_event()
         self._armed = math.inf
         self._need: Need | None = None
         self._serving: AnyScope | None = None  # cancels what serves `_need`
-        self._failure: BaseException | None = None  # of the client's own tasks: a bug of this library
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where it is connected to."""
-        return self._session.endpoint
 
     # What the adapter provides.
 
     @abc.abstractmethod
-    def _here(self) -> Place:
-        """Return where the caller runs."""
-
-    @property
-    @abc.abstractmethod
-    def _hand_over(self) -> str:
-        """How another thread hands a call over to the loop."""
-
-    @abc.abstractmethod
-    def _new_event(self) -> AnyEvent:
-        """Return an event that is not set."""
-
-    @abc.abstractmethod
     def _move_on_after(self, seconds: float, /) -> AbstractContextManager[Any]:
         """Return a cancel scope with a deadline; its `cancelled_caught` tells whether it was met."""
-
-    @abc.abstractmethod
-    async def _checkpoint(self) -> None:
-        """Let other tasks run."""
 
     @abc.abstractmethod
     async def _fresh_token(self, key: AppKey) -> Secret:
@@ -118,26 +87,12 @@ class Pump(abc.ABC):
 
     # Waiting.
 
-    def _check_place(self) -> None:
-        self._place.check(self._here(), self._hand_over)
-
     async def _wait_login(self) -> None:
         while not self._inbox.check_login():
             await self._wait_change()
 
-    async def _wait_change(self) -> None:
-        """Wait until something happens."""
-        if self._failure is None:
-            self._is_awaited = True
-            await self._changed.wait()
-        if self._failure is not None:
-            raise self._failure
-
-    def _wake(self) -> None:
-        if self._is_awaited:  # otherwise every read would make an event that nobody waits for
-            self._is_awaited = False
-            self._changed.set()
-            self._changed = self._new_event()
+    async def _wait_events(self) -> None:
+        await self._wait_change()
 
     # The pump.
 

@@ -1,9 +1,15 @@
-"""The client of every event loop: its calls, and how they wait for their answers. `Pump` drives the session."""
+"""The calls and the iteration of a client, whatever feeds it: a connection (pump.py) or a recording (replay.py).
+
+It asks a session for what the calls want, and waits for what the inbox has. What makes the session go on is the
+subclass's business.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import abc
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
+from ..endpoint import Endpoint
 from ..events import ConditionList, ConditionResult, Disconnected, Event
 from ..headers import ResponseHeader
 from ..realtime.conditions import Condition, ConditionRow, UsConditionRow
@@ -11,17 +17,38 @@ from ..realtime.record import Record
 from ..request import Request
 from ..session.lifecycle import SessionState
 from ..session.searches import Pages
+from ..session.session import Session
 from ..session.subscriptions import Subscription
 from ..symbol import Symbol
 from ..wire.messages import Reg, Remove
-from .inbox import Stats
-from .pump import Pump
+from .inbox import Inbox, Stats
+from .own_loop import AnyEvent, Place
 
-__all__ = ("BaseClient",)
+__all__ = ("Calls",)
 
 
-class BaseClient(Pump):
-    """What the clients of all event loops share. Args as `Pump`."""
+class Calls(abc.ABC):
+    """What a program does with a client.
+
+    Args:
+        session: the session.
+        wall_clock: the time in nanoseconds since the epoch.
+    """
+
+    def __init__(self, session: Session, wall_clock: Callable[[], int]) -> None:
+        self._session = session
+        self._wall_clock = wall_clock
+        self._inbox = Inbox(session)
+        self._place = self._here()
+        self._batch: list[Event] = []  # newest first, so that the oldest is cheap to pop
+        self._changed = self._new_event()  # something happened that a waiting call may be waiting for
+        self._is_awaited = False
+        self._failure: BaseException | None = None  # of the client's own tasks: a bug of this library
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is connected to."""
+        return self._session.endpoint
 
     @property
     def header(self) -> ResponseHeader | None:
@@ -174,16 +201,46 @@ class BaseClient(Pump):
         return self._batch.pop()
 
     def __repr__(self) -> str:
-        return f"<Client {self.endpoint}, {self.state.value}>"
+        return f"<{type(self).__name__} {self.endpoint}, {self.state.value}>"
 
-    # How calls wait.
+    # What the subclasses provide.
+
+    @abc.abstractmethod
+    def _here(self) -> Place:
+        """Return where the caller runs."""
+
+    @property
+    @abc.abstractmethod
+    def _hand_over(self) -> str:
+        """How another thread hands a call over to the loop."""
+
+    @abc.abstractmethod
+    def _new_event(self) -> AnyEvent:
+        """Return an event that is not set."""
+
+    @abc.abstractmethod
+    async def _checkpoint(self) -> None:
+        """Let other tasks run."""
+
+    @abc.abstractmethod
+    async def _wait_events(self) -> None:
+        """Wait until there may be something to iterate."""
+
+    @abc.abstractmethod
+    def _pump(self) -> None:
+        """Take the session's events, let it go on, and wake whoever waits."""
+
+    # Waiting.
+
+    def _check_place(self) -> None:
+        self._place.check(self._here(), self._hand_over)
 
     async def _refill(self) -> None:
         self._check_place()
         if self._inbox.is_ready:
             await self._checkpoint()  # once per batch, so that a busy feed cannot starve the rest of the program
         else:
-            await self._wait_change()
+            await self._wait_events()
         if self._batch:
             return  # another task is iterating too, and was faster
         events = self._inbox.pop()
@@ -222,3 +279,17 @@ class BaseClient(Pump):
             self._pump()
             raise
         return self._inbox.pop_answer(request)
+
+    async def _wait_change(self) -> None:
+        """Wait until something happens."""
+        if self._failure is None:
+            self._is_awaited = True
+            await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _wake(self) -> None:
+        if self._is_awaited:  # otherwise every read would make an event that nobody waits for
+            self._is_awaited = False
+            self._changed.set()
+            self._changed = self._new_event()
