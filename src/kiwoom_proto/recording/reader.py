@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,13 +30,13 @@ from .files import Paths, find_files, is_file_name
 from .format import EventLine, Footer, Header, Line, MessageLine, SentLine, decode_line
 from .frames import MAGIC, Block, Damage, read_blocks
 
-__all__ = ("read_lines", "read_recording")
+__all__ = ("Batch", "find_events", "read_batches", "read_headers", "read_lines", "read_recording")
 
 BUFFER = 1024 * 1024
 NANOSECONDS = 1_000_000_000
 
-_Batch: TypeAlias = tuple[list[int], list[Event]]
-"""Events, and the time of each, which never goes back."""
+Batch: TypeAlias = tuple[list[int], list[Event]]
+"""The time of each event, by the recorder's clock, and the events."""
 
 
 MARGIN = 3_600 * NANOSECONDS
@@ -69,15 +70,70 @@ def read_recording(
             such a file is a `RecordingHole` with its name.
         LocalProtocolError: an argument is not what it should be.
     """
+    batches = read_batches(paths, start=start, end=end, types=types, items=items, record_types=record_types)
+    return (event for _, events in batches for event in events)
+
+
+def read_batches(
+    paths: Paths,
+    *,
+    start: datetime.datetime | int | None = None,
+    end: datetime.datetime | int | None = None,
+    types: Iterable[str | type[Record]] | None = None,
+    items: Iterable[str | Symbol] | None = None,
+    record_types: Iterable[type[Record]] = (),
+) -> Iterator[Batch]:
+    """Yield the same as `read_recording`, and the time of each event, in batches: what one frame of a file holds.
+
+    Args and errors as `read_recording`.
+    """
     wanted = _Wanted(_nanoseconds("start", start), _nanoseconds("end", end), _codes(types), _items(items))
     catalogue = extended_catalogue(record_types)
-    files = [_File(path, is_named) for path, is_named in find_files(paths)]
+    files = _files(paths)
     sessions: dict[str, list[_File]] = {}
     for file in files:
         sessions.setdefault(file.session, []).append(file)
     begins = sorted(file.at for file in files)
     sources = [_Session(found, begins, wanted, catalogue) for found in sessions.values()]
     return wanted.filtered(_merged(sources))
+
+
+def read_headers(paths: Paths) -> list[Header]:
+    """Return the first lines of recordings, those that can be read. Errors as `read_recording`."""
+    return [file.head for file in _files(paths) if file.head is not None]
+
+
+def find_events(paths: Paths, *names: str) -> Iterator[list[Event]]:
+    """Yield the events of these classes, block by block, without decoding any message.
+
+    Of a block that has none, an empty list is yielded, so that the caller can let others run.
+
+    Args:
+        paths: a file, a folder, or several of them, read one after the other.
+        names: names of classes of events that are not made by decoding a message: "Gap".
+
+    Raises:
+        RecordingError: as `read_recording`.
+    """
+    marks = tuple(b'"event":{"event":"%b"' % name.encode() for name in names)
+    return (_marked(part, marks) for file in _files(paths) for part in file.parts() if isinstance(part, Block))
+
+
+def _marked(block: Block, marks: tuple[bytes, ...]) -> list[Event]:
+    if not any(mark in block.data for mark in marks):
+        return []
+    events = []
+    for text in block.data.split(b"\n"):
+        if any(mark in text for mark in marks):
+            with suppress(RecordingError):  # `read_recording` reports it
+                line = decode_line(text)
+                if isinstance(line, EventLine):
+                    events.append(line.event)
+    return events
+
+
+def _files(paths: Paths) -> list[_File]:
+    return [_File(path, is_named) for path, is_named in find_files(paths)]
 
 
 def read_lines(path: str | Path, record_types: Iterable[type[Record]] = ()) -> Iterator[Line | RecordingHole]:
@@ -214,7 +270,7 @@ class _Session:
         self._ats: list[int] = []
         self._events: list[Event] = []
 
-    def batches(self) -> Iterator[_Batch]:
+    def batches(self) -> Iterator[Batch]:
         """Yield its events. The times are those of the lines."""
         last: _File | None = None
         for file, following in zip(self._files, [*self._files[1:], None], strict=True):
@@ -241,7 +297,7 @@ class _Session:
             self._report_holes(self._begins[after] if after < len(self._begins) else self._at)
             yield self._popped()
 
-    def _popped(self) -> _Batch:
+    def _popped(self) -> Batch:
         batch, self._ats, self._events = (self._ats, self._events), [], []
         return batch
 
@@ -251,7 +307,7 @@ class _Session:
             self._events.append(RecordingHole(self._at, end, None, reason, epoch=self._numbering.epoch))
         self._waiting.clear()
 
-    def _read(self, file: _File, block: Block) -> _Batch:
+    def _read(self, file: _File, block: Block) -> Batch:
         """Return the events of a block of lines."""
         for text in block.data.split(b"\n")[:-1]:
             try:
@@ -286,13 +342,13 @@ class _Session:
                 pass
 
 
-def _merged(sessions: list[_Session]) -> Iterator[_Batch]:
+def _merged(sessions: list[_Session]) -> Iterator[Batch]:
     """Yield the events of sessions by time. The order within a session stays, even if its clock was set back."""
     if len(sessions) == 1:
         yield from sessions[0].batches()
         return
     # Of each session: its latest time, a number that makes it unique, its batch (nothing is read before its turn).
-    queue: list[tuple[int, int, _Batch, Iterator[_Batch]]] = [
+    queue: list[tuple[int, int, Batch, Iterator[Batch]]] = [
         (session.begins_at, number, ([], []), session.batches()) for number, session in enumerate(sessions)
     ]
     heapify(queue)
@@ -338,11 +394,13 @@ class _Wanted:
             return False
         return file.at <= following.at <= self.start - MARGIN
 
-    def filtered(self, batches: Iterator[_Batch]) -> Iterator[Event]:
+    def filtered(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Yield what is asked for."""
-        if self == _Wanted(None, None, None, None):
-            return (event for _, events in batches for event in events)
-        return (event for ats, events in batches for at, event in zip(ats, events, strict=True) if self._has(at, event))
+        return batches if self == _Wanted(None, None, None, None) else map(self._of_batch, batches)
+
+    def _of_batch(self, batch: Batch) -> Batch:
+        found = [(at, event) for at, event in zip(*batch, strict=True) if self._has(at, event)]
+        return [at for at, _ in found], [event for _, event in found]
 
     def _has(self, at: int, event: Event) -> bool:
         first = last = at
