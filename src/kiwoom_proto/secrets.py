@@ -31,6 +31,7 @@ __all__ = (
     "Secret",
     "conceal",
     "holds_opaque",
+    "is_personal",
     "mask_opaque",
     "redact",
 )
@@ -173,7 +174,7 @@ class Redaction:
 
     def words(self, text: str) -> str:
         """Mask secrets in use, account numbers and opaque words: for text that a person reads."""
-        return _OPAQUE.sub(MASK, self._without_accounts(text))
+        return _OPAQUE.sub(MASK, self.without_accounts(text))
 
     def reply(self, members: Mapping[str, Any], exact: Collection[str] = ()) -> dict[str, Any]:
         """Return the members of a message, masked as `words` does, at any depth.
@@ -192,22 +193,23 @@ class Redaction:
 
         Ten digits in a FID that stands beside the row's values are usually a turnover, not an account number.
         """
-        known, mask = self.known, self._without_accounts
+        known, mask = self.known, self.without_accounts
         return {
             self._name(name): self._masked(name, value, known if _is_fid(name) and isinstance(value, str) else mask)
             for name, value in members.items()
         }
 
     def _name(self, name: str) -> str:
-        return name if len(name) < SHORT else self._without_accounts(name)
+        return name if len(name) < SHORT else self.without_accounts(name)
 
-    def _without_accounts(self, text: str) -> str:
+    def without_accounts(self, text: str) -> str:
+        """Mask secrets in use and account numbers."""
         return _ACCOUNT.sub(MASK, self.known(text))
 
     def _masked(self, name: str, value: Any, mask: Callable[[str], str]) -> Any:
         if value is None or value == "":
             return value
-        if _is_personal(name):
+        if is_personal(name):
             return MASK
         try:
             return self._walk(value, mask)
@@ -266,7 +268,8 @@ def _is_fid(name: str) -> bool:
     return len(name) <= MAX_FID_LENGTH and name.isdecimal()
 
 
-def _is_personal(name: str) -> bool:
+def is_personal(name: str) -> bool:
+    """Return whether the member of this name holds a secret or personal data, whatever its value."""
     return name in PERSONAL_FIDS or name.lower().replace("_", "").replace("-", "") in _PERSONAL
 
 

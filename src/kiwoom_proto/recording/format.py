@@ -21,7 +21,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -33,6 +36,7 @@ from ..events import Event
 from ..realtime import REALTIME
 from ..realtime.record import Record
 from .event_json import event_from_dict, event_to_dict
+from .masking import Masking
 
 __all__ = (
     "VERSION",
@@ -146,6 +150,8 @@ Line: TypeAlias = Header | MessageLine | SentLine | EventLine | Footer
 # Encoding.
 
 _raw = msgspec.json.Decoder(msgspec.Raw)
+_first = itemgetter(0)
+_OBJECT = set(b"{")
 
 
 def encode_header(header: Header) -> bytes:
@@ -170,16 +176,34 @@ def encode_message(at: int, epoch: int, sequence: int, payload: bytes) -> bytes:
     return b'{"at":%d,"epoch":%d,"sequence":%d,"%b":%b}\n' % (at, epoch, sequence, name, value)
 
 
-def encode_messages(at: int, epoch: int, sequence: int, payloads: Iterable[bytes]) -> bytes:
-    """Return the lines of messages that were received at once, and caused one event each. As fast as can be.
+def encode_messages(
+    at: int, epoch: int, sequence: int, payloads: Sequence[bytes], masking: Masking | None = None
+) -> bytes:
+    """Return the lines of messages that were received at once and caused one event each. As fast as can be.
 
     Args:
         at: when they were received.
         epoch: the number of their connection.
         sequence: the number of the first one's event.
-        payloads: the messages.
+        payloads: the messages: valid UTF-8, and nothing unknown beside the values of their rows, as
+            `MessageDecoder.take_rows` sees to. About a hundred at a time are the fastest.
+        masking: masks them; None if they are masked.
     """
-    return b"".join([encode_message(at, epoch, sequence + index, payload) for index, payload in enumerate(payloads)])
+    count = len(payloads)
+    template = b'{"at":%d,"epoch":%d,"sequence":%%d,"message":%%b}\n' % (at, epoch)
+    numbered = zip(range(sequence, sequence + count), payloads, strict=True)
+    lines = template * count % tuple(chain.from_iterable(numbered))
+    try:
+        deque(map(_raw.decode, payloads), maxlen=0)  # each is JSON
+        fit = lines.count(b"\n") == count and b"\r" not in lines and set(map(_first, payloads)) <= _OBJECT
+    except UNREADABLE:
+        fit = False
+    if fit and (masking is None or not masking.concerns(lines)):
+        return lines
+    mask = bytes if masking is None else masking.received
+    return b"".join(
+        [encode_message(at, epoch, sequence + index, mask(payload)) for index, payload in enumerate(payloads)]
+    )
 
 
 def encode_sent(at: int, epoch: int, sequence: int, payload: bytes) -> bytes:

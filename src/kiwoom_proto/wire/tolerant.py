@@ -25,7 +25,7 @@ from ..realtime.record import Record
 from ..secrets import Redaction
 from .messages import KIND_OF, Ping, Reply
 
-__all__ = ("MAX_ROWS", "REPLIES", "Message", "Row", "TolerantDecoder")
+__all__ = ("CONDITIONS", "EXACT", "MAX_ROWS", "REPLIES", "Message", "Row", "TolerantDecoder")
 
 Message: TypeAlias = Record | Ping | Reply | SystemNotice | UnknownMessage
 
