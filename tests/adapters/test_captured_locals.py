@@ -24,7 +24,6 @@ from tests.adapters.test_tokens import issue, revoke
 
 import kiwoom_asyncio
 import kiwoom_proto
-from kiwoom_asyncio.cli.commands import _token
 from kiwoom_proto import AppKey, ClientConfig, ConnectionLost, Endpoint, KiwoomError, LocalProtocolError
 from kiwoom_proto.auth import Token
 from kiwoom_proto.errors import LoginRefused, TokenRefused, TransportError

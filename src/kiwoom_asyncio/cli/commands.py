@@ -23,18 +23,18 @@ except ImportError:
     sys.exit("the kiwoom-proto command needs click and rich: pip install 'kiwoom-proto[cli]'")
 
 
-from kiwoom_proto import REALTIME, AppKey, ClientConnection, Endpoint, Record, Secret
+from kiwoom_proto import REALTIME, ClientConnection, Endpoint, Event
 from kiwoom_proto.display import displayed
 from kiwoom_proto.realtime.catalogue import condition_type
 from kiwoom_proto.realtime.conditions import Condition
-from kiwoom_proto.realtime.traits import MAX_TYPE_LENGTH, Market, Scope
-from kiwoom_proto.wire.messages import check_token
+from kiwoom_proto.realtime.traits import Scope
 
 from .. import connect
+from .arguments import other_case, token_of_environment, undeclared
 from .demo import run_demo
 from .ending import Ending
 from .endpoint_option import endpoint_options
-from .lines import decode_lines, json_line, masked, write_line
+from .lines import decode_lines, json_line, members_of, write_line
 from .output import Output, guard_standard_error, guard_standard_output
 from .running import exit_codes, run, usage_errors
 from .serve import serve_command
@@ -47,8 +47,6 @@ __all__ = ("main",)
 PRINTED_WIDTH = 200  # columns, if the output is not a terminal
 FINISH_TIMEOUT = 1.0
 """Seconds that a reader has to take the remaining output after an interrupt."""
-TOKEN_VARIABLE = "KIWOOM_TOKEN"
-KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 
 
 class _Commands(click.Group):
@@ -95,7 +93,7 @@ def demo(type: str, duration: float) -> None:
       kiwoom-proto demo 00 --duration 20
     """
     if type not in REALTIME:
-        raise click.BadParameter(f"no type {type!r} in the catalogue{_other_case(type)}", param_hint="TYPE")
+        raise click.BadParameter(f"no type {type!r} in the catalogue{other_case(type)}", param_hint="TYPE")
     run(lambda ending: run_demo(ending, type, duration), duration)
 
 
@@ -142,10 +140,10 @@ def stream(
 
     The command always closes the connection cleanly. A second signal cuts it.
     """
-    token = _token()
+    token = token_of_environment()
     if type in REALTIME and REALTIME[type].scope is Scope.CONDITION:
         raise click.UsageError(f"rows of {type} belong to a condition search: kiwoom-proto conditions CONDITION --live")
-    types = _undeclared(type, endpoint)
+    types = undeclared(type, endpoint)
     with usage_errors():  # report usage errors before dialling
         ClientConnection(endpoint, clock=time.monotonic, types=types).subscribe(type, *items)
     if types:
@@ -178,7 +176,7 @@ def types(type: str | None) -> None:
         return
     found = REALTIME.get(type)
     if found is None:
-        raise click.BadParameter(f"no type {type!r} in the catalogue{_other_case(type)}", param_hint="TYPE")
+        raise click.BadParameter(f"no type {type!r} in the catalogue{other_case(type)}", param_hint="TYPE")
     console.print(Text.assemble((type, "bold"), f"  {found.label}  ", (found.__name__, "cyan")))
     console.print(Text(f"{inspect.getdoc(found)}\n", style="dim"))
     for column in ("FID", "attribute", "Korean", "kind", "value", "unit"):
@@ -223,7 +221,7 @@ def conditions(
     Keys, tokens and exit codes are those of "kiwoom-proto stream". An unknown CONDITION is a usage error. The command
     always clears a live search when it ends.
     """
-    token = _token()
+    token = token_of_environment()
     if live and condition is None:
         raise click.UsageError("--live needs CONDITION, the number or name of one")
     if condition is not None and not condition.strip():
@@ -292,8 +290,8 @@ async def _print_json(ending: Ending, following: Follow) -> None:
     """Follow a stream and print it, one JSON object a line."""
     output = Output()
 
-    async def emit(record: Record) -> None:
-        await output.write(json_line(masked(record)))
+    async def emit(event: Event) -> None:
+        await output.write(json_line(members_of(event)))
 
     try:
         await following(emit, lambda client: None)
@@ -306,8 +304,8 @@ async def _print_table(ending: Ending, following: Follow) -> None:
     """Follow a search to its end and print its rows as a table, also if an error ends it."""
     found = RowTable(("stock_code", "stock_name", "price", "change", "change_rate", "volume"))
 
-    async def emit(record: Record) -> None:
-        found.add(masked(record))
+    async def emit(event: Event) -> None:
+        found.add(members_of(event))
 
     try:
         await following(emit, lambda client: None)
@@ -337,35 +335,3 @@ async def _list_conditions(ending: Ending, endpoint: Endpoint, token: Token, tab
     for line in lines:
         listed.add(line)
     listed.print()
-
-
-def _other_case(type: str) -> str:
-    near = [code for code in REALTIME if code.lower() == type.lower()]
-    return f"; did you mean {' or '.join(near)}? Upper and lower case differ" if near else ""
-
-
-def _undeclared(type: str, endpoint: Endpoint) -> list[type[Record]]:
-    """Return a class for a type that is not in the catalogue, unless it differs only in case from one that is."""
-    if len(type) != MAX_TYPE_LENGTH or type in REALTIME or _other_case(type):
-        return []
-
-    class Undeclared(Record, tag=type):
-        """A type that is not in the catalogue; every FID is a `str`."""
-
-        market = Market.US if endpoint.us else Market.DOMESTIC
-
-    return [Undeclared]
-
-
-def _token() -> Token:
-    token = Secret(os.environ.get(TOKEN_VARIABLE, "").strip())
-    appkey, secretkey = (Secret(os.environ.get(name, "").strip()) for name in KEY_VARIABLES)
-    with usage_errors():
-        if token:
-            check_token(token)
-            return token
-        if appkey and secretkey:
-            return AppKey(appkey, secretkey)
-    raise click.UsageError(
-        f"no access: set the environment variables {' and '.join(KEY_VARIABLES)}, or {TOKEN_VARIABLE}, an access token"
-    )

@@ -32,13 +32,15 @@ class Ending:
 
     Args:
         duration: seconds after `run` starts; None: no limit.
+        hang_up: called for SIGHUP, which then does not end the command.
 
     Attributes:
         signal: the signal that ended the command, or None.
     """
 
-    def __init__(self, duration: float | None = None) -> None:
+    def __init__(self, duration: float | None = None, *, hang_up: Callable[[], None] | None = None) -> None:
         self.signal: signal.Signals | None = None
+        self._hang_up = hang_up
         self._duration = duration
         self._deadline = math.inf
         self._scopes: list[anyio.CancelScope] = []
@@ -77,6 +79,9 @@ class Ending:
     def _signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         # loop.add_signal_handler does not exist on Windows.
         def handle(number: int, frame: FrameType | None) -> None:
+            if self._hang_up is not None and signal.Signals(number).name == "SIGHUP":
+                loop.call_soon_threadsafe(self._hang_up)
+                return
             self._count += 1
             if self._count > PATIENCE:  # something blocks the exit: end at once
                 signal.signal(number, signal.SIG_DFL)

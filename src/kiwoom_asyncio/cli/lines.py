@@ -1,4 +1,8 @@
-"""The JSON lines that `kiwoom-proto` prints, without account numbers and secrets."""
+"""The JSON lines that `kiwoom-proto` prints, without account numbers and secrets.
+
+A line with a "type" is a row, as `Record.to_dict` gives it. A line with an "event" tells what the rows do not: that
+they are missing, since when and why. `event_from_dict` reads both.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import msgspec
+from kiwoom_proto.recording.event_json import event_to_dict
 
-from kiwoom_proto import KiwoomError, MessageDecoder, Record, SystemNotice, UnknownMessage
+from kiwoom_proto import Event, KiwoomError, MessageDecoder, Record, SystemNotice, UnknownMessage
 from kiwoom_proto.display import json_displayed
 from kiwoom_proto.realtime.conditions import read_rows
 from kiwoom_proto.wire.messages import Ping, Reply
@@ -17,7 +22,7 @@ from kiwoom_proto.wire.messages import Ping, Reply
 from .stream import warn
 from .view import plural
 
-__all__ = ("decode_lines", "json_line", "masked", "write_line")
+__all__ = ("decode_lines", "json_line", "members_of", "write_line")
 
 
 def decode_lines(file: IO[bytes]) -> None:
@@ -38,7 +43,7 @@ def decode_lines(file: IO[bytes]) -> None:
                 bad += 1
                 warn(f"line {number}: {message.error}")
             else:
-                write_line(_members_of(message))
+                write_line(_members_of_message(message))
     if bad:
         raise KiwoomError(f"{plural(bad, 'message')} could not be understood")
 
@@ -50,18 +55,35 @@ def _lines_of(file: IO[bytes]) -> Iterator[bytes]:
         raise OSError(f"cannot read {file.name}: {error.strerror or error}") from None
 
 
-def _members_of(message: Record | Ping | Reply | SystemNotice) -> Mapping[str, Any]:
+def _members_of_message(message: Record | Ping | Reply | SystemNotice) -> Mapping[str, Any]:
     match message:
         case Record():
-            return masked(message)
+            return message.to_dict()
         case Ping():
             return {"trnm": "PING"}
         case Reply():
             members = {"trnm": message.trnm, "return_code": message.code, "return_msg": message.message}
             rows = read_rows(message.trnm, message.members.get("data"), 0) if message.trnm.endswith("REQ") else ()
-            return members | message.members | ({"data": [masked(row) for row in rows]} if rows else {})
+            return members | message.members | ({"data": [row.to_dict() for row in rows]} if rows else {})
         case SystemNotice():
             return {"trnm": "SYSTEM", "code": message.code, "message": message.message, **message.members}
+
+
+def members_of(event: Event) -> Mapping[str, Any]:
+    """Return the members of a row or of another event to print, secrets masked."""
+    if isinstance(event, Record):
+        return event.to_dict()
+    members = event_to_dict(event)
+    _leave_out_bodies(members)
+    return members
+
+
+def _leave_out_bodies(members: dict[str, Any]) -> None:
+    """Leave out the bodies of HTTP answers, which hold whatever the server sent."""
+    members.pop("body", None)
+    for each in members.values():
+        if isinstance(each, dict):
+            _leave_out_bodies(each)
 
 
 def write_line(members: Mapping[str, Any]) -> None:
@@ -75,15 +97,3 @@ def json_line(members: Mapping[str, Any]) -> bytes:
     if sys.stdout.isatty():
         line = json_displayed(line.decode()).encode()
     return line + b"\n"
-
-
-def masked(record: Record) -> Mapping[str, Any]:
-    """Return the members of a row to print: FIDs only if they have no name, secrets masked (see `Record.to_dict`)."""
-    members = record.to_dict()
-    fids = members.pop("fids")
-    for name, field in record.fields.items():
-        if name in members:
-            fids.pop(field.fid, None)
-    if fids:
-        members["fids"] = fids
-    return members

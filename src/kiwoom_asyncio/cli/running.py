@@ -29,9 +29,20 @@ def usage_errors() -> Iterator[None]:
         raise click.UsageError(str(error)) from None
 
 
-def run(command: Callable[[Ending], Awaitable[None]], duration: float | None = None) -> None:
-    """Run a command. Exit with the code of the signal that ended it, if one did."""
-    ending = Ending(duration)
+def run(
+    command: Callable[[Ending], Awaitable[None]],
+    duration: float | None = None,
+    *,
+    hang_up: Callable[[], None] | None = None,
+) -> None:
+    """Run a command. Exit with the code of the signal that ended it, if one did.
+
+    Args:
+        command: the command.
+        duration: seconds after which it ends; None: no limit.
+        hang_up: called for SIGHUP, which then does not end it.
+    """
+    ending = Ending(duration, hang_up=hang_up)
     anyio.run(ending.run, command)
     if ending.signal is not None:
         warn("interrupted" if ending.signal == signal.SIGINT else f"ended by {ending.signal.name}")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from kiwoom_proto import (
     AppKey,
     ClientConfig,
+    Closed,
     Disconnected,
     Endpoint,
     Event,
@@ -29,7 +30,7 @@ from kiwoom_proto import (
     UnknownMessage,
 )
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed, quoted
-from kiwoom_proto.events import RequestRefusal, RequestUnanswered
+from kiwoom_proto.events import RecordingFailed, RecordingHole, RequestRefusal, RequestUnanswered
 from kiwoom_proto.realtime.conditions import Condition
 
 from ..client import Client, connect
@@ -42,11 +43,15 @@ __all__ = (
     "Follow",
     "Token",
     "Watch",
-    "warn",
+    "clear",
+    "drawn",
+    "find_condition",
     "follow",
     "follow_condition",
     "search",
     "show",
+    "warn",
+    "warn_of",
 )
 
 FRAMES_PER_SECOND = 8
@@ -59,7 +64,8 @@ CONFIG = ClientConfig(connect_timeout=10, close_timeout=1)
 fails. A person also waits for the end, so the close is short."""
 
 Token: TypeAlias = str | Secret | AppKey
-Emit: TypeAlias = Callable[[Record], Awaitable[None]]
+Emit: TypeAlias = Callable[[Event], Awaitable[None]]
+"""Called with each row that is wanted, and with each event that tells of missing rows."""
 Watch: TypeAlias = Callable[[Client], None]
 Follow: TypeAlias = Callable[[Emit, Watch], Coroutine[Any, Any, None]]
 
@@ -124,7 +130,7 @@ async def follow_condition(
             try:
                 with ending.cancels():
                     watch(client)
-                    condition = await _find_condition(client, given)
+                    condition = await find_condition(client, given)
                     registered = condition.seq
                     result = await client.search_condition(condition.seq, realtime=True)
                     answered = True
@@ -137,7 +143,7 @@ async def follow_condition(
                 raise
             finally:
                 if registered is not None:  # a search left live would block the next request for it
-                    await _clear(client, registered)
+                    await clear(client, registered)
     ending.check(answered, "no answer")
 
 
@@ -149,7 +155,7 @@ async def search(ending: Ending, endpoint: Endpoint, token: Token, given: str, e
         async with connect(endpoint, token=token, config=CONFIG) as client:
             with ending.cancels():
                 watch(client)
-                condition = await _find_condition(client, given)
+                condition = await find_condition(client, given)
                 async for row in client.search_condition_rows(condition.seq):
                     await emit(row)
                     rows += 1
@@ -157,7 +163,7 @@ async def search(ending: Ending, endpoint: Endpoint, token: Token, given: str, e
     ending.check(is_complete, "not all pages" if rows else "no answer")
 
 
-async def _find_condition(client: Client, given: str) -> Condition:
+async def find_condition(client: Client, given: str) -> Condition:
     """Return the saved condition with a number or, if none has that number, with a name.
 
     Raises:
@@ -189,40 +195,56 @@ async def _emit_rows(client: Client, emit: Emit, count: int | None, is_wanted: C
             if rows == count:
                 return
         else:
-            _warn_of(event, client)
+            warn_of(event, client)
+            if isinstance(event, Disconnected | Gap | Closed):
+                await emit(event)
 
 
 async def show(view: View, following: Follow) -> None:
-    """Follow a stream and draw it live. A thread draws, because the terminal may be paused: see `output`."""
+    """Follow a stream and draw it live."""
+
+    async def emit(event: Event) -> None:
+        if isinstance(event, Record):
+            view.add(event)
+
+    async with drawn(view.render):
+        await following(emit, view.watch)
+
+
+@asynccontextmanager
+async def drawn(render: Callable[[float], RenderableType]) -> AsyncIterator[None]:
+    """Draw a view while the block runs. A thread draws, because the terminal may be paused: see `output`.
+
+    Args:
+        render: returns the current view, given the seconds since the start.
+    """
     started = anyio.current_time()
-
-    async def emit(record: Record) -> None:
-        view.add(record)
-
-    with Live(view.render(0.0), console=Console(), auto_refresh=False) as live:
+    with Live(render(0.0), console=Console(), auto_refresh=False) as live:
 
         async def draw() -> None:
             while True:
                 await anyio.sleep(1 / FRAMES_PER_SECOND)
-                frame = view.render(anyio.current_time() - started)
+                frame = render(anyio.current_time() - started)
                 draw_frame = functools.partial(live.update, frame, refresh=True)
                 await anyio.to_thread.run_sync(draw_frame, abandon_on_cancel=True)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(draw)
             try:
-                await following(emit, view.watch)
+                yield
             finally:
                 tasks.cancel_scope.cancel()
-                live.update(view.render(anyio.current_time() - started), refresh=True)
+                live.update(render(anyio.current_time() - started), refresh=True)
 
 
-async def _clear(client: Client, seq: str) -> None:
+async def clear(client: Client, seq: str) -> None:
+    """Clear a live search, if that is still possible."""
     with anyio.move_on_after(CLEAR_TIMEOUT), suppress(KiwoomError):  # a lost connection has nothing left to clear
         await client.clear_condition(seq)
 
 
-def _warn_of(event: Event, client: Client) -> None:
+def warn_of(event: Event, client: Client) -> None:
+    """Say on standard error what an event means that is not a row."""
     match event:
         case SystemNotice():
             warn(f"the server says {event}")
@@ -234,8 +256,10 @@ def _warn_of(event: Event, client: Client) -> None:
             warn(f"connected again after {event.seconds:.1f} s without data; {standing_of(client)}")
         case RequestRefusal():
             warn(str(RequestRefused(event.request, event.code, event.message)))
-        case RequestUnanswered():
+        case RequestUnanswered() | RecordingHole():
             warn(str(event))
+        case RecordingFailed():
+            warn(f"rows are being lost from the recording: {event.reason}")
 
 
 def warn(text: str) -> None:
