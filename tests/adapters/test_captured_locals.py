@@ -24,6 +24,7 @@ from tests.adapters.test_tokens import issue, revoke
 
 import kiwoom_asyncio
 import kiwoom_proto
+from kiwoom_asyncio.cli.arguments import token_of_environment
 from kiwoom_proto import AppKey, ClientConfig, ConnectionLost, Endpoint, KiwoomError, LocalProtocolError
 from kiwoom_proto.auth import Token
 from kiwoom_proto.errors import LoginRefused, TokenRefused, TransportError
@@ -209,7 +210,7 @@ def test_keys_of_the_environment(watch: Watch, monkeypatch: pytest.MonkeyPatch) 
     with watch():
         for appkey in ("", f"{APPKEY}한", APPKEY):
             os.environ["KIWOOM_APPKEY"] = appkey
-            for keys in (lambda: AppKey.from_env(), lambda: AppKey.from_env(os.environ), _token):
+            for keys in (lambda: AppKey.from_env(), lambda: AppKey.from_env(os.environ), token_of_environment):
                 if appkey == APPKEY:
                     assert SECRETKEY not in repr(keys())
                     continue

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import msgspec
-from kiwoom_proto.recording.event_json import event_to_dict
 
 from kiwoom_proto import Event, KiwoomError, MessageDecoder, Record, SystemNotice, UnknownMessage
 from kiwoom_proto.display import json_displayed
 from kiwoom_proto.realtime.conditions import read_rows
+from kiwoom_proto.recording.event_json import event_to_dict
 from kiwoom_proto.wire.messages import Ping, Reply
 
 from .stream import warn

@@ -83,7 +83,7 @@ def wanted(endpoint: Endpoint, config: ClientConfig, codes: Sequence[str], items
         if problems and len(problems) == len(takers):
             raise problems[0]
         if not takers:
-            raise LocalProtocolError(f"item {item!r}: none of the types {', '.join(items_of)} takes items")
+            raise LocalProtocolError(f"item {item!r}: no type is named that takes items")
     registrations = tuple((code, tuple(found)) for code, found in items_of.items())
     session = Session(endpoint, config, clock=time.monotonic, random=float, types=declared)  # only checks
     for code, found in registrations:

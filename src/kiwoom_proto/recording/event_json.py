@@ -75,19 +75,23 @@ def event_to_dict(event: Event) -> dict[str, Any]:
 
 
 def event_from_dict(members: Mapping[str, Any], types: _Types = REALTIME) -> Event:
-    """Return the event that `event_to_dict` was called on.
+    """Return the event that `event_to_dict` was called on, or the row that `Record.to_dict` was called on.
+
+    So every line of `kiwoom-proto stream --json` is read back.
 
     Args:
-        members: what it returned.
+        members: what either returned.
         types: type code -> class of rows.
 
     Raises:
         RecordingError: names what is wrong.
     """
-    name = members.get("event") if isinstance(members, Mapping) else None
+    name = members.get("event", "a row" if "type" in members else None) if isinstance(members, Mapping) else None
     if not isinstance(name, str):
-        raise RecordingError("an event: must be an object with the member event")
+        raise RecordingError("an event: must be an object with the member event or type")
     try:
+        if "event" not in members:
+            return {**_CONDITION_ROWS, **types}.get(members["type"], Record).from_dict(members)
         if name == "Record":
             return _read_row(members, types)
         cls = _EVENTS.get(name)
