@@ -467,7 +467,7 @@ def test_decode_turns_recorded_payloads_into_json_lines(tmp_path: pathlib.Path) 
     assert ping == {"trnm": "PING"}
     assert (quote["time"], quote["ask_quantity"]) == ("16:52:08", 43955)
     assert order["account_number"] == "***"
-    assert order["fids"] == {"x": "1"}
+    assert order["fids"] == {"9201": "***", "x": "1"}
     assert reply["return_code"] == "105110"
 
 
