@@ -40,7 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # what outlives them: in memory, and in files
     ("recording", "session"),
     # what is built on them
-    ("client", "simulator", "testing"),
+    ("client", "simulator", "tables", "testing"),
     # the public names
     ("__init__",),
 )
@@ -55,7 +55,7 @@ FORBIDDEN = {
 """What the core must not import. `random` is for the simulator, which is seeded."""
 ALLOWED = {("auth", "os"), *((module, "ssl") for module in ("wire/tls", "client/wires", "client/pump"))}
 """But `AppKey.from_env` reads the environment, when it is asked to; and TLS is OpenSSL's, over memory buffers."""
-THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets", "zstandard"}
+THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets", "zstandard", "duckdb", "pyarrow"}
 
 
 def modules() -> list[str]:

@@ -26,7 +26,7 @@ import msgspec
 
 from ..errors import UNREADABLE
 
-__all__ = ("Layout", "FidStrings", "read_fids")
+__all__ = ("MAX_FIDS", "FidStrings", "Layout", "read_fids")
 
 MAX_SAMPLE_INTERVAL = 4096
 """Maximum number of rows of one type between two samples; the interval doubles up to this."""

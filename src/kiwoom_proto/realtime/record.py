@@ -28,12 +28,13 @@ from .getters import make_getter
 from .layout import FidStrings, Layout, read_fids
 from .traits import ItemForm, Market, Scope
 
-__all__ = ("KST", "Record")
+__all__ = ("KST", "STOCK_CODE_FID", "Record")
 
 KST = datetime.timezone(datetime.timedelta(hours=9), "KST")
 """Korea Standard Time, which has no daylight saving."""
 
 STOCK_CODE_FID = "9001"
+"""The FID of the stock (종목코드), which rows of orders and balances name."""
 _TRAITS = {"label": str, "market": Market, "scope": Scope, "item_form": ItemForm, "droppable": bool}
 
 
