@@ -268,6 +268,21 @@ def _extent_of_skippable(file: BinaryIO, offset: int, head: bytes) -> _Extent:
     return _Extent(end)
 
 
+class _Slice:
+    """A part of a file, read as a file of its own: whoever asks for pieces may read elsewhere in between."""
+
+    def __init__(self, file: BinaryIO, offset: int, end: int | None) -> None:
+        self._file = file
+        self._at = offset
+        self._end = end
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes; none at the end."""
+        data = _read_at(self._file, self._at, size if self._end is None else min(size, self._end - self._at))
+        self._at += len(data)
+        return data
+
+
 class _Frames:
     """The frames of a file, one after the other."""
 
@@ -306,7 +321,7 @@ class _Frames:
         if not extent.capacity:  # empty, or skippable
             return
         if extent.capacity > MAX_FRAME:
-            yield from self._stream(offset, is_whole=True)
+            yield from self._stream(offset, extent.end)
             return
         frame = _read_at(self._file, offset, extent.end - offset)
         try:
@@ -314,18 +329,19 @@ class _Frames:
         except self._error as error:
             raise _Unreadable(f"a frame cannot be decompressed: {_said(error)}") from None
 
-    def _stream(self, offset: int, *, is_whole: bool = False) -> Iterator[bytes]:
-        """Yield what a frame holds in pieces, as far as it can be read. Only if `is_whole`, an error is raised."""
-        self._file.seek(offset)
-        reader = self._decompressor.stream_reader(self._file, read_size=MAX_BLOCK, closefd=False)
-        at = offset
+    def _stream(self, offset: int, end: int | None = None) -> Iterator[bytes]:
+        """Yield what a frame holds in pieces.
+
+        Args:
+            offset: where it begins.
+            end: where it ends; None: not within the file. Then it is read as far as it can be, without an error.
+        """
+        reader = self._decompressor.stream_reader(_Slice(self._file, offset, end), read_size=MAX_BLOCK)
         try:
             while piece := reader.read(PIECE):
-                at = self._file.tell()
                 yield piece
-                self._file.seek(at)  # whoever asked for pieces may have read elsewhere
         except self._error as error:
-            if is_whole:
+            if end is not None:
                 raise _Unreadable(f"a frame cannot be decompressed: {_said(error)}") from None
 
     def _next_readable(self, offset: int) -> int | None:

@@ -10,34 +10,27 @@ Files of one session follow one another. Sessions that overlap are merged by tim
 from __future__ import annotations
 
 import datetime
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from heapq import heapify, heappop, heappush
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import attrs
 
 from ..errors import LocalProtocolError, RecordingError
-from ..events import Event, Numbering, RecordingHole
+from ..events import Event, RecordingHole
 from ..realtime.catalogue import declared_code, extended_catalogue
 from ..realtime.record import Record
 from ..symbol import Symbol
-from ..wire.decoder import MessageDecoder
-from ..wire.messages import Ping, Reply
-from .files import Paths, find_files, is_file_name
-from .format import EventLine, Footer, Header, Line, MessageLine, SentLine, decode_line
-from .frames import MAGIC, Block, Damage, read_blocks
+from .files import Paths, find_files
+from .format import EventLine, Header, Line, decode_line
+from .frames import Block
+from .recorded_file import RecordingFile, read_texts
+from .recorded_session import Batch, RecordedSession
 
 __all__ = ("Batch", "find_events", "read_batches", "read_headers", "read_lines", "read_recording")
 
-BUFFER = 1024 * 1024
 NANOSECONDS = 1_000_000_000
-
-Batch: TypeAlias = tuple[list[int], list[Event]]
-"""The time of each event, by the recorder's clock, and the events."""
-
 
 MARGIN = 3_600 * NANOSECONDS
 """A file is left out for its time only if it lies further than this from what is asked for: clocks are set back."""
@@ -90,11 +83,11 @@ def read_batches(
     wanted = _Wanted(_nanoseconds("start", start), _nanoseconds("end", end), _codes(types), _items(items))
     catalogue = extended_catalogue(record_types)
     files = _files(paths)
-    sessions: dict[str, list[_File]] = {}
+    sessions: dict[str, list[RecordingFile]] = {}
     for file in files:
         sessions.setdefault(file.session, []).append(file)
     begins = sorted(file.at for file in files)
-    sources = [_Session(found, begins, wanted, catalogue) for found in sessions.values()]
+    sources = [RecordedSession(found, catalogue, begins, wanted.leaves_out) for found in sessions.values()]
     return wanted.filtered(_merged(sources))
 
 
@@ -132,8 +125,8 @@ def _marked(block: Block, marks: tuple[bytes, ...]) -> list[Event]:
     return events
 
 
-def _files(paths: Paths) -> list[_File]:
-    return [_File(path, is_named) for path, is_named in find_files(paths)]
+def _files(paths: Paths) -> list[RecordingFile]:
+    return [RecordingFile(path, is_named) for path, is_named in find_files(paths)]
 
 
 def read_lines(path: str | Path, record_types: Iterable[type[Record]] = ()) -> Iterator[Line | RecordingHole]:
@@ -147,227 +140,12 @@ def read_lines(path: str | Path, record_types: Iterable[type[Record]] = ()) -> I
         RecordingError: there is no such file, or it is no recording, or of a newer version.
     """
     ((found, _),) = find_files(path) if not Path(path).is_dir() else [(Path(path), True)]
-    return _lines(_File(found, is_named=True), extended_catalogue(record_types))
+    return _lines(RecordingFile(found, is_named=True), extended_catalogue(record_types))
 
 
-def _lines(file: _File, catalogue: Mapping[str, type[Record]]) -> Iterator[Line | RecordingHole]:
-    at, waiting = 0, list[str]()
-    for part in file.parts():
-        if isinstance(part, Damage):
-            waiting.append(file.describe(part))
-            continue
-        for text in part.data.split(b"\n")[:-1]:
-            try:
-                line = decode_line(text, catalogue)
-            except RecordingError as error:
-                waiting.append(f"{file.path.name}, in the frame at byte {part.offset}: {error}")
-                continue
-            for reason in waiting:
-                yield RecordingHole(at, line.at, None, reason)
-            waiting.clear()
-            at = line.at
-            yield line
-    for reason in waiting:
-        yield RecordingHole(at, at, None, reason)
-
-
-class _File:
-    """A file, and what its first line says.
-
-    Attributes:
-        path: the file.
-        head: its first line; None if that cannot be read.
-        wrong: why nothing of it can be read; "" if it can.
-    """
-
-    def __init__(self, path: Path, is_named: bool) -> None:
-        self.path = path
-        self.head: Header | None = None
-        self.wrong = ""
-        try:
-            self._read_head()
-        except RecordingError as error:
-            if is_named:
-                raise
-            self.wrong = str(error)
-        except OSError as error:
-            if is_named:
-                raise RecordingError(f"{path}: {error.strerror}") from None
-            self.wrong = f"{path}: {error.strerror}"
-
-    @property
-    def session(self) -> str:
-        """The session that it belongs to, or else its own path."""
-        return self.head.session if self.head is not None and self.head.session else str(self.path)
-
-    @property
-    def at(self) -> int:
-        """When it begins; 0 if unknown."""
-        return 0 if self.head is None else self.head.at
-
-    @property
-    def part(self) -> int:
-        """Its number in the session."""
-        return 1 if self.head is None else self.head.part
-
-    def describe(self, damage: Damage) -> str:
-        """Return where a damage is, and what is wrong."""
-        size = f", {damage.size:,} bytes of the file" if damage.size else ""
-        return f"{self.path.name}, at byte {damage.offset}{size}: {damage.reason}"
-
-    def parts(self) -> Iterator[Block | Damage]:
-        """Yield what it holds. A file that vanishes meanwhile, or cannot be read, is damage."""
-        try:
-            with self.path.open("rb", BUFFER) as file:
-                if file.read(1):
-                    yield from read_blocks(file)
-                else:
-                    yield Damage(0, 0, "torn", "the file is empty")
-        except OSError as error:
-            yield Damage(0, 0, "corrupt", f"the file cannot be read: {error.strerror}")
-
-    def _read_head(self) -> None:
-        with self.path.open("rb", BUFFER) as file:
-            first = file.read(len(MAGIC))
-            looks_right = first.startswith((MAGIC, b"{")) or MAGIC.startswith(first)
-            if not looks_right and not is_file_name(self.path.name):
-                raise RecordingError(f"{self.path}: is no recording: it begins with neither a zstd frame nor a line")
-            part = next(iter(read_blocks(file)), None)
-        if not isinstance(part, Block):
-            return  # damaged, or empty
-        line, _, _ = part.data.partition(b"\n")
-        try:
-            head = decode_line(line)
-        except RecordingError as error:
-            raise RecordingError(f"{self.path}: {error}") from None
-        if not isinstance(head, Header):
-            raise RecordingError(f"{self.path}: is no recording: its first line is no header")
-        self.head = head
-
-
-class _Session:
-    """The files of one session, in order.
-
-    Args:
-        files: its files.
-        begins: when any file begins, in order: what a file without an end may lack ends there at the latest.
-        wanted: the times that are asked for.
-        catalogue: type code -> class.
-    """
-
-    def __init__(
-        self, files: list[_File], begins: list[int], wanted: _Wanted, catalogue: Mapping[str, type[Record]]
-    ) -> None:
-        self._files = sorted(files, key=lambda file: (file.part, file.path.name))
-        self._begins = begins
-        self._wanted = wanted
-        self._catalogue = catalogue
-        self._numbering = Numbering(0)
-        self._decoder = MessageDecoder(catalogue, self._numbering)
-        self._at = self.begins_at = self._files[0].at
-        self._has_end = False
-        self._waiting: list[str] = []  # reasons of holes whose end is not known yet
-        self._ats: list[int] = []
-        self._events: list[Event] = []
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield its events. The times are those of the lines."""
-        last: _File | None = None
-        for file, following in zip(self._files, [*self._files[1:], None], strict=True):
-            if file.wrong:
-                self._waiting.append(file.wrong)
-                continue
-            if self._wanted.leaves_out(file, following):
-                continue
-            if last is not None and file.part > last.part + 1:
-                self._waiting.append(f"{file.path.name}: the files between part {last.part} and part {file.part}")
-            last, self._has_end = file, False
-            for part in file.parts():
-                if isinstance(part, Block):
-                    yield self._read(file, part)
-                else:
-                    self._waiting.append(file.describe(part))
-                    self._has_end = part.kind == "torn"  # said already
-            if not self._has_end:
-                self._waiting.append(
-                    f"{file.path.name}: the file has no end: the recorder was stopped, or still writes"
-                )
-        if self._waiting:
-            after = bisect_right(self._begins, self._at)
-            self._report_holes(self._begins[after] if after < len(self._begins) else self._at)
-            yield self._popped()
-
-    def _popped(self) -> Batch:
-        batch, self._ats, self._events = (self._ats, self._events), [], []
-        return batch
-
-    def _report_holes(self, end: int) -> None:
-        for reason in self._waiting:
-            self._ats.append(self._at)
-            self._events.append(RecordingHole(self._at, end, None, reason, epoch=self._numbering.epoch))
-        self._waiting.clear()
-
-    def _read(self, file: _File, block: Block) -> Batch:
-        """Return the events of a block of lines."""
-        for text in block.data.split(b"\n")[:-1]:
-            try:
-                line = decode_line(text, self._catalogue)
-            except RecordingError as error:
-                self._waiting.append(f"{file.path.name}, in the frame at byte {block.offset}: {error}")
-                continue
-            if self._waiting:
-                self._report_holes(line.at)
-            self._at = line.at
-            self._read_line(line)
-        return self._popped()
-
-    def _read_line(self, line: Line) -> None:
-        match line:
-            case MessageLine(at=at, epoch=epoch, sequence=sequence, payload=payload):
-                self._numbering.epoch, self._numbering.sequence = epoch, sequence - 1
-                events: list[Any] = [
-                    message for message in self._decoder.decode(payload, at) if not isinstance(message, Ping | Reply)
-                ]
-                self._events += events
-                self._ats += [at] * len(events)
-            case EventLine(at=at, event=event):
-                self._numbering.epoch = event.epoch
-                self._events.append(event)
-                self._ats.append(at)
-            case Header():
-                self._has_end = False
-            case Footer():
-                self._has_end = True
-            case SentLine():
-                pass
-
-
-def _merged(sessions: list[_Session]) -> Iterator[Batch]:
-    """Yield the events of sessions by time. The order within a session stays, even if its clock was set back."""
-    if len(sessions) == 1:
-        yield from sessions[0].batches()
-        return
-    # Of each session: its latest time, a number that makes it unique, its batch (nothing is read before its turn).
-    queue: list[tuple[int, int, Batch, Iterator[Batch]]] = [
-        (session.begins_at, number, ([], []), session.batches()) for number, session in enumerate(sessions)
-    ]
-    heapify(queue)
-    while queue:
-        at, number, (ats, events), more = heappop(queue)
-        limit = queue[0][0] if queue else None
-        count = len(ats)
-        if limit is not None:
-            count = next((index for index, each in enumerate(ats) if each > limit), count)
-        if count:
-            yield ats[:count], events[:count]
-        ats, events = ats[count:], events[count:]
-        while not ats:
-            batch = next(more, None)
-            if batch is None:
-                break
-            ats, events = batch
-        if ats:
-            heappush(queue, (max(at, ats[0]), number, (ats, events), more))
+def _lines(file: RecordingFile, catalogue: Mapping[str, type[Record]]) -> Iterator[Line | RecordingHole]:
+    for found in read_texts(file, catalogue):
+        yield found if isinstance(found, RecordingHole) else found[1]
 
 
 @attrs.frozen
@@ -386,7 +164,7 @@ class _Wanted:
     types: frozenset[str] | None
     items: frozenset[str] | None
 
-    def leaves_out(self, file: _File, following: _File | None) -> bool:
+    def leaves_out(self, file: RecordingFile, following: RecordingFile | None) -> bool:
         """Return whether a file lies outside of the times."""
         if self.end is not None and file.at > self.end + MARGIN:
             return True
@@ -413,6 +191,37 @@ class _Wanted:
         return (self.types is None or event.type_code in self.types) and (
             self.items is None or event.item in self.items
         )
+
+
+ALL = _Wanted(None, None, None, None)
+
+
+def _merged(sessions: list[RecordedSession]) -> Iterator[Batch]:
+    """Yield the events of sessions by time. The order within a session stays, even if its clock was set back."""
+    if len(sessions) == 1:
+        yield from sessions[0].batches()
+        return
+    # Of each session: its latest time, a number that makes it unique, its batch (nothing is read before its turn).
+    queue: list[tuple[int, int, Batch, Iterator[Batch]]] = [
+        (session.begins_at, number, ([], []), session.batches()) for number, session in enumerate(sessions)
+    ]
+    heapify(queue)
+    while queue:
+        at, number, (ats, events), more = heappop(queue)
+        limit = queue[0][0] if queue else None
+        count = len(ats)
+        if limit is not None:
+            count = next((index for index, each in enumerate(ats) if each > limit), count)
+        if count:
+            yield ats[:count], events[:count]
+        ats, events = ats[count:], events[count:]
+        while not ats:
+            batch = next(more, None)
+            if batch is None:
+                break
+            ats, events = batch
+        if ats:
+            heappush(queue, (max(at, ats[0]), number, (ats, events), more))
 
 
 def _nanoseconds(name: str, time: object) -> int | None:
