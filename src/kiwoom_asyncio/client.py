@@ -10,16 +10,20 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
+from typing import TypeVar
 
 import anyio
+import anyio.to_thread
 from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
 from kiwoom_proto.client.credentials import Credentials
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.pump import BaseClient
+from kiwoom_proto.connection.capture import Capture
 from kiwoom_proto.errors import TokenError
 from kiwoom_proto.headers import RequestHeader
+from kiwoom_proto.recording.recorder import Recorder
 from kiwoom_proto.secrets import conceal
 
 from .auth import fresh_token
@@ -28,6 +32,8 @@ from .own_loop import HAND_OVER, here
 from .tasks import BackgroundTask, background_tasks
 
 __all__ = ("Client", "connect")
+
+T = TypeVar("T")
 
 
 def connect(
@@ -38,6 +44,7 @@ def connect(
     header: RequestHeader | None = None,
     ssl_context: ssl.SSLContext | None = None,
     types: Iterable[type[Record]] = (),
+    record: Recorder | None = None,
 ) -> AbstractAsyncContextManager[Client]:
     """Connect, log in, and yield a `Client` that stays connected; leaving the block closes.
 
@@ -51,6 +58,7 @@ def connect(
         header: header elements for the opening handshakes; none are needed.
         ssl_context: TLS settings; None verifies against the system's trust store.
         types: record classes of your own, in addition to the catalogue or replacing its class of the same type code.
+        record: keeps everything that is heard and said in files; see docs/recordings.md.
 
     Raises:
         LoginRefused: the server refused the token.
@@ -59,10 +67,11 @@ def connect(
             `connect_timeout`.
         DeadlineExceeded: the callable took longer than `token_timeout`.
         ConnectionLost: no connection could be made within `connect_timeout`; the text says what went wrong last.
-        LocalProtocolError: an argument is invalid.
+        LocalProtocolError: an argument is invalid, or `record` serves another client.
+        RecordingError: on leaving the block: the end of the recording could not be written.
     """
     token = conceal(token)
-    return _Connection(endpoint, token, config, header, ssl_context, types)
+    return _Connection(endpoint, token, config, header, ssl_context, types, record)
 
 
 class _Connection(AbstractAsyncContextManager["Client"]):
@@ -76,6 +85,7 @@ class _Connection(AbstractAsyncContextManager["Client"]):
         header: RequestHeader | None,
         ssl_context: ssl.SSLContext | None,
         types: Iterable[type[Record]],
+        record: Recorder | None,
     ) -> None:
         self._endpoint = endpoint
         self._token = token
@@ -83,31 +93,45 @@ class _Connection(AbstractAsyncContextManager["Client"]):
         self._header = header
         self._ssl_context = ssl_context
         self._types = types
+        self._record = record
+        self._task: BackgroundTask | None = None
 
     async def __aenter__(self) -> Client:
         if isinstance(self._endpoint, Endpoint):  # `Session` refuses anything else
             self._endpoint.check_tls(self._ssl_context)
         clock = asyncio.get_running_loop().time
-        session = Session(self._endpoint, self._config, clock=clock, random=random.random, types=self._types)
-        self._client = Client(session, self._token, self._ssl_context)
-        await self._client._connect(self._header)
-        self._task = BackgroundTask(self._client._run, self._client._fail)
+        capture = None if self._record is None else Capture()
+        session = Session(
+            self._endpoint, self._config, clock=clock, random=random.random, types=self._types, capture=capture
+        )
+        self._client = Client(session, self._token, self._ssl_context, self._record)
+        self._client._start_recording()
         try:
+            await self._client._connect(self._header)
+            self._task = BackgroundTask(self._client._run, self._client._fail)
             await self._client._wait_login()
-        except BaseException:
-            await self._task.end()
+        except BaseException as error:
+            if self._task is not None:
+                await self._task.end()
+            await self._client._end_recording(error)
             raise
         return self._client
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        assert self._task is not None
+        ended_by = error
         try:
             if error is None or isinstance(error, Exception):
                 await self._client.aclose()
             # Cancelled or interrupted, there is no time for a closing handshake: the connection is cut.
+        except BaseException as failed:
+            ended_by = failed
+            raise
         finally:
             failure = await self._task.end()
+            await self._client._end_recording(ended_by or failure)
         if failure is not None and error is None:
             raise failure
 
@@ -125,8 +149,14 @@ class Client(BaseClient):
     `stats` may be read anywhere.
     """
 
-    def __init__(self, session: Session, token: Credentials, ssl_context: ssl.SSLContext | None) -> None:
-        super().__init__(session, token, ssl_context, asyncio.get_running_loop().time, time.time_ns)
+    def __init__(
+        self,
+        session: Session,
+        token: Credentials,
+        ssl_context: ssl.SSLContext | None,
+        record: Recorder | None = None,
+    ) -> None:
+        super().__init__(session, token, ssl_context, asyncio.get_running_loop().time, time.time_ns, record)
 
     def _here(self) -> Place:
         return here()
@@ -135,6 +165,9 @@ class Client(BaseClient):
     _new_event = asyncio.Event
     _move_on_after = staticmethod(anyio.move_on_after)
     _checkpoint = staticmethod(checkpoint)
+
+    async def _run_in_thread(self, function: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
 
     async def _fresh_token(self, key: AppKey) -> Secret:
         return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context)

@@ -368,7 +368,10 @@ class RecordingHole(_Numbered):
 
 @attrs.frozen(repr=False)
 class RecordingFailed(_Numbered):
-    """A recorder begins to lose what it should record. The feed goes on; a `RecordingHole` follows when it recovers.
+    """A recorder cannot write, or cannot keep up. The feed goes on.
+
+    What comes in waits in memory, up to the recorder's limit. If more comes than that, it is lost, and a `RecordingHole`
+    says how much when the recorder has recovered.
 
     Attributes:
         reason: why: "the disk is full".

@@ -7,6 +7,7 @@ import random
 import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from typing import TypeVar
 
 import trio
 from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
@@ -16,7 +17,9 @@ from kiwoom_proto.client.credentials import Credentials, resolve_token
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.pump import BaseClient
 from kiwoom_proto.client.wires import SecureWire, Wire
+from kiwoom_proto.connection.capture import Capture
 from kiwoom_proto.headers import RequestHeader
+from kiwoom_proto.recording.recorder import Recorder
 from kiwoom_proto.secrets import conceal
 
 from .auth import fresh_token
@@ -25,6 +28,8 @@ from .own_loop import HAND_OVER, here
 from .tasks import background_tasks, block
 
 __all__ = ("Client", "connect")
+
+T = TypeVar("T")
 
 READ_SIZE = 262_144
 STREAM_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -39,6 +44,7 @@ async def connect(
     header: RequestHeader | None = None,
     ssl_context: ssl.SSLContext | None = None,
     types: Iterable[type[Record]] = (),
+    record: Recorder | None = None,
 ) -> AsyncGenerator[Client]:
     """Connect, log in, and yield a `Client` that stays connected; leaving the block closes.
 
@@ -52,6 +58,7 @@ async def connect(
         header: header elements for the opening handshakes; none are needed.
         ssl_context: TLS settings; None verifies against the system's trust store.
         types: record classes of your own, in addition to the catalogue or replacing its class of the same type code.
+        record: keeps everything that is heard and said in files; see docs/recordings.md.
 
     Raises:
         LoginRefused: the server refused the token.
@@ -60,24 +67,32 @@ async def connect(
             `connect_timeout`.
         DeadlineExceeded: the callable took longer than `token_timeout`.
         ConnectionLost: no connection could be made within `connect_timeout`; the text says what went wrong last.
-        LocalProtocolError: an argument is invalid.
+        LocalProtocolError: an argument is invalid, or `record` serves another client.
+        RecordingError: on leaving the block: the end of the recording could not be written.
     """
     token = conceal(token)
     if isinstance(endpoint, Endpoint):  # `Session` refuses anything else
         endpoint.check_tls(ssl_context)
-    session = Session(endpoint, config, clock=trio.current_time, random=random.random, types=types)
-    client = Client(session, token, ssl_context)
-    await client._connect(header)
-    async with background_tasks() as tasks:
-        tasks.start_soon(client._run)
-        await client._wait_login()
-        try:
-            yield client
-        except Exception:
+    capture = None if record is None else Capture()
+    session = Session(endpoint, config, clock=trio.current_time, random=random.random, types=types, capture=capture)
+    client = Client(session, token, ssl_context, record)
+    client._start_recording()
+    try:
+        await client._connect(header)
+        async with background_tasks() as tasks:
+            tasks.start_soon(client._run)
+            await client._wait_login()
+            try:
+                yield client
+            except Exception:
+                await client.aclose()
+                raise
             await client.aclose()
-            raise
-        await client.aclose()
-        # Cancelled or interrupted, there is no time for a closing handshake: the connection is cut.
+            # Cancelled or interrupted, there is no time for a closing handshake: the connection is cut.
+    except BaseException as error:
+        await client._end_recording(error)
+        raise
+    await client._end_recording(None)
 
 
 class Client(BaseClient):
@@ -93,8 +108,14 @@ class Client(BaseClient):
     `stats` may be read anywhere.
     """
 
-    def __init__(self, session: Session, token: Credentials, ssl_context: ssl.SSLContext | None) -> None:
-        super().__init__(session, token, ssl_context, trio.current_time, time.time_ns)
+    def __init__(
+        self,
+        session: Session,
+        token: Credentials,
+        ssl_context: ssl.SSLContext | None,
+        record: Recorder | None = None,
+    ) -> None:
+        super().__init__(session, token, ssl_context, trio.current_time, time.time_ns, record)
 
     def _here(self) -> Place:
         return here()
@@ -103,6 +124,9 @@ class Client(BaseClient):
     _new_event = trio.Event
     _move_on_after = staticmethod(trio.move_on_after)
     _checkpoint = staticmethod(checkpoint)
+
+    async def _run_in_thread(self, function: Callable[[], T]) -> T:
+        return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
 
     async def _fresh_token(self, key: AppKey) -> Secret:
         return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context)

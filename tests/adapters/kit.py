@@ -20,6 +20,7 @@ import kiwoom_asyncio
 import kiwoom_trio
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, Event, Record, Secret
 from kiwoom_proto.headers import RequestHeader
+from kiwoom_proto.recording.recorder import Recorder
 from kiwoom_proto.simulator import Exchange
 
 Client: TypeAlias = kiwoom_trio.Client | kiwoom_asyncio.Client
@@ -57,10 +58,19 @@ class Loop:
         header: RequestHeader | None = None,
         ssl_context: ssl.SSLContext | None = None,
         types: Iterable[type[Record]] = (),
+        record: Recorder | None = None,
     ) -> AbstractAsyncContextManager[Client]:
         """The adapter's `connect`."""
         connect = kiwoom_trio.connect if self.name == "trio" else kiwoom_asyncio.connect
-        return connect(endpoint, token=token, config=config, header=header, ssl_context=ssl_context, types=types)
+        return connect(
+            endpoint,
+            token=token,
+            config=config,
+            header=header,
+            ssl_context=ssl_context,
+            types=types,
+            record=record,
+        )
 
     def serve(
         self,

@@ -40,7 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # what outlives them: in memory, and in files
     ("recording", "session"),
     # what is built on them
-    ("client", "simulator", "tables", "testing"),
+    ("client", "simulator", "testing"),
     # the public names
     ("__init__",),
 )
@@ -53,9 +53,15 @@ FORBIDDEN = {
     *("time", "random", "secrets", "uuid", "os", "logging"),
 }
 """What the core must not import. `random` is for the simulator, which is seeded."""
-ALLOWED = {("auth", "os"), *((module, "ssl") for module in ("wire/tls", "client/wires", "client/pump"))}
-"""But `AppKey.from_env` reads the environment, when it is asked to; and TLS is OpenSSL's, over memory buffers."""
-THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets", "zstandard", "duckdb", "pyarrow"}
+ALLOWED = {
+    ("auth", "os"),
+    *((module, "ssl") for module in ("wire/tls", "client/wires", "client/pump")),
+    *(("recording/recorder", name) for name in ("os", "threading", "time")),
+    ("recording/disk", "os"),
+}
+"""But `AppKey.from_env` reads the environment, when it is asked to; TLS is OpenSSL's, over memory buffers; and a
+recorder owns a thread that writes to a disk. What it decides is in `recording/backlog` and `recording/writer`."""
+THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets", "zstandard"}
 
 
 def modules() -> list[str]:

@@ -14,6 +14,7 @@ from ..events import ConditionList, ConditionResult, Disconnected, Event
 from ..headers import ResponseHeader
 from ..realtime.conditions import Condition, ConditionRow, UsConditionRow
 from ..realtime.record import Record
+from ..recording.recorder import Recorder
 from ..request import Request
 from ..session.lifecycle import SessionState
 from ..session.searches import Pages
@@ -33,12 +34,13 @@ class Calls(abc.ABC):
     Args:
         session: the session.
         wall_clock: the time in nanoseconds since the epoch.
+        record: what keeps everything that is heard and said; None keeps nothing.
     """
 
-    def __init__(self, session: Session, wall_clock: Callable[[], int]) -> None:
+    def __init__(self, session: Session, wall_clock: Callable[[], int], record: Recorder | None = None) -> None:
         self._session = session
         self._wall_clock = wall_clock
-        self._inbox = Inbox(session)
+        self._inbox = Inbox(session, record, wall_clock)
         self._place = self._here()
         self._batch: list[Event] = []  # newest first, so that the oldest is cheap to pop
         self._changed = self._new_event()  # something happened that a waiting call may be waiting for

@@ -6,6 +6,8 @@ Any driver that offers `await subscribe(...)` and `async for` can use it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from ..errors import (
@@ -30,6 +32,7 @@ from ..events import (
     UnknownMessage,
 )
 from ..realtime.record import Record
+from ..recording.recorder import Recorder
 from ..request import Request
 from ..secrets import OpaqueBuffer
 from ..session.connector import LinkNeeded
@@ -80,6 +83,8 @@ class Inbox:
 
     Args:
         session: the session; the driver still drives it.
+        recorder: what keeps everything before it is sorted, started on this session; None keeps nothing.
+        wall_clock: the time in nanoseconds since the epoch, for the recorder.
 
     Attributes:
         closed: the `Closed` event, once the session has ended.
@@ -88,13 +93,18 @@ class Inbox:
             its own buffer, so that bytes of the previous one never reach the next.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self, session: Session, recorder: Recorder | None = None, wall_clock: Callable[[], int] = lambda: 0
+    ) -> None:
         self.session = session
         self.closed: Closed | None = None
         self.logged_in = False
         self.outgoing: bytearray = OpaqueBuffer()
         config = session.config
         self._buffer = EventBuffer(config.buffer_size, config.overflow, config.buffer_bytes)
+        self._recorder = recorder
+        self._wall_clock = wall_clock
+        self._bytes_recorded = 0
         self._bytes_seen = 0
         self._epoch = 0
         self._undecodable = 0
@@ -127,6 +137,9 @@ class Inbox:
         session = self.session
         events = session.events()
         rows_only = events.rows_only
+        if self._recorder is not None:
+            received, self._bytes_recorded = session.bytes_received - self._bytes_recorded, session.bytes_received
+            self._recorder.add(events, received, self._wall_clock())
         if events:
             wanted: list[Event] = events
             if not rows_only:

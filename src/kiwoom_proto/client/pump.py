@@ -22,11 +22,12 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from ..auth import AppKey
-from ..errors import DeadlineExceeded, KiwoomError, TokenError, TransportError
+from ..errors import DeadlineExceeded, KiwoomError, RecordingError, TokenError, TransportError
 from ..headers import RequestHeader
+from ..recording.recorder import Recorder
 from ..secrets import Secret
 from ..session.connector import LinkNeeded, Need, TokenNeeded
 from ..session.session import Session
@@ -38,8 +39,12 @@ from .wires import SecureWire, Wire
 
 __all__ = ("BaseClient",)
 
+T = TypeVar("T")
+
 FLUSH_TIME = 0.5
 """Seconds for writing the last bytes to a connection that has ended."""
+RECORDING_TIME = 30.0
+"""Seconds for writing the end of a recording; then it goes on by itself."""
 
 
 class BaseClient(Calls):
@@ -51,6 +56,7 @@ class BaseClient(Calls):
         ssl_context: TLS settings; None verifies against the system's trust store.
         clock: the session's clock, in seconds.
         wall_clock: the time in nanoseconds since the epoch.
+        record: what keeps everything that is heard and said; None keeps nothing.
     """
 
     def __init__(
@@ -60,8 +66,10 @@ class BaseClient(Calls):
         ssl_context: ssl.SSLContext | None,
         clock: Callable[[], float],
         wall_clock: Callable[[], int],
+        record: Recorder | None = None,
     ) -> None:
-        super().__init__(session, wall_clock)
+        super().__init__(session, wall_clock, record)
+        self._recorder = record
         self._token = token
         self._ssl_context = ssl_context
         self._clock = clock
@@ -78,12 +86,49 @@ class BaseClient(Calls):
         """Return a cancel scope with a deadline; its `cancelled_caught` tells whether it was met."""
 
     @abc.abstractmethod
+    async def _run_in_thread(self, function: Callable[[], T]) -> T:
+        """Call a function that blocks, in a thread. If cancelled, its result is ignored."""
+
+    @abc.abstractmethod
     async def _fresh_token(self, key: AppKey) -> Secret:
         """Return a token that is valid, from `key` or from the token server."""
 
     @abc.abstractmethod
     async def _carry(self, need: LinkNeeded) -> None:
         """Dial, then carry bytes while the session needs this connection."""
+
+    # The recording.
+
+    def _start_recording(self) -> None:
+        """Begin the recording, if one is wanted.
+
+        Raises:
+            LocalProtocolError: the recorder serves another client.
+        """
+        capture = self._session.capture
+        if self._recorder is not None and capture is not None:
+            self._recorder.start(self.endpoint, capture)
+
+    async def _end_recording(self, error: BaseException | None) -> None:
+        """End the recording. Cancelled or interrupted, there is no time to wait for it: it is completed all the same.
+
+        Args:
+            error: what ends the block.
+
+        Raises:
+            RecordingError: nothing else ends the block, and the end of the recording could not be written.
+        """
+        recorder = self._recorder
+        if recorder is None:
+            return
+        recorder.stop()
+        if error is not None and not isinstance(error, Exception):
+            return
+        try:
+            await self._run_in_thread(partial(recorder.wait, RECORDING_TIME))
+        except RecordingError:
+            if error is None:
+                raise
 
     # Waiting.
 

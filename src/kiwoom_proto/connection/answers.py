@@ -18,7 +18,7 @@ from ..wire.messages import Message, Reply, condition_clear, condition_list, con
 from .conditions import read_result
 from .request_queue import RequestQueue
 
-__all__ = ("Answer", "Answers", "unexpected")
+__all__ = ("Answer", "Answers", "is_unexpected_reply", "unexpected")
 
 LIST, SEARCH = RequestKind.CONDITION_LIST, RequestKind.CONDITION_SEARCH
 
@@ -112,4 +112,12 @@ class Answers:
 def unexpected(reply: Reply, payload: bytes) -> UnknownMessage:
     """Return how a reply is reported that nobody was waiting for."""
     code = explain_code(reply.code, reply.message)
-    return UnknownMessage(payload, f"a {reply.trnm} reply when none was expected, with code {code}")
+    return UnknownMessage(payload, f"a {reply.trnm} {_UNEXPECTED}{code}")
+
+
+def is_unexpected_reply(event: UnknownMessage) -> bool:
+    """Return whether an event is one of `unexpected`, which decoding its message does not make."""
+    return _UNEXPECTED in event.error
+
+
+_UNEXPECTED = "reply when none was expected, with code "

@@ -5,8 +5,8 @@ there is no tap. What is popped is in the order of the sequence numbers, which i
 
     Received    messages, as they came: a run of messages of one row each, or one message of any other kind
     Sent        one message
-    Reported    an event of the session. Rows, `SystemNotice` and `UnknownMessage` are left out: decoding the messages
-                that they came in makes them again
+    Reported    an event of the session. Rows, `SystemNotice` and `UnknownMessage` are left out if decoding the
+                messages that they came in makes them again
 
 The number of a message is that of the first event that it causes, or that of the next event if it causes none. So an
 event stands behind the message with its number.
@@ -16,16 +16,18 @@ Nothing is decoded here. The LOGIN is kept without its token. `secrets` is what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import length_hint
 from typing import TypeAlias
 
 import attrs
 
 from ..events import Event, Numbering, SystemNotice, UnknownMessage
+from ..realtime import REALTIME
 from ..realtime.record import Record
 from ..secrets import MASK, Secret
 from ..wire.messages import Login, encode
+from .answers import is_unexpected_reply
 
 __all__ = ("Capture", "Entry", "Received", "Reported", "Sent")
 
@@ -102,13 +104,15 @@ class Capture:
 
     Attributes:
         numbering: where the session's events get their numbers.
+        types: type code -> class of the rows.
         secrets: tokens and keys that the connections were given.
     """
 
-    __slots__ = ("_entries", "_first", "_payloads", "_received_at", "_rest", "numbering", "secrets")
+    __slots__ = ("_entries", "_first", "_payloads", "_received_at", "_rest", "numbering", "secrets", "types")
 
     def __init__(self) -> None:
         self.numbering = Numbering(0)
+        self.types: Mapping[str, type[Record]] = REALTIME
         self.secrets: tuple[Secret, ...] = ()
         self._entries: list[Entry] = []
         # The run being decoded: its messages, those not decoded yet, and the place of the first that is not kept yet.
@@ -125,7 +129,7 @@ class Capture:
             now: nanoseconds since the epoch, for what was not received.
         """
         entries, self._entries = self._entries, []
-        reported = [event for event in events if not isinstance(event, Record | SystemNotice | UnknownMessage)]
+        reported = [event for event in events if not isinstance(event, Record) and not _is_decoded(event)]
         if reported:
             entries += [Reported(0, event) for event in reported]
             entries.sort(key=_order)
@@ -137,7 +141,11 @@ class Capture:
             at = entry.at = entry.at or at
         return entries
 
-    # What a conversation calls.
+    # What a session and its conversations call.
+
+    def bind(self, numbering: Numbering, types: Mapping[str, type[Record]]) -> None:
+        """Note what the numbers of events, and the classes of rows, are."""
+        self.numbering, self.types = numbering, types
 
     def add_secrets(self, secrets: Iterable[Secret]) -> None:
         """Note what must not be written."""
@@ -177,6 +185,11 @@ class Capture:
         numbering = self.numbering
         sequence = numbering.sequence - len(payloads) + 1
         self._entries.append(Received(self._received_at, numbering.epoch, sequence, payloads, rows_only=True))
+
+
+def _is_decoded(event: Event) -> bool:
+    """Return whether decoding a message makes the event."""
+    return isinstance(event, SystemNotice) or (isinstance(event, UnknownMessage) and not is_unexpected_reply(event))
 
 
 def _order(entry: Entry) -> tuple[int, bool]:

@@ -123,7 +123,7 @@ class Conversation:
         self._numbering = Numbering() if numbering is None else numbering
         self._capture = capture
         if capture is not None:
-            capture.numbering = self._numbering
+            capture.bind(self._numbering, self._types)
         self._decoder = MessageDecoder(self._types, self._numbering, self.redaction)
         self._rowless_left = 0  # in this read
         self._events: list[Event] = []  # not a Batch yet: appending to a plain list is faster

@@ -93,8 +93,9 @@ class Session:
         """Bytes received from the network so far, over all connections."""
         self._clock = clock
         self._numbering = Numbering(epoch=0)
+        self.capture = capture
         if capture is not None:
-            capture.numbering = self._numbering
+            capture.bind(self._numbering, self._types)
         self._events = Batch()
         self._header: ResponseHeader | None = None
         self._connector = Connector(
