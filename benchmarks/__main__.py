@@ -11,6 +11,7 @@ layers:
   decode     one text payload -> typed records, the usual fields read
   core       TCP bytes -> events, framing included, in reads of 1 frame, 16 frames and 64 KiB
   loopback   another process -> a real socket, plain and TLS -> `async for`; throughput, CPU, latency
+  recorder   what recording costs the feed, and whether it keeps up; levels of zstd
   memory     bytes per event that waits, growth over five million messages, objects
   scale      cost per message against subscriptions, rows, size of messages, size of the catalogue
   steps      where the time of the core goes, step by step
@@ -31,7 +32,7 @@ import pathlib
 import sys
 from collections.abc import Callable
 
-from . import chart, check, core, decode, loopback, memory, opponents, report, scale, steps
+from . import chart, check, core, decode, loopback, memory, opponents, recorder, report, scale, steps
 from .results import Measurement, Results
 from .runner import Bench, Effort
 
@@ -44,6 +45,7 @@ LAYERS: dict[str, Callable[[Bench], None]] = {
     "decode": decode.measure,
     "core": core.measure,
     "loopback": loopback.measure,
+    "recorder": recorder.measure,
     "memory": memory.measure,
     "scale": scale.measure,
     "steps": steps.measure,

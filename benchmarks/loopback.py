@@ -33,7 +33,7 @@ from .floor import Floor, dial, slice_frames
 from .peers.driver import Meter, Round, serve
 from .runner import Bench, Player, SubjectFailed, Worker
 
-__all__ = ("measure", "prepare")
+__all__ = ("LATENCY", "LATENCY_SECONDS", "measure", "prepare", "start_feeder")
 
 SIZE = 65_536
 COUNT = 40_000
@@ -77,7 +77,7 @@ def players(shape: str, url: str, authority: str | None) -> list[Player]:
 
 def _throughput(bench: Bench, shape: str, authority: str | None, certificate: str | None) -> None:
     case = f"{shape}, {'TLS' if authority else 'plain'}"
-    feeder, url = _start_feeder(shape, certificate)
+    feeder, url = start_feeder(shape, certificate)
     try:
         command = {"count": bench.effort.messages(COUNT), "rate": 0}
         bench.compare(
@@ -95,7 +95,7 @@ def _throughput(bench: Bench, shape: str, authority: str | None, certificate: st
 
 
 def _latency(bench: Bench, rate: int) -> None:
-    feeder, url = _start_feeder("0B", None)
+    feeder, url = start_feeder("0B", None)
     late: list[float] = []
 
     def before() -> dict[str, Any]:
@@ -116,7 +116,8 @@ def _latency(bench: Bench, rate: int) -> None:
     bench.note(f"loopback, {case}: the feeder itself was late by {median:,.1f} µs (p99, median of all turns)")
 
 
-def _start_feeder(shape: str, certificate: str | None) -> tuple[Worker, str]:
+def start_feeder(shape: str, certificate: str | None) -> tuple[Worker, str]:
+    """Start a feeder; returns it and its URL."""
     feeder = Worker(Player("feeder", "benchmarks.feeder", {"shape": shape, "certificate": certificate}))
     scheme = "wss" if certificate else "ws"
     try:
