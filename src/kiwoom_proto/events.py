@@ -370,8 +370,8 @@ class RecordingHole(_Numbered):
 class RecordingFailed(_Numbered):
     """A recorder cannot write, or cannot keep up. The feed goes on.
 
-    What comes in waits in memory, up to the recorder's limit. If more comes than that, it is lost, and a `RecordingHole`
-    says how much when the recorder has recovered.
+    What comes in waits in memory, up to the recorder's limit. What does not fit is lost, and once the recorder has
+    recovered, a `RecordingHole` says how much that was.
 
     Attributes:
         reason: why: "the disk is full".
