@@ -2,7 +2,8 @@
 
 Subjects:
 
-    ours             MessageDecoder, fields read as properties: numbers and times, checked
+    ours             MessageDecoder, fields read as users do: numbers and times, checked; levels of a book with `top`
+    ours (properties)  the same, each level's fields read as properties
     floor            one pass with a Struct of exactly the fields read, which are left texts (see floor.py)
     floor (typed)    the same, and numbers and times made of the texts, as ours gives them
     json.loads       what a script written by hand does: the dict, and FIDs looked up in it, left texts
@@ -55,7 +56,8 @@ def measure(bench: Bench) -> None:
         setting = {"shape": shape, "reads": reads, "count": bench.effort.messages(COUNT), "order": "official"}
         players = [
             Player(name, "benchmarks.decode", {**setting, "subject": name})
-            for name in ("ours", "floor", "floor (typed)", "json.loads")
+            for name in ("ours", "ours (properties)", "floor", "floor (typed)", "json.loads")
+            if name != "ours (properties)" or "0D" in types_of(shape)
         ]
         official = {**setting, "fids": {code: fids(code, reads) for code in types_of(shape)}}
         for name, named in (("kwcli", True), ("kwcli (unnamed)", False)):
@@ -78,9 +80,17 @@ def prepare(setting: dict[str, Any]) -> Round:
     return lambda command: timed(lambda: sum(decode_all() for _ in range(command["times"])))
 
 
-def our_reader(shape: str, reads: str) -> Callable[[Any], None]:
-    """Reads of a record what is read."""
+def our_reader(shape: str, reads: str, *, properties: bool = False) -> Callable[[Any], None]:
+    """Reads of a record what is read: levels of a book as tuples, or as properties."""
     readers = {code: compile_reader("row.{}", READS[reads].get(code, ())) for code in types_of(shape)}
+    levels = len(READS[reads].get("0D", ())) // 4
+    if "0D" in readers and levels and not properties:
+
+        def read_book(record: Any) -> None:
+            top = record.top(levels)
+            top.ask_prices, top.ask_quantities, top.bid_prices, top.bid_quantities  # noqa: B018
+
+        readers["0D"] = read_book
     if len(readers) == 1:
         return readers[shape]
     return lambda record: readers[record.type_code](record)
@@ -88,7 +98,7 @@ def our_reader(shape: str, reads: str) -> Callable[[Any], None]:
 
 def _ours(setting: dict[str, Any], payloads: list[bytes]) -> Callable[[], int]:
     decoder = MessageDecoder()
-    read = our_reader(setting["shape"], setting["reads"])
+    read = our_reader(setting["shape"], setting["reads"], properties="properties" in setting["subject"])
 
     def run() -> int:
         count = 0
@@ -153,6 +163,7 @@ def _find_official(packages: str) -> None:
 
 SUBJECTS: dict[str, Callable[[dict[str, Any], list[bytes]], Callable[[], int]]] = {
     "ours": _ours,
+    "ours (properties)": _ours,
     "floor": _floor,
     "floor (typed)": _floor,
     "json.loads": _by_hand,
@@ -162,7 +173,7 @@ SUBJECTS: dict[str, Callable[[dict[str, Any], list[bytes]], Callable[[], int]]] 
 
 def in_process() -> Iterator[tuple[str, str, str]]:
     """Every subject that needs nothing else, with every case: subject, shape, reads."""
-    for subject in ("ours", "floor", "floor (typed)", "json.loads"):
+    for subject in ("ours", "ours (properties)", "floor", "floor (typed)", "json.loads"):
         for shape, reads in CASES:
             assert shape == "market" or shape in REALTIME
             yield subject, shape, reads

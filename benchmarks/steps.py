@@ -5,7 +5,8 @@
 3 connection    the connection's state machine around it
 4 session       the session and the inbox around that, as the adapters drive them
 5 decoded       of each row the FIDs that are read are decoded
-6 fields        the usual fields are read: numbers and times
+6 fields        the usual fields are read: numbers and times; levels of a book with `top`, which decodes them itself
+6 properties    levels of a book are read as properties
 
 floor 1 frames  the same by hand (see floor.py)
 floor 2 rows    one pass with a Struct: envelope and values
@@ -121,8 +122,12 @@ def _fields(shape: str, chunks: list[bytes]) -> Run:
     return _session(shape, chunks, our_reader(shape, "usual"))
 
 
+def _properties(shape: str, chunks: list[bytes]) -> Run:
+    return _session(shape, chunks, our_reader(shape, "usual", properties=True))
+
+
 def _decoded(shape: str, chunks: list[bytes]) -> Run:
-    learning = _fields(shape, chunks)
+    learning = _properties(shape, chunks)
     for _ in range(3):
         learning()
 
@@ -173,6 +178,7 @@ SUBJECTS: dict[str, Callable[[str, list[bytes]], Run]] = {
     "4 session": _session,
     "5 decoded": _decoded,
     "6 fields": _fields,
+    "6 properties": _properties,
     "floor 1 frames": _floor_frames,
     "floor 2 rows": _floor(None),
     "floor 3 texts": _floor("read"),

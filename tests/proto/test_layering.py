@@ -40,7 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # what outlives them: in memory, and in files
     ("recording", "session"),
     # what is built on them
-    ("client", "simulator", "testing"),
+    ("client", "simulator", "tables", "testing"),
     # the public names
     ("__init__",),
 )
@@ -61,7 +61,7 @@ ALLOWED = {
 }
 """But `AppKey.from_env` reads the environment, when it is asked to; TLS is OpenSSL's, over memory buffers; and a
 recorder owns a thread that writes to a disk. What it decides is in `recording/backlog` and `recording/writer`."""
-THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets", "zstandard"}
+THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets", "zstandard", "duckdb", "pyarrow"}
 
 
 def modules() -> list[str]:

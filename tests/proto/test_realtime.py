@@ -39,6 +39,7 @@ from kiwoom_proto import (
     UsTrade,
     VolatilityInterruption,
 )
+from kiwoom_proto.errors import FieldError, LocalProtocolError
 from kiwoom_proto.realtime import (
     Broker,
     ChangeSign,
@@ -48,6 +49,7 @@ from kiwoom_proto.realtime import (
     MarketPhaseCode,
     OrderStatus,
     Side,
+    TopLevels,
     TradingSession,
     UsOrderKind,
     VenueCode,
@@ -56,6 +58,7 @@ from kiwoom_proto.realtime import (
 )
 from kiwoom_proto.realtime import fields as kinds
 from kiwoom_proto.realtime.fields import Direction
+from kiwoom_proto.realtime.layout import FidStrings, NumberLayout
 from kiwoom_proto.wire.messages import Row, encode_rows
 
 DATA = Path(__file__).parents[1] / "data"
@@ -423,6 +426,112 @@ def test_the_parts_of_an_order_book(name: str, first: int) -> None:
     assert getattr(book, name) == (*range(first, first + 9), None)
 
 
+@pytest.mark.parametrize(
+    ("type_code", "name", "first"),
+    [
+        (type_code, name, first)
+        for type_code in ("0D", "FT")
+        for name, first in (
+            ("ask_prices", 41),
+            ("ask_quantities", 61),
+            ("ask_quantity_changes", 81),
+            ("bid_prices", 51),
+            ("bid_quantities", 71),
+            ("bid_quantity_changes", 91),
+        )
+    ]
+    + [
+        ("0F", "seller_quantities", 161),
+        ("0F", "seller_quantity_changes", 166),
+        ("0F", "buyer_quantities", 171),
+        ("0F", "buyer_quantity_changes", 176),
+    ],
+)
+def test_tuples_of_numbers(type_code: str, name: str, first: int) -> None:
+    depth = 5 if type_code == "0F" else 10
+    numbers = tuple(range(first, first + depth))
+    for _ in range(20):  # what is read is learnt
+        row = record_of(type_code, {str(fid): str(fid) for fid in numbers})
+        assert getattr(row, name) == numbers
+        assert getattr(record_of(type_code, {str(first): str(first)}), name) == (first, *(None,) * (depth - 1))
+
+
+def test_tuples_of_brokers() -> None:
+    row: TopBrokers = example("0F", "measured")
+
+    assert row.seller_names == tuple(broker.name for broker in row.sellers)
+    assert row.seller_codes == tuple(broker.code for broker in row.sellers)
+    assert row.buyer_names == tuple(broker.name for broker in row.buyers)
+    assert row.buyer_codes == tuple(broker.code for broker in row.buyers)
+
+
+@pytest.mark.parametrize("levels", range(1, 11))
+def test_the_first_levels(levels: int) -> None:
+    for _ in range(20):
+        book: OrderBook = example("0D")
+        assert book.top(levels) == TopLevels(
+            book.ask_prices[:levels],
+            book.ask_quantities[:levels],
+            book.bid_prices[:levels],
+            book.bid_quantities[:levels],
+        )
+        us: UsOrderBook = example("FT")
+        top = us.top(levels)
+        assert top.ask_prices == us.ask_prices[:levels]
+        assert top.bid_quantities == us.bid_quantities[:levels]
+        assert len(top.ask_quantities) == len(top.bid_prices) == levels
+
+
+@pytest.mark.parametrize("levels", [0, 11, -1, 2.5, "5", None])
+def test_a_number_of_levels_that_there_is_not(levels: Any) -> None:
+    book: OrderBook = example("0D")
+    with pytest.raises(LocalProtocolError, match="levels: must be a whole number from 1 to 10, not"):
+        book.top(levels)
+
+
+def test_a_bad_level_is_named_by_its_field() -> None:
+    for _ in range(20):
+        fids = {str(fid): str(fid) for fid in range(41, 101)}
+        book: OrderBook = record_of("0D", fids | {"62": "1.0"})
+        for read in (OrderBook.top, lambda book, _: book.ask_quantities):
+            with pytest.raises(FieldError, match="62") as raised:
+                read(book, 2)
+            assert (raised.value.fid, raised.value.name, raised.value.text) == ("62", "ask_quantity_2", "1.0")
+        assert book.top(1).ask_quantities == (61,)  # what is not asked for does no harm
+        assert book.bid_quantities == tuple(range(71, 81))
+
+
+def test_only_the_numbers_asked_for_are_decoded() -> None:
+    layout = NumberLayout([str(fid) for fid in range(41, 101)], {"42": True, "43": False})
+    values = json.dumps({str(fid): str(fid) for fid in range(41, 101)}, separators=(",", ":")).encode()
+    for _ in range(20):
+        numbers = layout.decode(values)
+    assert not isinstance(numbers, FidStrings)
+    assert numbers.__struct_fields__ == ("f42", "f43")
+    assert (numbers.f42, numbers.f43) == (42, 43)
+    assert layout.decode(values.replace(b'"43":"43"', b'"43":"-43"')) is None  # its sign counts
+    assert layout.decode(values.replace(b'"42":"42"', b'"42":"+42"')).f42 == -42  # its sign does not
+
+
+def test_the_first_levels_follow_the_order_of_the_keys() -> None:
+    fids = {str(fid): str(fid) for fid in range(41, 101)}
+    for order in (list(fids), list(reversed(fids)), [*list(fids)[30:], *list(fids)[:30]]):
+        for _ in range(20):
+            book: OrderBook = record_of("0D", {fid: fids[fid] for fid in order})
+            assert book.top(2) == TopLevels((41, 42), (61, 62), (51, 52), (71, 72))
+
+
+def test_a_class_of_ones_own_has_its_own_kinds() -> None:
+    class FineBook(OrderBook):
+        ask_price_1 = kinds.Field("41", kinds.decimal_price, "매도호가1")  # type: ignore[assignment]
+
+    book = FineBook("0D", "005930", values=b'{"41":"-1.5","42":"2","51":"1","61":"7","71":"8"}')
+    assert book.ask_price_1 == Decimal("1.5")
+    assert list(book.ask_prices[:2]) == [Decimal("1.5"), 2]
+    assert list(book.top(1).ask_prices) == [Decimal("1.5")]
+    assert book.top(1).bid_quantities == (8,)
+
+
 def test_an_empty_level() -> None:
     book: OrderBook = record_of("0D", {"41": "-0", "61": "0", "81": "-12"})
 
@@ -467,6 +576,10 @@ def test_type_checkers_know_what_is_read() -> None:
     assert_type(book.asks, tuple[Level[int], ...])
     assert_type(us.bids, tuple[Level[Decimal], ...])
     assert_type(book.krx_ask_quantities, tuple[int | None, ...])
+    assert_type(book.ask_prices, tuple[int | None, ...])
+    assert_type(us.ask_prices, tuple[Decimal | None, ...])
+    assert_type(book.top(5), TopLevels[int])
+    assert_type(us.top(5).bid_prices, tuple[Decimal | None, ...])
     assert_type(book.ask_price_1, int | None)
     assert_type(trade.change_rate, Decimal | None)
     assert_type(trade.change_sign, ChangeSign | None)

@@ -29,7 +29,7 @@ from .codes import (
 from .conditions import ConditionHit, UsConditionHit
 from .flows import ProgramTrading, TopBrokers
 from .instruments import ElwIndicator, ElwTheoreticalPrice, EtfNav, InternationalGoldPrice, StockInfo
-from .levels import Broker, Level
+from .levels import Broker, Level, TopLevels
 from .market import MarketPhase, SectorBreadth, SectorIndex, VolatilityInterruption
 from .quotes import AfterHoursQuote, BestQuote, OrderBook, UsOrderBook
 from .trades import ExpectedTrade, NominalPrice, Trade, UsTrade
@@ -88,4 +88,5 @@ __all__ = (
     # the steps of ladders
     "Broker",
     "Level",
+    "TopLevels",
 )

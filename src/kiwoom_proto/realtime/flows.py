@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import codes
 from . import fields as kinds
 from .fields import Field
-from .levels import Broker, ladder
+from .levels import Broker, ladder, numbered
 from .record import Record
 from .traits import ItemForm
 
@@ -19,13 +19,21 @@ _sellers = ladder(
     Broker, BROKERS, "seller_name", "seller_code", "seller_quantity", "seller_quantity_change", "seller_colour"
 )
 _buyers = ladder(Broker, BROKERS, "buyer_name", "buyer_code", "buyer_quantity", "buyer_quantity_change", "buyer_colour")
+_seller_names = numbered("seller_name", BROKERS)
+_seller_codes = numbered("seller_code", BROKERS)
+_seller_quantities = numbered("seller_quantity", BROKERS)
+_seller_quantity_changes = numbered("seller_quantity_change", BROKERS)
+_buyer_names = numbered("buyer_name", BROKERS)
+_buyer_codes = numbered("buyer_code", BROKERS)
+_buyer_quantities = numbered("buyer_quantity", BROKERS)
+_buyer_quantity_changes = numbered("buyer_quantity_change", BROKERS)
 
 
 class TopBrokers(Record, tag="0F"):
     """The five brokers that sold most of one stock today, and the five that bought most.
 
     Source: official API page 0F. Quantities in shares, changes against the previous row. `sellers` and `buyers` are the
-    brokers as sequences. The sums of foreign brokers are Kiwoom's estimates.
+    brokers as sequences, `seller_names` and its like are tuples. The sums of foreign brokers are Kiwoom's estimates.
     """
 
     label = "주식당일거래원"
@@ -99,6 +107,46 @@ class TopBrokers(Record, tag="0F"):
     def buyers(self) -> tuple[Broker, ...]:
         """The five brokers that bought most, largest first (매수거래원)."""
         return _buyers(self)
+
+    @property
+    def seller_names(self) -> tuple[str | None, ...]:
+        """Names of the five brokers that sold most (매도거래원)."""
+        return _seller_names(self)
+
+    @property
+    def seller_codes(self) -> tuple[str | None, ...]:
+        """Codes of the five brokers that sold most (매도거래원코드)."""
+        return _seller_codes(self)
+
+    @property
+    def seller_quantities(self) -> tuple[int | None, ...]:
+        """Quantities that the five brokers sold, shares (매도거래원수량)."""
+        return _seller_quantities(self)
+
+    @property
+    def seller_quantity_changes(self) -> tuple[int | None, ...]:
+        """Changes of the quantities that the five brokers sold, shares (매도거래원별증감)."""
+        return _seller_quantity_changes(self)
+
+    @property
+    def buyer_names(self) -> tuple[str | None, ...]:
+        """Names of the five brokers that bought most (매수거래원)."""
+        return _buyer_names(self)
+
+    @property
+    def buyer_codes(self) -> tuple[str | None, ...]:
+        """Codes of the five brokers that bought most (매수거래원코드)."""
+        return _buyer_codes(self)
+
+    @property
+    def buyer_quantities(self) -> tuple[int | None, ...]:
+        """Quantities that the five brokers bought, shares (매수거래원수량)."""
+        return _buyer_quantities(self)
+
+    @property
+    def buyer_quantity_changes(self) -> tuple[int | None, ...]:
+        """Changes of the quantities that the five brokers bought, shares (매수거래원별증감)."""
+        return _buyer_quantity_changes(self)
 
 
 class ProgramTrading(Record, tag="0w"):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-__all__ = ("Broker", "Level", "ladder", "numbered")
+from ..errors import LocalProtocolError
+from .fields import to_magnitude, to_whole_number
+from .layout import FidStrings, NumberLayout
+from .record import Record
+
+__all__ = ("Broker", "Level", "TopLevels", "TopReaders", "ladder", "numbered")
 
 P = TypeVar("P", int, Decimal)
 S = TypeVar("S")
@@ -47,12 +52,69 @@ class Broker(msgspec.Struct, frozen=True, gc=False):
     colour: str | None
 
 
-def numbered(name: str, depth: int) -> Callable[[object], tuple[Any, ...]]:
-    """Return a function that reads the fields `name_1` to `name_<depth>` of a row."""
-    return operator.attrgetter(*(f"{name}_{number}" for number in range(1, depth + 1)))
+class TopLevels(msgspec.Struct, Generic[P], frozen=True, gc=False):
+    """The first price levels of an order book, best first: what `OrderBook.top` returns.
+
+    Attributes:
+        ask_prices: prices of the ask levels (매도호가), as in `Level`; None for one that is absent from the row.
+        ask_quantities: resting quantities of the ask levels (매도호가수량), shares.
+        bid_prices: prices of the bid levels (매수호가).
+        bid_quantities: resting quantities of the bid levels (매수호가수량), shares.
+    """
+
+    ask_prices: tuple[P | None, ...]
+    ask_quantities: tuple[int | None, ...]
+    bid_prices: tuple[P | None, ...]
+    bid_quantities: tuple[int | None, ...]
 
 
-def ladder(step: Callable[..., S], depth: int, *names: str) -> Callable[[object], tuple[S, ...]]:
+def _names(name: str, depth: int) -> tuple[str, ...]:
+    return tuple(f"{name}_{number}" for number in range(1, depth + 1))
+
+
+def _attributes(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that reads these attributes, always as a tuple."""
+    read = operator.attrgetter(*names)
+    return read if len(names) > 1 else lambda found: (read(found),)
+
+
+def numbered(name: str, depth: int) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that reads the fields `name_1` to `name_<depth>` of a row, in one call each."""
+    names = _names(name, depth)
+    read_fields = _attributes(names)
+    plans: dict[type[Record], tuple[Callable[[Any], tuple[Any, ...]], Callable[[str], Any], bool]] = {}
+
+    def plan(cls: type[Record]) -> tuple[Callable[[Any], tuple[Any, ...]], Callable[[str], Any], bool]:
+        fields = [cls.fields[name] for name in names]
+        convert, known = fields[0].kind.convert, fields[0].kind.known
+        is_magnitude = convert is to_magnitude
+        way = int if is_magnitude or convert is to_whole_number else known.__getitem__
+        if any(field.kind.convert is not convert for field in fields):
+            way = _refuse  # of several kinds: one after the other
+        plans[cls] = _attributes([f"f{field.fid}" for field in fields]), way, is_magnitude
+        return plans[cls]
+
+    def read(record: Record) -> tuple[Any, ...]:
+        values = record._decoded
+        if values is None:
+            values = record._decode()
+        cls = type(record)
+        texts, convert, is_magnitude = plans.get(cls) or plan(cls)
+        try:
+            numbers = map(convert, texts(values))
+            return tuple(map(abs, numbers) if is_magnitude else numbers)
+        except (AttributeError, TypeError, ValueError, ArithmeticError):
+            pass  # some are not plain: their fields know what to do
+        return read_fields(record)
+
+    return read
+
+
+def _refuse(text: str) -> None:
+    raise ValueError
+
+
+def ladder(step: Callable[..., S], depth: int, *names: str) -> Callable[[Any], tuple[S, ...]]:
     """Return a function that reads a ladder of a row, the best step first.
 
     Args:
@@ -62,7 +124,61 @@ def ladder(step: Callable[..., S], depth: int, *names: str) -> Callable[[object]
     """
     columns = [numbered(name, depth) for name in names]
 
-    def read(record: object) -> tuple[S, ...]:
+    def read(record: Record) -> tuple[S, ...]:
         return tuple(map(step, *[column(record) for column in columns]))
+
+    return read
+
+
+class TopReaders(dict[tuple[type[Record], int], Callable[[Any], TopLevels[Any]]]):
+    """The functions that read the first levels of an order book, by class and number of levels.
+
+    Strategy: whole numbers are decoded as numbers, by a layout that has these fields only, and all at once. That takes
+    three quarters of the time that their properties take. Whatever is not plain, and prices with decimals, are read
+    by way of the fields.
+
+    Args:
+        depth: number of levels that the book has.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
+
+    def __missing__(self, key: tuple[type[Record], int]) -> Callable[[Any], TopLevels[Any]]:
+        cls, levels = key
+        if not isinstance(levels, int) or not 1 <= levels <= self._depth:
+            raise LocalProtocolError(f"levels: must be a whole number from 1 to {self._depth}, not {levels!r}")
+        self[key] = _top_reader(cls, levels)
+        return self[key]
+
+
+def _top_reader(cls: type[Record], levels: int) -> Callable[[Any], TopLevels[Any]]:
+    columns = [_names(name, levels) for name in ("ask_price", "ask_quantity", "bid_price", "bid_quantity")]
+    ask_prices, ask_quantities, bid_prices, bid_quantities = map(_attributes, columns)
+
+    def read_fields(row: Any) -> TopLevels[Any]:
+        return TopLevels(ask_prices(row), ask_quantities(row), bid_prices(row), bid_quantities(row))
+
+    fields = [cls.fields[name] for names in columns for name in names]
+    if any(field.kind.convert not in (to_magnitude, to_whole_number) for field in fields):
+        return read_fields
+    numbers = {field.fid: field.kind.convert is to_magnitude for field in fields}
+    layout = NumberLayout([field.fid for field in cls.fields.values()], numbers)
+    fids = [[f"f{cls.fields[name].fid}" for name in names] for names in columns]
+    asks, ask_sizes, bids, bid_sizes = map(_attributes, fids)
+
+    def read(record: Record) -> TopLevels[Any]:
+        numbers = layout.decode(record.values)
+        try:
+            return TopLevels(
+                tuple(map(abs, asks(numbers))), ask_sizes(numbers), tuple(map(abs, bids(numbers))), bid_sizes(numbers)
+            )
+        except (AttributeError, TypeError):
+            pass  # a sampled row, strings that are no plain numbers, or a price that is absent
+        if isinstance(numbers, FidStrings):
+            values = [record._read(field, numbers) for field in fields]
+            columns = (tuple(values[first : first + levels]) for first in range(0, 4 * levels, levels))
+            return TopLevels(*columns)
+        return read_fields(record)
 
     return read

@@ -7,7 +7,7 @@ from decimal import Decimal
 from . import codes
 from . import fields as kinds
 from .fields import Field
-from .levels import Level, ladder, numbered
+from .levels import Level, TopLevels, TopReaders, ladder, numbered
 from .record import Record
 from .traits import ItemForm, Market
 
@@ -19,6 +19,10 @@ LEVELS = 10
 
 _asks = ladder(Level, LEVELS, "ask_price", "ask_quantity", "ask_quantity_change")
 _bids = ladder(Level, LEVELS, "bid_price", "bid_quantity", "bid_quantity_change")
+_top = TopReaders(LEVELS)
+_ask_prices, _bid_prices = numbered("ask_price", LEVELS), numbered("bid_price", LEVELS)
+_ask_quantities, _bid_quantities = numbered("ask_quantity", LEVELS), numbered("bid_quantity", LEVELS)
+_ask_changes, _bid_changes = numbered("ask_quantity_change", LEVELS), numbered("bid_quantity_change", LEVELS)
 _lp_asks, _lp_bids = numbered("lp_ask_quantity", LEVELS), numbered("lp_bid_quantity", LEVELS)
 _krx_asks, _krx_bids = numbered("krx_ask_quantity", LEVELS), numbered("krx_bid_quantity", LEVELS)
 _nxt_asks, _nxt_bids = numbered("nxt_ask_quantity", LEVELS), numbered("nxt_bid_quantity", LEVELS)
@@ -41,8 +45,9 @@ class OrderBook(Record, tag="0D"):
     """Ten price levels on each side of the order book of one stock.
 
     Source: official API page 0D. Prices in won, quantities in shares, changes against the previous row. Level 1 is the
-    best; an empty level has the price 0. `asks` and `bids` are the levels as sequences. The fields of KRX and
-    NXT split the quantities of a combined book ("_AL") by exchange; LP is the liquidity provider's share.
+    best; an empty level has the price 0. `asks` and `bids` are the levels as sequences, `ask_prices` and its like
+    are tuples of numbers, and `top(5)` is the first five levels. The fields of KRX and NXT split the quantities of a
+    combined book ("_AL") by exchange; LP is the liquidity provider's share.
     """
 
     label = "주식호가잔량"
@@ -235,6 +240,50 @@ class OrderBook(Record, tag="0D"):
         """The ten bid levels, best first (매수호가)."""
         return _bids(self)
 
+    def top(self, levels: int) -> TopLevels[int]:
+        """Prices and quantities of the first levels of both sides, best first, as tuples (호가 1차 ~).
+
+        This is the fastest way to read several levels: only these are decoded.
+
+        Args:
+            levels: number of levels, 1 to 10.
+
+        Raises:
+            FieldError: one of the values cannot be read.
+            LocalProtocolError: there is no such number of levels.
+        """
+        return _top[type(self), levels](self)
+
+    @property
+    def ask_prices(self) -> tuple[int | None, ...]:
+        """Prices of the ten ask levels in won, best first (매도호가)."""
+        return _ask_prices(self)
+
+    @property
+    def ask_quantities(self) -> tuple[int | None, ...]:
+        """Resting quantities of the ten ask levels, shares (매도호가수량)."""
+        return _ask_quantities(self)
+
+    @property
+    def ask_quantity_changes(self) -> tuple[int | None, ...]:
+        """Changes of the quantities of the ten ask levels, shares (매도호가직전대비)."""
+        return _ask_changes(self)
+
+    @property
+    def bid_prices(self) -> tuple[int | None, ...]:
+        """Prices of the ten bid levels in won, best first (매수호가)."""
+        return _bid_prices(self)
+
+    @property
+    def bid_quantities(self) -> tuple[int | None, ...]:
+        """Resting quantities of the ten bid levels, shares (매수호가수량)."""
+        return _bid_quantities(self)
+
+    @property
+    def bid_quantity_changes(self) -> tuple[int | None, ...]:
+        """Changes of the quantities of the ten bid levels, shares (매수호가직전대비)."""
+        return _bid_changes(self)
+
     @property
     def lp_ask_quantities(self) -> tuple[int | None, ...]:
         """Shares of the liquidity provider at the ten ask levels (LP매도호가수량)."""
@@ -286,7 +335,8 @@ class UsOrderBook(Record, tag="FT"):
     """Ten price levels on each side of the order book of one US stock.
 
     Source: official API page FT. Prices in US dollars, quantities in shares, changes against the previous row. `asks`
-    and `bids` are the levels as sequences.
+    and `bids` are the levels as sequences, `ask_prices` and its like are tuples of numbers, and `top(5)` is the first
+    five levels.
     """
 
     label = "미국주식 10호가"
@@ -368,3 +418,47 @@ class UsOrderBook(Record, tag="FT"):
     def bids(self) -> tuple[Level[Decimal], ...]:
         """The ten bid levels, best first (매수호가)."""
         return _bids(self)
+
+    def top(self, levels: int) -> TopLevels[Decimal]:
+        """Prices and quantities of the first levels of both sides, best first, as tuples (호가 1차 ~).
+
+        This is the fastest way to read several levels: only these are decoded.
+
+        Args:
+            levels: number of levels, 1 to 10.
+
+        Raises:
+            FieldError: one of the values cannot be read.
+            LocalProtocolError: there is no such number of levels.
+        """
+        return _top[type(self), levels](self)
+
+    @property
+    def ask_prices(self) -> tuple[Decimal | None, ...]:
+        """Prices of the ten ask levels in US dollars, best first (매도호가)."""
+        return _ask_prices(self)
+
+    @property
+    def ask_quantities(self) -> tuple[int | None, ...]:
+        """Resting quantities of the ten ask levels, shares (매도호가수량)."""
+        return _ask_quantities(self)
+
+    @property
+    def ask_quantity_changes(self) -> tuple[int | None, ...]:
+        """Changes of the quantities of the ten ask levels, shares (매도호가직전대비)."""
+        return _ask_changes(self)
+
+    @property
+    def bid_prices(self) -> tuple[Decimal | None, ...]:
+        """Prices of the ten bid levels in US dollars, best first (매수호가)."""
+        return _bid_prices(self)
+
+    @property
+    def bid_quantities(self) -> tuple[int | None, ...]:
+        """Resting quantities of the ten bid levels, shares (매수호가수량)."""
+        return _bid_quantities(self)
+
+    @property
+    def bid_quantity_changes(self) -> tuple[int | None, ...]:
+        """Changes of the quantities of the ten bid levels, shares (매수호가직전대비)."""
+        return _bid_changes(self)

@@ -28,12 +28,13 @@ from .getters import make_getter
 from .layout import FidStrings, Layout, read_fids
 from .traits import ItemForm, Market, Scope
 
-__all__ = ("KST", "Record")
+__all__ = ("KST", "STOCK_CODE_FID", "Record")
 
 KST = datetime.timezone(datetime.timedelta(hours=9), "KST")
 """Korea Standard Time, which has no daylight saving."""
 
 STOCK_CODE_FID = "9001"
+"""The FID of the stock (종목코드), which rows of orders and balances name."""
 _TRAITS = {"label": str, "market": Market, "scope": Scope, "item_form": ItemForm, "droppable": bool}
 
 
@@ -138,12 +139,18 @@ class Record(msgspec.Struct, **_OPTIONS):
                 return text
         return decoded.text(fid)
 
-    def _read(self, field: Field[Any]) -> Any:
-        """Return the value of a field that the fast path of `getters` does not return."""
-        text = self._text(field.fid)
+    def _read(self, field: Field[Any], texts: FidStrings | None = None) -> Any:
+        """Return the value of a field that the fast path of `getters` does not return.
+
+        Args:
+            field: the field.
+            texts: other strings of this row than those that it keeps.
+        """
+        text = self._text(field.fid) if texts is None else texts.text(field.fid)
         if text is None:
-            if isinstance(self._decoded, FidStrings) and self._decoded.wrong:
-                reason = f"the row's values cannot be read: {self._decoded.wrong}"
+            decoded = texts or self._decoded
+            if isinstance(decoded, FidStrings) and decoded.wrong:
+                reason = f"the row's values cannot be read: {decoded.wrong}"
                 raise FieldError(self.type_code, field.fid, field.name, None, reason)
             return None
         kind = field.kind

@@ -17,7 +17,7 @@ import attrs
 
 from ..errors import RecordingError
 
-__all__ = ("MAGIC", "MAX_FRAME", "MAX_LINE", "Block", "Damage", "compress", "read_blocks")
+__all__ = ("MAGIC", "MAX_FRAME", "MAX_LINE", "Block", "Damage", "compress", "outline", "read_blocks")
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 """The first bytes of a frame."""
@@ -112,6 +112,30 @@ def read_blocks(file: BinaryIO) -> Iterator[Part]:
         else:
             yield from rest.add(part)
     yield from rest.cut()
+
+
+def outline(file: BinaryIO) -> tuple[int, Damage | None]:
+    """Look at the frames of a file from outside, without decompressing any: fast, whatever they hold.
+
+    Args:
+        file: a recording, compressed or not, open for reading.
+
+    Returns:
+        The offset of the last whole frame, and the first damage that can be seen so.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if _read_at(file, 0, 1) == b"{":
+        return 0, None
+    last = offset = 0
+    while _read_at(file, offset, 1):
+        extent = _walk(file, offset)
+        if extent.wrong:
+            size = file.seek(0, _END) - offset
+            return last, Damage(offset, size, "torn" if extent.is_torn else "corrupt", extent.wrong)
+        last, offset = offset, extent.end
+    return last, None
 
 
 class _Rest:

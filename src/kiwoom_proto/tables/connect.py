@@ -1,0 +1,126 @@
+"""connect_tables: recordings as tables of a DuckDB connection, as they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..realtime.catalogue import Types, extended_catalogue
+from ..realtime.record import Record
+from ..recording.files import Paths
+from ..symbol import Symbol, parse_item, parse_stock_code
+from .bars import BAR_MACROS
+from .columns import columns_of, view_name
+from .expressions import literal, slow_function, slow_name, sql_type_of
+from .files import RecordedFile, look_at
+from .packages import duckdb
+from .unreadable import UNREADABLE_TYPE, UnreadableIn
+from .views import (
+    SYMBOL_CODE,
+    SYMBOL_VENUE,
+    UNREADABLE_IN,
+    comments,
+    event_view,
+    lines_view,
+    type_view,
+    unreadable_view,
+)
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ("connect_files", "connect_tables")
+
+EVENTS = {
+    "gap": ("Gap", {"start": "BIGINT", "end": "BIGINT", "last_sequence": "BIGINT"}),
+    "hole": ("RecordingHole", {"start": "BIGINT", "end": "BIGINT", "messages": "BIGINT", "reason": "VARCHAR"}),
+}
+"""View -> the event of its rows, and the members of that."""
+
+
+def connect_tables(paths: Paths, *, types: Iterable[type[Record]] = ()) -> DuckDBPyConnection:
+    """Return a DuckDB connection with recordings as views. Nothing is converted or copied: a query reads the files.
+
+    There is a view for each type (`trade`, `order_book`, ...), with a column for each field; `gap` and `hole` say what
+    is missing, `unreadable` lists texts that are no values, `message` has every line. Table macros make bars:
+    `time_bars`, `volume_bars`, `tick_bars`, `bar_check`.
+
+    The files are those that there are now; what a recorder adds to them is seen, a new file is not.
+
+    Args:
+        paths: a file, a folder, or several of them.
+        types: your own record classes, added to the catalogue or replacing one with the same type code.
+
+    Raises:
+        RecordingError: there is no such file; a file that was named is no recording, or of a newer version; a file is
+            damaged in such a way that DuckDB reads nothing of it, or a package is missing. Says what to do.
+    """
+    return connect_files(look_at(paths), extended_catalogue(types))
+
+
+def connect_files(files: list[RecordedFile], catalogue: Types) -> DuckDBPyConnection:
+    """Return the connection that `connect_tables` returns, for files that have been looked at."""
+    connection: DuckDBPyConnection = duckdb().connect()
+    connection.execute("SET TimeZone = 'Asia/Seoul'")
+    _create_functions(connection, catalogue)
+    _create_views(connection, catalogue, files)
+    return connection
+
+
+def _create_functions(connection: Any, catalogue: Types) -> None:
+    functions: dict[str, tuple[Any, list[str], str]] = {
+        SYMBOL_CODE: (_symbol_code, ["VARCHAR", "VARCHAR", "VARCHAR", "BOOLEAN"], "VARCHAR"),
+        SYMBOL_VENUE: (_symbol_venue, ["VARCHAR", "VARCHAR", "VARCHAR", "BOOLEAN"], "VARCHAR"),
+        UNREADABLE_IN: (UnreadableIn(catalogue), ["VARCHAR"], UNREADABLE_TYPE),
+    }
+    for cls in catalogue.values():
+        for field in cls.fields.values():
+            kind = field.kind
+            functions[slow_name(kind)] = slow_function(kind), ["VARCHAR"], sql_type_of(kind)
+    for name, (function, parameters, result) in functions.items():
+        connection.create_function(name, function, parameters, result, null_handling="special")
+
+
+def _symbol_of(item: str, stock_code: str, venue_code: str, us: bool) -> Symbol | None:
+    """Return what `Record.symbol` returns."""
+    code = item or stock_code.strip()
+    if not code:
+        return None
+    return parse_item(f"{code}:{venue_code.strip()}") if venue_code or us else parse_stock_code(code)
+
+
+def _symbol_code(item: str, stock_code: str, venue_code: str, us: bool) -> str | None:
+    symbol = _symbol_of(item, stock_code, venue_code, us)
+    return None if symbol is None else symbol.code
+
+
+def _symbol_venue(item: str, stock_code: str, venue_code: str, us: bool) -> str | None:
+    symbol = _symbol_of(item, stock_code, venue_code, us)
+    return None if symbol is None else symbol.venue.value
+
+
+def _create_views(connection: DuckDBPyConnection, catalogue: Types, files: list[RecordedFile]) -> None:
+    readable = [file.path for file in files if file.is_readable]
+    sessions = {file.path: file.session for file in files if file.session}
+    # The long query is a macro: a view copies its query with each comment.
+    connection.execute("CREATE SCHEMA query")
+    for code, cls in catalogue.items():
+        name = view_name(cls)
+        connection.execute(f'CREATE MACRO query."{name}"() AS TABLE {type_view(code, cls, readable, sessions)}')
+        connection.execute(f'CREATE VIEW "{name}" AS FROM query."{name}"()')
+        connection.execute(comments(name, f"{cls.label} ({code})", columns_of(cls)))
+    for name, (event, members) in EVENTS.items():
+        query = event_view(event, members, readable, sessions)
+        if name == "hole":
+            query += "".join(_hole(file, reason) for file in files for reason in file.holes)
+        connection.execute(f"CREATE VIEW {name} AS {query}")
+    connection.execute(f"CREATE VIEW unreadable AS {unreadable_view(readable, sessions)}")
+    connection.execute(f"CREATE VIEW message AS {lines_view(readable, sessions)}")
+    for macro in BAR_MACROS:
+        connection.execute(macro)
+
+
+def _hole(file: RecordedFile, reason: str) -> str:
+    at = f"make_timestamptz({file.at // 1000})" if file.at else "NULL"
+    session = literal(file.session) if file.session else "NULL"
+    return f" UNION ALL SELECT NULL, NULL, {at}, NULL, NULL, {literal(reason)}, NULL, NULL, {session}"

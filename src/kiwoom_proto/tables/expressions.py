@@ -1,0 +1,195 @@
+"""From the text of a field to its value in SQL: the same value as the field's conversion in Python, for every text.
+
+DuckDB's casts accept more than Kiwoom sends ("1e5", "1_000", and "1.5" as 2), so each is behind a guard that lets only
+plain texts through. What is not plain is converted by the field's own conversion in Python, as a function of the
+connection: exact, and slow only for what hardly occurs.
+
+A text that is no value, or does not fit the SQL type, is NULL. It is never rounded.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import sys
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from ..realtime import fields as kinds
+from ..realtime.fields import Kind, to_magnitude, to_whole_number
+
+__all__ = (
+    "DECIMAL",
+    "PERCENT",
+    "expression_of",
+    "literal",
+    "plain_value",
+    "slow_function",
+    "slow_name",
+    "sql_type_of",
+    "stripped",
+)
+
+PERCENT = "DECIMAL(18,6)"
+"""Rates and ratios: up to six decimals, and twelve digits before the point."""
+DECIMAL = "DECIMAL(38,10)"
+"""Any other number with decimals: up to ten, and 28 digits before the point."""
+
+_TYPES: dict[type, str] = {
+    int: "BIGINT",
+    Decimal: DECIMAL,
+    bool: "BOOLEAN",
+    datetime.time: "TIME",
+    datetime.timedelta: "BIGINT",
+    datetime.date: "DATE",
+}
+_MAX_BIGINT = 2**63
+_SPACES = "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1))))
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def sql_type_of(kind: Kind[Any]) -> str:
+    """Return the SQL type of a kind's values. Enumerations, and what has no SQL type, are texts."""
+    if kind.python_type is Decimal and kind.name in (kinds.rate.name, kinds.ratio.name):
+        return PERCENT
+    return _TYPES.get(kind.python_type, "VARCHAR")
+
+
+def plain_value(value: Any, sql_type: str) -> Any:
+    """Return a field's value as what a column of this SQL type holds: exact, or not at all.
+
+    Durations become seconds, members of enumerations their values.
+
+    Raises:
+        ValueError: it does not fit.
+    """
+    if value is None:
+        return None
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if sql_type == "VARCHAR":
+        return str(value)
+    if isinstance(value, datetime.timedelta):
+        return round(value.total_seconds())
+    if sql_type == "BIGINT" and not -_MAX_BIGINT <= value < _MAX_BIGINT:
+        raise ValueError("does not fit BIGINT")
+    if sql_type.startswith("DECIMAL"):
+        precision, scale = map(int, sql_type[8:-1].split(","))
+        sign, digits, exponent = value.as_tuple()
+        if -exponent > scale:
+            zeros = -exponent - scale
+            if any(digits[-zeros:]):
+                raise ValueError(f"does not fit {sql_type}")
+            value = Decimal((sign, digits[:-zeros] or (0,), -scale))
+        if value.adjusted() >= precision - scale and value:
+            raise ValueError(f"does not fit {sql_type}")
+    return value
+
+
+def slow_name(kind: Kind[Any]) -> str:
+    """Return the name of the SQL function that `slow_function` is made: one for all kinds that convert alike."""
+    sql_type = "".join(filter(str.isalnum, sql_type_of(kind))).lower()
+    return f"kiwoom_convert_{id(kind.convert):x}_{sql_type}"
+
+
+def slow_function(kind: Kind[Any]) -> Callable[[str], Any]:
+    """Return a function that converts any text as the kind does; None where a record would raise `FieldError`."""
+    convert, sql_type = kind.convert, sql_type_of(kind)
+
+    def slow(text: str) -> Any:
+        try:
+            return plain_value(convert(text), sql_type)
+        except (ValueError, ArithmeticError):
+            return None
+
+    return slow
+
+
+def stripped(text: str) -> str:
+    """Return the SQL of a text without its outer spaces, which are those that Python strips."""
+    # Most texts have none: two comparisons are faster than looking for 29 characters.
+    is_plain = f"""{text} GLOB '["-~]*["-~]' OR (strlen({text}) = 1 AND {text} > ' ')"""
+    return f"CASE WHEN {is_plain} THEN {text} ELSE trim({text}, {literal(_SPACES)}) END"
+
+
+def expression_of(kind: Kind[Any], text: str, slow: str) -> str:
+    """Return the SQL of a value.
+
+    Args:
+        kind: how the text is read.
+        text: the SQL of the text. It occurs several times, so let it be a column.
+        slow: the name of the SQL function that `slow_function` was made.
+    """
+    if issubclass(kind.python_type, enum.Enum):
+        return _code(kind, text, slow)
+    template = _TEMPLATES.get(kind.convert)
+    if template is None:
+        return f"CASE WHEN {text} IS NOT NULL THEN {slow}({text}) END"
+    names = {"t": text, "slow": f"WHEN trim({text}) <> '' THEN {slow}({text})", "stripped": stripped(text)}
+    if template is _DECIMAL or template is _DECIMAL_MAGNITUDE:
+        names["type"] = sql_type_of(kind)
+        names["scale"] = names["type"][:-1].partition(",")[2]
+    return template.format_map(names)
+
+
+def _code(kind: Kind[Any], text: str, slow: str) -> str:
+    """Return the SQL of a code: those that are listed are looked up, any other is up to the enumeration."""
+    whens = []
+    members: Any = kind.python_type
+    for member in members:
+        for spelling in getattr(member, "spellings", (member.value,)):
+            try:
+                value = plain_value(kind.convert(spelling), "VARCHAR")
+            except (ValueError, ArithmeticError, TypeError, AttributeError):
+                continue
+            if isinstance(spelling, str) and value is not None:
+                whens.append(f"WHEN {literal(spelling)} THEN {literal(value)}")
+    if not whens:
+        return f"CASE WHEN {text} IS NOT NULL THEN {slow}({text}) END"
+    return f"CASE {text} {' '.join(whens)} ELSE CASE WHEN trim({text}) <> '' THEN {slow}({text}) END END"
+
+
+# GLOB is twice as fast as a regular expression. `[!...]` is any character but these; a range must not begin with "!".
+# DuckDB's casts strip spaces, and reject what else is made of these characters and is no number.
+_WHOLE = "CASE WHEN NOT ({t} GLOB '*[!-+0-9 ]*') THEN TRY_CAST({t} AS BIGINT) {slow} END"
+_MAGNITUDE = "abs(" + _WHOLE + ")"
+_DECIMAL = (
+    "CASE WHEN NOT ({t} GLOB '*[!-+.0-9]*') AND NOT ({t} GLOB '*.')"
+    " AND (strlen({t}) <= {scale} OR strlen({t}) - strpos({t}, '.') <= {scale})"
+    " THEN TRY_CAST({t} AS {type}) {slow} END"
+)
+_DECIMAL_MAGNITUDE = "abs(" + _DECIMAL + ")"
+_NUMBER = "TRY_CAST({t} AS INTEGER)"
+_SECONDS = f"{_NUMBER} // 10000 * 3600 + {_NUMBER} // 100 % 100 * 60 + {_NUMBER} % 100"
+_IS_CLOCK = "strlen({t}) = 6 AND NOT ({t} GLOB '*[!0-9]*')"
+_IS_SEXAGESIMAL = "{t} GLOB '??[0-5]?[0-5]?'"
+_TIME = (
+    f"CASE WHEN {_IS_CLOCK} THEN CASE WHEN {{t}} <> '000000' AND {{t}} < '240000' AND {_IS_SEXAGESIMAL}"
+    f" THEN CAST(make_timestamp(CAST({_SECONDS} AS BIGINT) * 1000000) AS TIME) END {{slow}} END"
+)
+_DURATION = f"CASE WHEN {_IS_CLOCK} THEN CASE WHEN {_IS_SEXAGESIMAL} THEN CAST({_SECONDS} AS BIGINT) END {{slow}} END"
+_DATE = (
+    "CASE WHEN strlen({t}) = 8 AND NOT ({t} GLOB '*[!0-9]*') THEN CASE WHEN {t} >= '0001'"
+    " THEN TRY_CAST({t}[1:4] || '-' || {t}[5:6] || '-' || {t}[7:8] AS DATE) END {slow} END"
+)
+_TEXT = "nullif({stripped}, '')"
+_REFERENCE = "CASE WHEN {t} GLOB '*[!0]*' THEN CASE WHEN ({stripped}) GLOB '*[!0]*' THEN {stripped} END END"
+_FLAG = "CASE {stripped} WHEN 'Y' THEN true WHEN 'N' THEN false END"
+
+_TEMPLATES: Mapping[Callable[[str], Any], str] = {
+    to_whole_number: _WHOLE,
+    to_magnitude: _MAGNITUDE,
+    kinds.decimal.convert: _DECIMAL,
+    kinds.decimal_price.convert: _DECIMAL_MAGNITUDE,
+    kinds.clock_time.convert: _TIME,
+    kinds.duration.convert: _DURATION,
+    kinds.calendar_date.convert: _DATE,
+    kinds.text.convert: _TEXT,
+    kinds.order_reference.convert: _REFERENCE,
+    kinds.flag.convert: _FLAG,
+}

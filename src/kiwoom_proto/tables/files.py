@@ -1,0 +1,122 @@
+"""The files of recordings, looked at before DuckDB reads them: what they lack, and which it cannot read.
+
+DuckDB leaves out a torn last frame without a word, and refuses a file with damage in the middle. Both can be seen from
+the heads of the frames, so a folder of gigabytes is looked at in a moment.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+
+from ..errors import RecordingError
+from ..recording.files import Paths, find_files
+from ..recording.format import Footer, Header, decode_line
+from ..recording.frames import MAGIC, Block, outline, read_blocks
+
+__all__ = ("RecordedFile", "look_at")
+
+REPAIR = "make a copy that everything reads: kiwoom-proto recordings --repair"
+MAX_END = 4 * 1024 * 1024
+"""Bytes at the end of a file that are looked at."""
+_ESCAPED = frozenset("*?[")
+
+
+@attrs.define
+class RecordedFile:
+    """A file of a recording, seen from outside.
+
+    Attributes:
+        path: the file.
+        session: the session that recorded it; "" if unknown.
+        holes: what it lacks.
+        is_readable: whether it is a recording that DuckDB can read.
+        at: time of the last line that was looked at, in nanoseconds since the epoch; 0 if unknown.
+    """
+
+    path: str
+    session: str = ""
+    holes: list[str] = attrs.field(factory=list)
+    is_readable: bool = True
+    at: int = 0
+
+
+def look_at(paths: Paths) -> list[RecordedFile]:
+    """Return the files of recordings.
+
+    Raises:
+        RecordingError: there is none; one that was named is no recording, or of a newer version; one is damaged in the
+            middle.
+    """
+    files = [_look_at(path, is_named) for path, is_named in find_files(paths)]
+    if not any(file.is_readable for file in files):
+        reasons = "; ".join(reason for file in files for reason in file.holes)
+        raise RecordingError(f"no recording to read{f': {reasons}' if reasons else ''}")
+    return files
+
+
+def _look_at(path: Path, is_named: bool) -> RecordedFile:
+    found = RecordedFile(str(path))
+    try:
+        if _ESCAPED.intersection(found.path):
+            raise RecordingError(f"{path}: DuckDB takes *, ? and [ in a name for a pattern: rename it")
+        _read_head(path, found)
+    except (RecordingError, OSError) as error:
+        reason = str(error) if isinstance(error, RecordingError) else f"{path}: {error.strerror}"
+        if is_named:
+            raise RecordingError(reason) from None
+        found.holes.append(reason)
+        found.is_readable = False
+        return found
+    with path.open("rb") as file:
+        last, damage = outline(file)
+        if damage is not None and damage.kind == "corrupt":
+            raise RecordingError(f"{path}: damaged at byte {damage.offset}: {damage.reason}; {REPAIR}")
+        if damage is not None:
+            found.holes.append(f"{path.name}, at byte {damage.offset}, {damage.size:,} bytes: {damage.reason}")
+        _read_end(path, file, last, found)
+    return found
+
+
+def _read_end(path: Path, file: BinaryIO, last: int, found: RecordedFile) -> None:
+    """Read the last whole frame: whether the file was closed, and when it ends."""
+    size = file.seek(0, 2)
+    file.seek(last if file.seek(0) == 0 and file.read(1) == MAGIC[:1] else max(0, size - MAX_END))
+    rest = io.BytesIO(file.read(MAX_END))
+    lines = [text for part in read_blocks(rest) if isinstance(part, Block) for text in part.data.splitlines()]
+    for text in reversed(lines):
+        try:
+            line = decode_line(text)
+        except RecordingError:
+            continue
+        found.at = line.at
+        if not isinstance(line, Footer) and not found.holes:
+            found.holes.append(f"{path.name}: the file has no end: the recorder was stopped, or still writes")
+        return
+
+
+def _read_head(path: Path, found: RecordedFile) -> None:
+    with path.open("rb") as file:
+        first = file.read(len(MAGIC))
+        if not first:
+            found.is_readable = False
+            found.holes.append(f"{path.name}: the file is empty")
+            return
+        if not first.startswith((MAGIC, b"{")) and not MAGIC.startswith(first):
+            raise RecordingError(f"{path}: is no recording: it begins with neither a zstd frame nor a line")
+        part = next(iter(read_blocks(file)), None)
+    if not isinstance(part, Block):
+        reason = "nothing can be read" if part is None else part.reason
+        found.is_readable = False
+        found.holes.append(f"{path.name}: {reason}")
+        return
+    try:
+        head = decode_line(part.data.partition(b"\n")[0])
+    except RecordingError as error:
+        raise RecordingError(f"{path}: {error}") from None
+    if not isinstance(head, Header):
+        raise RecordingError(f"{path}: is no recording: its first line is no header")
+    found.session, found.at = head.session, head.at

@@ -1,0 +1,39 @@
+"""The packages that tables need, loaded when they are used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import RecordingError
+
+__all__ = ("duckdb", "pyarrow")
+
+
+def duckdb() -> Any:
+    """Return the package duckdb.
+
+    Raises:
+        RecordingError: it is not installed. Says how to install it.
+    """
+    try:
+        import duckdb
+    except ImportError:
+        raise _missing("duckdb") from None
+    return duckdb
+
+
+def pyarrow() -> Any:
+    """Return the package pyarrow.
+
+    Raises:
+        RecordingError: it is not installed. Says how to install it.
+    """
+    try:
+        import pyarrow  # type: ignore[import-untyped]
+    except ImportError:
+        raise _missing("pyarrow") from None
+    return pyarrow
+
+
+def _missing(package: str) -> RecordingError:
+    return RecordingError(f"tables need the package {package}: pip install 'kiwoom-proto[tables]'")

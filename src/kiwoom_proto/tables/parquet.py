@@ -1,0 +1,117 @@
+"""to_parquet: recordings as Parquet files, one for each type and day."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from ..errors import LocalProtocolError, RecordingError
+from ..realtime.catalogue import extended_catalogue
+from ..realtime.record import Record
+from ..recording.files import Paths
+from .columns import view_name
+from .connect import connect_files
+from .expressions import literal
+from .files import look_at
+from .views import days_query, type_view
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ("to_parquet",)
+
+Existing = Literal["refuse", "skip", "replace"]
+
+
+@attrs.frozen
+class _Target:
+    """A file to be written: what it is called, what is in it, and how many rows that are."""
+
+    path: Path
+    query: str
+    rows: int
+
+
+def to_parquet(
+    paths: Paths,
+    out: str | Path,
+    *,
+    types: Iterable[type[Record]] = (),
+    existing: Existing = "refuse",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Write recordings as Parquet files: `out/trade/day=2026-11-25/trade.parquet`, days in KST, by time of receipt.
+
+    The folders are named so that DuckDB, polars and pyarrow read `day` from them. `gap.parquet` and `hole.parquet` say
+    what is missing. A file appears once it is whole, and a type without rows has none.
+
+    Args:
+        paths: a file, a folder, or several of them.
+        out: the folder; made if there is none.
+        types: your own record classes, added to the catalogue or replacing one with the same type code.
+        existing: what becomes of files that are there already: "refuse" writes nothing at all, "skip" keeps them, which
+            continues what was interrupted, "replace" writes them again.
+        progress: called with the number of rows written and of all that are to be.
+
+    Returns:
+        The files written.
+
+    Raises:
+        RecordingError: as `connect_tables`; or a file is there already, or cannot be written.
+        LocalProtocolError: `existing` is none of these.
+    """
+    if existing not in ("refuse", "skip", "replace"):
+        raise LocalProtocolError(f'existing: must be "refuse", "skip" or "replace", not {existing!r}')
+    catalogue = extended_catalogue(types)
+    files = look_at(paths)
+    connection = connect_files(files, catalogue)
+    readable = [file.path for file in files if file.is_readable]
+    sessions = {file.path: file.session for file in files if file.session}
+    targets = [_Target(Path(out) / f"{name}.parquet", f"FROM {name}", 0) for name in ("gap", "hole")]
+    found: dict[tuple[str, datetime.date], list[tuple[str, int]]] = {}
+    for file, code, day, rows in connection.execute(days_query(readable)).fetchall():
+        if code in catalogue:
+            found.setdefault((code, day), []).append((file, rows))
+    for (code, day), counted in sorted(found.items()):
+        cls = catalogue[code]
+        name = view_name(cls)
+        query = type_view(code, cls, [file for file, _ in counted], sessions)
+        path = Path(out) / name / f"day={day}" / f"{name}.parquet"
+        column = "received_at_" if "received_at" in cls.fields else "received_at"
+        query = f"FROM ({query}) WHERE CAST({column} AS DATE) = {literal(str(day))}"
+        targets.append(_Target(path, query, sum(rows for _, rows in counted)))
+    there = [target.path for target in targets if target.path.exists()]
+    if there and existing == "refuse":
+        raise RecordingError(f"{there[0]}: is there already; choose another folder, or say what is to become of it")
+    if existing == "skip":
+        targets = [target for target in targets if target.path not in there]
+    return _write(connection, targets, progress)
+
+
+def _write(
+    connection: DuckDBPyConnection, targets: list[_Target], progress: Callable[[int, int], None] | None
+) -> list[Path]:
+    done, total = 0, sum(target.rows for target in targets)
+    for target in targets:
+        if progress is not None:
+            progress(done, total)
+        part = target.path.with_suffix(".parquet.part")
+        try:
+            target.path.parent.mkdir(parents=True, exist_ok=True)
+            connection.execute(f"COPY ({target.query}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)")
+            part.replace(target.path)
+        except Exception as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            if isinstance(error, OSError) or type(error).__name__ == "IOException":
+                raise RecordingError(f"{target.path}: cannot be written: {error}") from error
+            raise
+        done += target.rows
+    if progress is not None:
+        progress(done, total)
+    return [target.path for target in targets]

@@ -1,0 +1,61 @@
+"""Recordings as tables: the views, their columns, and what they say is missing."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from kiwoom_proto.tables import connect_tables, table, to_parquet
+
+from .kit import MORNING, lines_of, records_of, row, write
+
+TRADE = {"20": "090001", "10": "-257750", "15": "-19", "13": "7198927", "14": "1860588", "12": "-4.18", "290": "2"}
+BOOK = {"21": "090002", "41": "-20900", "61": "82", "81": "-5", "51": "-20850", "71": "0"}
+
+
+def test_a_trade_is_a_row_with_typed_columns(tmp_path: Path) -> None:
+    write(tmp_path / "a.ndjson.zst", lines_of([row("0B", TRADE), row("0D", BOOK)]))
+
+    connection = connect_tables(tmp_path)
+
+    names = "received_ns, item, symbol, symbol_venue, time, price, price_direction, quantity, change_rate, session"
+    assert connection.execute(f"SELECT {names}, epoch, sequence, session_id FROM trade").fetchall() == [
+        (
+            *(MORNING, "005930", "005930", "KRX", datetime.time(9, 0, 1), 257750, "-", -19, Decimal("-4.180000"), "2"),
+            *(1, 1, "00112233aabbccdd"),
+        )
+    ]
+    (moment,) = connection.execute("SELECT exchange_time FROM trade").fetchall()[0]
+    assert moment.isoformat() == "2025-11-25T09:00:01+09:00"
+    (asks,) = connection.execute("SELECT asks[:2] FROM order_book").fetchall()[0]
+    assert asks == [
+        {"price": 20900, "quantity": 82, "change": -5},
+        {"price": None, "quantity": None, "change": None},
+    ]
+
+
+def test_records_in_memory_have_the_same_columns(tmp_path: Path) -> None:
+    payloads = [row("0B", TRADE), row("0B", {**TRADE, "10": "+1"}, item="005930_NX")]
+    write(tmp_path / "a.ndjson.zst", lines_of(payloads))
+
+    of_files = connect_tables(tmp_path).sql("FROM trade").to_arrow_table()
+    of_records = table(records_of(payloads))
+
+    assert of_records.schema == of_files.schema
+    assert of_records.drop_columns(["session_id"]).equals(of_files.drop_columns(["session_id"]))
+
+
+def test_parquet_is_parted_by_type_and_day(tmp_path: Path) -> None:
+    folder, out = tmp_path / "recordings", tmp_path / "out"
+    folder.mkdir()
+    write(folder / "a.ndjson.zst", lines_of([row("0B", TRADE), row("0D", BOOK)]))
+
+    written = to_parquet(folder, out)
+
+    assert {path.relative_to(out).as_posix() for path in written} == {
+        "gap.parquet",
+        "hole.parquet",
+        "trade/day=2025-11-25/trade.parquet",
+        "order_book/day=2025-11-25/order_book.parquet",
+    }
