@@ -102,6 +102,8 @@ class ClientConfig:
         takeover: what to do when the same app key logs in elsewhere (R10001): "stop" ends the session with `TakenOver`,
             "wait" reconnects after `takeover_wait`, "reconnect" as after any other loss.
         takeover_wait: seconds to wait before reconnecting if `takeover` is "wait".
+        move_after: seconds without a connection after which the items of one of several tokens move to the others
+            (pools). Those of a token that is lost for good move at once.
         takeover_limit: maximum number of takeovers in a row after which "wait" and "reconnect" reconnect; one more
             stops the session.
     """
@@ -125,6 +127,7 @@ class ClientConfig:
     backoff_max: float = attrs.field(default=60.0, validator=_not_below_backoff_min)
     takeover: Takeover = attrs.field(default="stop", validator=_one_of(Takeover))
     takeover_wait: float = attrs.field(default=300.0, validator=_positive)
+    move_after: float = attrs.field(default=10.0, validator=_positive)
     takeover_limit: int = attrs.field(default=3, validator=_count)
 
 

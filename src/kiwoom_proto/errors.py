@@ -13,6 +13,7 @@ Three families, told apart by whose fault it is:
     ├── TokenError             no access token could be obtained
     │   └── TokenRefused       ... because the server refused
     ├── TakenOver              the same app key logged in elsewhere
+    ├── PoolLost               every session of a pool has ended
     ├── DeadlineExceeded       a phase of the connection took longer than configured
     ├── TransportError         the network failed: no such host, refused, reset, TLS
     └── ClosedByPeer           the other side ended the connection
@@ -43,6 +44,7 @@ __all__ = (
     "KiwoomError",
     "LocalProtocolError",
     "LoginRefused",
+    "PoolLost",
     "QuotaExceeded",
     "RecordingError",
     "RemoteProtocolError",
@@ -221,6 +223,22 @@ class TokenRefused(TokenError):
         if self.code:
             return f"{text}, code {explain_code(self.code, self.message, self.reason)}"
         return f"{text}: {displayed(self.message)}" if self.message else text
+
+
+class PoolLost(KiwoomError):
+    """Every session of a pool has ended.
+
+    Attributes:
+        errors: why, one for each token in their order; None for one that was asked to end.
+    """
+
+    def __init__(self, errors: tuple[KiwoomError | None, ...]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+    def _text(self) -> str:
+        reasons = (f"token {index}: {error or 'closed'}" for index, error in enumerate(self.errors))
+        return displayed(f"every token is lost: {'; '.join(reasons)}", MESSAGE_LIMIT)
 
 
 class TakenOver(KiwoomError):

@@ -24,7 +24,7 @@ from .display import MESSAGE_LIMIT, displayed, quoted, repr_of, rich_repr
 from .errors import ClosedByPeer, KiwoomError
 from .headers import ResponseHeader
 from .realtime.conditions import Condition, ConditionRow, UsConditionRow
-from .realtime.record import Record
+from .realtime.record import TOKEN_INDEX_SHIFT, Record
 from .realtime.traits import Scope
 from .request import Request, number_of
 from .secrets import redact
@@ -38,9 +38,11 @@ __all__ = (
     "Connecting",
     "Disconnected",
     "Event",
+    "Evicted",
     "Gap",
     "LoggedIn",
     "LoginRefusal",
+    "MemberLost",
     "Numbering",
     "Opened",
     "RecordingFailed",
@@ -51,6 +53,7 @@ __all__ = (
     "Stale",
     "SystemNotice",
     "UnknownMessage",
+    "Unplaced",
 )
 
 
@@ -59,13 +62,17 @@ class _Numbered:
     """The base of every event.
 
     Attributes:
-        epoch: the number of its connection within the session, from 1.
-        sequence: its number within the session. It grows by one with each event, delivered or not, so numbers may be
-            missing among those delivered.
+        epoch: the number of its connection within the session, from 1; in a pool see `TOKEN_INDEX_SHIFT`.
+        sequence: its number within the session. It grows by one with each event, and not every event is delivered.
     """
 
     epoch: int = attrs.field(default=0, kw_only=True, eq=False, repr=False)
     sequence: int = attrs.field(default=0, kw_only=True, eq=False, repr=False)
+
+    @property
+    def token_index(self) -> int:
+        """Which token's connection it came from: its index in the list given to `connect`; 0 if there is only one."""
+        return self.epoch >> TOKEN_INDEX_SHIFT
 
     def __repr__(self) -> str:
         fields = [field for field in attrs.fields(type(self)) if field.repr]
@@ -296,23 +303,24 @@ class Gap(_Numbered):
 
     Take a new snapshot of whatever your program keeps up to date. Rows since `end` are complete.
 
-    The gap starts a little too early rather than a moment too late. A row has arrived when it is read, or any time
-    before: a loop that was blocked for a minute reads what has waited for a minute. So `start` is when the driver was
-    last known to read with nothing waiting: in a busy market a second or two before the last row, in a quiet one a read
-    or two before it, and after a blocked loop a moment before it was blocked.
+    The gap starts a little too early rather than a moment too late: a row has arrived when it is read, or any time
+    before. So `start` is when the driver was last known to read with nothing waiting: in a busy market a second or two
+    before the last row, in a quiet one a read or two before it, and after a blocked loop a moment before that.
 
     Attributes:
-        start: since when rows may be missing, in nanoseconds since the epoch, by the driver's `received_at`; 0 if
-            unknown. Rows sent before that and still on their way are missing too.
+        start: since when rows may be missing, in ns since the epoch, by the driver's `received_at`; 0 if unknown. Rows
+            sent before that and still on their way are missing too.
         end: when the last registration was acknowledged, likewise.
         last_sequence: the number of the last event before the loss.
         epoch: the connection that is complete. Those between it and that of `last_sequence` never were; their rows
-            have been delivered.
+            have been delivered. For items that moved, it is the connection that was lost.
+        items: those that moved; () if it is about everything that the connection had.
     """
 
     start: int
     end: int
     last_sequence: int
+    items: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -381,6 +389,40 @@ class RecordingFailed(_Numbered):
 
 
 @attrs.frozen(repr=False)
+class Evicted(_Numbered):
+    """Transient `items` were given up for others that needed the room, the one asked for longest ago first."""
+
+    items: tuple[str, ...]
+
+
+@attrs.frozen(repr=False)
+class Unplaced(_Numbered):
+    """Items of a pool have lost their connection, and no other has room. `Gap` says when they are registered again.
+
+    Attributes:
+        items: the items, as registered.
+        reason: what became of their connection.
+    """
+
+    items: tuple[str, ...]
+    reason: str
+
+
+@attrs.frozen(repr=False)
+class MemberLost(_Numbered):
+    """One session of a pool has ended for good; the pool goes on with the others. `token_index` says which it was.
+
+    Attributes:
+        closed: how it ended, and why.
+    """
+
+    closed: Closed
+
+    def __str__(self) -> str:
+        return displayed(f"token {self.token_index} is lost for good: {self.closed}", MESSAGE_LIMIT)
+
+
+@attrs.frozen(repr=False)
 class Closed(_Numbered):
     """The connection, or session, has ended. Always the last event, and exactly one. `str()` explains it.
 
@@ -438,6 +480,9 @@ Event: TypeAlias = (
     | Stale
     | RecordingHole
     | RecordingFailed
+    | Evicted
+    | Unplaced
+    | MemberLost
     | Closed
 )
 

@@ -32,6 +32,7 @@ DEFAULTS = {
     "takeover": "stop",
     "takeover_wait": 300,
     "takeover_limit": 3,
+    "move_after": 10,
 }
 MUST_BE_POSITIVE = sorted(DEFAULTS.keys() - {"request_interval", "overflow", "reconnect", "takeover"})
 COUNTS = (

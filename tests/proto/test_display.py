@@ -45,6 +45,7 @@ from kiwoom_proto.errors import (
     FieldError,
     HandshakeError,
     LoginRefused,
+    PoolLost,
     QuotaExceeded,
     TakenOver,
     TokenRefused,
@@ -54,12 +55,15 @@ from kiwoom_proto.events import (
     ConditionList,
     ConditionResult,
     Connecting,
+    Evicted,
     LoggedIn,
     LoginRefusal,
+    MemberLost,
     Opened,
     RequestAccepted,
     RequestRefusal,
     RequestUnanswered,
+    Unplaced,
 )
 from kiwoom_proto.headers import ResponseHeader
 from kiwoom_proto.realtime.conditions import Condition, ConditionRow
@@ -177,6 +181,9 @@ EVENTS: dict[type, Callable[[str], Iterable[Any]]] = {
     ],
     Gap: lambda text: [Gap(0, 1, 1)],
     Stale: lambda text: [Stale(text, text, 1.0)],
+    Evicted: lambda text: [Evicted((text,) * 300)],
+    Unplaced: lambda text: [Unplaced((text,) * 300, text)],
+    MemberLost: lambda text: [MemberLost(Closed(1000, text, TransportError(text), None, SystemNotice(text, text)))],
     Closed: lambda text: [
         Closed(1000, text, None, 1000, SystemNotice(text, text)),
         Closed(1006, text, LoginRefused(text, text, text), None, SystemNotice("R10001", text)),
@@ -190,6 +197,7 @@ ERRORS: dict[type[KiwoomError], Callable[[str], Iterable[KiwoomError]]] = {
     TokenRefused: lambda text: [TokenRefused(text, text, 200, text), TokenRefused("", text, 200)],
     RequestRefused: lambda text: [RequestRefused(request(text), text, text), RequestRefused(request(), "", text)],
     TakenOver: lambda text: [TakenOver(1)],
+    PoolLost: lambda text: [PoolLost((TransportError(text), None) * 30)],
     DeadlineExceeded: lambda text: [DeadlineExceeded("connect", 1, TransportError(text))],
     RequestTimeout: lambda text: [RequestTimeout(request(text), 1.0)],
     ConnectionLost: lambda text: [ConnectionLost(Closed(1000, text, TransportError(text), None))],

@@ -28,10 +28,14 @@ from .getters import make_getter
 from .layout import FidStrings, Layout, read_fids
 from .traits import ItemForm, Market, Scope
 
-__all__ = ("KST", "STOCK_CODE_FID", "Record")
+__all__ = ("KST", "STOCK_CODE_FID", "TOKEN_INDEX_SHIFT", "Record")
 
 KST = datetime.timezone(datetime.timedelta(hours=9), "KST")
 """Korea Standard Time, which has no daylight saving."""
+
+TOKEN_INDEX_SHIFT = 20
+"""In a pool, the connections of the token with index i are numbered from i << 20 on. So a row tells its token without
+an attribute of its own, which would cost memory and time."""
 
 STOCK_CODE_FID = "9001"
 """The FID of the stock (종목코드), which rows of orders and balances name."""
@@ -189,6 +193,11 @@ class Record(msgspec.Struct, **_OPTIONS):
         if self.venue_code or self.market is Market.US:
             return parse_item(f"{code}:{self.venue_code.strip()}")
         return parse_stock_code(code)
+
+    @property
+    def token_index(self) -> int:
+        """Which token's connection it came from: the index in the list given to `connect`; 0 if there is only one."""
+        return self.epoch >> TOKEN_INDEX_SHIFT
 
     def direction(self, name: str) -> Direction | None:
         """Return the sign of a price: where it stands against the reference price; None if the price is absent.

@@ -38,6 +38,7 @@ _ERRORS: dict[str, tuple[type[KiwoomError], tuple[str, ...]]] = {
     "HandshakeError": (errors.HandshakeError, ("message", "status", "body", "retry_after")),
     "LoginRefused": (errors.LoginRefused, ("code", "message", "reason")),
     "TokenRefused": (errors.TokenRefused, ("code", "message", "status", "reason", "retry_after")),
+    "PoolLost": (errors.PoolLost, ("errors",)),
     "TakenOver": (errors.TakenOver, ("times",)),
     "DeadlineExceeded": (errors.DeadlineExceeded, ("phase", "seconds", "last", "what")),
     **{
@@ -175,6 +176,8 @@ def _read_error(members: Mapping[str, Any] | None) -> KiwoomError | None:
         arguments["body"] = _read_bytes(arguments["body"])
     if "last" in arguments:
         arguments["last"] = _read_error(arguments["last"])
+    if "errors" in arguments:
+        arguments["errors"] = tuple(map(_read_error, arguments["errors"]))
     positional = [arguments.pop(name) for name in names if name in arguments and name != "what"]
     return cls(*positional, **arguments)
 
@@ -231,6 +234,7 @@ _RESTORE: dict[str, Callable[[Any], Any]] = {
     "payload": _read_bytes,
     "cause": _read_error,
     "error": lambda error: error if isinstance(error, str) else _read_error(error),
+    "items": tuple,
     "retry_at": float,
     "delay": lambda seconds: seconds if seconds is None else float(seconds),
     "seconds": float,

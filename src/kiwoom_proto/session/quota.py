@@ -63,6 +63,21 @@ class Quota:
         chosen = config.item_limit
         return cls(endpoint.item_limit if chosen is None else chosen, is_chosen=chosen is not None)
 
+    @property
+    def limit(self) -> int:
+        """Maximum number of items on the connection, as far as known."""
+        return self._limit
+
+    @property
+    def group_limit(self) -> int | None:
+        """Maximum number of items in a group; None: not known, so that of the connection holds."""
+        return self._group_limit
+
+    @property
+    def source(self) -> str:
+        """Where `limit` comes from."""
+        return self._source
+
     def check(self, wanted: Iterable[Key], freed: Iterable[Key] = ()) -> None:
         """Check that there is room for some more subscriptions.
 

@@ -51,6 +51,7 @@ from ..wire.rfc6455 import check_close
 from .connector import Connector, LinkNeeded, Need
 from .gap import GapTracker, is_restored
 from .lifecycle import CLOSED, CLOSING, CONNECTING, READY, SessionState
+from .pending import CallAnswer
 from .quota import Quota
 from .registrations import Registrations
 from .searches import Answer, Searches
@@ -73,6 +74,7 @@ class Session:
         random_bytes: source of the WebSocket's keys and masks; None: the system's.
         types: your own record classes, added to the catalogue or replacing one with the same type code.
         capture: a tap on what is received and sent, for a recording; None costs nothing.
+        numbering: where events get their numbers; None: a numbering of its own.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Session:
         random_bytes: Callable[[int], bytes] | None = None,
         types: Iterable[type[Record]] = (),
         capture: Capture | None = None,
+        numbering: Numbering | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.config = checked_config(endpoint, config)
@@ -92,7 +95,7 @@ class Session:
         self.bytes_received = 0
         """Bytes received from the network so far, over all connections."""
         self._clock = clock
-        self._numbering = Numbering(epoch=0)
+        self._numbering = Numbering(epoch=0) if numbering is None else numbering
         self.capture = capture
         if capture is not None:
             capture.bind(self._numbering, self._types)
@@ -183,9 +186,8 @@ class Session:
         Raises:
             LocalProtocolError: the token cannot be valid, or `connect` was called before.
         """
-        token = conceal(token)
         can_renew, keeps_token = renewable or token is None, keep or token is not None
-        self._connector.start(token, header, can_renew=can_renew, keeps_token=keeps_token, secrets=secrets)
+        self._connector.start(conceal(token), header, can_renew=can_renew, keeps_token=keeps_token, secrets=secrets)
 
     def subscribe(
         self,
@@ -194,6 +196,7 @@ class Session:
         group: str = "1",
         replace: bool = False,
         fresh_within: float | None = None,
+        transient: bool = False,
     ) -> Request:
         """Subscribe to items for one real-time type, until `unsubscribe`. Every call counts.
 
@@ -203,9 +206,9 @@ class Session:
             type: a class of the catalogue or of `types`, or its type code: "0E".
             items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
             group: group number (grp_no), at most 4 characters.
-            replace: give up everything else in this group, whoever wants it. (A session never sends refresh "0": what
-                that drops was never measured.)
+            replace: give up everything else in this group, whoever wants it. (Refresh "0" is never sent.)
             fresh_within: seconds after which silence is reported as `Stale`; None: never.
+            transient: whether the items may be evicted once others need the room (transients.py); `Evicted` says so.
 
         Raises:
             QuotaExceeded: the connection, or the group, would have too many items; nothing has changed.
@@ -213,12 +216,12 @@ class Session:
                 acknowledge and never serve: "A005930", a US type on a domestic endpoint.
         """
         self._check_open()
-        return self._asked(self._registrations.subscribe(type, items, group, replace, fresh_within))
+        return self._asked(self._registrations.subscribe(type, items, group, replace, fresh_within, transient))
 
     def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
-        """Undo one `subscribe`. What nobody wants any more is removed; the rest stays.
+        """Undo one `subscribe`. What nobody wants any more is removed. Args as `subscribe`.
 
-        It is accepted once the server has removed it, or at once if there is nothing to remove. Args as `subscribe`.
+        It is accepted once the server has removed it, or at once if there is nothing to remove.
 
         Raises:
             LocalProtocolError: names what is wrong; nothing has changed.
@@ -275,9 +278,8 @@ class Session:
     def withdraw(self, request: Request) -> None:
         """Take a call back: it no longer counts as a consumer, and is no longer answered.
 
-        This is for a caller that is no longer interested, or never learned of the answer: a call that was accepted is
-        taken back like any other. A removal, and the end of a live search, are carried out all the same. What `replace`
-        gave up does not come back. Harmless for a request that was refused or withdrawn before.
+        It may have been accepted: a caller may not have learned of that. A removal, and the end of a live search, are
+        carried out all the same. What `replace` gave up, or was evicted, does not come back. Harmless if repeated.
         """
         self._registrations.withdraw(request)
         self._searches.withdraw(request, is_connected=self.state is READY)
@@ -418,9 +420,7 @@ class Session:
 
     # Events.
 
-    def _report(
-        self, event: Connecting | Disconnected | Stale | Closed | Gap | RequestAccepted | RequestRefusal
-    ) -> None:
+    def _report(self, event: Connecting | Disconnected | Stale | Closed | Gap | CallAnswer) -> None:
         self._events.rows_only = False
         if isinstance(event, Closed):
             self._report_answers()  # the end is the last event

@@ -25,6 +25,7 @@ from typing import TypeAlias
 import attrs
 
 from ..display import quoted
+from ..errors import QuotaExceeded
 from ..realtime.catalogue import ACCOUNT_TYPES
 from ..request import Key
 from ..wire.messages import Element, Reg, Remove, is_too_large, keys_of
@@ -32,6 +33,7 @@ from .freshness import Entry, Freshness
 from .lifecycle import SubscriptionState
 from .quota import Quota
 from .suspects import Suspects
+from .transients import Transients
 
 __all__ = ("UNACKNOWLEDGED", "Claims", "Subscription", "Subscriptions")
 
@@ -88,13 +90,20 @@ class Subscriptions:
         self._parts: list[tuple[Key, ...]] = []  # of messages that were refused as a whole; their entries are SENT
         self.freshness = Freshness(account_types)
         """What rows say about the subscriptions: tell it of them."""
+        self._transients = Transients()
+        self._evicted: list[str] = []
         self._suspects: Suspects[Key] = Suspects()
         self._was_answered = False  # whether the server has answered anything on this connection
 
     # What is wanted.
 
     def add_consumer(
-        self, keys: Iterable[Key], fresh_within: float | None = None, *, instead_of: tuple[Key, ...] = ()
+        self,
+        keys: Iterable[Key],
+        fresh_within: float | None = None,
+        *,
+        instead_of: tuple[Key, ...] = (),
+        transient: bool = False,
     ) -> set[Key]:
         """Add a consumer that wants these.
 
@@ -102,6 +111,7 @@ class Subscriptions:
             keys: what it wants.
             fresh_within: seconds within which rows must come; the shortest time that any consumer asks for counts.
             instead_of: what is wanted by one consumer less; named twice, by two.
+            transient: whether it can do without them once others need the room; otherwise it may evict those that can.
 
         Returns:
             What nobody wants any more.
@@ -110,9 +120,10 @@ class Subscriptions:
             QuotaExceeded: there would be too many items; nothing has changed.
         """
         keys = tuple(keys)
-        self.quota.check(keys, instead_of)
-        dropped = self.drop_consumer(instead_of)
+        evicted = self._make_room(keys, instead_of, transient)
+        dropped = self.drop_consumer((*instead_of, *evicted))
         for key in keys:
+            self._transients.add(key, transient=transient)
             entry = self._entries.setdefault(key, Entry())
             entry.consumers += 1
             if entry.consumers == 1:
@@ -147,6 +158,7 @@ class Subscriptions:
                 continue
             dropped.add(key)
             self.quota.remove(key)
+            self._transients.remove(key)
             self.freshness.unwatch(key)
             entry.fresh_within = entry.stale_at = None
             if entry.state in (WANTED, REFUSED):
@@ -157,6 +169,11 @@ class Subscriptions:
                 self._to_remove[key] = None
             # What was sent is removed once it is acknowledged.
         return dropped
+
+    def pop_evicted(self) -> tuple[str, ...]:
+        """Return the items that were evicted since the last time, and forget them."""
+        evicted, self._evicted = tuple(self._evicted), []
+        return evicted
 
     def claims(self, keys: Iterable[Key]) -> Claims:
         """Return what a call claims that has just been added as a consumer of these."""
@@ -338,6 +355,11 @@ class Subscriptions:
         entry = self._entries.get(key)
         return entry.reason if entry is not None else ""
 
+    def state_of(self, key: Key) -> tuple[SubscriptionState, str]:
+        """Return how far a subscription has come, and why the server refused it; "" if it did not."""
+        entry = self._entries.get(key)
+        return (WANTED, "") if entry is None else (entry.state if entry.consumers else LEAVING, entry.reason)
+
     def snapshot(self) -> tuple[Subscription, ...]:
         """Return every subscription, in the order asked for."""
         return tuple(
@@ -364,6 +386,33 @@ class Subscriptions:
         return self.freshness.pop_stale(self._entries, now)
 
     # Internals.
+
+    def _make_room(self, keys: tuple[Key, ...], freed: tuple[Key, ...], transient: bool) -> tuple[Key, ...]:
+        """Return what must be evicted for these, once for each consumer. Raise QuotaExceeded if that is not enough."""
+        first: QuotaExceeded | None = None
+        candidates: dict[str, list[Key]] | None = None
+        evicted: dict[str, list[Key]] = {}
+        while True:
+            try:
+                self.quota.check(keys, (*freed, *(key for going in evicted.values() for key in going)))
+                break
+            except QuotaExceeded as error:
+                first = first or error
+                if transient:
+                    raise
+                if candidates is None:
+                    candidates = self._transients.candidates({item for _, _, item in keys})
+                concerned = (
+                    item
+                    for item, going in candidates.items()
+                    if not error.group or any(group == error.group for group, _, _ in going)
+                )
+                item = next(concerned, None)
+                if item is None:
+                    raise first from None
+                evicted[item] = candidates.pop(item)
+        self._evicted += evicted
+        return tuple(key for going in evicted.values() for key in going for _ in range(self._entries[key].consumers))
 
     def _pop_in_flight(self) -> Reg | Remove:
         """Return the message in flight, which the server has answered, and forget it."""
