@@ -195,6 +195,10 @@ class Client(BaseClient):
     def _fail(self, failure: BaseException) -> None:
         self._failure = failure
         self._wake()
+        self._router.end()
+
+    def _report_failure(self, message: str, error: Exception) -> None:
+        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error, "client": self})
 
     async def _carry(self, need: LinkNeeded) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import ssl
@@ -130,6 +131,13 @@ class Client(BaseClient):
 
     async def _fresh_token(self, key: AppKey) -> Secret:
         return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context)
+
+    def _report_failure(self, message: str, error: Exception) -> None:
+        logging.getLogger("kiwoom_trio").error("%s", message, exc_info=error)
+
+    @disable_ki_protection
+    def _make_calls(self) -> None:
+        super()._make_calls()
 
     @disable_ki_protection
     async def _resolve_token(self) -> Secret:

@@ -6,7 +6,7 @@ whatever the policy. Nothing is dropped silently: `BufferStats` counts what the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, compress
 from typing import cast
 
@@ -27,7 +27,7 @@ class BufferStats:
     Attributes:
         received: events added.
         delivered: events removed for the consumer.
-        dropped: rows dropped by "drop_oldest".
+        dropped: rows dropped by "drop_oldest", and what a client that nobody iterates need not keep.
         conflated: rows replaced by a newer one of the same type and item ("conflate").
         waiting: events queued now.
     """
@@ -112,6 +112,26 @@ class EventBuffer:
             self._add(events, size)
         else:
             self._squeeze_in(events, size, held)
+
+    def has_room(self, count: int, size: int) -> bool:
+        """Return whether so many events of so many bytes fit without dropping any."""
+        return self._count + count <= self._size and self._bytes + size <= self._size_in_bytes
+
+    def discard(self, is_spare: Callable[[Event], bool]) -> None:
+        """Drop the oldest events that nobody needs, until half of the limits is free or none is left. They are counted.
+
+        Args:
+            is_spare: whether an event may go.
+        """
+        for place, event in enumerate(self._events):
+            if self._count * 2 <= self._size and self._bytes * 2 <= self._size_in_bytes:
+                break
+            if event is not None and is_spare(event):
+                self._remove((place,))
+                self._dropped += 1
+                if isinstance(event, Record) and self._newest.get((event.type_code, event.item)) == place:
+                    del self._newest[event.type_code, event.item]
+        self._close_holes()
 
     def put_last(self, event: Event) -> None:
         """Add the last event, beyond any limit."""

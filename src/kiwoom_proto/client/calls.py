@@ -229,6 +229,10 @@ class Calls(abc.ABC):
         """Wait until there may be something to iterate."""
 
     @abc.abstractmethod
+    def _report_failure(self, message: str, error: Exception) -> None:
+        """Report what a function of the program raised that was called back."""
+
+    @abc.abstractmethod
     def _pump(self) -> None:
         """Take the session's events, let it go on, and wake whoever waits."""
 
@@ -239,6 +243,7 @@ class Calls(abc.ABC):
 
     async def _refill(self) -> None:
         self._check_place()
+        self._inbox.is_iterated = True
         if self._inbox.is_ready:
             await self._checkpoint()  # once per batch, so that a busy feed cannot starve the rest of the program
         else:
@@ -287,6 +292,13 @@ class Calls(abc.ABC):
         if self._failure is None:
             self._is_awaited = True
             await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _wait_stream(self, changed: AnyEvent) -> None:
+        """Wait until there may be something to iterate in the stream that sets this event."""
+        if self._failure is None:
+            await changed.wait()
         if self._failure is not None:
             raise self._failure
 

@@ -16,6 +16,7 @@ from ..errors import (
     TokenError,
 )
 from ..events import (
+    Batch,
     Closed,
     ConditionList,
     ConditionResult,
@@ -40,11 +41,13 @@ from ..session.lifecycle import SessionState
 from ..session.session import Session
 from .buffer import EventBuffer
 from .errors import BufferOverflow, ConnectionLost, RequestRefused, RequestTimeout
+from .routes import Router
 
 __all__ = ("Inbox", "Stats")
 
 UNSENT_LIMIT = 1024 * 1024
 """Maximum bytes (mostly answers to pings) queued for a server that does not read."""
+NOT_ITERATED = "Nobody has iterated the client: iterate it, or take rows by client.stream(...) instead of subscribe"
 
 
 @attrs.frozen
@@ -54,7 +57,8 @@ class Stats:
     Attributes:
         received: events for the consumer, including those dropped later.
         delivered: events handed to the consumer.
-        dropped: rows dropped because the buffer was full ("drop_oldest").
+        dropped: rows dropped because the buffer was full ("drop_oldest"); while nobody iterates, also notices, and rows
+            that a stream or callback gets too.
         conflated: rows replaced by a newer one of the same type and item ("conflate").
         undecodable: messages, or rows of a message, that could not be decoded.
         waiting: events queued for the consumer now.
@@ -91,6 +95,8 @@ class Inbox:
         logged_in: whether a LOGIN was accepted.
         outgoing: bytes to write to the present connection; the driver removes what it has written. Each connection has
             its own buffer, so that bytes of the previous one never reach the next.
+        router: gives rows to streams and callbacks, if there are any.
+        is_iterated: whether anybody has begun to iterate. Until then, what somebody else has got need not be kept.
     """
 
     def __init__(
@@ -100,6 +106,8 @@ class Inbox:
         self.closed: Closed | None = None
         self.logged_in = False
         self.outgoing: bytearray = OpaqueBuffer()
+        self.router = Router(lambda: session.subscriptions)
+        self.is_iterated = False
         config = session.config
         self._buffer = EventBuffer(config.buffer_size, config.overflow, config.buffer_bytes)
         self._recorder = recorder
@@ -140,23 +148,31 @@ class Inbox:
         if self._recorder is not None:
             received, self._bytes_recorded = session.bytes_received - self._bytes_recorded, session.bytes_received
             self._recorder.add(events, received, self._wall_clock())
+        router = self.router
+        is_routed = router.is_active
         if events:
             wanted: list[Event] = events
-            if not rows_only:
+            size = session.bytes_received - self._bytes_seen
+            if is_routed:
+                wanted, size = self._share(router, events, size)
+            elif not rows_only:
                 wanted = [event for event in wanted if isinstance(event, Record) or not self._route_to_caller(event)]
             # Nothing after an overflow is delivered: it would hide the hole before it.
             if self._overflow is None:
                 try:
-                    self._buffer.put(wanted, session.bytes_received - self._bytes_seen, len(self._held))
+                    self._buffer.put(wanted, size, len(self._held))
                 except BufferOverflow as overflow:
-                    self._overflow = overflow
+                    self._overflow = overflow if self.is_iterated else BufferOverflow(f"{overflow}. {NOT_ITERATED}")
                     session.close()
                     rows_only = False
                     self.collect()
             if self._last:
                 self._buffer.put_last(self._last.pop())
+                router.end()
             # Only now: reads that complete no message count with the message that they begin.
             self._bytes_seen = session.bytes_received
+        if is_routed and not (events and rows_only):
+            router.refresh()
         data: bytes | memoryview
         # An opening handshake may hold the token, and a memoryview does not show it. Mostly there is nothing to send.
         data = (data := session.data_to_send()) and memoryview(data)
@@ -170,6 +186,17 @@ class Inbox:
                 session.receive_eof("the server does not read what it is sent")
                 self.collect()
         return not rows_only or session.watches_freshness
+
+    def _share(self, router: Router, events: Batch, size: int) -> tuple[list[Event], int]:
+        """Give rows to the streams and callbacks. Return what is for the consumer, and its share of the bytes."""
+        if events.rows_only:
+            wanted = router.route_rows(events, size)
+        else:
+            wanted = router.route_events(events, size, self._route_to_caller)
+        size = size * len(wanted) // len(events)
+        if wanted and not self.is_iterated and not self._buffer.has_room(len(wanted), size):
+            self._buffer.discard(router.is_taken)
+        return wanted, size
 
     def expect(self, request: Request) -> None:
         """Keep the reply to this request for `reply`, until `pop_answer` or `withdraw`: a call waits for it."""

@@ -32,8 +32,8 @@ from ..secrets import Secret
 from ..session.connector import LinkNeeded, Need, TokenNeeded
 from ..session.session import Session
 from ..wire.messages import check_token
-from .calls import Calls
 from .credentials import Credentials, resolve_token
+from .feeds import Feeds
 from .own_loop import AnyScope
 from .wires import SecureWire, Wire
 
@@ -47,7 +47,7 @@ RECORDING_TIME = 30.0
 """Seconds for writing the end of a recording; then it goes on by itself."""
 
 
-class BaseClient(Calls):
+class BaseClient(Feeds):
     """What the clients of all event loops share.
 
     Args:
@@ -145,6 +145,8 @@ class BaseClient(Calls):
         self._inbox.collect()
         self._apply_session()
         self._wake()
+        if self._due:
+            self._make_calls()
 
     def _apply_session(self) -> None:
         """Let the tasks do what the session needs now: write, hang up, rearm the timer."""
@@ -239,6 +241,8 @@ class BaseClient(Calls):
             if self._inbox.collect():  # as in `_pump`, without what rows alone cannot change
                 self._apply_session()
             self._wake()
+            if self._due:
+                self._make_calls()  # in this very turn, and after everything else
 
     def _handle_eof(self, need: LinkNeeded, error: str | None) -> None:
         if need is self._session.needs:

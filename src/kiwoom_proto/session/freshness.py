@@ -19,7 +19,7 @@ from ..realtime.record import Record
 from ..request import Key
 from .lifecycle import SubscriptionState
 
-__all__ = ("Entry", "Freshness")
+__all__ = ("Entry", "Freshness", "row_item")
 
 PUSHED_AS = {"MGD": "MGU"}
 """Items whose rows have another name: 0I registers MGD and pushes MGU [measured]."""
@@ -142,5 +142,10 @@ class Freshness:
         _, type, item = key
         if type in self._account_types:
             return ""  # rows of the account come whatever item was registered [official pages]
-        item = item.partition(":")[0]
-        return PUSHED_AS.get(item, item)
+        return row_item(item)
+
+
+def row_item(item: str) -> str:
+    """Return the item that the rows of a registered item name: "NVDA" for "NVDA:ND"."""
+    item = item.partition(":")[0]
+    return PUSHED_AS.get(item, item)

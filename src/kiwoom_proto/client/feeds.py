@@ -1,0 +1,281 @@
+"""What a program takes from a client beside its iteration: streams, newest rows, conditions and callbacks.
+
+Each is a sink of the router (routes.py). A client without any costs what it did without this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar, overload
+
+from ..config import Overflow
+from ..errors import LocalProtocolError
+from ..events import Gap
+from ..realtime.catalogue import REALTIME, declared_code
+from ..realtime.record import Record
+from ..realtime.traits import Scope
+from ..session.freshness import row_item
+from ..session.session import Session
+from ..symbol import Symbol
+from .calls import Calls
+from .condition_stream import ConditionStream
+from .listeners import Latest, Listener, is_subscribed
+from .streams import Gaps, Stream
+
+__all__ = ("Feeds",)
+
+R = TypeVar("R", bound=Record)
+
+
+class Feeds(Calls):
+    """The client's streams, newest rows and callbacks. Args as `Calls`."""
+
+    def __init__(self, session: Session, wall_clock: Callable[[], int]) -> None:
+        super().__init__(session, wall_clock)
+        self._router = self._inbox.router
+        self._due = self._router.due
+        self._is_calling = False
+        self._kept: dict[tuple[str, str], Latest] = {}
+
+    @overload
+    def stream(
+        self,
+        type: type[R],
+        *items: str | Symbol,
+        group: str = "1",
+        fresh_within: float | None = None,
+        buffer_size: int | None = None,
+        overflow: Overflow | None = None,
+        gaps: Literal["ignore"] | Callable[[Gap], object] = "ignore",
+    ) -> Stream[R]: ...
+
+    @overload
+    def stream(
+        self,
+        type: type[R],
+        *items: str | Symbol,
+        group: str = "1",
+        fresh_within: float | None = None,
+        buffer_size: int | None = None,
+        overflow: Overflow | None = None,
+        gaps: Literal["items"],
+    ) -> Stream[R | Gap]: ...
+
+    @overload
+    def stream(
+        self,
+        type: str,
+        *items: str | Symbol,
+        group: str = "1",
+        fresh_within: float | None = None,
+        buffer_size: int | None = None,
+        overflow: Overflow | None = None,
+        gaps: Literal["ignore"] | Callable[[Gap], object] = "ignore",
+    ) -> Stream[Record]: ...
+
+    @overload
+    def stream(
+        self,
+        type: str,
+        *items: str | Symbol,
+        group: str = "1",
+        fresh_within: float | None = None,
+        buffer_size: int | None = None,
+        overflow: Overflow | None = None,
+        gaps: Literal["items"],
+    ) -> Stream[Record | Gap]: ...
+
+    def stream(
+        self,
+        type: str | type[Record],
+        *items: str | Symbol,
+        group: str = "1",
+        fresh_within: float | None = None,
+        buffer_size: int | None = None,
+        overflow: Overflow | None = None,
+        gaps: Gaps = "ignore",
+    ) -> Stream[Any]:
+        """Return a stream of the rows of one type: `async with client.stream(Trade, "005930") as trades`.
+
+        Entering it subscribes and waits for the acknowledgement, with the errors of `subscribe`; leaving it gives that
+        up. Several streams over the same items share one registration. The client's own iteration does not get these
+        rows, unless `subscribe` asked for them too.
+
+        The stream ends when the client is closed. It raises ConnectionLost when the session gave up, BufferOverflow
+        when its consumer was too slow for "raise", and RequestRefused when its registration is gone; each after
+        everything received before.
+
+        Args:
+            type: a class of the catalogue or of `types`, or its type code: "0B".
+            items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
+            group: group number (grp_no), at most 4 characters.
+            fresh_within: the client iterates `Stale` after this many silent seconds; None disables it.
+            buffer_size: maximum queued rows. Default: `ClientConfig.buffer_size`; with "conflate" to 4 for each item.
+            overflow: the policy beyond that: "raise" ends this stream, "drop_oldest" drops rows, "conflate" keeps the
+                newest row of each item, as a screen needs it. Defaults to `ClientConfig.overflow`.
+            gaps: "ignore" only counts the gaps of this stream; "items" iterates each `Gap` between the rows; a function
+                is called with it, in the turn in which it is known.
+
+        Raises:
+            LocalProtocolError: an argument is invalid.
+        """
+        return Stream(
+            self,
+            self._router,
+            type,
+            _code_of(type),
+            items,
+            group=group,
+            fresh_within=fresh_within,
+            buffer_size=buffer_size,
+            overflow=overflow,
+            gaps=gaps,
+        )
+
+    @overload
+    def latest(self, type: type[R], item: str | Symbol = "") -> R | None: ...
+
+    @overload
+    def latest(self, type: str, item: str | Symbol = "") -> Record | None: ...
+
+    def latest(self, type: str | type[Record], item: str | Symbol = "") -> Record | None:
+        """Return the newest row of a type and item that something is subscribed to; None if none has come yet.
+
+        The first call begins to keep it, so it returns None; it is kept until nothing is subscribed to it any more.
+        While the connection is lost it is the last row before; see `disconnected`, and the row's `received_at`.
+
+        Args:
+            type: a class or a type code.
+            item: the item as it is subscribed to; none: the newest row of the type, whatever its item.
+
+        Raises:
+            LocalProtocolError: nothing is subscribed to it.
+            ConnectionLost: the session has ended.
+            BufferOverflow: the session has ended for that.
+        """
+        code = _code_of(type)
+        name = row_item(str(item))
+        if self._inbox.closed is not None:
+            self._inbox.check_open()
+        kept = self._kept.get((code, name))
+        if kept is None or kept.is_gone:
+            self._check_place()
+            kept = Latest(self._router, code, str(item))
+            standing = [(each.group, each.type, each.item) for each in self._session.subscriptions if each.consumers]
+            if not is_subscribed(standing, code, kept.items):
+                what = " ".join(filter(None, (code, str(item))))
+                raise LocalProtocolError(
+                    f"latest: nothing is subscribed to {what}; enter client.stream(...) or await client.subscribe(...) "
+                    "first"
+                )
+            self._kept[code, name] = kept
+            self._router.add(kept)
+        return kept.row
+
+    def condition(self, name: str, *, buffer_size: int | None = None) -> ConditionStream:
+        """Return a stream of the stocks that enter and leave a saved condition (조건검색 실시간).
+
+        `async with client.condition("골든크로스") as hits`: entering it starts the live search, and `hits.symbols` has
+        the stocks that meet the condition. Leaving it ends the search.
+
+        Args:
+            name: the name or the number of the condition.
+            buffer_size: maximum queued changes; none may be dropped, so one more ends the stream with BufferOverflow.
+
+        Raises:
+            LocalProtocolError: an argument is invalid; on entering: no condition, or more than one, has this name.
+            KiwoomError: on entering, as for `search_condition`.
+        """
+        return ConditionStream(self, self._router, name, buffer_size)
+
+    @overload
+    def on(
+        self,
+        type: type[R],
+        callback: Callable[[R], object],
+        *items: str | Symbol,
+        group: str = "1",
+        fresh_within: float | None = None,
+    ) -> Listener: ...
+
+    @overload
+    def on(
+        self,
+        type: str,
+        callback: Callable[[Record], object],
+        *items: str | Symbol,
+        group: str = "1",
+        fresh_within: float | None = None,
+    ) -> Listener: ...
+
+    def on(
+        self,
+        type: str | type[Record],
+        callback: Callable[[R], object] | Callable[[Record], object],
+        *items: str | Symbol,
+        group: str = "1",
+        fresh_within: float | None = None,
+    ) -> Listener:
+        """Call a function with each row of a type, in the very turn in which its bytes came.
+
+        With items, or for a type that takes none, it subscribes, and the client's own iteration does not get these
+        rows. Without items, for a type that takes some, it subscribes to nothing, and gets every row of the type.
+
+        A slow callback delays everything. An exception in one is reported once, to asyncio's exception handler or to
+        the logger `kiwoom_trio`; all are counted, and the callback stays. The same is told of a subscription that the
+        server refuses, after which it is closed.
+
+        Args:
+            type: a class of the catalogue or of `types`, or a type code.
+            callback: a plain function. It must not block.
+            items: "005930", "005930_NX" or a `Symbol`.
+            group: group number (grp_no), at most 4 characters.
+            fresh_within: the client iterates `Stale` after this many silent seconds; None disables it.
+
+        Returns:
+            A handle, whose `close()` ends it.
+
+        Raises:
+            QuotaExceeded: the connection, or the group, would have too many items.
+            LocalProtocolError: an argument is invalid, or the client is closed.
+            ConnectionLost: the session has ended.
+        """
+        self._check_place()
+        self._inbox.check_open()
+        code = _code_of(type)
+        listener = Listener(self, self._router, code, map(str, items), callback)
+        request = None
+        if items or _takes_none(type):
+            request = self._session.subscribe(type, *items, group=group, fresh_within=fresh_within)
+        listener.open(request)
+        return listener
+
+    # What is behind it.
+
+    def _make_calls(self) -> None:
+        """Call the callbacks that are due. A call made by one of them comes here again, and leaves it to the first."""
+        due = self._due
+        if self._is_calling:
+            return
+        self._is_calling = True
+        try:
+            while due:
+                callback, event = due.popleft()
+                callback.call(event)
+        finally:
+            self._is_calling = False
+
+
+def _code_of(type: str | type[Record]) -> str:
+    """Return the type code that the caller means. Whether there is such a type is checked where it is registered."""
+    if isinstance(type, str):
+        return type
+    if type is Record:
+        raise LocalProtocolError("type: Record declares no real-time type: pass a type code, or the class of one type")
+    return declared_code(type, "type")
+
+
+def _takes_none(type: str | type[Record]) -> bool:
+    """Return whether a type takes no items: its rows are about the account or the market."""
+    cls = REALTIME.get(type, Record) if isinstance(type, str) else type
+    return cls.scope in (Scope.ACCOUNT, Scope.MARKET)

@@ -1,0 +1,145 @@
+"""Callbacks and newest rows: what takes rows in the very turn in which their bytes came.
+
+A callback is called once the client has seen to everything else of that turn: what is to be sent is queued, and whoever
+waits is woken. But the loop waits for it. A slow one delays everything: the answers to PING, the other callbacks, and
+every task of the program.
+
+An exception in a callback costs nothing but that call. The first of each callback is reported, and all are counted.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from ..errors import LocalProtocolError
+from ..realtime.catalogue import ACCOUNT_TYPES
+from ..realtime.record import Record
+from ..request import Key, Request
+from ..session.freshness import row_item
+from ..session.subscriptions import Subscription
+from .calls import Calls
+from .errors import RequestRefused
+from .routes import Due, Router, Sink
+
+__all__ = ("Latest", "Listener", "is_subscribed")
+
+
+class Listener(Sink):
+    """What `client.on` returns: a callback that gets rows until `close`.
+
+    Attributes:
+        errors: how many of its calls raised an exception.
+        error: the first exception, or why its subscription is gone; None if there was none.
+    """
+
+    answers_alone = True
+
+    def __init__(
+        self, client: Calls, router: Router, code: str, items: Iterable[str], callback: Callable[[Any], object]
+    ) -> None:
+        super().__init__(code, items)
+        if not callable(callback):
+            raise LocalProtocolError(f"callback: must be a function, not {type(callback).__name__}")
+        if inspect.iscoroutinefunction(callback):
+            raise LocalProtocolError(
+                "callback: must be a plain function; an async one would never run: iterate client.stream(...) instead"
+            )
+        self.errors = 0
+        self.error: Exception | None = None
+        self._client = client
+        self._router = router
+        self._callback = callback
+        self._is_closed = self._is_lost = False
+
+    def open(self, request: Request | None) -> None:
+        """Begin.
+
+        Args:
+            request: what was subscribed to for it; None: nothing.
+        """
+        self.request = request
+        self._router.add(self)
+        self._client._pump()
+
+    def close(self) -> None:
+        """Call it no more, and give up what it subscribed to."""
+        if self._is_closed:
+            return
+        self._client._check_place()
+        self._is_closed = True
+        self._router.remove(self)
+        if self.request is not None:
+            self._client._session.withdraw(self.request)
+        self._client._pump()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else f"{self.errors} errors"
+        return f"<Listener of {self.code}, {state}>"
+
+    def take(self, row: Record) -> None:
+        """Have the callback called with a row."""
+        self._router.due.append((self, row))
+
+    def call(self, event: Due, /) -> None:
+        """Call the callback, unless it is closed."""
+        if self._is_closed:
+            return
+        if isinstance(event, RequestRefused):
+            self._fail(event, f"a callback of {self.code} gets no more rows")
+            self.close()
+            return
+        try:
+            self._callback(event)
+        except Exception as error:
+            self.errors += 1
+            self._fail(error, f"a callback of {self.code} raised; it stays, and further errors are only counted")
+
+    def lose(self, error: RequestRefused) -> None:
+        """Report that it will get nothing more, after the rows that are due."""
+        if not self._is_lost:
+            self._is_lost = True
+            self._router.due.append((self, error))
+
+    def _fail(self, error: Exception, message: str) -> None:
+        if self.error is None:
+            self.error = error
+            self._client._report_failure(message, error)
+
+
+class Latest(Sink):
+    """The newest row of one type and item.
+
+    Attributes:
+        row: the row; None if none has come since it was asked for.
+        is_gone: whether nothing is subscribed to it any more.
+    """
+
+    def __init__(self, router: Router, code: str, item: str) -> None:
+        super().__init__(code, (item,) if item else ())
+        self.row: Record | None = None
+        self.is_gone = False
+        self._router = router
+
+    def take(self, row: Record) -> None:
+        """Keep a row."""
+        self.row = row
+
+    def covers(self, row: Record, name: str) -> bool:
+        """Return whether it is its row: of the account too, those of its item alone."""
+        return not self.items or name in self.items
+
+    def check(self, standing: Mapping[Key, Subscription]) -> None:
+        """Go once nothing is subscribed to it."""
+        if not is_subscribed(standing, self.code, self.items):
+            self.is_gone = True
+            self._router.remove(self)
+
+
+def is_subscribed(standing: Iterable[Key], code: str, items: Collection[str]) -> bool:
+    """Return whether any of these registrations brings rows of a type and items; no items: any rows of the type."""
+    is_account = code in ACCOUNT_TYPES
+    return any(
+        not items or not item or is_account or row_item(item) in items for _, type, item in standing if type == code
+    )

@@ -1,0 +1,310 @@
+"""Which row goes to whom: the fan-out of a client's events, in the turn in which their bytes came.
+
+* A `Sink` takes rows of one type: a stream, a callback, the newest row. It names the items as rows name them: "NVDA"
+  for "NVDA:ND", "MGU" for "MGD"; none for every item. Rows of the account come whatever item was registered, so a sink
+  of such a type takes all of them. A sink for "" (a type for the whole market) takes all rows of its type.
+* A row goes to every sink that covers it. It goes to the client's own iteration too if a call of the client wants it
+  (`subscribe`, `request`, `search_condition`), and if nobody is known to want it. Registrations are counted by the
+  session, so what the client's calls want is what is wanted beyond what the sinks hold.
+* A row that names no item, of a type that is about items, goes to the client's own iteration: it may be about any.
+* After a sink has given its registration up, rows of it may come until the server has removed it. They go to nobody.
+* Everything else (notices, replies) goes to the client's own iteration.
+* A sink whose registration is gone is told: another call replaced it, or the server refused to renew it.
+
+Who gets the rows of one type and item is looked up once and kept until something changes, so a row costs two lookups
+and one call for each that gets it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Protocol, TypeAlias, cast
+
+from ..events import ConditionResult, Disconnected, Event, Gap, RequestAccepted, RequestRefusal
+from ..realtime.catalogue import condition_type
+from ..realtime.record import Record
+from ..realtime.traits import Scope
+from ..request import Key, Request, number_of
+from ..session.freshness import row_item
+from ..session.lifecycle import SubscriptionState
+from ..session.subscriptions import Subscription
+from .errors import RequestRefused
+
+__all__ = ("Callback", "Due", "Router", "Sink")
+
+Due: TypeAlias = Record | Gap | RequestRefused
+"""What a callback is called with, or why it gets nothing more."""
+
+MAX_LOOKUPS = 16_384
+"""Maximum number of types and items that are kept: the server may name any number."""
+GIVEN_UP = "given up by another call: `replace=True` in its group, or one `unsubscribe` too many"
+
+_CONDITION_TYPES = frozenset(condition_type(us) for us in (False, True))
+
+
+class Callback(Protocol):
+    """Something to call once the client has seen to everything else."""
+
+    def call(self, event: Due, /) -> None:
+        """Call what the user gave, or say that nothing more will come."""
+
+
+class Sink:
+    """Something that takes rows beside the client's own iteration.
+
+    Attributes:
+        code: the type of its rows.
+        items: the items as rows name them; empty: every item.
+        request: what it has registered; None: nothing.
+        pending: rows and gaps since the last `flush`.
+        take: called with each of its rows.
+        answers_alone: whether the answer to its request is for nobody else; False: a call waits for it.
+    """
+
+    take: Callable[[Record], object]
+    answers_alone = False
+
+    def __init__(self, code: str, items: Iterable[str] = ()) -> None:
+        self.code = code
+        self.items: Collection[str] = frozenset(map(row_item, items))
+        self.request: Request | None = None
+        self.pending: list[Event] = []
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The registrations that it holds."""
+        if self.request is None:
+            return ()
+        return self.request.keys or (("", self.code, self.request.seq),)
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the server has acknowledged what it has registered."""
+        return self.request is not None and self.request.confirmed >= self.request.parts
+
+    def covers(self, row: Record, name: str) -> bool:
+        """Return whether it takes a row.
+
+        Args:
+            row: the row, of its type.
+            name: the item that the row names, or the number of its condition.
+        """
+        return not self.items or _covers(self.items, row, name)
+
+    def check(self, standing: Mapping[Key, Subscription]) -> None:
+        """See that what it holds is still registered.
+
+        Args:
+            standing: everything that is wanted of the session.
+        """
+        if not self.is_accepted:
+            return
+        for key in self.keys:
+            each = standing.get(key)
+            if each is None or each.state is SubscriptionState.REFUSED:
+                assert self.request is not None
+                self.lose(RequestRefused(self.request, "", GIVEN_UP if each is None else each.reason))
+                return
+
+    # What a subclass does about it. Nothing unless it says so.
+
+    def flush(self, size: int) -> None:
+        """Take over what is `pending`, which came in so many bytes."""
+
+    def connection_lost(self) -> None:
+        """Note that rows are missing from now on, until a `Gap`."""
+
+    def handle_gap(self, gap: Gap) -> None:
+        """Note that everything is registered again."""
+
+    def handle_result(self, result: ConditionResult) -> None:
+        """Note a new answer to a live search."""
+
+    def lose(self, error: RequestRefused) -> None:
+        """Note that its registration is gone."""
+
+    def end(self) -> None:
+        """Note that the session has ended."""
+
+
+def _covers(items: Collection[str], row: Record, name: str) -> bool:
+    """Return whether registrations of these items bring a row that names this one."""
+    return name in items or "" in items or row.scope is Scope.ACCOUNT
+
+
+class Router:
+    """The fan-out of one client.
+
+    Args:
+        subscriptions: returns everything that is wanted of the session.
+
+    Attributes:
+        due: callbacks to be called, and what with, once everything else has been seen to.
+        is_active: whether anything must be routed. If not, all events are for the client's own iteration.
+    """
+
+    def __init__(self, subscriptions: Callable[[], Iterable[Subscription]]) -> None:
+        self.due: deque[tuple[Callback, Due]] = deque()
+        self.is_active = False
+        self._subscriptions = subscriptions
+        self._sinks: list[Sink] = []
+        self._left: set[Key] = set()  # given up, and perhaps not removed by the server yet
+        self._silent: dict[str, set[str]] = {}  # type -> items of `_left`
+        self._called_for: dict[str, set[str]] = {}  # type -> items that calls of the client want
+        self._takers: dict[str, dict[str, list[Callable[[Record], object]]]] = {}  # type -> item -> who gets a row
+        self._lookups = 0
+        self._own: list[Event] = []  # for the client's own iteration
+
+    # Sinks come and go.
+
+    def add(self, sink: Sink) -> None:
+        """Give a sink its rows from now on."""
+        self._sinks.append(sink)
+        self.refresh()
+
+    def remove(self, sink: Sink) -> None:
+        """Give a sink nothing more. What it holds must be given up before the next `refresh`."""
+        if sink in self._sinks:
+            self._sinks.remove(sink)
+            sink.pending.clear()
+            self._left.update(sink.keys)
+            self._forget_lookups()
+
+    def refresh(self) -> None:
+        """Look at what is wanted: call it after every call into the session that brought no rows alone."""
+        held = Counter(key for sink in self._sinks for key in sink.keys)
+        called_for: dict[str, set[str]] = {}
+        left: set[Key] = set()
+        standing: dict[Key, Subscription] = {}
+        for each in self._subscriptions():
+            key = each.group, each.type, each.item
+            if each.state is SubscriptionState.LEAVING:
+                left.add(key)
+                continue
+            standing[key] = each
+            if each.consumers > held[key]:
+                called_for.setdefault(each.type, set()).add(_name_of(key))
+        # A search that is being cleared is not listed.
+        self._left = {key for key in self._left - standing.keys() if key in left or key[1] in _CONDITION_TYPES}
+        silent: dict[str, set[str]] = {}
+        for key in self._left:
+            silent.setdefault(key[1], set()).add(_name_of(key))
+        self._called_for, self._silent = called_for, silent
+        self._forget_lookups()
+        for sink in tuple(self._sinks):
+            sink.check(standing)
+        self.is_active = bool(self._sinks or self._left)
+
+    # Events.
+
+    def route_rows(self, rows: list[Event], size: int) -> list[Event]:
+        """Give out what one read brought, if that is rows alone.
+
+        Args:
+            rows: the rows.
+            size: bytes that they came in.
+
+        Returns:
+            What the client's own iteration gets.
+        """
+        takers = self._takers
+        for row in cast("list[Record]", rows):
+            try:
+                found = takers[row.type_code][row.item]
+            except KeyError:
+                found = self._look_up(row)
+            for take in found:
+                take(row)
+        return self._flush(len(rows), size)
+
+    def route_events(self, events: list[Event], size: int, is_answer: Callable[[Event], bool]) -> list[Event]:
+        """Give out events of any kind. Args and result as `route_rows`.
+
+        Args:
+            is_answer: gives a reply to the call that waits for it; returns whether it did.
+        """
+        for event in events:
+            if isinstance(event, Record):
+                for take in self._look_up(event):
+                    take(event)
+                continue
+            if not (self._handle_notice(event) or is_answer(event)):
+                self._own.append(event)
+        return self._flush(len(events), size)
+
+    def end(self) -> None:
+        """Tell every sink that the session has ended."""
+        for sink in self._sinks:
+            sink.end()
+
+    def is_taken(self, event: Event) -> bool:
+        """Return whether the client's own iteration may lack this event: a notice, or a row that a sink gets too."""
+        own = self._own.append
+        return not isinstance(event, Record) or any(take != own for take in self._look_up(event))
+
+    def _flush(self, count: int, size: int) -> list[Event]:
+        for sink in self._sinks:
+            if sink.pending:
+                sink.flush(size * len(sink.pending) // count)
+        own = self._own[:]
+        self._own.clear()
+        return own
+
+    def _handle_notice(self, event: Event) -> bool:
+        """Tell the sinks of an event that is not a row. Return whether it is for one of them alone."""
+        match event:
+            case Disconnected():
+                for sink in self._sinks:
+                    if sink.is_accepted:
+                        sink.connection_lost()
+            case Gap():
+                for sink in self._sinks:
+                    sink.handle_gap(event)
+            case ConditionResult():
+                for sink in self._sinks:
+                    if sink.code in _CONDITION_TYPES and number_of(event.seq) in sink.items:
+                        sink.handle_result(event)
+            case RequestAccepted() | RequestRefusal():
+                for sink in self._sinks:
+                    if event.request is sink.request and sink.answers_alone:
+                        if isinstance(event, RequestRefusal):
+                            sink.lose(RequestRefused(event.request, event.code, event.message))
+                        return True
+        return False
+
+    # Lookups.
+
+    def _look_up(self, row: Record) -> list[Callable[[Record], object]]:
+        """Return who gets a row."""
+        found = self._takers.get(row.type_code, {}).get(row.item)
+        if found is not None:
+            return found
+        is_hit = row.scope is Scope.CONDITION
+        name = number_of(row.fid("841") or "") if is_hit else row.item
+        sinks = [sink for sink in self._sinks if sink.code == row.type_code and sink.covers(row, name)]
+        found = [sink.take for sink in sinks]
+        if self._is_own(row, name, is_held=any(sink.request is not None for sink in sinks)):
+            found.append(self._own.append)
+        if not is_hit:  # which says of which condition it is in its values
+            self._lookups += 1
+            if self._lookups > MAX_LOOKUPS:
+                self._forget_lookups()
+            self._takers.setdefault(row.type_code, {})[row.item] = found
+        return found
+
+    def _is_own(self, row: Record, name: str, *, is_held: bool) -> bool:
+        code = row.type_code
+        if code in self._called_for and _covers(self._called_for[code], row, name):
+            return True
+        return not (is_held or (code in self._silent and _covers(self._silent[code], row, name)))
+
+    def _forget_lookups(self) -> None:
+        self._takers.clear()
+        self._lookups = 0
+
+
+def _name_of(key: Key) -> str:
+    """Return how rows of a registration name their item, or their condition."""
+    _, type, item = key
+    return number_of(item) if type in _CONDITION_TYPES else row_item(item)

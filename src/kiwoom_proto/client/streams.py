@@ -1,0 +1,293 @@
+"""Streams: the rows of one subscription, for one consumer, with a buffer of its own.
+
+* Entering a stream subscribes and waits for the acknowledgement; while there is no connection, for the next one. It
+  gets every row of its items from the moment it asks for them, so that none is lost that comes before the
+  acknowledgement, until it is left.
+* Leaving gives up what it subscribed to, and waits for nothing. What others want stays registered.
+* Its buffer and its overflow policy are its own. With "raise", too slow a consumer ends this stream, and nothing else.
+* It ends with the client, the way that the client's iteration ends.
+* A `Gap` concerns it if it was acknowledged when the connection was lost.
+* It also ends, with `RequestRefused`, when a registration of it is gone: silence must not look like a quiet market.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import AsyncIterator, Callable, Iterable
+from types import TracebackType
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, cast, get_args
+
+import attrs
+
+from ..config import Overflow
+from ..display import displayed
+from ..errors import KiwoomError, LocalProtocolError
+from ..events import Event, Gap
+from ..realtime.catalogue import shown_argument
+from ..realtime.record import Record
+from ..request import Request
+from ..symbol import Symbol
+from .buffer import BufferStats, EventBuffer
+from .calls import Calls
+from .errors import BufferOverflow, RequestRefused
+from .routes import Due, Router, Sink
+
+__all__ = ("BaseStream", "Gaps", "Stream")
+
+T = TypeVar("T")
+
+Gaps: TypeAlias = Literal["items", "ignore"] | Callable[[Gap], object]
+"""What becomes of the gaps of a stream: iterated between the rows, counted only, or passed to a function."""
+
+ROWS_PER_ITEM = 4
+"""Rows of each item that a conflating stream keeps by default: the one that it gives, and room for the newer ones."""
+
+
+class BaseStream(Sink, abc.ABC, Generic[T]):
+    """What all streams share: entering, leaving, the buffer and the iteration.
+
+    Args:
+        client: the client.
+        router: gives the stream its rows.
+        code: the type of its rows.
+        items: its items, as registered.
+        buffer_size: maximum queued rows; None: what the policy needs.
+        overflow: the policy beyond that; None: that of the client.
+
+    Attributes:
+        gaps: how many gaps there were in it.
+    """
+
+    def __init__(
+        self,
+        client: Calls,
+        router: Router,
+        code: str,
+        items: Iterable[str],
+        buffer_size: int | None,
+        overflow: Overflow | None,
+    ) -> None:
+        super().__init__(code, items)
+        config = client._session.config
+        overflow = config.overflow if overflow is None else overflow
+        if overflow not in get_args(Overflow):
+            names = ", ".join(get_args(Overflow))
+            raise LocalProtocolError(f"overflow: must be one of {names}, not {overflow!r}")
+        if buffer_size is not None and (type(buffer_size) is not int or buffer_size < 1):
+            raise LocalProtocolError(f"buffer_size: must be a whole number above 0, not {buffer_size!r}")
+        if buffer_size is None:
+            conflates = overflow == "conflate" and self.items
+            buffer_size = len(self.items) * ROWS_PER_ITEM if conflates else config.buffer_size
+        self.gaps = 0
+        self.take = self.pending.append
+        self._client = client
+        self._router = router
+        self._overflow = overflow
+        self._size = buffer_size
+        self._buffer = EventBuffer(buffer_size, overflow, config.buffer_bytes)
+        self._batch: list[Event] = []  # newest first
+        self._changed = client._new_event()
+        self._is_awaited = False
+        self._is_lossy = False  # between the loss of a connection and its gap
+        self._is_entered = self._is_left = False
+        self._was_looped = False  # by `async for`
+        self._has_ended = False  # with the client
+        self._error: KiwoomError | None = None  # which ends this stream alone
+
+    def stats(self) -> BufferStats:
+        """Return what became of its rows so far."""
+        stats, held = self._buffer.stats(), len(self._batch)
+        return attrs.evolve(stats, delivered=stats.delivered - held, waiting=stats.waiting + held)
+
+    async def __aenter__(self) -> Self:
+        if self._is_entered:
+            raise LocalProtocolError(f"{self}: a stream is entered once; open another, with client.{self._call}(...)")
+        self._is_entered = True
+        try:
+            await self._register()
+        except BaseException:
+            self._is_left = True
+            self._router.remove(self)
+            self._router.refresh()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        client = self._client
+        client._check_place()
+        self._is_left = True
+        self._router.remove(self)
+        if self.request is not None:
+            client._session.withdraw(self.request)
+        self._batch.clear()
+        self._buffer.pop_all()
+        client._pump()
+        self.wake()
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        self._check_open()
+        self._was_looped = True
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._batch:
+            await self._refill()
+        return cast("T", self._batch.pop())
+
+    def __str__(self) -> str:
+        return f"stream of {self.code} {displayed(', '.join(sorted(self.items)[:3]))}".rstrip()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}, {len(self._buffer) + len(self._batch)} waiting>"
+
+    # What the subclasses provide.
+
+    _call: str
+    """The method of the client that makes it."""
+
+    @abc.abstractmethod
+    async def _register(self) -> None:
+        """Ask for the rows, and wait for the answer."""
+
+    # Waiting.
+
+    async def _refill(self) -> None:
+        client = self._client
+        client._check_place()
+        if self._is_left and self._was_looped:
+            raise StopAsyncIteration
+        self._check_open()
+        if self._buffer or self._has_ended or self._error is not None:
+            await client._checkpoint()  # once per batch, as in the client's own iteration
+        else:
+            self._is_awaited = True
+            await client._wait_stream(self._changed)
+        if self._batch:
+            return  # another task is iterating too, and was faster
+        events = self._buffer.pop_some()
+        if events:
+            events.reverse()
+            self._batch = events
+            self.wake()  # other tasks that are iterating
+        elif self._error is not None:
+            raise self._error
+        elif self._is_left:
+            raise StopAsyncIteration
+        elif self._has_ended:
+            error = client._failure or client._inbox.end()
+            if error is not None:
+                raise error
+            raise StopAsyncIteration
+
+    def _check_open(self) -> None:
+        call = self._call
+        if not self._is_entered:
+            raise LocalProtocolError(f"{self} is not entered: write `async with client.{call}(...) as rows:`")
+        if self._is_left:
+            raise LocalProtocolError(
+                f"{self} was left with its block: iterate it inside, or open another with client.{call}(...)"
+            )
+
+    def wake(self) -> None:
+        """Wake whoever waits for it."""
+        if self._is_awaited:
+            self._is_awaited = False
+            self._changed.set()
+            self._changed = self._client._new_event()
+
+    # What the router says.
+
+    def flush(self, size: int) -> None:
+        """Queue what is `pending`, by the policy."""
+        if self._error is None:
+            try:
+                self._buffer.put(self.pending, size, len(self._batch))
+            except BufferOverflow:
+                self._error = BufferOverflow(
+                    f"{self}: {len(self._buffer) + len(self._batch):,} rows are queued, the limits are {self._size:,} "
+                    f"(buffer_size) and ClientConfig.buffer_bytes, and overflow={self._overflow!r} allows dropping "
+                    "none of them: read faster, or choose a larger buffer or another policy"
+                )
+        self.pending.clear()
+        self.wake()
+
+    def connection_lost(self) -> None:
+        """Note that rows are missing from now on."""
+        self._is_lossy = True
+
+    def handle_gap(self, gap: Gap) -> None:
+        """Count a gap, and say it as wished."""
+        if self._is_lossy:
+            self._is_lossy = False
+            self.gaps += 1
+            self._say_gap(gap)
+
+    def _say_gap(self, gap: Gap) -> None:
+        """Say a gap; counting it is all that is done unless a subclass says more."""
+
+    def lose(self, error: RequestRefused) -> None:
+        """End this stream, after what is queued."""
+        if self._error is None:
+            self._error = error
+            self.wake()
+
+    def end(self) -> None:
+        """End with the client, after what is queued."""
+        self._has_ended = True
+        self.wake()
+
+
+class Stream(BaseStream[T]):
+    """The rows of one subscription: `async with client.stream(Trade, "005930") as trades`, then `async for`.
+
+    Several tasks may iterate it: each row goes to one of them. `gaps` counts the gaps in it, and `stats()` what became
+    of its rows.
+    """
+
+    _call = "stream"
+
+    def __init__(
+        self,
+        client: Calls,
+        router: Router,
+        type: str | type[Record],
+        code: str,
+        items: tuple[str | Symbol, ...],
+        *,
+        group: str,
+        fresh_within: float | None,
+        buffer_size: int | None,
+        overflow: Overflow | None,
+        gaps: Gaps,
+    ) -> None:
+        super().__init__(client, router, code, map(str, items) if items else ("",), buffer_size, overflow)
+        if gaps not in ("items", "ignore") and not callable(gaps):
+            raise LocalProtocolError(f'gaps: must be "items", "ignore" or a function, not {shown_argument(gaps)}')
+        self._arguments: Any = (type, *items)
+        self._options: dict[str, Any] = {"group": group, "fresh_within": fresh_within}
+        self._gaps = gaps
+
+    async def _register(self) -> None:
+        client = self._client
+        await client._begin_call()
+        request: Request = client._session.subscribe(*self._arguments, **self._options)
+        self.request = request
+        self._router.add(self)
+        await client._wait_reply(request)
+
+    def _say_gap(self, gap: Gap) -> None:
+        if self._gaps == "items":
+            self.pending.append(gap)
+        elif callable(self._gaps):
+            self._router.due.append((self, gap))
+
+    def call(self, event: Due, /) -> None:
+        """Pass a gap to the user's function."""
+        assert callable(self._gaps)
+        assert isinstance(event, Gap)
+        try:
+            self._gaps(event)
+        except Exception as error:
+            self._client._report_failure(f"the gaps function of {self} raised", error)
