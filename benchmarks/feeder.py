@@ -6,7 +6,8 @@ time at which it was due in FID 13, in nanoseconds of the monotonic clock, which
 message counts from when it was due, so a client that is too slow for the rate cannot make its own latency look better
 by holding the feeder up. How late the feeder itself was is reported too.
 
-Commands (see peers/driver.py): {"count": messages, "rate": a second, or 0}. Answer: {"bytes": how many that will be}.
+Commands (see peers/driver.py): {"count": messages, "rate": a second, or 0, "registrations": the REG after which it
+begins, the first unless said otherwise}. Answer: {"bytes": how many that will be}.
 Command {"report": true}: how late it was, {"p50": ..., "p99": ..., "p999": ...} in µs.
 """
 
@@ -55,13 +56,15 @@ class Feeder:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._plan = (0, 0)
+        self._registrations = 1
         self._late: list[int] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
-    def plan(self, count: int, rate: int) -> int:
-        """What the next connection is sent; returns how many bytes that is."""
+    def plan(self, count: int, rate: int, registrations: int = 1) -> int:
+        """What the next connection is sent after so many REGs; returns how many bytes that is."""
         self._plan = count, rate
+        self._registrations = registrations
         self._late = []
         whole, rest = divmod(count, len(self._frames))
         if rate:
@@ -113,6 +116,7 @@ class Feeder:
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
         )
+        awaited = self._registrations
         while True:
             opcode, payload = _receive_frame(stream)
             if opcode == 8:
@@ -124,7 +128,9 @@ class Feeder:
                 trnm = json.loads(payload)["trnm"]
                 stream.sendall(server_frame(f'{{"trnm":"{trnm}","return_code":0,"return_msg":""}}'.encode()))
                 if trnm == "REG":
-                    self._feed(stream)
+                    awaited -= 1
+                    if not awaited:
+                        self._feed(stream)
 
     def _feed(self, stream: socket.socket) -> None:
         count, rate = self._plan
@@ -181,7 +187,7 @@ def prepare(setting: dict[str, Any]) -> Round:
             return {"port": feeder.port}
         if "report" in command:
             return feeder.report()
-        return {"bytes": feeder.plan(command["count"], command["rate"])}
+        return {"bytes": feeder.plan(command["count"], command["rate"], command.get("registrations", 1))}
 
     return run
 

@@ -31,6 +31,14 @@ async def search_rows(client: Client) -> None:
         raise AssertionError("nothing may be iterated")
 
 
+async def listen(client: Client) -> None:
+    client.on("0E", print, ITEM)
+
+
+async def newest(client: Client) -> None:
+    client.latest("0E", ITEM)
+
+
 CALLS: dict[str, Call] = {
     "subscribe": lambda client: client.subscribe("0E", ITEM),
     "subscribe, wait=False": lambda client: client.subscribe("0E", ITEM, wait=False),
@@ -40,6 +48,10 @@ CALLS: dict[str, Call] = {
     "search_condition": lambda client: client.search_condition("0", realtime=True),
     "search_condition_rows": search_rows,
     "clear_condition": lambda client: client.clear_condition("0"),
+    "stream": lambda client: client.stream("0E", ITEM).__aenter__(),
+    "condition": lambda client: client.condition("0").__aenter__(),
+    "on": listen,
+    "latest": newest,
     "aclose": lambda client: client.aclose(),
     "async for": iterate,
     "anext": lambda client: anext(client),

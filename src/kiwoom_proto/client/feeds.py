@@ -14,6 +14,7 @@ from ..events import Gap
 from ..realtime.catalogue import REALTIME, declared_code
 from ..realtime.record import Record
 from ..realtime.traits import Scope
+from ..recording.recorder import Recorder
 from ..session.freshness import row_item
 from ..session.session import Session
 from ..symbol import Symbol
@@ -30,8 +31,8 @@ R = TypeVar("R", bound=Record)
 class Feeds(Calls):
     """The client's streams, newest rows and callbacks. Args as `Calls`."""
 
-    def __init__(self, session: Session, wall_clock: Callable[[], int]) -> None:
-        super().__init__(session, wall_clock)
+    def __init__(self, session: Session, wall_clock: Callable[[], int], record: Recorder | None = None) -> None:
+        super().__init__(session, wall_clock, record)
         self._router = self._inbox.router
         self._due = self._router.due
         self._is_calling = False
@@ -155,11 +156,10 @@ class Feeds(Calls):
         """
         code = _code_of(type)
         name = row_item(str(item))
-        if self._inbox.closed is not None:
-            self._inbox.check_open()
         kept = self._kept.get((code, name))
         if kept is None or kept.is_gone:
             self._check_place()
+            self._inbox.check_open()
             kept = Latest(self._router, code, str(item))
             standing = [(each.group, each.type, each.item) for each in self._session.subscriptions if each.consumers]
             if not is_subscribed(standing, code, kept.items):
@@ -170,6 +170,8 @@ class Feeds(Calls):
                 )
             self._kept[code, name] = kept
             self._router.add(kept)
+        elif self._inbox.closed is not None:
+            self._inbox.check_open()
         return kept.row
 
     def condition(self, name: str, *, buffer_size: int | None = None) -> ConditionStream:

@@ -51,7 +51,14 @@ class Listener(Sink):
         self._client = client
         self._router = router
         self._callback = callback
-        self._is_closed = self._is_lost = False
+        self._is_closed = False
+        self._loss: RequestRefused | None = None
+        append = router.due.append
+
+        def take(row: Record) -> None:
+            append((self, row))
+
+        self.take = take
 
     def open(self, request: Request | None) -> None:
         """Begin.
@@ -78,16 +85,12 @@ class Listener(Sink):
         state = "closed" if self._is_closed else f"{self.errors} errors"
         return f"<Listener of {self.code}, {state}>"
 
-    def take(self, row: Record) -> None:
-        """Have the callback called with a row."""
-        self._router.due.append((self, row))
-
     def call(self, event: Due, /) -> None:
         """Call the callback, unless it is closed."""
         if self._is_closed:
             return
-        if isinstance(event, RequestRefused):
-            self._fail(event, f"a callback of {self.code} gets no more rows")
+        if event is self._loss:
+            self._fail(self._loss, f"a callback of {self.code} gets no more rows")
             self.close()
             return
         try:
@@ -98,8 +101,8 @@ class Listener(Sink):
 
     def lose(self, error: RequestRefused) -> None:
         """Report that it will get nothing more, after the rows that are due."""
-        if not self._is_lost:
-            self._is_lost = True
+        if self._loss is None:
+            self._loss = error
             self._router.due.append((self, error))
 
     def _fail(self, error: Exception, message: str) -> None:

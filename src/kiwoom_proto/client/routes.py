@@ -70,13 +70,15 @@ class Sink:
         self.items: Collection[str] = frozenset(map(row_item, items))
         self.request: Request | None = None
         self.pending: list[Event] = []
+        self._lost: set[Key] = set()
 
     @property
     def keys(self) -> tuple[Key, ...]:
         """The registrations that it holds."""
         if self.request is None:
             return ()
-        return self.request.keys or (("", self.code, self.request.seq),)
+        keys = self.request.keys or (("", self.code, self.request.seq),)
+        return tuple(key for key in keys if key not in self._lost) if self._lost else keys
 
     @property
     def is_accepted(self) -> bool:
@@ -98,14 +100,16 @@ class Sink:
         Args:
             standing: everything that is wanted of the session.
         """
-        if not self.is_accepted:
+        if self.request is None or not self.is_accepted:
             return
         for key in self.keys:
             each = standing.get(key)
-            if each is None or each.state is SubscriptionState.REFUSED:
-                assert self.request is not None
-                self.lose(RequestRefused(self.request, "", GIVEN_UP if each is None else each.reason))
-                return
+            if each is None:
+                self._lost.add(key)  # if it comes back, somebody else has asked for it
+            elif each.state is SubscriptionState.REFUSED:
+                self.lose(RequestRefused(self.request, "", each.reason))
+        if self._lost:
+            self.lose(RequestRefused(self.request, "", GIVEN_UP))
 
     # What a subclass does about it. Nothing unless it says so.
 
@@ -122,7 +126,7 @@ class Sink:
         """Note a new answer to a live search."""
 
     def lose(self, error: RequestRefused) -> None:
-        """Note that its registration is gone."""
+        """Note that a registration of it is gone. It may be told more than once."""
 
     def end(self) -> None:
         """Note that the session has ended."""

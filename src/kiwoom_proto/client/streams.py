@@ -157,7 +157,7 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         client = self._client
         client._check_place()
         if self._is_left and self._was_looped:
-            raise StopAsyncIteration
+            raise StopAsyncIteration(f"{self} was left with its block")
         self._check_open()
         if self._buffer or self._has_ended or self._error is not None:
             await client._checkpoint()  # once per batch, as in the client's own iteration
