@@ -331,8 +331,8 @@ class _Run:
         while (entries := self.backlog.take()) is not None:
             self._taken += message_count(entries)
         self.lost = self._taken - self.writer.messages
-        if self.lost:
-            self.error = self.error or f"{self.lost:,} messages were lost: {self.writer.failure}"
+        if not self.error and self.writer.failure:
+            self.error = f"{self.lost:,} messages were lost: {self.writer.failure}"
 
     def _masking(self) -> Masking:
         """Return what masks the secrets that are known by now."""
