@@ -9,6 +9,7 @@ The names that nearly every program needs are here. The others are in the module
     kiwoom_proto.events       everything that sessions and connections report
     kiwoom_proto.codes        what Kiwoom's return codes mean
     kiwoom_proto.auth         tokens
+    kiwoom_proto.hours        trading hours, special days
     kiwoom_proto.realtime     the types, the codes of their fields (Side, ViKind ...), Level and Broker; `fields` to
                               declare a type of your own
     kiwoom_proto.wire         messages, the decoder, the WebSocket

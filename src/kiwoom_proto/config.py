@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import attrs
 
 from .errors import LocalProtocolError
+from .hours import MarketHours
 
 __all__ = ("ClientConfig", "Overflow", "ServerConfig", "Takeover")
 
@@ -41,6 +42,11 @@ def _not_negative(instance: object, attribute: attrs.Attribute[Any], value: floa
 def _flag(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, bool):
         raise LocalProtocolError(f"{type(instance).__name__}.{attribute.name}: must be True or False, not {value!r}")
+
+
+def _hours(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not isinstance(value, MarketHours):
+        raise LocalProtocolError(f"ClientConfig.hours: must be a MarketHours or None, not {value!r}")
 
 
 def _one_of(policies: Any) -> Any:
@@ -106,6 +112,8 @@ class ClientConfig:
             (pools). Those of a token that is lost for good move at once.
         takeover_limit: maximum number of takeovers in a row after which "wait" and "reconnect" reconnect; one more
             stops the session.
+        hours: trading days and hours: while a market is closed, silence is not `Stale`. None: silence counts round the
+            clock.
     """
 
     open_timeout: float = attrs.field(default=10.0, validator=_positive)
@@ -129,6 +137,7 @@ class ClientConfig:
     takeover_wait: float = attrs.field(default=300.0, validator=_positive)
     move_after: float = attrs.field(default=10.0, validator=_positive)
     takeover_limit: int = attrs.field(default=3, validator=_count)
+    hours: MarketHours | None = attrs.field(factory=MarketHours, validator=_hours)
 
 
 @attrs.frozen(kw_only=True)

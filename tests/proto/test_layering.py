@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("display", "known", "secrets"),
     ("codes", "request"),
     ("errors",),
+    ("hours",),
     ("config", "headers", "symbol"),
     ("endpoint",),
     # rows, and what is reported

@@ -17,6 +17,7 @@ from ..realtime.record import Record
 from ..recording.recorder import Recorder
 from ..request import Request
 from ..session.lifecycle import SessionState
+from ..session.market_clock import MarketStatus
 from ..session.searches import Pages
 from ..session.session import Session
 from ..session.subscriptions import Subscription
@@ -66,6 +67,11 @@ class Calls(abc.ABC):
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Everything wanted, live conditions last, and its state on the present connection."""
         return self._session.subscriptions
+
+    @property
+    def market(self) -> MarketStatus:
+        """Which session KRX and NXT are in now."""
+        return self._session.market
 
     @property
     def disconnected(self) -> Disconnected | None:

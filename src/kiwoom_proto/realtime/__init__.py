@@ -33,7 +33,7 @@ from .levels import Broker, Level, TopLevels
 from .market import MarketPhase, SectorBreadth, SectorIndex, VolatilityInterruption
 from .quotes import AfterHoursQuote, BestQuote, OrderBook, UsOrderBook
 from .trades import ExpectedTrade, NominalPrice, Trade, UsTrade
-from .traits import ItemForm, Market, Scope
+from .traits import ItemForm, Market, RowsExpected, Scope
 
 __all__ = (
     "REALTIME",
@@ -41,6 +41,7 @@ __all__ = (
     # what a type declares of itself
     "ItemForm",
     "Market",
+    "RowsExpected",
     "Scope",
     # quotes
     "AfterHoursQuote",

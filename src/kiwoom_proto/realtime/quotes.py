@@ -9,7 +9,7 @@ from . import fields as kinds
 from .fields import Field
 from .levels import Level, TopLevels, TopReaders, ladder, numbered
 from .record import Record
-from .traits import ItemForm, Market
+from .traits import ItemForm, Market, RowsExpected
 
 __all__ = ("AfterHoursQuote", "BestQuote", "OrderBook", "UsOrderBook")
 
@@ -52,6 +52,7 @@ class OrderBook(Record, tag="0D"):
 
     label = "주식호가잔량"
     item_form = ItemForm.STOCK
+    rows_expected = RowsExpected.CONTINUOUS_TRADING_AND_AUCTIONS
 
     time = Field("21", kinds.clock_time, "호가시간")
     ask_price_1 = Field("41", kinds.price, "매도호가1", unit="KRW")
@@ -323,6 +324,7 @@ class AfterHoursQuote(Record, tag="0E"):
 
     label = "주식시간외호가"
     item_form = ItemForm.STOCK
+    rows_expected = RowsExpected.AFTER_HOURS
 
     time = Field("21", kinds.clock_time, "호가시간")
     ask_quantity = Field("131", kinds.quantity, "시간외매도호가총잔량", unit="shares")

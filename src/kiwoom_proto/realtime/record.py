@@ -21,17 +21,15 @@ from msgspec.structs import force_setattr
 
 from ..display import MESSAGE_LIMIT, displayed, quoted, rich_repr
 from ..errors import FieldError, LocalProtocolError
+from ..hours import KST
 from ..secrets import MASK, PERSONAL_FIDS, Redaction, holds_opaque, mask_opaque, redact
 from ..symbol import Symbol, parse_item, parse_stock_code
 from .fields import Direction, Field
 from .getters import make_getter
 from .layout import FidStrings, Layout, read_fids
-from .traits import ItemForm, Market, Scope
+from .traits import ItemForm, Market, RowsExpected, Scope
 
 __all__ = ("KST", "STOCK_CODE_FID", "TOKEN_INDEX_SHIFT", "Record")
-
-KST = datetime.timezone(datetime.timedelta(hours=9), "KST")
-"""Korea Standard Time, which has no daylight saving."""
 
 TOKEN_INDEX_SHIFT = 20
 """In a pool, the connections of the token with index i are numbered from i << 20 on. So a row tells its token without
@@ -39,7 +37,14 @@ an attribute of its own, which would cost memory and time."""
 
 STOCK_CODE_FID = "9001"
 """The FID of the stock (종목코드), which rows of orders and balances name."""
-_TRAITS = {"label": str, "market": Market, "scope": Scope, "item_form": ItemForm, "droppable": bool}
+_TRAITS = {
+    "label": str,
+    "market": Market,
+    "scope": Scope,
+    "item_form": ItemForm,
+    "rows_expected": RowsExpected,
+    "droppable": bool,
+}
 
 
 # In the class statement, type checkers would ask every subclass to repeat `frozen=True`.
@@ -52,7 +57,8 @@ class Record(msgspec.Struct, **_OPTIONS):
     A row of a type without a class of its own is a plain `Record`: read its FIDs with `fid` and `fids`.
 
     To declare a type, subclass it with the type code as `tag`, give each FID a `Field`, and set what is not the default
-    of the class attributes `label`, `market`, `scope`, `item_form` and `droppable`:
+    of the class attributes `label`, `market`, `scope`, `item_form`, `rows_expected` and
+    `droppable`:
 
         class OrderExecution(Record, tag="00"):
             label = "주문체결"
@@ -92,6 +98,8 @@ class Record(msgspec.Struct, **_OPTIONS):
     """What a row is about."""
     item_form: ClassVar[ItemForm] = ItemForm.ANY
     """The form of the items that may be registered."""
+    rows_expected: ClassVar[RowsExpected] = RowsExpected.CONTINUOUS_TRADING
+    """When silence is news (`fresh_within`), of types whose items are stocks or sectors."""
     droppable: ClassVar[bool] = True
     """Whether a slow consumer may lose rows; by default not those about the account or a condition search."""
 

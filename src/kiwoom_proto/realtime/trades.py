@@ -6,7 +6,7 @@ from . import codes
 from . import fields as kinds
 from .fields import Field
 from .record import Record
-from .traits import ItemForm, Market
+from .traits import ItemForm, Market, RowsExpected
 
 __all__ = ("ExpectedTrade", "NominalPrice", "Trade", "UsTrade")
 
@@ -116,6 +116,7 @@ class ExpectedTrade(Record, tag="0H"):
 
     label = "주식예상체결"
     item_form = ItemForm.STOCK
+    rows_expected = RowsExpected.AUCTIONS
 
     time = Field("20", kinds.clock_time, "체결시간")
     price = Field("10", kinds.price, "현재가", unit="KRW")

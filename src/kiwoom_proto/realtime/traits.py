@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ("MAX_TYPE_LENGTH", "ItemForm", "Market", "Scope")
+__all__ = ("MAX_TYPE_LENGTH", "ItemForm", "Market", "RowsExpected", "Scope")
 
 MAX_TYPE_LENGTH = 2
 """Characters of a type code [official pages: `type` has length 2]."""
@@ -36,6 +36,22 @@ class Market(enum.Enum):
     """KRX and NXT (국내주식)."""
     US = "US"
     """Nasdaq, NYSE and NYSE American (미국주식)."""
+
+
+class RowsExpected(enum.Enum):
+    """When a stock or sector that is traded has rows of a type, so that silence is news.
+
+    Of a thing that the market may do, the shorter time: silence is normal outside it, and rows may come all the same.
+    """
+
+    CONTINUOUS_TRADING = "continuous trading"
+    """While it is traded continuously: KRX's regular session, and NXT's three markets."""
+    CONTINUOUS_TRADING_AND_AUCTIONS = "continuous trading and auctions"
+    """In the auctions before and after that too. [guessed, of order books]"""
+    AUCTIONS = "auctions"
+    """In auctions only."""
+    AFTER_HOURS = "after hours"
+    """In KRX's after-hours trading, at the closing price and at single prices."""
 
 
 class Scope(enum.Enum):

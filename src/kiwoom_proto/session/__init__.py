@@ -10,6 +10,7 @@ subscriptions.py   what is wanted against what the server has confirmed, and the
 quota.py           how many items may be wanted
 transients.py      which items are given up when others need the room
 suspects.py        how something is sent again that cost the connection
+market_clock.py    which session each market is in, and when rows are expected
 freshness.py       what rows, and silence, say about a subscription
 searches.py        condition search
 gap.py             since when rows are missing

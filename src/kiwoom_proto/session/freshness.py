@@ -3,7 +3,10 @@
 * The first row proves that the server knows the item; its acknowledgement does not. A row may arrive before the
   acknowledgement [measured]: it is remembered.
 * With `fresh_within`, a row must come within so many seconds of the acknowledgement and of each row. If none does, the
-  subscription is stale. That is reported once, until the next row; nothing is closed.
+  subscription is stale. That is reported once, until the next row or until the market opens again; nothing is closed.
+* While the market is closed (market_clock.py), nothing is stale. When it opens, the time starts again, with
+  `OPENING_GRACE` on top: in the first seconds rows may be late.
+* Rows of 0s are passed on to the market clock.
 
 This is on the way of every row, so what no row can change is not watched: a subscription without `fresh_within` only
 until its first row.
@@ -15,15 +18,23 @@ from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
+from ..realtime.catalogue import type_code_of
+from ..realtime.market import MarketPhase
 from ..realtime.record import Record
 from ..request import Key
 from .lifecycle import SubscriptionState
+from .market_clock import MarketClock
 
 __all__ = ("Entry", "Freshness", "row_item")
 
 PUSHED_AS = {"MGD": "MGU"}
 """Items whose rows have another name: 0I registers MGD and pushes MGU [measured]."""
+PHASES: str = type_code_of(MarketPhase)
 NEVER = float("inf")
+OPENING_GRACE = 10.0
+"""Seconds after the opening of a market before the time of `fresh_within` starts."""
+TOLERANCE = 0.001
+"""Seconds by which a time may be wrong that was converted from one clock to another."""
 CONFIRMED, RECEIVING = SubscriptionState.CONFIRMED, SubscriptionState.RECEIVING
 
 
@@ -37,7 +48,9 @@ class Entry:
         state: how far it has come.
         reason: why it was refused; "" if it was not.
         fresh_within: seconds after which silence is reported; None: never.
-        stale_at: when it will be stale; None: not before it is armed; infinite: it is, until the next row.
+        stale_at: when it may be stale; None: not before it is armed; infinite: it is, until the next row.
+        reported_in: since when rows had been expected (nanoseconds since the epoch) when it was last reported as stale;
+            None: it has not been since the last row.
         has_row: whether a row has arrived on this connection.
     """
 
@@ -47,6 +60,7 @@ class Entry:
     reason: str = ""
     fresh_within: float | None = None
     stale_at: float | None = None
+    reported_in: int | None = None
     has_row: bool = False
 
 
@@ -55,10 +69,16 @@ class Freshness:
 
     Args:
         account_types: the codes of the types whose rows are about the account.
+        types: the record classes by type code, which say when their rows are expected.
+        market: tells when markets are open; None: silence counts at any time.
     """
 
-    def __init__(self, account_types: Collection[str]) -> None:
+    def __init__(
+        self, account_types: Collection[str], types: Mapping[str, type[Record]], market: MarketClock | None
+    ) -> None:
         self._account_types = account_types
+        self._types = types
+        self._market = market
         self._watched: dict[str, dict[str, dict[Key, Entry]]] = {}  # type -> item of its rows -> what a row changes
         self._check_at: float | None = None  # nothing is stale before
 
@@ -77,6 +97,8 @@ class Freshness:
         entries = items.get(self._pushed_item(key), {})
         if entries.pop(key, None) is None:
             return
+        if key[1] == PHASES and self._market is not None:
+            self._market.interrupt()
         if not entries:
             del items[self._pushed_item(key)]
         if not items:
@@ -86,6 +108,8 @@ class Freshness:
         """Watch nothing any more: all registrations are gone."""
         self._watched.clear()
         self._check_at = None
+        if self._market is not None:
+            self._market.interrupt()
 
     def note_rows(self, rows: Iterable[Record], now: float) -> None:
         """Note that rows have arrived."""
@@ -99,15 +123,29 @@ class Freshness:
         entries = list(watched.get(row.item, {}).items())
         if row.item:
             entries += watched.get("", {}).items()
+        if isinstance(row, MarketPhase):
+            self._note_phase(row, now)
         for key, entry in entries:
-            entry.has_row = True
+            entry.has_row, entry.reported_in = True, None
             if entry.state is CONFIRMED:
                 entry.state = RECEIVING
             if entry.fresh_within is None:
-                self.unwatch(key)
+                if key[1] != PHASES or self._market is None:
+                    self.unwatch(key)
             else:
                 entry.stale_at = now + entry.fresh_within
                 self._check_at = min(entry.stale_at, self._check_at or entry.stale_at)
+
+    def _note_phase(self, row: MarketPhase, now: float) -> None:
+        """Pass on what a market does. Whatever waits for one to open is looked at again."""
+        if self._market is None or not self._market.note_phase(row, self._market.time_at(now)):
+            return
+        for entries in self._watched.values():
+            for watched in entries.values():
+                for entry in watched.values():
+                    if entry.stale_at is not None and entry.fresh_within is not None:
+                        entry.stale_at = min(entry.stale_at, now + entry.fresh_within)
+                        self._check_at = min(entry.stale_at, self._check_at or entry.stale_at)
 
     def arm(self, entries: Iterable[Entry], now: float) -> None:
         """Start the time of those that are confirmed by now and not armed yet."""
@@ -130,12 +168,32 @@ class Freshness:
             return []
         stale = []
         for key, entry in entries.items():
-            if entry.stale_at is not None and entry.stale_at <= now and entry.fresh_within is not None:
+            if entry.stale_at is None or entry.stale_at > now or entry.fresh_within is None:
+                continue
+            if self._is_stale(key, entry, entry.fresh_within, now):
                 stale.append((key, entry.fresh_within))
-                entry.stale_at = NEVER
         times = [entry.stale_at for entry in entries.values() if entry.stale_at not in (None, NEVER)]
         self._check_at = min(times, default=None)
         return stale
+
+    def _is_stale(self, key: Key, entry: Entry, fresh_within: float, now: float) -> bool:
+        """Return whether a silent subscription is stale, and set when to look again."""
+        market = self._market
+        time = 0 if market is None else market.time_at(now)
+        window = None if market is None else market.window(self._types.get(key[1]), key[2], time)
+        if window is None:
+            entry.stale_at = NEVER
+            return True
+        is_stale = False
+        if window.since is not None and window.since != entry.reported_in:
+            due = now + (window.since - time) / 1e9 + OPENING_GRACE + fresh_within
+            if due > now + TOLERANCE:
+                entry.stale_at = due
+                return False
+            is_stale, entry.reported_in = True, window.since
+        opens_in = NEVER if window.opens_at is None else (window.opens_at - time) / 1e9
+        entry.stale_at = now + opens_in + OPENING_GRACE + fresh_within
+        return is_stale
 
     def _pushed_item(self, key: Key) -> str:
         """Return the item of the rows that a registration brings: "NVDA" for "NVDA:ND"; "" for any."""

@@ -51,6 +51,7 @@ from ..wire.rfc6455 import check_close
 from .connector import Connector, LinkNeeded, Need
 from .gap import GapTracker, is_restored
 from .lifecycle import CLOSED, CLOSING, CONNECTING, READY, SessionState
+from .market_clock import MarketClock, MarketStatus
 from .pending import CallAnswer
 from .quota import Quota
 from .registrations import Registrations
@@ -113,9 +114,10 @@ class Session:
             capture=capture,
         )
         self._gaps = GapTracker()
-        account_types = codes_of_scope(self._types, Scope.ACCOUNT)
-        quota = Quota.of(endpoint, self.config)
-        self._subscriptions = Subscriptions(quota, self.config.items_per_request, account_types)
+        self._market = MarketClock(self.config.hours)
+        accounts, quota = codes_of_scope(self._types, Scope.ACCOUNT), Quota.of(endpoint, self.config)
+        per_request = self.config.items_per_request
+        self._subscriptions = Subscriptions(quota, per_request, accounts, self._types, self._market)
         self._freshness = self._subscriptions.freshness
         self._registrations = Registrations(endpoint, self._types, self.config, self._subscriptions)
         self._searches = Searches(endpoint)
@@ -151,6 +153,11 @@ class Session:
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Everything wanted, live searches last, and how far each has come on the present connection."""
         return self._subscriptions.snapshot() + self._searches.snapshot()
+
+    @property
+    def market(self) -> MarketStatus:
+        """Which session KRX and NXT are in now: UNKNOWN until bytes have been received with their time."""
+        return self._market.status(self._market.time_at(self._clock()))
 
     @property
     def is_settled(self) -> bool:
@@ -233,11 +240,7 @@ class Session:
         """Subscribe to, or unsubscribe from, everything that a hand-built message names.
 
         Its lengths are checked, and that the endpoint serves the venues; types and items are not. This is the way to
-        what this library does not know, and back: `unsubscribe` would refuse it too.
-
-        Raises:
-            QuotaExceeded: the connection, or the group, would have too many items; nothing has changed.
-            LocalProtocolError: names what is wrong; nothing has changed.
+        what this library does not know, and back: `unsubscribe` would refuse it too. Errors as for `subscribe`.
         """
         self._check_open()
         return self._asked(self._registrations.request(message))
@@ -266,11 +269,7 @@ class Session:
     def clear_condition(self, seq: str) -> Request:
         """End a live search (조건검색 실시간 해제), once for each time that it was asked for.
 
-        Args:
-            seq: the condition's number.
-
-        Raises:
-            LocalProtocolError: the number cannot be valid; nothing has changed.
+        Args and errors as for `search_condition`.
         """
         self._check_open()
         return self._asked(self._searches.clear_condition(seq))
@@ -346,6 +345,7 @@ class Session:
             gaps = self._gaps
             if received_at >= gaps.next_read_at:
                 gaps.start_read(received_at)
+                self._market.note_time(received_at, self._clock())
             gaps.received_at = received_at
         events = connection.events()
         if not events.rows_only:

@@ -26,11 +26,12 @@ import attrs
 
 from ..display import quoted
 from ..errors import QuotaExceeded
-from ..realtime.catalogue import ACCOUNT_TYPES
+from ..realtime.catalogue import ACCOUNT_TYPES, REALTIME, Types
 from ..request import Key
 from ..wire.messages import Element, Reg, Remove, is_too_large, keys_of
 from .freshness import Entry, Freshness
 from .lifecycle import SubscriptionState
+from .market_clock import MarketClock
 from .quota import Quota
 from .suspects import Suspects
 from .transients import Transients
@@ -75,9 +76,18 @@ class Subscriptions:
         quota: the item quota.
         items_per_request: maximum number of items in one message.
         account_types: the codes of the types whose rows are about the account. A trading program must not miss them.
+        types: the record classes by type code.
+        market: tells when markets are open, for freshness; None: they always are.
     """
 
-    def __init__(self, quota: Quota, items_per_request: int, account_types: Collection[str] = ACCOUNT_TYPES) -> None:
+    def __init__(
+        self,
+        quota: Quota,
+        items_per_request: int,
+        account_types: Collection[str] = ACCOUNT_TYPES,
+        types: Types = REALTIME,
+        market: MarketClock | None = None,
+    ) -> None:
         self._account_types = account_types
         self.quota = quota
         """The item quota."""
@@ -88,7 +98,7 @@ class Subscriptions:
         self._to_remove: dict[Key, None] = {}
         self._in_flight: Reg | Remove | None = None
         self._parts: list[tuple[Key, ...]] = []  # of messages that were refused as a whole; their entries are SENT
-        self.freshness = Freshness(account_types)
+        self.freshness = Freshness(account_types, types, market)
         """What rows say about the subscriptions: tell it of them."""
         self._transients = Transients()
         self._evicted: list[str] = []
