@@ -16,8 +16,7 @@ from __future__ import annotations
 import datetime
 import enum
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import attrs
 
@@ -32,6 +31,7 @@ __all__ = (
     "NXT_DAY",
     "MarketHours",
     "MarketSession",
+    "SessionCalendar",
     "SpecialDay",
     "Timetable",
 )
@@ -123,6 +123,14 @@ NXT_DAY = _timetable(
 """The sessions of NXT on a usual day."""
 
 
+class SessionCalendar(Protocol):
+    """The interface that `MarketHours` needs of a calendar object. Those of the package exchange_calendars have it."""
+
+    def is_session(self, date: Any, /) -> bool:
+        """Return whether a date is a trading day; raise ValueError if it is not known."""
+        ...
+
+
 def _is_calendar(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not callable(value) and not callable(getattr(value, "is_session", None)):
         raise LocalProtocolError(
@@ -139,8 +147,8 @@ def _are_special_days(instance: object, attribute: attrs.Attribute[Any], value: 
             )
 
 
-def _read_only(days: Mapping[datetime.date, SpecialDay]) -> Mapping[datetime.date, SpecialDay]:
-    return MappingProxyType(dict(days))
+def _copied(days: Mapping[datetime.date, SpecialDay]) -> Mapping[datetime.date, SpecialDay]:
+    return dict(days)
 
 
 @attrs.frozen(kw_only=True)
@@ -154,9 +162,11 @@ class MarketHours:
         special_days: days with other hours, by date. They go before the calendar.
     """
 
-    calendar: Callable[[datetime.date], bool] | Any | None = attrs.field(default=None, validator=_is_calendar)
+    calendar: Callable[[datetime.date], bool] | Any | None = attrs.field(
+        default=None, validator=_is_calendar, hash=False
+    )
     special_days: Mapping[datetime.date, SpecialDay] = attrs.field(
-        factory=dict, validator=_are_special_days, converter=_read_only
+        factory=dict, validator=_are_special_days, converter=_copied, hash=False
     )
 
     def day(self, date: datetime.date) -> SpecialDay:

@@ -10,6 +10,7 @@ import pytest
 
 from kiwoom_proto import ClientConfig, LocalProtocolError
 from kiwoom_proto.config import ServerConfig
+from kiwoom_proto.hours import MarketHours
 
 DEFAULTS = {
     "open_timeout": 10,
@@ -46,7 +47,7 @@ COUNTS = (
 
 
 def test_the_client_s_defaults() -> None:
-    assert attrs.asdict(ClientConfig()) == DEFAULTS
+    assert attrs.asdict(ClientConfig(), recurse=False) == {**DEFAULTS, "hours": MarketHours()}
 
 
 def test_the_server_s_defaults() -> None:

@@ -198,9 +198,10 @@ def test_after_a_loss_what_0s_said_ends_with_the_table() -> None:
     line.subscribe(MarketPhase, fresh_within=None)
     line.phase("3")
     line.stale_until("15:25")
-    assert line.session.market.krx is MarketSession.REGULAR
+    markets = [line.session.market.krx]
     line.session.receive_eof("reset")
-    assert line.session.market.krx is MarketSession.CLOSING_AUCTION
+    markets.append(line.session.market.krx)
+    assert markets == [MarketSession.REGULAR, MarketSession.CLOSING_AUCTION]
 
 
 def test_nobody_wants_0s_any_more() -> None:

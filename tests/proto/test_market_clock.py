@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import json
 import os
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -154,6 +156,14 @@ def test_hours_that_cannot_be(arguments: dict[str, Any], message: str) -> None:
         MarketHours(**arguments)
     with pytest.raises(LocalProtocolError, match=r"ClientConfig\.hours: must be a MarketHours"):
         ClientConfig(hours="09:00-15:30")  # type: ignore[arg-type]
+
+
+def test_hours_are_a_value() -> None:
+    hours = MarketHours(special_days={EXAM: EXAM_DAY})
+    assert hours == MarketHours(special_days={EXAM: EXAM_DAY}) != MarketHours()
+    config = ClientConfig(hours=hours)
+    assert copy.deepcopy(config) == pickle.loads(pickle.dumps(config)) == config
+    assert hash(config) == hash(ClientConfig(hours=hours))
 
 
 # What 0s says.
