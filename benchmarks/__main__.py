@@ -16,6 +16,7 @@ layers:
   scale      cost per message against subscriptions, rows, size of messages, size of the catalogue
   steps      where the time of the core goes, step by step
   streams    what streams, ten streams and callbacks cost beside `async for event in client`; latency of callbacks
+  recording  messages -> lines and frames of zstd, and events again
 
 Each subject runs in a process of its own, and those that are compared take turns, so look at the ratios first: figures
 on a busy machine drift, ratios much less. Medians and quartiles of the rounds.
@@ -33,7 +34,21 @@ import pathlib
 import sys
 from collections.abc import Callable
 
-from . import chart, check, core, decode, loopback, memory, opponents, recorder, report, scale, steps, streams
+from . import (
+    chart,
+    check,
+    core,
+    decode,
+    loopback,
+    memory,
+    opponents,
+    recorder,
+    recording,
+    report,
+    scale,
+    steps,
+    streams,
+)
 from .results import Measurement, Results
 from .runner import Bench, Effort
 
@@ -51,6 +66,7 @@ LAYERS: dict[str, Callable[[Bench], None]] = {
     "scale": scale.measure,
     "steps": steps.measure,
     "streams": streams.measure,
+    "recording": recording.measure,
 }
 
 

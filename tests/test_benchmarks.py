@@ -14,7 +14,7 @@ pytest.importorskip("resource", reason="the benchmarks need a POSIX system")
 
 import trustme
 from benchmarks import __main__ as command
-from benchmarks import chart, check, core, data, decode, loopback, memory, opponents, report, scale
+from benchmarks import chart, check, core, data, decode, loopback, memory, opponents, recording, report, scale
 from benchmarks.feeder import Feeder
 from benchmarks.results import Measurement, Results, Subject
 from benchmarks.runner import Bench, Effort, Player
@@ -72,6 +72,12 @@ def test_decode(subject: str, shape: str, reads: str) -> None:
     figures = decode.prepare(setting)({"times": 2})
     assert figures.keys() == CPU
     assert figures["wall"] > 0
+
+
+@pytest.mark.parametrize(("subject", "shape", "reads"), list(recording.in_process()))
+def test_recording(subject: str, shape: str, reads: str) -> None:
+    figures = recording.prepare({"subject": subject, "shape": shape, "reads": reads, "count": 40})({"times": 2})
+    assert figures.keys() == CPU
 
 
 @pytest.mark.parametrize(("subject", "shape", "reads", "read"), list(core.in_process()))

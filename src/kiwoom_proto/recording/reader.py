@@ -13,6 +13,7 @@ import datetime
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from heapq import heapify, heappop, heappush
+from itertools import chain
 from pathlib import Path
 
 import attrs
@@ -64,7 +65,7 @@ def read_recording(
         LocalProtocolError: an argument is not what it should be.
     """
     batches = read_batches(paths, start=start, end=end, types=types, items=items, record_types=record_types)
-    return (event for _, events in batches for event in events)
+    return chain.from_iterable(events for _, events in batches)
 
 
 def read_batches(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -11,10 +10,10 @@ from ..errors import RecordingError
 from ..events import Event, Numbering, RecordingHole
 from ..realtime import REALTIME
 from ..realtime.record import Record
-from ..wire.decoder import MessageDecoder
 from ..wire.messages import Ping, Reply
 from .format import EventLine, Footer, Header, Line, MessageLine, SentLine, decode_line
 from .frames import Block
+from .line_decoder import LineDecoder
 from .recorded_file import NO_END, RecordingFile
 
 __all__ = ("Batch", "RecordedSession")
@@ -22,12 +21,8 @@ __all__ = ("Batch", "RecordedSession")
 Batch: TypeAlias = tuple[list[int], list[Event]]
 """The time of each event, by the recorder's clock, and the events."""
 
-MAX_RUN = 256
-"""Messages that are decoded together."""
-_MARKER = b',"message":{'
-_head_of_message = re.compile(
-    rb'(\{"at":([0-9]{1,19}),"epoch":([0-9]{1,18}),"sequence":)([0-9]{1,18}),"message":(?=\{)'
-).match
+PIECE = 64 * 1024
+"""Bytes of lines whose events are yielded together."""
 
 
 class RecordedSession:
@@ -52,7 +47,7 @@ class RecordedSession:
         self._leaves_out = leaves_out
         self._catalogue = catalogue
         self._numbering = Numbering(0)
-        self._decoder = MessageDecoder(catalogue, self._numbering)
+        self._decoder = LineDecoder(catalogue, self._numbering)
         self.begins_at = self.at = self._files[0].at
         """When its first file begins; when its last line was written that has been read."""
         self.messages = 0
@@ -78,7 +73,7 @@ class RecordedSession:
             last, self._has_end = file, False
             for part in file.parts():
                 if isinstance(part, Block):
-                    yield self._read(file, part)
+                    yield from self._read(file, part)
                 else:
                     self._lack(file.describe(part))
                     self._has_end = part.kind == "torn"  # said already
@@ -111,57 +106,52 @@ class RecordedSession:
             self._events.append(RecordingHole(self.at, end, None, reason, epoch=self._numbering.epoch))
         self._waiting.clear()
 
-    def _read(self, file: RecordingFile, block: Block) -> Batch:
-        """Return the events of a block of lines.
-
-        Nearly every line is a message of one row. Those of one time are cut out and decoded together, which takes half
-        the time of parsing the lines one by one.
-        """
-        lines = block.data.split(b"\n")
-        lines.pop()  # what follows the last line break
-        index, count = 0, len(lines)
-        while index < count:
-            line = lines[index]
-            head = _head_of_message(line)
-            if head is None or not line.endswith(b"}"):
-                index += 1
+    def _read(self, file: RecordingFile, block: Block) -> Iterator[Batch]:
+        """Yield the events of a block of lines, in pieces that stay in the processor's cache."""
+        data, position, size = block.data, 0, len(block.data)
+        events, ats = self._events, self._ats
+        limit = PIECE
+        while position < size:
+            before = len(ats)
+            position = self._decoder.take_lines(data, position, min(limit, size), ats, events)
+            if len(ats) > before:
+                self._note_rows(before)
+            if position < min(limit, size):
+                end = data.find(b"\n", position)
                 try:
-                    self._read_line(decode_line(line, self._catalogue))
+                    self._read_line(decode_line(data[position:end], self._catalogue))
                 except RecordingError as error:
                     self._lack(file.describe_line(block, error))
-                continue
-            at, sequence = int(head[2]), int(head[4])
-            if at != self.at or self._waiting:
-                self._advance(at)
-            begin, same, marker_at = head.end(), head[1], head.end(4)
-            first, end, limit = index, index + 1, min(count, index + MAX_RUN)
-            while end < limit and lines[end].startswith(same) and lines[end].startswith(_MARKER, marker_at):
-                end += 1
-            if end - first > 1 and int(lines[end - 1][head.start(4) : marker_at]) - sequence != end - first - 1:
-                end = first + 1  # their numbers do not follow one another
-            self._numbering.epoch, self._numbering.sequence = int(head[3]), sequence - 1
-            index += self._read_messages(at, [line[begin:-1] for line in lines[first:end]])
-        return self._popped()
+                position = end + 1
+            if position >= limit:
+                yield self._popped()
+                events, ats = self._events, self._ats
+                limit = position + PIECE
+        yield self._popped()
 
-    def _read_messages(self, at: int, payloads: list[bytes]) -> int:
-        """Read messages, up to the first that is not one row. Return how many."""
-        events = self._events
-        before = len(events)
-        other = self._decoder.take_rows(payloads, at, events)
-        count = len(events) - before
-        if other is not None:
-            count += 1
-            events += [message for message in self._decoder.decode(other, at) if not isinstance(message, Ping | Reply)]
-        self._ats += [at] * (len(events) - before)
-        self.messages += count
-        return count
+    def _note_rows(self, first: int) -> None:
+        """Note that rows were read, from this place on: one for each message."""
+        ats = self._ats
+        self.messages += len(ats) - first
+        if self._waiting:
+            rows, times = self._events[first:], ats[first:]
+            del self._events[first:], ats[first:]
+            self._advance(times[0])
+            self._events += rows
+            ats += times
+        self.begins_at = self.begins_at or ats[first]
+        self.at = ats[-1]
+        self._numbering.epoch = self._events[-1].epoch
 
     def _read_line(self, line: Line) -> None:
         self._advance(line.at)
         match line:
             case MessageLine(at=at, epoch=epoch, sequence=sequence, payload=payload):
                 self._numbering.epoch, self._numbering.sequence = epoch, sequence - 1
-                self._read_messages(at, [payload])
+                messages = [each for each in self._decoder.decode(payload, at) if not isinstance(each, Ping | Reply)]
+                self.messages += 1
+                self._events += messages
+                self._ats += [at] * len(messages)
             case EventLine(at=at, event=event):
                 self._numbering.epoch = event.epoch
                 self._events.append(event)
