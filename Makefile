@@ -60,7 +60,7 @@ autobahn: $(VENV)/ready  ## the WebSocket conformance suite, both roles (needs P
 
 fuzz:  ## coverage-guided fuzzing, a minute for each target; SECONDS=600 for more, TARGETS=decoder for one
 	@$(PYTHON) -m venv .venv-fuzz
-	@.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --only-binary atheris --editable . 'atheris>=3' || \
+	@.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --only-binary atheris --editable '.[recording]' 'atheris>=3' || \
 		{ echo "atheris, the fuzzer, has no wheel for this Python or platform; try: make fuzz PYTHON=python3.12"; exit 1; }
 	@.venv-fuzz/bin/python -m tests.fuzz --seconds $(SECONDS) $(TARGETS)
 

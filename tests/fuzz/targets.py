@@ -52,6 +52,7 @@ from kiwoom_proto.wire.messages import Ping, Reply
 from kiwoom_proto.wire.websocket import WebSocketClient, WebSocketServer
 
 from ..proto.wire import CLOSE, TEXT, CountingBytes, accept_handshake, frame, parse_frames, text
+from .recording import recording
 
 __all__ = ("TARGETS",)
 
@@ -781,4 +782,5 @@ TARGETS: dict[str, Callable[[bytes], Any]] = {
     "http": http,
     "session": session,
     "server": server,
+    "recording": recording,
 }

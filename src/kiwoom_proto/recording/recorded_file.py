@@ -79,7 +79,7 @@ class RecordingFile:
             yield Damage(0, 0, "corrupt", f"the file cannot be read: {error.strerror}")
 
     def _read_head(self) -> None:
-        with self.path.open("rb", BUFFER) as file:
+        with self.path.open("rb") as file:
             first = file.read(len(MAGIC))
             looks_right = first.startswith((MAGIC, b"{")) or MAGIC.startswith(first)
             if not looks_right and not is_file_name(self.path.name):
