@@ -34,8 +34,10 @@ from .arguments import other_case, token_of_environment, undeclared
 from .demo import run_demo
 from .ending import Ending
 from .endpoint_option import endpoint_options
+from .export import export
 from .lines import decode_lines, json_line, members_of, write_line
 from .output import Output, guard_standard_error, guard_standard_output
+from .query import query
 from .running import exit_codes, run, usage_errors
 from .serve import serve_command
 from .stream import CONFIG, Follow, Token, follow, follow_condition, search, show, warn
@@ -261,7 +263,8 @@ def decode(file: IO[bytes]) -> None:
     decode_lines(file)
 
 
-cli.add_command(serve_command)
+for command in (query, export, serve_command):
+    cli.add_command(command)
 
 
 def main() -> NoReturn:

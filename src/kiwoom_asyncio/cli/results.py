@@ -157,7 +157,8 @@ def table_of_result(
         width: columns of the terminal.
         more: whether there are further rows.
     """
-    cells = [[_shown(value) for value in row] for row in rows]
+    digits = [_digits(row[number] for row in rows) for number in range(len(columns))]
+    cells = [[_shown(value, places) for value, places in zip(row, digits, strict=True)] for row in rows]
     widths = [
         max((cell_len(text) for text in (column.name, *(line[number] for line in cells))), default=0)
         for number, column in enumerate(columns)
@@ -221,8 +222,14 @@ def _count_fitting(widths: Sequence[int], width: int) -> int:
     return len(widths)
 
 
-def _shown(value: Any) -> str:
-    """Return a value as a person reads it, cut to `MAX_CELL_WIDTH`."""
+def _digits(values: Iterable[Any]) -> int:
+    """Return how many decimal places a column needs."""
+    exponents = (value.normalize().as_tuple().exponent for value in values if isinstance(value, Decimal))
+    return max((-exponent for exponent in exponents if isinstance(exponent, int)), default=0)
+
+
+def _shown(value: Any, digits: int | None = None) -> str:
+    """Return a value as a person reads it, cut to `MAX_CELL_WIDTH`; a decimal with so many places."""
     if value is None:
         return NULL
     if isinstance(value, bool):
@@ -230,7 +237,13 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.10g}"
     if isinstance(value, NUMBERS):
-        return f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
+        return (
+            f"{value:,}"
+            if not isinstance(value, Decimal)
+            else f"{value:,f}"
+            if digits is None
+            else f"{value:,.{max(digits, 0)}f}"
+        )
     if isinstance(value, datetime.datetime):
         return _in_korea(value).replace(tzinfo=None).isoformat(" ")
     if isinstance(value, list | tuple):
