@@ -38,6 +38,8 @@ from .export import export
 from .lines import decode_lines, json_line, members_of, write_line
 from .output import Output, guard_standard_error, guard_standard_output
 from .query import query
+from .record import record
+from .recordings import recordings
 from .running import exit_codes, run, usage_errors
 from .serve import serve_command
 from .stream import CONFIG, Follow, Token, follow, follow_condition, search, show, warn
@@ -73,6 +75,10 @@ def cli() -> None:
     Follow the real feed. Set KIWOOM_APPKEY and KIWOOM_SECRETKEY first, or
     KIWOOM_TOKEN:
       kiwoom-proto stream 0E 005930 000660
+    Keep it in files, and ask them questions:
+      kiwoom-proto record 0B 0D --item 005930 --folder DIR
+      kiwoom-proto recordings DIR
+      kiwoom-proto query "select time, price, quantity from trade" DIR
     """
 
 
@@ -263,7 +269,7 @@ def decode(file: IO[bytes]) -> None:
     decode_lines(file)
 
 
-for command in (query, export, serve_command):
+for command in (record, recordings, query, export, serve_command):
     cli.add_command(command)
 
 

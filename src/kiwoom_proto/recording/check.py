@@ -19,7 +19,7 @@ from .frames import compress
 from .recorded_file import NO_END, RecordingFile, read_texts
 from .recorded_session import RecordedSession
 
-__all__ = ("Summary", "repair", "summarize")
+__all__ = ("Summary", "repair", "summaries", "summarize")
 
 FRAME_BYTES = 1024 * 1024
 
@@ -31,6 +31,7 @@ class Summary:
     Attributes:
         path: the file.
         size: its bytes.
+        text_size: bytes of its lines, as far as they can be read.
         header: its first line; None if that cannot be read.
         first: time of its first line, in nanoseconds since the epoch; 0 if none can be read.
         last: time of its last line, likewise.
@@ -39,11 +40,12 @@ class Summary:
         gaps: what sessions missed, as they reported it.
         holes: what the file lacks.
         is_complete: whether it was closed, and lacks nothing.
-        problems: what else is wrong with it; empty unless it was verified.
+        problems: what is damaged or wrong in it; empty unless it was verified. That it was not closed is none.
     """
 
     path: Path
     size: int = 0
+    text_size: int = 0
     header: Header | None = None
     first: int = 0
     last: int = 0
@@ -67,9 +69,15 @@ def summarize(paths: Paths, *, verify: bool = False, record_types: Iterable[type
         RecordingError: there is no such file, or one that was named is no recording. In a folder such a file is a
             summary with a hole.
     """
+    return list(summaries(paths, verify=verify, record_types=record_types))
+
+
+def summaries(paths: Paths, *, verify: bool = False, record_types: Iterable[type[Record]] = ()) -> Iterator[Summary]:
+    """Yield what each of these files holds, as soon as it has been read. Arguments and errors as for `summarize`."""
     catalogue = extended_catalogue(record_types)
     files = [RecordingFile(path, is_named) for path, is_named in find_files(paths)]
-    return [_summary(file, catalogue, verify=verify) for file in files]
+    for file in files:
+        yield _summary(file, catalogue, verify=verify)
 
 
 def _summary(file: RecordingFile, catalogue: Mapping[str, type[Record]], *, verify: bool) -> Summary:
@@ -88,6 +96,7 @@ def _summary(file: RecordingFile, catalogue: Mapping[str, type[Record]], *, veri
     return Summary(
         path=file.path,
         size=size,
+        text_size=file.text_size,
         header=file.head,
         first=session.begins_at,
         last=session.at,
@@ -96,15 +105,19 @@ def _summary(file: RecordingFile, catalogue: Mapping[str, type[Record]], *, veri
         gaps=tuple(gaps),
         holes=tuple(holes),
         is_complete=session.is_complete,
-        problems=tuple(_problems(file, catalogue)) if verify and not file.wrong else (),
+        problems=tuple(_problems(file, catalogue)) if verify else (),
     )
 
 
 def _problems(file: RecordingFile, catalogue: Mapping[str, type[Record]]) -> Iterable[str]:
-    """Yield what is wrong with the lines of a file, beside what is damaged."""
+    """Yield what is damaged in a file, and what is wrong with its lines."""
+    if file.wrong:
+        yield file.wrong
+        return
     messages = number = 0
     for found in read_texts(file, catalogue):
         if isinstance(found, RecordingHole):
+            yield found.reason
             continue
         text, line = found
         number += 1

@@ -26,12 +26,14 @@ class RecordingFile:
         path: the file.
         head: its first line; None if that cannot be read.
         wrong: why nothing of it can be read; "" if it can.
+        text_size: bytes of the lines that `parts` yielded when it was last called.
     """
 
     def __init__(self, path: Path, is_named: bool) -> None:
         self.path = path
         self.head: Header | None = None
         self.wrong = ""
+        self.text_size = 0
         try:
             self._read_head()
         except RecordingError as error:
@@ -69,10 +71,14 @@ class RecordingFile:
 
     def parts(self) -> Iterator[Block | Damage]:
         """Yield what it holds. A file that vanishes meanwhile, or cannot be read, is damage."""
+        self.text_size = 0
         try:
             with self.path.open("rb", BUFFER) as file:
                 if file.read(1):
-                    yield from read_blocks(file)
+                    for part in read_blocks(file):
+                        if isinstance(part, Block):
+                            self.text_size += len(part.data)
+                        yield part
                 else:
                     yield Damage(0, 0, "torn", "the file is empty")
         except OSError as error:

@@ -157,6 +157,11 @@ class Recorder:
         if self._run is not None:
             self._run.add(events, size, now)
 
+    def begin_file(self) -> None:
+        """End the file that is being written: the next frame begins a new one. May be called from any thread."""
+        if self._run is not None:
+            self._run.writer.is_file_due = True
+
     def stop(self) -> None:
         """Write what is left and close the file, without waiting for it. Repeating it does nothing."""
         if self._run is not None:
@@ -201,7 +206,7 @@ class Recorder:
             lag=max(0.0, (self._wall_clock() - oldest) / 1e9) if oldest else 0.0,
             path=writer.path,
             free_bytes=free_bytes(self.folder),
-            failure=writer.failure,
+            failure=writer.failure or run.error,
         )
 
     def __repr__(self) -> str:
@@ -276,6 +281,7 @@ class _Run:
             pass
         except Exception as error:  # a bug of this library must not look like a recording that is complete
             self.error = f"{type(error).__name__}: {error}"
+            self.backlog.failure = self.error  # the feed hears of it
         finally:
             self._end()
             atexit.unregister(self._finish_at_exit)

@@ -105,6 +105,7 @@ class Writer:
         bytes_in: bytes of lines that have been written.
         bytes_written: bytes of the files.
         path: the file that is being written; "" if there is none.
+        is_file_due: set by the caller, from any thread: the file ends with the frame that is written next.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Writer:
         self.bytes_in = 0
         self.bytes_written = 0
         self.path = ""
+        self.is_file_due = False
         self._disk = disk
         self._header = header
         self._max_file_bytes = max_file_bytes
@@ -222,7 +224,8 @@ class Writer:
         self.bytes_in += frame.size
         self._file_messages += frame.messages
         assert self._file is not None
-        if self._size >= self._max_file_bytes or self._file.place() == "moved":
+        if self._size >= self._max_file_bytes or self.is_file_due or self._file.place() == "moved":
+            self.is_file_due = False
             self._end_file(frame.at, "rotated")
 
     def _put(self, frame: _Frame) -> None:
