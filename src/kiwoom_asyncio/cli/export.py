@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import click
-from kiwoom_proto.tables import to_parquet
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kiwoom_proto.tables import to_parquet
 
 from .view import plural
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from kiwoom_proto.tables import connect_tables
 from rich.console import Console
 from rich.text import Text
 
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed
 from kiwoom_proto.errors import KiwoomError
+from kiwoom_proto.tables import connect_tables
 
 from .lines import write_line
 from .results import MAX_SHOWN_ROWS, Column, csv_lines, json_members, table_of_result

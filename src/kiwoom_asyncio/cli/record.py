@@ -125,7 +125,6 @@ def record(
     named = [*items, *(read_items(items_file) if items_file is not None else ())]
     with usage_errors():  # report usage errors before dialling
         subscribed = wanted(endpoint, RECORD_CONFIG, types, named)
-    sizes = {} if max_size is None else {"max_file_bytes": max_size * MB}
     recorder = Recorder(folder, max_file_bytes=max_size * MB, fsync=fsync, mask_accounts=not keep_accounts)
     on_terminal = any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     run(

@@ -15,6 +15,7 @@ from kiwoom_proto.realtime.catalogue import REALTIME
 from kiwoom_proto.realtime.record import KST
 from kiwoom_proto.recording.recorder import Recorder, RecorderStats
 from kiwoom_proto.secrets import redact
+from kiwoom_proto.session.lifecycle import SessionState
 
 from ..client import Client
 from .view import plural, standing_of
@@ -89,7 +90,7 @@ class RecorderView:
             f"{stats.lag:.1f} s behind",
             _written(stats),
             *([] if stats.free_bytes is None else [f"{size_text(stats.free_bytes)} free"]),
-            _name(stats),
+            *([_name(stats)] if stats.path else []),
             self._standing(stats),
             *([f"nothing can be written: {stats.failure}"] if stats.failure else []),
         ]
@@ -113,7 +114,11 @@ class RecorderView:
         return " · ".join(parts)
 
     def _standing(self, stats: RecorderStats) -> str:
-        standing = "" if self._client is None else displayed(standing_of(self._client))
+        client = self._client
+        if client is None:
+            standing = "connecting"
+        else:
+            standing = "ended" if client.state is SessionState.CLOSED else displayed(standing_of(client))
         parts = [standing, plural(self._gaps, "gap") if self._gaps else "no gaps"]
         parts.append(
             f"{plural(stats.holes, 'hole')} ({plural(stats.lost, 'message')} lost)" if stats.holes else "no holes"

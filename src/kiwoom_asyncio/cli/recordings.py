@@ -145,7 +145,7 @@ def _print(console: Console, summaries: Sequence[Summary]) -> None:
     console.print(table)
     missing: list[Gap | RecordingHole] = []
     for summary in summaries:
-        missing += (*summary.gaps, *summary.holes)
+        missing += (*summary.gaps, *_holes_of(summary))
     missing.sort(key=lambda event: event.start)
     if missing:
         console.print()
@@ -178,9 +178,14 @@ def _count(events: Sequence[Gap] | Sequence[RecordingHole]) -> Text:
 
 
 def _holes(summary: Summary) -> Text:
-    if len(summary.holes) == 1 and summary.holes[0].reason.endswith(NO_END):
+    if summary.holes and not _holes_of(summary):
         return Text("not closed", style="yellow")
-    return _count(summary.holes)
+    return _count(_holes_of(summary))
+
+
+def _holes_of(summary: Summary) -> list[RecordingHole]:
+    """Return the holes of a file, but for that at the end of one that was not closed."""
+    return [hole for hole in summary.holes if not hole.reason.endswith(NO_END)]
 
 
 def _missing(event: Gap | RecordingHole) -> Text:
@@ -198,7 +203,8 @@ def _missing(event: Gap | RecordingHole) -> Text:
 
 def _total(summaries: Sequence[Summary]) -> str:
     gaps = [gap for summary in summaries for gap in summary.gaps]
-    holes = [hole for summary in summaries for hole in summary.holes]
+    holes = [hole for summary in summaries for hole in _holes_of(summary)]
+    unclosed = sum(len(summary.holes) > len(_holes_of(summary)) for summary in summaries)
     return " · ".join(
         (
             plural(len(summaries), "file"),
@@ -206,6 +212,7 @@ def _total(summaries: Sequence[Summary]) -> str:
             size_text(sum(summary.size for summary in summaries)),
             f"{plural(len(gaps), 'gap')} of {sum(gap.seconds for gap in gaps):,.1f} s" if gaps else "no gaps",
             plural(len(holes), "hole") if holes else "no holes",
+            *([f"{unclosed} not closed"] if unclosed else []),
         )
     )
 
