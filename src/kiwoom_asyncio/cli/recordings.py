@@ -136,9 +136,7 @@ def _print(console: Console, summaries: Sequence[Summary]) -> None:
             _span(summary),
             _rows(summary.rows) if summary.rows else Text("none", style="dim"),
             _count(summary.gaps),
-            _count(summary.holes)
-            if summary.is_complete or len(summary.holes) > 1
-            else Text("not closed", style="yellow"),
+            _holes(summary),
             size_text(summary.size),
             f"{summary.text_size / summary.size:.1f}" if summary.size else "-",
         )

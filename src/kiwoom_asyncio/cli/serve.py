@@ -34,6 +34,13 @@ POLL_INTERVAL = 0.02
     show_default=True,
     help="Rows per second for each item.",
 )
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How many times as fast as real time the market day passes.",
+)
 @click.option("--mock", is_flag=True, help="Behave like mock trading (모의투자): KRX only.")
 @click.option(
     "--allow-host",
@@ -43,7 +50,7 @@ POLL_INTERVAL = 0.02
     help="Host name that clients may use, besides --host, its addresses and localhost. Can be repeated.",
 )
 def serve_command(
-    host: str, port: int, seed: int, start: str, rate: float, mock: bool, allowed_hosts: tuple[str, ...]
+    host: str, port: int, seed: int, start: str, rate: float, speed: float, mock: bool, allowed_hosts: tuple[str, ...]
 ) -> None:
     """Run a simulated exchange on a port until interrupted. Any token can log in, and any keys get a token.
 
@@ -68,7 +75,7 @@ def serve_command(
         raise click.BadParameter(f"{start!r} is not HH:MM", param_hint="--start") from None
 
     async def serving(ending: Ending) -> None:
-        exchange = Exchange(seed=seed, start=start_time, rate=rate, mock=mock)
+        exchange = Exchange(seed=seed, start=start_time, rate=rate, speed=speed, mock=mock)
         async with AsyncExitStack() as stack:
             try:
                 server = await stack.enter_async_context(

@@ -33,6 +33,7 @@ on what a client can make the server store or do (docs/security.md lists them). 
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -87,15 +88,16 @@ class Exchange:
         item_limit: maximum items on a connection, and in a group. Defaults to 200, on mock trading to 100.
         connection_limit: maximum simultaneous connections; see `connect`.
         start: time of day (KST) at which its market starts.
-        rate: average number of events per second for each registered item. For a stock, each event makes a 0D row and
-            half of them a 0B row; for an item of 0E, each makes a 0E row.
+        speed: how many times as fast as real time its market day passes; everything else has its real time.
+        rate: average number of events per second for each registered item. For a stock, each event
+            makes a 0D row and half of them a 0B row; for an item of 0E, each makes a 0E row.
         conditions: number -> name of the saved conditions, the same on both paths.
         batch_interval: seconds between deliveries of rows; about 100 ms [measured].
         clock: returns the time in seconds; None leaves it to `run_on`, which the adapters' `serve` calls.
         config: deadlines and limits of its connections.
 
     Raises:
-        LocalProtocolError: item_limit or connection_limit is not an integer above 0.
+        LocalProtocolError: item_limit or connection_limit is not an integer above 0, or speed is not above 0.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Exchange:
         item_limit: int | None = None,
         connection_limit: int = CONNECTION_LIMIT,
         start: datetime.time = datetime.time(16, 0),
+        speed: float = 1.0,
         rate: float = 2.0,
         conditions: Mapping[str, str] = CONDITIONS,
         batch_interval: float = BATCH_INTERVAL,
@@ -116,6 +119,8 @@ class Exchange:
     ) -> None:
         if item_limit is not None and (type(item_limit) is not int or item_limit < 1):
             raise LocalProtocolError(f"item_limit: must be a whole number above 0, or None, not {item_limit!r}")
+        if not 0 < speed < math.inf:
+            raise LocalProtocolError(f"speed: must be a number above 0, not {speed!r}")
         if type(connection_limit) is not int or connection_limit < 1:
             raise LocalProtocolError(f"connection_limit: must be a whole number above 0, not {connection_limit!r}")
         self.mock = mock
@@ -134,6 +139,7 @@ class Exchange:
         self._notify: Callable[[], None] | None = None
         self._on_failure: Callable[[Exception], None] | None = None
         self._opened_at = 0.0
+        self._speed = speed
         self._opened_wall = datetime.datetime.combine(FIRST_DATE, start, KST).timestamp()
         self.agenda = Agenda()
         self._ticking = False
@@ -331,12 +337,12 @@ class Exchange:
             self._notify()
 
     def _seconds(self) -> float:
-        """Return the seconds since the exchange was opened."""
-        return self.now() - self._opened_at
+        """Return the seconds of market time since the exchange was opened."""
+        return (self.now() - self._opened_at) * self._speed
 
     def _wall_time(self) -> float:
         """Return the simulated time in seconds since the epoch (UTC)."""
-        return self._opened_wall + self._seconds()
+        return self._opened_wall + self.now() - self._opened_at
 
     def key_of(self, token: object) -> str | None:
         if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN or token.startswith("Bearer "):
@@ -362,7 +368,7 @@ class Exchange:
         # Take one pair of each client in turn, so that MAX_WANTED is shared fairly.
         in_turn = (pair for turn in zip_longest(*pairs_of.values()) for pair in turn if pair is not None)
         wanted = dict.fromkeys(islice(in_turn, MAX_WANTED))
-        pushes = self._make_rows(when - self._opened_at, wanted)
+        pushes = self._make_rows((when - self._opened_at) * self._speed, wanted)
         for peer, pairs in pairs_of.items():
             with self.guard(peer):
                 peer.send_rows([push.row for push in pushes if push.pair in pairs and push.account in (None, peer.key)])
