@@ -31,7 +31,12 @@ import msgspec
 
 __all__ = ("Measurement", "Ratio", "Results", "Subject")
 
-RATES = ("messages per second",)
+RATES = (
+    "messages per second",
+    "messages per second, read",
+    "messages per second, written",
+    "bytes of lines per byte",
+)
 """Units of which more is better."""
 
 

@@ -131,6 +131,22 @@ async def test_a_recorder_serves_one_client_at_a_time(loop: Loop, tmp_path: Path
     assert recorder.stats().files == 2
 
 
+async def test_a_client_that_has_ended_leaves_the_recorder_alone(loop: Loop, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    async with loop.serve(Exchange(rate=500)) as server:
+        async with loop.connect(server.endpoint, record=recorder) as first:
+            pass
+        async with loop.connect(server.endpoint, record=recorder) as second:
+            await second.subscribe(AfterHoursQuote, ITEM)
+            for _ in range(20):
+                await take(second, 1)
+                await first.aclose()
+
+    events = list(read_recording(files(tmp_path)[-1]))
+    assert [event.sequence for event in events] == sorted(event.sequence for event in events)
+    assert_whole(events)
+
+
 async def test_two_recorders_in_one_folder_have_files_of_their_own(loop: Loop, tmp_path: Path) -> None:
     async with (
         loop.serve(Exchange(rate=100)) as server,
