@@ -14,7 +14,7 @@ from kiwoom_proto.events import Connecting, UnknownMessage
 from kiwoom_proto.realtime import REALTIME, fields
 from kiwoom_proto.realtime.fields import Field
 from kiwoom_proto.realtime.record import Record
-from kiwoom_proto.recording.format import decode_line, encode_message, encode_messages
+from kiwoom_proto.recording.format import MessageLine, decode_line, encode_message, encode_messages
 from kiwoom_proto.recording.masking import Masking
 
 DATA = Path(__file__).parent.parent / "data" / "messages.jsonl"
@@ -177,3 +177,22 @@ def test_a_damaged_message_can_be_masked(payload: bytes, cut: int, flip: int, bi
     damaged[flip % len(damaged)] ^= 1 << bit
 
     Masking([TOKEN]).received(bytes(damaged))
+
+
+CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "decoder"
+FOUND = sorted(CORPUS.iterdir()) if CORPUS.exists() else []  # an sdist has no corpus
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_what_fuzzing_found_gives_back_its_exact_bytes_and_says_the_same(masks: bool) -> None:
+    masking = Masking() if masks else None
+    for path in FOUND:
+        payload = path.read_bytes()
+        line = encode_message(1, 1, 1, payload if masking is None else masking.received(payload))
+        json.loads(line)
+        found = decode_line(line)
+        assert isinstance(found, MessageLine)
+        if masking is None:
+            assert found.payload == payload, path.name
+        one, other = MessageDecoder().decode(payload), MessageDecoder().decode(found.payload)
+        assert [type(each) for each in one] == [type(each) for each in other], path.name

@@ -140,7 +140,7 @@ class Recorder:
             raise LocalProtocolError("record: this Recorder serves another client; use one Recorder for each client")
         if self._run is not None:
             self._totals = self.stats()
-        header = Header(0, endpoint.url, endpoint.mock, _software(), os.urandom(8).hex(), masked=self._mask_accounts)
+        header = Header(0, str(endpoint), endpoint.mock, _software(), os.urandom(8).hex(), masked=self._mask_accounts)
         backlog = Backlog(capture, self._queue_bytes)
         writer = Writer(self._disk, header, max_file_bytes=self._max_file_bytes, fsync=self._fsync)
         self._run = _Run(capture, backlog, writer, self._mask_accounts, self._wall_clock)
