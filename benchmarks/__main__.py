@@ -17,6 +17,7 @@ layers:
   steps      where the time of the core goes, step by step
   streams    what streams, ten streams and callbacks cost beside `async for event in client`; latency of callbacks
   recording  messages -> lines and frames of zstd, and events again
+  tables     a recording -> typed columns: every field, six columns, by size of the recording
 
 Each subject runs in a process of its own, and those that are compared take turns, so look at the ratios first: figures
 on a busy machine drift, ratios much less. Medians and quartiles of the rounds.
@@ -48,6 +49,7 @@ from . import (
     scale,
     steps,
     streams,
+    tables,
 )
 from .results import Measurement, Results
 from .runner import Bench, Effort
@@ -67,6 +69,7 @@ LAYERS: dict[str, Callable[[Bench], None]] = {
     "steps": steps.measure,
     "streams": streams.measure,
     "recording": recording.measure,
+    "tables": tables.measure,
 }
 
 

@@ -68,11 +68,11 @@ _TICK_BARS = _counted("tick_bars", "ticks", "(row_number() OVER before - 1) // t
 _CHECK = f"""
     CREATE MACRO bar_check(width) AS TABLE
     SELECT {_KEYS}, {_START} AS start_at, count(*) AS trades,
-        CAST(sum(size) AS BIGINT) AS volume, arg_min(total_before, place) AS volume_before,
+        CAST(sum(size) AS BIGINT) AS volume, arg_min_null(total_before, place) AS volume_before,
         arg_max(total, place) AS volume_after, CAST(sum(total - total_before - size) AS BIGINT) AS missing_volume,
-        CAST(sum(CAST(price AS HUGEINT) * size) AS BIGINT) AS turnover, arg_min(money_before, place) AS turnover_before,
-        arg_max(money, place) AS turnover_after,
-        CAST(arg_max(money, place) - arg_min(money_before, place) AS DOUBLE)
+        CAST(sum(CAST(price AS HUGEINT) * size) AS BIGINT) AS turnover,
+        arg_min_null(money_before, place) AS turnover_before, arg_max(money, place) AS turnover_after,
+        CAST(arg_max(money, place) - arg_min_null(money_before, place) AS DOUBLE)
             - CAST(sum(CAST(price AS HUGEINT) * size) AS DOUBLE) / 1000000 AS missing_turnover
     FROM (
         SELECT *, lag(total) OVER before AS total_before, lag(money) OVER before AS money_before FROM (

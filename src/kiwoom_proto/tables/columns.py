@@ -14,9 +14,10 @@ Nothing here knows a type or a field by name, but `time`, which `Record.exchange
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 import msgspec
@@ -75,6 +76,7 @@ def view_name(cls: type[Record]) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
 
 
+@functools.cache
 def columns_of(cls: type[Record]) -> tuple[Column, ...]:
     """Return the columns of a type's table."""
     taken = set(cls.fields)
@@ -163,21 +165,22 @@ _OF_RECORD: dict[str, Callable[[Record], Any]] = {
 class _Probe:
     """Stands in for a record, and gives the fields themselves: what a ladder is made of."""
 
-    def __init__(self, fields: dict[str, Field[Any]]) -> None:
-        self._fields = fields
+    fields: ClassVar[dict[str, Field[Any]]] = {}
+    _decoded = object()  # without any FID, so ladders ask for the fields one by one
 
     def __getattr__(self, name: str) -> Field[Any]:
         try:
-            return self._fields[name]
+            return self.fields[name]
         except KeyError:
             raise AttributeError(name) from None
 
 
 def _ladders(cls: type[Record]) -> Iterator[Column]:
     """Yield a column for each property of a class that is a sequence of its fields, or of steps of them."""
+    probe = type("_Probe", (_Probe,), {"fields": cls.fields})()
     for name, attribute in _properties(cls):
         try:
-            steps = attribute.fget(_Probe(cls.fields))
+            steps = attribute.fget(probe)
         except Exception:  # a property of another sort: it computes something
             continue
         if not isinstance(steps, tuple) or not steps:

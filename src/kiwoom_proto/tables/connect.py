@@ -102,12 +102,12 @@ def _symbol_venue(item: str, stock_code: str, venue_code: str, us: bool) -> str 
 def _create_views(connection: DuckDBPyConnection, catalogue: Types, files: list[RecordedFile]) -> None:
     readable = [file.path for file in files if file.is_readable]
     sessions = {file.path: file.session for file in files if file.session}
-    # The long query is a macro: a view copies its query with each comment.
+    # The long query has a view of its own: a view copies its query with each comment.
     connection.execute("CREATE SCHEMA query")
     for code, cls in catalogue.items():
         name = view_name(cls)
-        connection.execute(f'CREATE MACRO query."{name}"() AS TABLE {type_view(code, cls, readable, sessions)}')
-        connection.execute(f'CREATE VIEW "{name}" AS FROM query."{name}"()')
+        connection.execute(f'CREATE VIEW query."{name}" AS {type_view(code, cls, readable, sessions)}')
+        connection.execute(f'CREATE VIEW "{name}" AS FROM query."{name}"')
         connection.execute(comments(name, f"{cls.label} ({code})", columns_of(cls)))
     for name, (event, members) in EVENTS.items():
         query = event_view(event, members, readable, sessions)

@@ -94,7 +94,7 @@ def plain_value(value: Any, sql_type: str) -> Any:
 def slow_name(kind: Kind[Any]) -> str:
     """Return the name of the SQL function that `slow_function` is made: one for all kinds that convert alike."""
     sql_type = "".join(filter(str.isalnum, sql_type_of(kind))).lower()
-    return f"kiwoom_convert_{id(kind.convert):x}_{sql_type}"
+    return f"convert_{id(kind.convert):x}_{sql_type}"
 
 
 def slow_function(kind: Kind[Any]) -> Callable[[str], Any]:
@@ -130,7 +130,12 @@ def expression_of(kind: Kind[Any], text: str, slow: str) -> str:
     template = _TEMPLATES.get(kind.convert)
     if template is None:
         return f"CASE WHEN {text} IS NOT NULL THEN {slow}({text}) END"
-    names = {"t": text, "slow": f"WHEN trim({text}) <> '' THEN {slow}({text})", "stripped": stripped(text)}
+    names = {
+        "t": text,
+        "slow": slow,
+        "rest": f"WHEN trim({text}) <> '' THEN {slow}({text})",
+        "stripped": stripped(text),
+    }
     if template is _DECIMAL or template is _DECIMAL_MAGNITUDE:
         names["type"] = sql_type_of(kind)
         names["scale"] = names["type"][:-1].partition(",")[2]
@@ -156,26 +161,26 @@ def _code(kind: Kind[Any], text: str, slow: str) -> str:
 
 # GLOB is twice as fast as a regular expression. `[!...]` is any character but these; a range must not begin with "!".
 # DuckDB's casts strip spaces, and reject what else is made of these characters and is no number.
-_WHOLE = "CASE WHEN NOT ({t} GLOB '*[!-+0-9 ]*') THEN TRY_CAST({t} AS BIGINT) {slow} END"
-_MAGNITUDE = "abs(" + _WHOLE + ")"
+_WHOLE = "CASE WHEN {t} GLOB '*[!-+0-9 ]*' THEN {slow}({t}) ELSE TRY_CAST({t} AS BIGINT) END"
+_MAGNITUDE = f"abs(nullif({_WHOLE}, {-_MAX_BIGINT}))"  # the magnitude of this one does not fit
 _DECIMAL = (
-    "CASE WHEN NOT ({t} GLOB '*[!-+.0-9]*') AND NOT ({t} GLOB '*.')"
-    " AND (strlen({t}) <= {scale} OR strlen({t}) - strpos({t}, '.') <= {scale})"
-    " THEN TRY_CAST({t} AS {type}) {slow} END"
+    "CASE WHEN {t} GLOB '*[!-+.0-9]*' OR {t} GLOB '*.'"
+    " OR strlen({t}) > {scale} AND strlen({t}) > strpos({t}, '.') + {scale}"
+    " THEN {slow}({t}) ELSE TRY_CAST({t} AS {type}) END"
 )
-_DECIMAL_MAGNITUDE = "abs(" + _DECIMAL + ")"
+_DECIMAL_MAGNITUDE = f"abs({_DECIMAL})"
 _NUMBER = "TRY_CAST({t} AS INTEGER)"
 _SECONDS = f"{_NUMBER} // 10000 * 3600 + {_NUMBER} // 100 % 100 * 60 + {_NUMBER} % 100"
 _IS_CLOCK = "strlen({t}) = 6 AND NOT ({t} GLOB '*[!0-9]*')"
 _IS_SEXAGESIMAL = "{t} GLOB '??[0-5]?[0-5]?'"
 _TIME = (
     f"CASE WHEN {_IS_CLOCK} THEN CASE WHEN {{t}} <> '000000' AND {{t}} < '240000' AND {_IS_SEXAGESIMAL}"
-    f" THEN CAST(make_timestamp(CAST({_SECONDS} AS BIGINT) * 1000000) AS TIME) END {{slow}} END"
+    f" THEN CAST(make_timestamp(CAST({_SECONDS} AS BIGINT) * 1000000) AS TIME) END {{rest}} END"
 )
-_DURATION = f"CASE WHEN {_IS_CLOCK} THEN CASE WHEN {_IS_SEXAGESIMAL} THEN CAST({_SECONDS} AS BIGINT) END {{slow}} END"
+_DURATION = f"CASE WHEN {_IS_CLOCK} THEN CASE WHEN {_IS_SEXAGESIMAL} THEN CAST({_SECONDS} AS BIGINT) END {{rest}} END"
 _DATE = (
     "CASE WHEN strlen({t}) = 8 AND NOT ({t} GLOB '*[!0-9]*') THEN CASE WHEN {t} >= '0001'"
-    " THEN TRY_CAST({t}[1:4] || '-' || {t}[5:6] || '-' || {t}[7:8] AS DATE) END {slow} END"
+    " THEN TRY_CAST({t}[1:4] || '-' || {t}[5:6] || '-' || {t}[7:8] AS DATE) END {rest} END"
 )
 _TEXT = "nullif({stripped}, '')"
 _REFERENCE = "CASE WHEN {t} GLOB '*[!0]*' THEN CASE WHEN ({stripped}) GLOB '*[!0]*' THEN {stripped} END END"

@@ -7,6 +7,7 @@ the views lack them, or may have another value.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -40,9 +41,9 @@ MAX_TEXT = 1000
 class _Row(msgspec.Struct, gc=False):
     type: str
     values: dict[str, str | None] | None = None
-    item: str = ""
-    name: str = ""
-    stexTp: str = ""
+    item: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    stexTp: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Real(msgspec.Struct, gc=False):
@@ -121,7 +122,8 @@ class UnreadableIn:
             except UNREADABLE:
                 pass
             else:
-                return self._texts(rows, numbers)
+                if not _may_repeat(payload, rows) or not _has_repeated(payload):
+                    return self._texts(rows, numbers)
         return list(self._strange(payload.encode(), numbers, "the message is not of the usual shape")) or None
 
     def _texts(self, rows: list[_Row], numbers: tuple[int, int, int]) -> list[dict[str, Any]] | None:
@@ -137,9 +139,9 @@ class UnreadableIn:
             if not values:
                 continue
             get = values.get
-            others = fields.others
-            if not _are_whole(",".join([get(fid) or "" for fid in fields.whole])):
-                others = fields.all
+            wholes = ",".join([get(fid) or "" for fid in fields.whole])
+            are_good = _are_whole(wholes) and wholes.count(",") < len(fields.whole)
+            others = fields.others if are_good or not wholes else fields.all
             for fid, known in others:
                 text = get(fid)
                 if text is None or text in known.good:
@@ -152,7 +154,8 @@ class UnreadableIn:
                     continue
                 at, epoch, sequence = numbers
                 shown = MASK if known.kind.masked else text
-                entry = _entry((at, epoch, sequence + index), row.type, row.item, fid, known.name, shown, reason=reason)
+                item = row.item if isinstance(row.item, str) else ""
+                entry = _entry((at, epoch, sequence + index), row.type, item, fid, known.name, shown, reason=reason)
                 found = [*(found or []), entry]
         return found
 
@@ -174,6 +177,29 @@ class UnreadableIn:
                     except FieldError as error:
                         received = MASK if field.kind.masked else message.fid(field.fid)
                         yield _entry(*where, field.fid, name, received, reason=str(error))
+
+
+def _may_repeat(payload: str, rows: list[_Row]) -> bool:
+    """Return whether a message has more texts than its rows, so that a key may be there twice: a quick look."""
+    texts = 1 + sum(
+        len(row.values or ()) + 1 + sum(each is not msgspec.UNSET for each in (row.item, row.name, row.stexTp))
+        for row in rows
+    )
+    return payload.count('":"') != texts
+
+
+def _has_repeated(payload: str) -> bool:
+    """Return whether an object in a message has a key twice: SQL takes the first, a record the last."""
+
+    def unique(pairs: list[tuple[str, object]]) -> None:
+        if len(dict(pairs)) != len(pairs):
+            raise KeyError
+
+    try:
+        json.loads(payload, object_pairs_hook=unique)
+    except (KeyError, ValueError, RecursionError):
+        return True
+    return False
 
 
 def _why(known: _Known, text: str) -> str:

@@ -1,0 +1,183 @@
+"""What becomes of files that are torn, damaged, foreign, newer, growing or missing."""
+
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiwoom_proto.errors import LocalProtocolError, RecordingError
+from kiwoom_proto.events import Disconnected, Gap, RecordingHole
+from kiwoom_proto.realtime import Trade
+from kiwoom_proto.recording.format import encode_event
+from kiwoom_proto.recording.frames import compress
+from kiwoom_proto.tables import connect_tables, table, to_parquet
+
+from .kit import MORNING, header, lines_of, message, records_of, row, write
+
+TRADE = {"20": "090001", "10": "-257750", "15": "-19"}
+ROWS = lines_of([row("0B", TRADE)] * 3)
+
+
+def counted(connection: Any, view: str) -> int:
+    """Return how many rows a view has."""
+    ((count,),) = connection.execute(f"SELECT count(*) FROM {view}").fetchall()
+    assert isinstance(count, int)
+    return count
+
+
+def reasons(connection: Any) -> list[str]:
+    """Return what the recordings lack."""
+    return [reason for (reason,) in connection.execute("SELECT reason FROM hole ORDER BY reason").fetchall()]
+
+
+def test_a_torn_tail_is_told_and_what_stands_before_it_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ndjson.zst", ROWS, end=False)
+    with path.open("ab") as file:
+        file.write(compress(ROWS)[:-9])
+
+    connection = connect_tables(path)
+
+    assert counted(connection, "trade") == 3
+    (reason,) = reasons(connection)
+    assert "a.ndjson.zst, at byte" in reason and "ends" in reason
+
+
+def test_damage_in_the_middle_names_the_file_and_the_remedy(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ndjson.zst", ROWS, ROWS)
+    data = bytearray(path.read_bytes())
+    second = data.index(b"\x28\xb5\x2f\xfd", 4)
+    data[second : second + 4] = b"\0\0\0\0"
+    path.write_bytes(data)
+
+    with pytest.raises(RecordingError, match=rf"a\.ndjson\.zst: damaged at byte {second}.*recordings --repair"):
+        connect_tables(tmp_path)
+
+
+def test_a_file_without_an_end_is_told_and_may_grow(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ndjson.zst", ROWS, end=False)
+    connection = connect_tables(tmp_path)
+    (reason,) = reasons(connection)
+    assert "no end" in reason
+
+    with path.open("ab") as file:
+        file.write(compress(ROWS))
+
+    assert counted(connection, "trade") == 6
+
+
+def test_a_foreign_or_newer_file_is_an_error_if_named_and_a_hole_in_a_folder(tmp_path: Path) -> None:
+    write(tmp_path / "a.ndjson.zst", ROWS)
+    (tmp_path / "b.ndjson.zst").write_bytes(b"PK\3\4")
+    (tmp_path / "c.ndjson.zst").write_bytes(compress(header().replace(b'"recording":1', b'"recording":2')))
+    (tmp_path / "d.ndjson.zst").write_bytes(b"")
+
+    connection = connect_tables(tmp_path)
+
+    assert counted(connection, "trade") == 3
+    foreign, newer, empty = reasons(connection)
+    assert "b.ndjson.zst: is no recording" in foreign
+    assert "version 2" in newer and "d.ndjson.zst: the file is empty" in empty
+    for name, reason in (("b", "is no recording"), ("c", "version 2"), ("d", "empty"), ("e", "no such file")):
+        with pytest.raises(RecordingError, match=reason):
+            connect_tables(tmp_path / f"{name}.ndjson.zst")
+    with pytest.raises(RecordingError, match="no recording"):
+        connect_tables([])
+
+
+def test_gaps_and_holes_are_views_and_every_line_is_in_message(tmp_path: Path) -> None:
+    gap = Gap(MORNING, MORNING + 5_000_000_000, 7, epoch=2, sequence=8)
+    hole = RecordingHole(MORNING, MORNING + 1, 12, "the disk is full")
+    lines = encode_event(MORNING + 1, gap) + encode_event(MORNING + 2, hole)
+    connection = connect_tables(write(tmp_path / "a.ndjson.zst", ROWS, lines))
+
+    gaps = connection.execute("SELECT end_at - start_at, last_sequence, epoch, sequence FROM gap").fetchall()
+    assert [(length.total_seconds(), *more) for length, *more in gaps] == [(5.0, 7, 2, 8)]
+    assert connection.execute("SELECT messages, reason FROM hole").fetchall() == [(12, "the disk is full")]
+    kinds = connection.execute("SELECT kind, count(*) FROM message GROUP BY kind ORDER BY kind").fetchall()
+    assert kinds == [("end", 1), ("event", 2), ("message", 3), ("recording", 1)]
+
+
+def test_what_is_not_of_the_usual_shape_is_listed(tmp_path: Path) -> None:
+    texts = {"20": "250000", "10": "abc", "9201": "***"}
+    payloads = [
+        row("0B", texts),
+        b"[1,2]",
+        b'{"trnm":"REAL","data":{"values":{"10":"5"},"type":"0B","item":"005930"}}',
+        message({"values": [{"10": "5"}], "type": "0B", "item": "005930"}),
+        message({"values": {"10": 5}, "type": "0B", "item": "005930"}),
+        b'{"trnm":"REAL",\n"data":[{"values":{"10":"7"},"type":"0B","item":"005930"}]}',
+        b'{"trnm":"PING"}',
+        b'{"data":[{"values":{"10":"1","10":"2"},"type":"0B","item":"005930"}],"trnm":"REAL"}',
+    ]
+    payloads.append(b'{"data":[{"values":{"10":"abc"},"type":"0B"}],"trnm":"REAL"}')
+    path = write(tmp_path / "a.ndjson.zst", lines_of(payloads), b'{"at":5,"broken\n')
+    connection = connect_tables(path)
+
+    found = connection.execute('SELECT fid, "column", text, reason FROM unreadable ORDER BY sequence, fid').fetchall()
+
+    assert found[:2] == [("10", "price", "abc", "not a price"), ("20", "time", "250000", "not a time")]
+    assert len(found) == 2 + 6 + 1 + 1  # the PING is none
+    assert connection.execute("SELECT price, time FROM trade LIMIT 1").fetchall() == [(None, None)]
+
+
+def test_a_message_of_several_rows_has_a_row_for_each(tmp_path: Path) -> None:
+    rows = [{"values": {**TRADE, "15": str(number)}, "type": "0B", "item": "005930"} for number in range(1, 4)]
+    payloads = [message(*rows), row("0B", TRADE)]
+    connection = connect_tables(write(tmp_path / "a.ndjson.zst", lines_of(payloads)))
+
+    found = connection.execute("SELECT sequence, quantity FROM trade").fetchall()
+
+    assert found == [(record.sequence, record.quantity) for record in records_of(payloads) if isinstance(record, Trade)]
+
+
+def test_parquet_refuses_skips_or_replaces_what_is_there(tmp_path: Path) -> None:
+    night = lines_of([row("0B", TRADE)], MORNING + 16 * 3600 * 10**9)
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    write(folder / "a.ndjson.zst", ROWS, night)
+    steps: list[tuple[int, int]] = []
+
+    to_parquet(folder, out, progress=lambda done, total: steps.append((done, total)))
+
+    days = sorted(path.parent.name for path in out.glob("trade/*/*.parquet"))
+    assert days == ["day=2025-11-25", "day=2025-11-26"] and steps[-1] == (steps[-1][1],) * 2
+    with pytest.raises(RecordingError, match="is there already"):
+        to_parquet(folder, out)
+    next(out.glob("trade/day=2025-11-26/*")).unlink()
+    (written,) = to_parquet(folder, out, existing="skip")
+    assert "2025-11-26" in str(written)
+    assert len(to_parquet(folder, out, existing="replace")) == 4
+    assert not list(out.rglob("*.part"))
+    with pytest.raises(LocalProtocolError, match="existing"):
+        to_parquet(folder, out, existing="overwrite")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("package", ["duckdb", "pyarrow"])
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    path = write(tmp_path / "a.ndjson.zst", ROWS)
+    load = builtins.__import__
+
+    def without(name: str, *more: Any, **options: Any) -> Any:
+        if name == package:
+            raise ImportError
+        return load(name, *more, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+
+    with pytest.raises(RecordingError, match=rf"{package}.*kiwoom-proto\[tables\]"):
+        connect_tables(path) if package == "duckdb" else table([], Trade)
+
+
+def test_a_table_needs_records_of_one_type() -> None:
+    trades = records_of([row("0B", TRADE)])
+    books = records_of([row("0D", {"41": "5"})])
+    lost = Disconnected.__new__(Disconnected)
+
+    assert table([*trades, *books, lost], Trade).num_rows == 1
+    assert table([], Trade).num_rows == 0
+    for records in ([*trades, *books], [], [lost], records_of([row("zz", {})])):
+        with pytest.raises(LocalProtocolError, match="records"):
+            table(records)
