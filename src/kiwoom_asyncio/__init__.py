@@ -1,4 +1,4 @@
-"""The Kiwoom real-time feed on asyncio, by way of anyio: `connect` to it, `serve` a simulated one.
+"""The Kiwoom real-time feed on asyncio (anyio): `connect` to it, `replay` a recording, `serve` a simulated one.
 
     async with kiwoom_asyncio.connect(MOCK, token=token) as client:
         await client.subscribe(AfterHoursQuote, "005930", "000660")
@@ -17,6 +17,7 @@ except ImportError:
 
 from .auth import issue_token, revoke_token
 from .client import Client, connect
+from .replay import Replay, replay
 from .server import Server, serve
 
-__all__ = ("Client", "Server", "connect", "issue_token", "revoke_token", "serve")
+__all__ = ("Client", "Replay", "Server", "connect", "issue_token", "replay", "revoke_token", "serve")

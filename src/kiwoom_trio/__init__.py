@@ -1,4 +1,4 @@
-"""The Kiwoom real-time feed on trio: `connect` to it, `serve` a simulated one.
+"""The Kiwoom real-time feed on trio: `connect` to it, `replay` a recording, `serve` a simulated one.
 
     async with kiwoom_trio.connect(MOCK, token=token) as client:
         await client.subscribe(AfterHoursQuote, "005930", "000660")
@@ -15,6 +15,7 @@ except ImportError:
 
 from .auth import issue_token, revoke_token
 from .client import Client, connect
+from .replay import Replay, replay
 from .server import Server, serve
 
-__all__ = ("Client", "Server", "connect", "issue_token", "revoke_token", "serve")
+__all__ = ("Client", "Replay", "Server", "connect", "issue_token", "replay", "revoke_token", "serve")

@@ -61,6 +61,8 @@ class HandClient(Feeds):
         reported: what `_report_failure` was told.
     """
 
+    _session: Session
+
     def __init__(self, config: ClientConfig | None = None, endpoint: Endpoint = PRODUCTION) -> None:
         self.clock = ManualClock()
         config = ClientConfig(request_interval=0, backoff_max=1) if config is None else config

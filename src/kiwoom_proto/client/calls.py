@@ -25,6 +25,7 @@ from ..symbol import Symbol
 from ..wire.messages import Reg, Remove
 from .inbox import Inbox, Stats
 from .own_loop import AnyEvent, Place
+from .replayed import ReplayedSession
 
 __all__ = ("Calls",)
 
@@ -38,8 +39,10 @@ class Calls(abc.ABC):
         record: what keeps everything that is heard and said; None keeps nothing.
     """
 
-    def __init__(self, session: Session, wall_clock: Callable[[], int], record: Recorder | None = None) -> None:
-        self._session = session
+    def __init__(
+        self, session: Session | ReplayedSession, wall_clock: Callable[[], int], record: Recorder | None = None
+    ) -> None:
+        self._session: Session | ReplayedSession = session
         self._wall_clock = wall_clock
         self._inbox = Inbox(session, record, wall_clock)
         self._place = self._here()

@@ -41,6 +41,7 @@ from ..session.lifecycle import SessionState
 from ..session.session import Session
 from .buffer import EventBuffer
 from .errors import BufferOverflow, ConnectionLost, RequestRefused, RequestTimeout
+from .replayed import ReplayedSession
 from .routes import Router
 
 __all__ = ("Inbox", "Stats")
@@ -100,7 +101,10 @@ class Inbox:
     """
 
     def __init__(
-        self, session: Session, recorder: Recorder | None = None, wall_clock: Callable[[], int] = lambda: 0
+        self,
+        session: Session | ReplayedSession,
+        recorder: Recorder | None = None,
+        wall_clock: Callable[[], int] = lambda: 0,
     ) -> None:
         self.session = session
         self.closed: Closed | None = None
@@ -330,7 +334,7 @@ class Inbox:
                 self._undecodable += 1
             case Gap():
                 self._gaps += 1
-            case Closed():
+            case Closed() if self.session.state is SessionState.CLOSED:  # otherwise a recording goes on with another
                 self.closed = event
                 self._last.append(event)
                 return True

@@ -59,6 +59,8 @@ class BaseClient(Feeds):
         record: what keeps everything that is heard and said; None keeps nothing.
     """
 
+    _session: Session
+
     def __init__(
         self,
         session: Session,

@@ -14,17 +14,25 @@ connection, `handle_answer` and `blame` take what came of it, `pop_answers` retu
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from ..config import ClientConfig
-from ..connection.client import ClientConnection
 from ..endpoint import Endpoint
 from ..events import RequestAccepted, RequestRefusal
 from ..realtime.catalogue import Types
 from ..request import Request
+from ..wire.messages import Reg, Remove
 from .pending import PendingCalls
 from .quota import QUOTA_CODES
 from .subscriptions import UNACKNOWLEDGED, Subscriptions
 
-__all__ = ("Registrations",)
+__all__ = ("Registrar", "Registrations")
+
+
+class Registrar(Protocol):
+    """What registrations are asked of: a connection."""
+
+    def request(self, message: Reg | Remove) -> Request: ...
 
 
 class Registrations(PendingCalls):
@@ -47,7 +55,7 @@ class Registrations(PendingCalls):
         """Whether registrations of the account wait: they go before condition searches, all others after them."""
         return self._subscriptions.is_urgent
 
-    def send(self, connection: ClientConnection, now: float) -> None:
+    def send(self, connection: Registrar, now: float) -> None:
         """Send the next message over a connection that is logged in, unless one is in flight.
 
         Args:

@@ -31,12 +31,11 @@ What outlives a connection is here:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
 import attrs
 
-from ..connection.client import ClientConnection
 from ..display import displayed
 from ..endpoint import Endpoint
 from ..errors import RemoteProtocolError
@@ -48,7 +47,7 @@ from .lifecycle import SubscriptionState
 from .subscriptions import Subscription
 from .suspects import Suspects
 
-__all__ = ("Answer", "Pages", "Searches")
+__all__ = ("Answer", "Pages", "Searcher", "Searches")
 
 LIST, CLEAR = RequestKind.CONDITION_LIST, RequestKind.CONDITION_CLEAR
 
@@ -128,6 +127,14 @@ class Pages:
         return key
 
 
+class Searcher(Protocol):
+    """What is asked about conditions: a connection."""
+
+    def list_conditions(self) -> Request: ...
+    def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> Request: ...
+    def clear_condition(self, seq: str) -> Request: ...
+
+
 class Searches:
     """The calls of one session for conditions, over all its connections.
 
@@ -204,7 +211,7 @@ class Searches:
 
     # The connection.
 
-    def send(self, connection: ClientConnection, now: float) -> None:
+    def send(self, connection: Searcher, now: float) -> None:
         """Ask a connection that is logged in whatever it was not asked yet.
 
         Args:
@@ -381,7 +388,7 @@ def _question(request: Request) -> Question:
     return request.kind, request.seq, request.live, request.next_key
 
 
-def _ask(connection: ClientConnection, request: Request) -> Request:
+def _ask(connection: Searcher, request: Request) -> Request:
     """Ask a connection what a call of the session asks."""
     if request.kind is LIST:
         return connection.list_conditions()

@@ -1,0 +1,157 @@
+"""The client of a recording, on any event loop: the calls and the iteration of `BaseClient`, without a connection.
+
+It has no task of its own. Whoever iterates waits for the time of the next recorded event, takes what is due, and goes
+on. So nothing is ever dropped for a slow consumer: the recording waits for it, and catches up afterwards, because each
+event has an absolute time.
+
+Files are read by whoever iterates: one frame at a time, which takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import abc
+import datetime
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
+
+import attrs
+
+from ..config import ClientConfig
+from ..endpoint import Endpoint
+from ..errors import LocalProtocolError, RecordingError
+from ..events import ConditionList, ConditionResult, Event
+from ..realtime.conditions import Condition
+from ..realtime.record import Record
+from ..recording.files import Paths
+from ..recording.reader import find_events, read_batches, read_headers
+from ..request import RequestKind
+from .calls import Calls
+from .inbox import Stats
+from .replayed import ReplayedSession
+
+__all__ = ("BaseReplay", "Time", "open_recording")
+
+Time: TypeAlias = datetime.datetime | int
+"""A `datetime` with its zone, or nanoseconds since the epoch."""
+
+
+def open_recording(
+    paths: Paths,
+    *,
+    speed: float | None,
+    start: Time | None,
+    end: Time | None,
+    config: ClientConfig | None,
+    types: Iterable[type[Record]],
+    clock: Callable[[], float],
+) -> ReplayedSession:
+    """Return a session that reports what was recorded. Args and errors are those of an adapter's `replay`."""
+    if speed is not None and (isinstance(speed, bool) or not isinstance(speed, int | float) or not speed > 0):
+        raise LocalProtocolError(f"speed: must be a number above 0, or None for as fast as it goes, not {speed!r}")
+    types = tuple(types)
+    headers = read_headers(paths)
+    if not headers:
+        raise RecordingError(f"{paths}: holds no recording that can be read")
+    endpoints = list(dict.fromkeys(_endpoint(head.endpoint, head.mock) for head in headers))
+    if len({endpoint.us for endpoint in endpoints}) > 1:
+        raise LocalProtocolError("paths: recordings of the domestic and of the US market; replay one of them at a time")
+    batches = read_batches(paths, start=start, end=end, record_types=types)
+    return ReplayedSession(batches, endpoints[0], config, clock=clock, speed=speed, types=types)
+
+
+def _endpoint(url: str, mock: bool) -> Endpoint:
+    try:
+        return Endpoint(url, mock=mock)
+    except LocalProtocolError:  # in clear, to another machine: it is not connected to again
+        return Endpoint(url, mock=mock, insecure=True)
+
+
+class BaseReplay(Calls):
+    """What the replays of all event loops share.
+
+    Args:
+        session: the recorded session.
+        paths: its files, for the answers to condition requests.
+    """
+
+    _session: ReplayedSession
+
+    def __init__(self, session: ReplayedSession, paths: Paths) -> None:
+        super().__init__(session, session.position)
+        self._answers = find_events(paths, "ConditionList", "ConditionResult")
+        self._skipped = 0  # events that the program had not subscribed to
+        session.skip_login()
+        self._inbox.logged_in = session.logged_in
+        if not session.logged_in:
+            session.handle_timeout()  # the end, which says why
+            self._pump()
+        self._inbox.check_login()
+
+    async def list_conditions(self) -> tuple[Condition, ...]:
+        """Return the saved conditions that were recorded.
+
+        Recorded answers are given in their order; after the last one, that one again. It is searched for in the whole
+        recording, from its beginning.
+
+        Raises:
+            RequestRefused: the recording holds none.
+        """
+        await self._find_answer(RequestKind.CONDITION_LIST)
+        return await super().list_conditions()
+
+    async def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> ConditionResult:
+        """Return the recorded answer to such a search: the same number, live or not, and page.
+
+        Args, order and errors as for `list_conditions`, and for the client's `search_condition`.
+        """
+        await self._find_answer(RequestKind.CONDITION_SEARCH, seq, realtime, next_key)
+        return await super().search_condition(seq, realtime=realtime, next_key=next_key)
+
+    def stats(self) -> Stats:
+        """Return what became of the events so far. `lag` is in recorded time."""
+        stats = super().stats()
+        return attrs.evolve(stats, received=stats.received - self._skipped, delivered=stats.delivered - self._skipped)
+
+    async def __anext__(self) -> Event:
+        is_wanted = self._session.is_wanted
+        while True:
+            while not self._batch:
+                await self._refill()
+            event = self._batch.pop()
+            # Only now: what the program subscribed to a moment ago counts.
+            if is_wanted(event):
+                return event
+            self._skipped += 1
+
+    # What the adapter provides.
+
+    @abc.abstractmethod
+    def _move_on_at(self, deadline: float, /) -> AbstractContextManager[Any]:
+        """Return a cancel scope with a deadline on the loop's clock."""
+
+    # Waiting.
+
+    async def _wait_events(self) -> None:
+        due_at = self._session.next_timeout()
+        if due_at > self._session.now():
+            with self._move_on_at(due_at):
+                await self._wait_change()
+        else:
+            await self._checkpoint()
+            self._session.handle_timeout()
+            self._pump()
+
+    async def _find_answer(self, kind: RequestKind, seq: str = "", live: bool = False, next_key: str = "") -> None:
+        """Read on until an answer to such a request is found."""
+        self._check_place()
+        while not self._session.has_answer(kind, seq, live, next_key):
+            found = next(self._answers, None)
+            if found is None:
+                break
+            self._session.answers += [event for event in found if isinstance(event, ConditionList | ConditionResult)]
+            await self._checkpoint()
+
+    def _pump(self) -> None:
+        self._inbox.collect()
+        self._wake()
