@@ -33,6 +33,8 @@ Row: TypeAlias = Sequence[Any]
 MAX_SHOWN_ROWS = 500
 """Maximum number of rows in a table; a person does not read more, and memory stays bounded."""
 MAX_CELL_WIDTH = 40
+MAX_DIGITS = 10
+"""Decimal places of floating-point numbers, from which on each is shown as short as possible."""
 MIN_COLUMNS = 2
 """Columns that are always shown, however narrow the terminal."""
 GAP = 2
@@ -224,7 +226,8 @@ def _count_fitting(widths: Sequence[int], width: int) -> int:
 
 def _digits(values: Iterable[Any]) -> int:
     """Return how many decimal places a column needs."""
-    exponents = (value.normalize().as_tuple().exponent for value in values if isinstance(value, Decimal))
+    decimals = (Decimal(f"{value:.10g}") if isinstance(value, float) else value for value in values)
+    exponents = (value.normalize().as_tuple().exponent for value in decimals if isinstance(value, Decimal))
     return max((-exponent for exponent in exponents if isinstance(exponent, int)), default=0)
 
 
@@ -235,7 +238,7 @@ def _shown(value: Any, digits: int | None = None) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:,.10g}"
+        return f"{value:,.10g}" if digits is None or digits > MAX_DIGITS else f"{value:,.{max(digits, 0)}f}"
     if isinstance(value, NUMBERS):
         return (
             f"{value:,}"
