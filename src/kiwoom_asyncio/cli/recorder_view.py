@@ -44,6 +44,7 @@ class RecorderView:
         self._client: Client | None = None
         self._rows: Counter[str] = Counter()
         self._gaps = 0
+        self._name = ""  # of the last file
         self._samples: deque[tuple[float, int]] = deque([(0.0, 0)])
 
     def watch(self, client: Client) -> None:
@@ -61,7 +62,10 @@ class RecorderView:
     def render(self, seconds: float) -> RenderableType:
         """Return the current view, `seconds` after the start."""
         stats = self._recorder.stats()
-        title = Text.assemble(("recording", "bold"), f" {_name(stats)}", (f" · {displayed(self._source)}", "dim"))
+        self._name = displayed(Path(stats.path).name) if stats.path else self._name
+        title = Text.assemble(
+            ("recording", "bold"), f" {self._name}".rstrip(), (f" · {displayed(self._source)}", "dim")
+        )
         parts = [
             plural(stats.messages, "message"),
             f"{self._rate(seconds, stats.messages, RATE_SECONDS):,.1f} a second",
@@ -90,7 +94,7 @@ class RecorderView:
             f"{stats.lag:.1f} s behind",
             _written(stats),
             *([] if stats.free_bytes is None else [f"{size_text(stats.free_bytes)} free"]),
-            *([_name(stats)] if stats.path else []),
+            *([displayed(Path(stats.path).name)] if stats.path else []),
             self._standing(stats),
             *([f"nothing can be written: {stats.failure}"] if stats.failure else []),
         ]
@@ -126,11 +130,8 @@ class RecorderView:
         return ", ".join(filter(None, parts))
 
     def _away(self) -> Disconnected | None:
-        return None if self._client is None else self._client.disconnected
-
-
-def _name(stats: RecorderStats) -> str:
-    return displayed(Path(stats.path).name) if stats.path else "(no file yet)"
+        client = self._client
+        return None if client is None or client.state is SessionState.CLOSED else client.disconnected
 
 
 def _written(stats: RecorderStats) -> str:
