@@ -24,9 +24,14 @@ from kiwoom_proto.simulator import Exchange
 EXAMPLES = {path.stem: path for path in (Path(__file__).parent.parent / "examples").glob("*.py")}
 WITHOUT_ADAPTER = ("asyncio_raw", "blocking_socket", "other_websocket_library", "selectors_loop", "trio_raw")
 SESSION_ALONE = ("blocking_session",)
-WITH_ADAPTER = ("quickstart_asyncio", "quickstart_trio")
+WITH_ADAPTER = ("quickstart_asyncio", "quickstart_trio", "streams_asyncio")
 SESSIONS = SESSION_ALONE + WITH_ADAPTER
-EXTRA = {"quickstart_asyncio": "asyncio", "quickstart_trio": "trio", "trio_raw": "trio"}
+EXTRA = {
+    "quickstart_asyncio": "asyncio",
+    "quickstart_trio": "trio",
+    "streams_asyncio": "asyncio",
+    "trio_raw": "trio",
+}
 """What each needs beside the core; it runs in an environment with nothing else."""
 
 TOKENS = {"S3CRET-one": "one key", "S3CRET-two": "another key"}
