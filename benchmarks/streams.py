@@ -39,6 +39,10 @@ __all__ = ("measure", "prepare")
 RATE = 1_000
 LATENCY_SECONDS = 3.0
 ITEMS = tuple(f"{number:06}" for number in range(1, 101))
+OTHER = "000101"
+"""An item of no row."""
+REGISTRATIONS = {"10 of a tenth": 10, "10 of all": 2}
+"""REGs after which the feeder begins, where that is not the first."""
 QUICK = ClientConfig(request_interval=0)
 FACES = ("iteration", "stream", "conflating", "callback", "10 of a tenth", "10 of all")
 LOOPS = ("asyncio", "trio")
@@ -52,7 +56,7 @@ def measure(bench: Bench) -> None:
         try:
             for loop in LOOPS:
                 for face in FACES[1:]:
-                    told = {**command, "registrations": 10 if face == "10 of a tenth" else 1}
+                    told = {**command, "registrations": REGISTRATIONS.get(face, 1)}
                     both = [player(name, loop, shape, url) for name in ("iteration", face)]
                     case = f"{shape}, {face} on {loop}"
                     bench.compare("streams", case, both, THROUGHPUT, told, before=partial(feeder.ask, told))
@@ -167,7 +171,7 @@ async def _callback(client: Any, shape: str, meter: Meter) -> None:
 
 
 async def _ten(client: Any, shape: str, meter: Meter, parts: list[tuple[str, ...]]) -> None:
-    """Ten streams, a task each. The meter ends with the last of them."""
+    """Ten streams, a task each. The meter ends with the last of them. The last REG is what the feeder waits for."""
     begun = False
 
     async def read(rows: Any, count: int) -> None:
@@ -186,6 +190,8 @@ async def _ten(client: Any, shape: str, meter: Meter, parts: list[tuple[str, ...
         for items in parts:  # one after the other: a REG for each
             rows = await streams.enter_async_context(client.stream(shape, *items))
             tasks.start_soon(read, rows, meter.count * len(items) // len(ITEMS))
+        if parts[0] == ITEMS:  # streams of the same items share one REG: another says that all are open
+            await client.subscribe(shape, OTHER)
     meter.stop()
 
 

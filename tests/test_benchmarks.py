@@ -14,7 +14,7 @@ pytest.importorskip("resource", reason="the benchmarks need a POSIX system")
 
 import trustme
 from benchmarks import __main__ as command
-from benchmarks import chart, check, core, data, decode, loopback, memory, opponents, recording, report, scale
+from benchmarks import chart, check, core, data, decode, loopback, memory, opponents, recording, report, scale, streams
 from benchmarks.feeder import Feeder
 from benchmarks.results import Measurement, Results, Subject
 from benchmarks.runner import Bench, Effort, Player
@@ -116,6 +116,22 @@ def test_latency(subject: str, feeder: tuple[Feeder, dict[str, str | None]]) -> 
     figures = loopback.prepare({**setting, "subject": subject, "shape": "0B"})({"count": 60, "rate": 2_000})
     assert 0 < figures["p50"] <= figures["p99"] <= figures["p999"] < 10_000_000
     assert server.report()["p50"] >= 0
+
+
+@pytest.mark.parametrize("loop", streams.LOOPS)
+@pytest.mark.parametrize("face", streams.FACES)
+def test_streams(face: str, loop: str) -> None:
+    registrations = streams.REGISTRATIONS.get(face, 1)
+    feeder = Feeder("0B", pool=100)
+    try:
+        feeder.plan(200, 0, registrations)
+        url = f"ws://127.0.0.1:{feeder.port}/api/dostk/websocket"
+        setting = {"face": face, "loop": loop, "shape": "0B", "url": url}
+        figures = streams.prepare(setting)({"count": 200, "rate": 0, "registrations": registrations})
+    finally:
+        feeder.close()
+    assert figures.keys() == {"rate", "cpu"}
+    assert figures["rate"] > 0
 
 
 @pytest.mark.parametrize("what", list(memory.WHAT))

@@ -23,7 +23,7 @@ from tests.adapters.test_tokens import issue
 import kiwoom_asyncio
 import kiwoom_proto.client.pump
 import kiwoom_trio
-from kiwoom_proto import AppKey, ClientConfig, Disconnected, Gap, KiwoomError, Secret, Session
+from kiwoom_proto import AppKey, ClientConfig, Disconnected, Gap, KiwoomError, Secret, Session, Trade
 from kiwoom_proto.auth import TokenCall
 from kiwoom_proto.errors import TokenError
 from kiwoom_proto.simulator import Exchange
@@ -259,3 +259,24 @@ async def test_what_a_callable_waited_for_and_somebody_else_cancelled_is_a_failu
 
     [error] = [cause for cause in await asked_again(loop, token) if isinstance(cause, TokenError)]
     assert "what the token callable waited for was cancelled" in str(error)
+
+
+def test_ctrl_c_interrupts_a_callback_on_trio() -> None:
+    """A callback that hangs could not be ended otherwise. On asyncio Ctrl-C cancels the program's main task."""
+    passed: list[Trade] = []
+
+    def hang(row: Trade) -> None:
+        signal.raise_signal(signal.SIGINT)
+        passed.append(row)
+
+    async def scenario() -> None:
+        async with (
+            kiwoom_trio.serve(Exchange(seed=1, rate=100)) as server,
+            kiwoom_trio.connect(server.endpoint, token=TOKEN, config=CONFIG) as client,
+        ):
+            client.on(Trade, hang, ITEM)
+            await trio.sleep_forever()
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(scenario)
+    assert passed == []
