@@ -7,7 +7,7 @@ import math
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TypeVar
@@ -17,14 +17,15 @@ import anyio.to_thread
 from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
-from kiwoom_proto.client.credentials import Credentials
+from kiwoom_proto.client.credentials import Credentials, Token, credentials_of
+from kiwoom_proto.client.line import Line
 from kiwoom_proto.client.own_loop import Place
-from kiwoom_proto.client.pump import BaseClient
+from kiwoom_proto.client.pump import BaseClient, new_session
 from kiwoom_proto.connection.capture import Capture
 from kiwoom_proto.errors import TokenError
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.recorder import Recorder
-from kiwoom_proto.secrets import conceal
+from kiwoom_proto.session.pool import Pool
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, describe, dial
@@ -39,7 +40,7 @@ T = TypeVar("T")
 def connect(
     endpoint: Endpoint,
     *,
-    token: str | Secret | AppKey | Callable[[], Awaitable[str | Secret]],
+    token: Token | Sequence[Token],
     config: ClientConfig | None = None,
     header: RequestHeader | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -53,7 +54,8 @@ def connect(
     Args:
         endpoint: PRODUCTION, MOCK, or an endpoint of your own.
         token: the access token, without "Bearer"; or an `AppKey` to obtain tokens with; or an async callable that
-            returns one. The last two are used again when a token is refused.
+            returns one. The last two are used again when a token is refused. A list of several app keys' tokens makes
+            several connections that are one feed, for more items; see docs/pool.md.
         config: deadlines, limits and policies, such as what to do when the consumer is slow.
         header: header elements for the opening handshakes; none are needed.
         ssl_context: TLS settings; None verifies against the system's trust store.
@@ -70,8 +72,7 @@ def connect(
         LocalProtocolError: an argument is invalid, or `record` serves another client.
         RecordingError: on leaving the block: the end of the recording could not be written.
     """
-    token = conceal(token)
-    return _Connection(endpoint, token, config, header, ssl_context, types, record)
+    return _Connection(endpoint, credentials_of(token), config, header, ssl_context, types, record)
 
 
 class _Connection(AbstractAsyncContextManager["Client"]):
@@ -80,7 +81,7 @@ class _Connection(AbstractAsyncContextManager["Client"]):
     def __init__(
         self,
         endpoint: Endpoint,
-        token: Credentials,
+        tokens: Sequence[Credentials],
         config: ClientConfig | None,
         header: RequestHeader | None,
         ssl_context: ssl.SSLContext | None,
@@ -88,7 +89,7 @@ class _Connection(AbstractAsyncContextManager["Client"]):
         record: Recorder | None,
     ) -> None:
         self._endpoint = endpoint
-        self._token = token
+        self._tokens = tokens
         self._config = config
         self._header = header
         self._ssl_context = ssl_context
@@ -101,10 +102,16 @@ class _Connection(AbstractAsyncContextManager["Client"]):
             self._endpoint.check_tls(self._ssl_context)
         clock = asyncio.get_running_loop().time
         capture = None if self._record is None else Capture()
-        session = Session(
-            self._endpoint, self._config, clock=clock, random=random.random, types=self._types, capture=capture
+        session = new_session(
+            self._endpoint,
+            self._tokens,
+            self._config,
+            clock=clock,
+            random=random.random,
+            types=self._types,
+            capture=capture,
         )
-        self._client = Client(session, self._token, self._ssl_context, self._record)
+        self._client = Client(session, self._tokens, self._ssl_context, self._record)
         self._client._start_recording()
         try:
             await self._client._connect(self._header)
@@ -151,12 +158,12 @@ class Client(BaseClient):
 
     def __init__(
         self,
-        session: Session,
-        token: Credentials,
+        session: Session | Pool,
+        tokens: Sequence[Credentials],
         ssl_context: ssl.SSLContext | None,
         record: Recorder | None = None,
     ) -> None:
-        super().__init__(session, token, ssl_context, asyncio.get_running_loop().time, time.time_ns, record)
+        super().__init__(session, tokens, ssl_context, asyncio.get_running_loop().time, time.time_ns, record)
 
     def _here(self) -> Place:
         return here()
@@ -172,25 +179,31 @@ class Client(BaseClient):
     async def _fresh_token(self, key: AppKey) -> Secret:
         return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context)
 
-    async def _obtain_token(self, refused: Secret | None) -> Secret:
+    async def _obtain_token(self, line: Line, refused: Secret | None) -> Secret:
         try:
-            return await super()._obtain_token(refused)
+            return await super()._obtain_token(line, refused)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
-            if task is None or task.cancelling() or isinstance(self._token, AppKey):
+            if task is None or task.cancelling() or isinstance(line.token, AppKey):
                 raise
             # What the callable waited for was cancelled by somebody else: without this, our task would end unnoticed.
             raise TokenError("what the token callable waited for was cancelled") from error
 
     async def _run(self) -> None:
-        """Watch the clock, and serve the session's needs until it ends."""
+        """Watch the clock, and serve what is needed until the end."""
         async with background_tasks() as tasks:
             tasks.start_soon(self._watch_clock)
-            while self._inbox.closed is None:
-                self._need = self._session.needs
-                with anyio.CancelScope() as self._serving:
-                    self._pump()
-                    await self._serve_need(self._need)
+            async with anyio.create_task_group() as others:
+                for line in self._lines[1:]:
+                    others.start_soon(self._serve, line)
+                await self._serve(self._lines[0])
+
+    async def _serve(self, line: Line) -> None:
+        while self._inbox.closed is None:
+            line.need = line.session.needs
+            with anyio.CancelScope() as line.serving:
+                self._pump()
+                await self._serve_need(line, line.need)
 
     def _fail(self, failure: BaseException) -> None:
         self._failure = failure
@@ -200,15 +213,15 @@ class Client(BaseClient):
     def _report_failure(self, message: str, error: Exception) -> None:
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error, "client": self})
 
-    async def _carry(self, need: LinkNeeded) -> None:
+    async def _carry(self, line: Line, need: LinkNeeded) -> None:
         try:
-            wire = self._open_wire(need)
+            wire = self._open_wire(line, need)
             link = await dial(need.endpoint.host, need.endpoint.port, wire)
         except (*NETWORK_ERRORS, LocalProtocolError) as error:
-            self._fail_dial(need, describe(error))
+            self._fail_dial(line, need, describe(error))
             return
         async with link.supervised():
-            await self._write(link.send, need, wire, (OSError,))
+            await self._write(link.send, line, need, wire, (OSError,))
 
     async def _watch_clock(self) -> None:
         while self._inbox.closed is None:

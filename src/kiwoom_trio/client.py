@@ -7,21 +7,22 @@ import math
 import random
 import ssl
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import TypeVar
 
 import trio
 from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
-from kiwoom_proto.client.credentials import Credentials, resolve_token
+from kiwoom_proto.client.credentials import Credentials, Token, credentials_of, resolve_token
+from kiwoom_proto.client.line import Line
 from kiwoom_proto.client.own_loop import Place
-from kiwoom_proto.client.pump import BaseClient
+from kiwoom_proto.client.pump import BaseClient, new_session
 from kiwoom_proto.client.wires import SecureWire, Wire
 from kiwoom_proto.connection.capture import Capture
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.recorder import Recorder
-from kiwoom_proto.secrets import conceal
+from kiwoom_proto.session.pool import Pool
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, describe, dial
@@ -40,7 +41,7 @@ STREAM_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 async def connect(
     endpoint: Endpoint,
     *,
-    token: str | Secret | AppKey | Callable[[], Awaitable[str | Secret]],
+    token: Token | Sequence[Token],
     config: ClientConfig | None = None,
     header: RequestHeader | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -54,7 +55,8 @@ async def connect(
     Args:
         endpoint: PRODUCTION, MOCK, or an endpoint of your own.
         token: the access token, without "Bearer"; or an `AppKey` to obtain tokens with; or an async callable that
-            returns one. The last two are used again when a token is refused.
+            returns one. The last two are used again when a token is refused. A list of several app keys' tokens makes
+            several connections that are one feed, for more items; see docs/pool.md.
         config: deadlines, limits and policies, such as what to do when the consumer is slow.
         header: header elements for the opening handshakes; none are needed.
         ssl_context: TLS settings; None verifies against the system's trust store.
@@ -71,12 +73,14 @@ async def connect(
         LocalProtocolError: an argument is invalid, or `record` serves another client.
         RecordingError: on leaving the block: the end of the recording could not be written.
     """
-    token = conceal(token)
+    tokens = credentials_of(token)
     if isinstance(endpoint, Endpoint):  # `Session` refuses anything else
         endpoint.check_tls(ssl_context)
     capture = None if record is None else Capture()
-    session = Session(endpoint, config, clock=trio.current_time, random=random.random, types=types, capture=capture)
-    client = Client(session, token, ssl_context, record)
+    session = new_session(
+        endpoint, tokens, config, clock=trio.current_time, random=random.random, types=types, capture=capture
+    )
+    client = Client(session, tokens, ssl_context, record)
     client._start_recording()
     try:
         await client._connect(header)
@@ -111,12 +115,12 @@ class Client(BaseClient):
 
     def __init__(
         self,
-        session: Session,
-        token: Credentials,
+        session: Session | Pool,
+        tokens: Sequence[Credentials],
         ssl_context: ssl.SSLContext | None,
         record: Recorder | None = None,
     ) -> None:
-        super().__init__(session, token, ssl_context, trio.current_time, time.time_ns, record)
+        super().__init__(session, tokens, ssl_context, trio.current_time, time.time_ns, record)
 
     def _here(self) -> Place:
         return here()
@@ -140,40 +144,46 @@ class Client(BaseClient):
         super()._make_calls()
 
     @disable_ki_protection
-    async def _resolve_token(self) -> Secret:
-        return await resolve_token(self._token)
+    async def _resolve_token(self, token: Credentials) -> Secret:
+        return await resolve_token(token)
 
     @enable_ki_protection
     async def _run(self) -> None:
-        """Watch the clock, and serve the session's needs until it ends."""
+        """Watch the clock, and serve what is needed until the end."""
         async with trio.open_nursery() as tasks:
             tasks.start_soon(self._watch_clock)
-            while self._inbox.closed is None:
-                self._need = self._session.needs
-                with trio.CancelScope() as self._serving:
-                    self._pump()
-                    await self._serve_need(self._need)
+            async with trio.open_nursery() as others:
+                for line in self._lines[1:]:
+                    others.start_soon(self._serve, line)
+                await self._serve(self._lines[0])
             tasks.cancel_scope.cancel()
 
-    async def _carry(self, need: LinkNeeded) -> None:
+    @enable_ki_protection
+    async def _serve(self, line: Line) -> None:
+        while self._inbox.closed is None:
+            line.need = line.session.needs
+            with trio.CancelScope() as line.serving:
+                self._pump()
+                await self._serve_need(line, line.need)
+
+    async def _carry(self, line: Line, need: LinkNeeded) -> None:
         try:
-            wire = self._open_wire(need)
+            wire = self._open_wire(line, need)
             stream = await dial(need.endpoint.host, need.endpoint.port)
         except (*NETWORK_ERRORS, LocalProtocolError) as error:
-            self._fail_dial(need, describe(error))
+            self._fail_dial(line, need, describe(error))
             return
         try:
             async with trio.open_nursery() as tasks:
-                tasks.start_soon(self._read, stream, need, wire)
-                await self._write(stream.send_all, need, wire, STREAM_ERRORS)
+                tasks.start_soon(self._read, stream, line.session, need, wire)
+                await self._write(stream.send_all, line, need, wire, STREAM_ERRORS)
                 tasks.cancel_scope.cancel()
         finally:
             await trio.aclose_forcefully(stream)
 
     @enable_ki_protection
-    async def _read(self, stream: trio.abc.Stream, need: LinkNeeded, wire: Wire | SecureWire) -> None:
+    async def _read(self, stream: trio.abc.Stream, session: Session, need: LinkNeeded, wire: Wire | SecureWire) -> None:
         receive, receive_data = stream.receive_some, wire.receive_data
-        session = self._session
         while need is session.needs:
             try:
                 data = await receive(READ_SIZE)

@@ -7,7 +7,7 @@ import gc
 import importlib.util
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -53,7 +53,7 @@ class Loop:
         self,
         endpoint: Endpoint,
         *,
-        token: Token = TOKEN,
+        token: Token | Sequence[Token] = TOKEN,
         config: ClientConfig = QUICK,
         header: RequestHeader | None = None,
         ssl_context: ssl.SSLContext | None = None,

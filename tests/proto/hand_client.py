@@ -67,6 +67,7 @@ class HandClient(Feeds):
         self.clock = ManualClock()
         config = ClientConfig(request_interval=0, backoff_max=1) if config is None else config
         session = Session(endpoint, config, clock=self.clock, random=lambda: 0.5)
+        self._driven = session
         super().__init__(session, lambda: self.now)
         self.server: ServerConnection | None = None
         self.answers = True
@@ -131,7 +132,7 @@ class HandClient(Feeds):
     def cut(self) -> None:
         """Cut the connection. The next one comes with time."""
         self._lose_server()
-        self._session.receive_eof("connection reset by peer")
+        self._driven.receive_eof("connection reset by peer")
         self._pump()
 
     def send(self, *rows: Row) -> None:
@@ -164,7 +165,7 @@ class HandClient(Feeds):
         raise AssertionError("it waits for ever")
 
     def _serve_need(self) -> bool:
-        need = self._session.needs
+        need = self._driven.needs
         if need is self._need:
             return False
         self._need = need
@@ -178,8 +179,8 @@ class HandClient(Feeds):
         if server is None:
             return False
         self._inbox.collect()
-        data = bytes(self._inbox.outgoing)
-        self._inbox.outgoing.clear()
+        data = bytes(self._inbox.unsent[0].data)
+        self._inbox.unsent[0].data.clear()
         if data:
             server.receive_data(data)
             self.requests += [event.request for event in server.events() if isinstance(event, RequestReceived)]
@@ -189,11 +190,11 @@ class HandClient(Feeds):
                     self._answer(request)
         answer = server.data_to_send()
         if answer:
-            self._session.receive_data(answer, self.now)
+            self._driven.receive_data(answer, self.now)
             self._pump()
         elif not data and server.state is ConnectionState.CLOSED:
             self._lose_server()
-            self._session.receive_eof()
+            self._driven.receive_eof()
             self._pump()
             return True
         return bool(data or answer)

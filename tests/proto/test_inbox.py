@@ -25,7 +25,8 @@ from kiwoom_proto import (
     UnknownMessage,
 )
 from kiwoom_proto.client.errors import BufferOverflow
-from kiwoom_proto.client.inbox import UNSENT_LIMIT, Inbox, Stats
+from kiwoom_proto.client.inbox import Inbox, Stats
+from kiwoom_proto.client.unsent import UNSENT_LIMIT
 from kiwoom_proto.config import Overflow
 from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.errors import (
@@ -112,9 +113,9 @@ class Link:
         peer = self.peer
         if peer is None:
             return False
-        data = bytes(self.inbox.outgoing) if self.writes else b""
+        data = bytes(self.inbox.unsent[0].data) if self.writes else b""
         if data:
-            del self.inbox.outgoing[: len(data)]
+            del self.inbox.unsent[0].data[: len(data)]
             peer.receive_data(data)
         answer = peer.data_to_send()
         if answer:
@@ -402,13 +403,13 @@ def test_bytes_to_write_wait_until_the_driver_removes_them() -> None:
     session.connect("key")
     inbox = Inbox(session)
     inbox.collect()
-    assert inbox.outgoing.startswith(b"GET /api/dostk/websocket HTTP/1.1\r\n")
-    before = bytes(inbox.outgoing)
+    assert inbox.unsent[0].data.startswith(b"GET /api/dostk/websocket HTTP/1.1\r\n")
+    before = bytes(inbox.unsent[0].data)
     inbox.collect()
-    assert inbox.outgoing == before
-    inbox.outgoing.clear()
+    assert inbox.unsent[0].data == before
+    inbox.unsent[0].data.clear()
     inbox.collect()
-    assert not inbox.outgoing
+    assert not inbox.unsent[0].data
 
 
 def test_bytes_for_one_connection_never_go_to_the_next() -> None:
@@ -416,14 +417,14 @@ def test_bytes_for_one_connection_never_go_to_the_next() -> None:
     link.writes = False
     link.session.subscribe(AfterHoursQuote, ITEM)
     link.settle()
-    old = link.inbox.outgoing
+    old = link.inbox.unsent[0].data
     assert old
     link.drop()
     link.until(lambda: link.session.epoch == 2)
     link.inbox.collect()
-    assert link.inbox.outgoing is not old, "what still writes the old ones must not take the new ones"
-    assert link.inbox.outgoing.startswith(b"GET ")
-    assert link.inbox.outgoing.count(b"\r\n\r\n") == 1
+    assert link.inbox.unsent[0].data is not old, "what still writes the old ones must not take the new ones"
+    assert link.inbox.unsent[0].data.startswith(b"GET ")
+    assert link.inbox.unsent[0].data.count(b"\r\n\r\n") == 1
     link.writes = True
     link.advance(1)
     assert link.peer is not None
@@ -441,7 +442,7 @@ def test_a_server_that_asks_and_asks_but_does_not_read_is_given_up() -> None:
     most = 0
     while link.inbox.closed is None:
         link.receive_data(thousand)
-        most = max(most, len(link.inbox.outgoing))
+        most = max(most, len(link.inbox.unsent[0].data))
         assert most < 2 * UNSENT_LIMIT
     assert most > UNSENT_LIMIT
     assert link.inbox.closed is not None
@@ -460,7 +461,7 @@ def test_a_server_that_does_not_read_is_tried_again() -> None:
     link.writes = True
     link.advance(5)
     assert link.session.epoch == 2
-    assert len(link.inbox.outgoing) == 0
+    assert len(link.inbox.unsent[0].data) == 0
     assert [type(event) for event in link.inbox.pop()] == [Disconnected, Connecting, Opened, LoggedIn, Gap]
 
 
@@ -729,5 +730,5 @@ def test_an_overflow_by_rows_alone_makes_the_driver_look_again() -> None:
     link.session.receive_data(rows, link.now)
 
     assert link.inbox.collect(), "more may have changed than that rows came"
-    assert link.inbox.outgoing, "the close frame"
+    assert link.inbox.unsent[0].data, "the close frame"
     assert link.session.state is SessionState.CLOSING

@@ -18,6 +18,7 @@ from ..recording.recorder import Recorder
 from ..request import Request
 from ..session.lifecycle import SessionState
 from ..session.market_clock import MarketStatus
+from ..session.pool import Pool
 from ..session.searches import Pages
 from ..session.session import Session
 from ..session.subscriptions import Subscription
@@ -40,9 +41,9 @@ class Calls(abc.ABC):
     """
 
     def __init__(
-        self, session: Session | ReplayedSession, wall_clock: Callable[[], int], record: Recorder | None = None
+        self, session: Session | Pool | ReplayedSession, wall_clock: Callable[[], int], record: Recorder | None = None
     ) -> None:
-        self._session: Session | ReplayedSession = session
+        self._session: Session | Pool | ReplayedSession = session
         self._wall_clock = wall_clock
         self._inbox = Inbox(session, record, wall_clock)
         self._place = self._here()
@@ -92,6 +93,7 @@ class Calls(abc.ABC):
         group: str = "1",
         replace: bool = False,
         fresh_within: float | None = None,
+        transient: bool = False,
         wait: bool = True,
     ) -> Request:
         """Subscribe to items of one real-time type, and wait until the server has acknowledged it.
@@ -106,6 +108,7 @@ class Calls(abc.ABC):
             group: group number (grp_no), at most 4 characters.
             replace: drop everything else in this group, whoever subscribed to it.
             fresh_within: yields `Stale` after this many silent seconds; None disables it.
+            transient: whether they may be given up once others need the room; `Evicted` is iterated then.
             wait: if False, return at once; `RequestAccepted` or `RequestRefusal` is iterated later.
 
         Returns:
@@ -119,7 +122,9 @@ class Calls(abc.ABC):
                 "A005930", a US type on a domestic endpoint. Nothing was sent.
         """
         await self._begin_call()
-        request = self._session.subscribe(type, *items, group=group, replace=replace, fresh_within=fresh_within)
+        request = self._session.subscribe(
+            type, *items, group=group, replace=replace, fresh_within=fresh_within, transient=transient
+        )
         return await self._wait_reply(request, wait)
 
     async def unsubscribe(

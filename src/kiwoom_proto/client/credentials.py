@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from ..auth import AppKey
 from ..errors import LocalProtocolError
 from ..secrets import Secret, conceal
 
-__all__ = ("Credentials", "resolve_token")
+__all__ = ("Credentials", "Token", "credentials_of", "resolve_token")
 
 Credentials: TypeAlias = Secret | AppKey | Callable[[], Awaitable[str | Secret]]
 """What a client logs in with: a token, the keys to obtain one, or a callable that returns one."""
+
+Token: TypeAlias = str | Credentials
+"""A token as a program names it."""
+
+
+def credentials_of(token: Token | Sequence[Token]) -> tuple[Credentials, ...]:
+    """Return what to log in with, once for each connection.
+
+    Raises:
+        LocalProtocolError: there is none, or one is there twice.
+    """
+    if isinstance(token, str | Secret) or not isinstance(token, Sequence):
+        return (conceal(token),)
+    found: list[Credentials] = []
+    for index, each in enumerate(token):
+        known = conceal(each)
+        for earlier, other in enumerate(found):
+            if _is_same(known, other):
+                raise LocalProtocolError(f"token[{index}]: the same as token[{earlier}]; a key has one connection")
+        found.append(known)
+    if not found:
+        raise LocalProtocolError("token: the list is empty")
+    return tuple(found)
+
+
+def _is_same(one: Credentials, other: Credentials) -> bool:
+    if isinstance(one, AppKey) and isinstance(other, AppKey):
+        return one.appkey == other.appkey
+    return isinstance(one, Secret) and one == other
 
 
 async def resolve_token(token: Credentials) -> Secret:

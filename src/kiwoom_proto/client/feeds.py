@@ -16,6 +16,7 @@ from ..realtime.record import Record
 from ..realtime.traits import Scope
 from ..recording.recorder import Recorder
 from ..session.freshness import row_item
+from ..session.pool import Pool
 from ..session.session import Session
 from ..symbol import Symbol
 from .calls import Calls
@@ -31,7 +32,7 @@ R = TypeVar("R", bound=Record)
 class Feeds(Calls):
     """The client's streams, newest rows and callbacks. Args as `Calls`."""
 
-    def __init__(self, session: Session, wall_clock: Callable[[], int], record: Recorder | None = None) -> None:
+    def __init__(self, session: Session | Pool, wall_clock: Callable[[], int], record: Recorder | None = None) -> None:
         super().__init__(session, wall_clock, record)
         self._router = self._inbox.router
         self._due = self._router.due

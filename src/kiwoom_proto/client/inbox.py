@@ -35,19 +35,17 @@ from ..events import (
 from ..realtime.record import Record
 from ..recording.recorder import Recorder
 from ..request import Request
-from ..secrets import OpaqueBuffer
-from ..session.connector import LinkNeeded
 from ..session.lifecycle import SessionState
+from ..session.pool import Pool
 from ..session.session import Session
 from .buffer import EventBuffer
 from .errors import BufferOverflow, ConnectionLost, RequestRefused, RequestTimeout
 from .replayed import ReplayedSession
 from .routes import Router
+from .unsent import Unsent
 
 __all__ = ("Inbox", "Stats")
 
-UNSENT_LIMIT = 1024 * 1024
-"""Maximum bytes (mostly answers to pings) queued for a server that does not read."""
 NOT_ITERATED = "Nobody has iterated the client: iterate it, or take rows by client.stream(...) instead of subscribe"
 
 
@@ -84,32 +82,35 @@ class Stats:
 
 
 class Inbox:
-    """The events and outgoing bytes of a session, sorted for calls, consumer and writer.
+    """The events and outgoing bytes of a session or pool, sorted for calls, consumer and writers.
 
     Args:
-        session: the session; the driver still drives it.
+        session: the session or pool; the driver still drives it.
         recorder: what keeps everything before it is sorted, started on this session; None keeps nothing.
         wall_clock: the time in nanoseconds since the epoch, for the recorder.
 
     Attributes:
         closed: the `Closed` event, once the session has ended.
         logged_in: whether a LOGIN was accepted.
-        outgoing: bytes to write to the present connection; the driver removes what it has written. Each connection has
-            its own buffer, so that bytes of the previous one never reach the next.
+        unsent: the outgoing bytes of the session, or of each member of the pool.
         router: gives rows to streams and callbacks, if there are any.
         is_iterated: whether anybody has begun to iterate. Until then, what somebody else has got need not be kept.
     """
 
     def __init__(
         self,
-        session: Session | ReplayedSession,
+        session: Session | Pool | ReplayedSession,
         recorder: Recorder | None = None,
         wall_clock: Callable[[], int] = lambda: 0,
     ) -> None:
         self.session = session
         self.closed: Closed | None = None
         self.logged_in = False
-        self.outgoing: bytearray = OpaqueBuffer()
+        self.unsent: tuple[Unsent, ...] = ()  # a recording is sent nothing
+        if isinstance(session, Pool):
+            self.unsent = tuple(map(Unsent, session.members))
+        elif isinstance(session, Session):
+            self.unsent = (Unsent(session),)
         self.router = Router(lambda: session.subscriptions)
         self.is_iterated = False
         config = session.config
@@ -118,7 +119,6 @@ class Inbox:
         self._wall_clock = wall_clock
         self._bytes_recorded = 0
         self._bytes_seen = 0
-        self._epoch = 0
         self._undecodable = 0
         self._gaps = 0
         self._overflow: BufferOverflow | None = None
@@ -177,18 +177,11 @@ class Inbox:
             self._bytes_seen = session.bytes_received
         if is_routed and not (events and rows_only):
             router.refresh()
-        data: bytes | memoryview
-        # An opening handshake may hold the token, and a memoryview does not show it. Mostly there is nothing to send.
-        data = (data := session.data_to_send()) and memoryview(data)
-        if session.epoch != self._epoch:
-            self._epoch = session.epoch
-            self.outgoing = OpaqueBuffer()
-        if data:
-            rows_only = False
-            self.outgoing += data
-            if len(self.outgoing) > UNSENT_LIMIT and isinstance(session.needs, LinkNeeded):
-                session.receive_eof("the server does not read what it is sent")
-                self.collect()
+        for unsent in self.unsent:
+            if unsent.collect():
+                rows_only = False
+                if unsent.check():
+                    self.collect()
         return not rows_only or session.watches_freshness
 
     def _share(self, router: Router, events: Batch, size: int) -> tuple[list[Event], int]:
@@ -260,7 +253,7 @@ class Inbox:
             TokenError: no token could be obtained.
             ConnectionLost: the session ended first.
         """
-        if self.logged_in:
+        if self.logged_in and not (isinstance(self.session, Pool) and self.session.is_starting):
             return True  # if the connection was lost since, the consumer learns of it, after what came before
         if self.closed is not None and isinstance(self.closed.error, LoginRefused | TokenError):
             raise self.closed.error

@@ -3,12 +3,13 @@
 THEORY OF OPERATION
 
     network  -->  [SecureWire]  -->  Wire  -->  Session  -->  Inbox  -->  calls that wait, consumer
-    network  <--  [SecureWire]  <--  Wire  <--  Inbox.outgoing
+    network  <--  [SecureWire]  <--  Wire  <--  Unsent
 
 After whatever happened (bytes, a deadline, a call), `_pump` does the same: it takes the session's events and outgoing
 bytes, wakes whoever waits for them, and wakes the timer if its deadline moved nearer. Reading never waits for the
 consumer or for writing, so neither can delay the answer to a PING. One task serves the session's needs (a token, a
-connection), one after the other. When the session no longer needs what is being served, it is abandoned.
+connection), one after the other. When the session no longer needs what is being served, it is abandoned. Of a pool each
+member has such a task (`Line`); calls, inbox and timer are those of the pool.
 
 The calls are in calls.py. An adapter is a subclass. It adds what differs between event loops: sockets, tasks and
 timers.
@@ -19,25 +20,30 @@ from __future__ import annotations
 import abc
 import math
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
 
 from ..auth import AppKey
-from ..errors import DeadlineExceeded, KiwoomError, RecordingError, TokenError, TransportError
+from ..config import ClientConfig
+from ..connection.capture import Capture
+from ..endpoint import Endpoint
+from ..errors import DeadlineExceeded, KiwoomError, LocalProtocolError, RecordingError, TokenError, TransportError
 from ..headers import RequestHeader
+from ..realtime.record import Record
 from ..recording.recorder import Recorder
 from ..secrets import Secret
 from ..session.connector import LinkNeeded, Need, TokenNeeded
+from ..session.pool import Pool
 from ..session.session import Session
 from ..wire.messages import check_token
 from .credentials import Credentials, resolve_token
 from .feeds import Feeds
-from .own_loop import AnyScope
+from .line import Line
 from .wires import SecureWire, Wire
 
-__all__ = ("BaseClient",)
+__all__ = ("BaseClient", "new_session")
 
 T = TypeVar("T")
 
@@ -47,24 +53,42 @@ RECORDING_TIME = 30.0
 """Seconds for writing the end of a recording; then it goes on by itself."""
 
 
+def new_session(
+    endpoint: Endpoint,
+    tokens: Sequence[Credentials],
+    config: ClientConfig | None,
+    *,
+    clock: Callable[[], float],
+    random: Callable[[], float],
+    types: Iterable[type[Record]],
+    capture: Capture | None,
+) -> Session | Pool:
+    """Return a session for one token, or a pool for several. Args and errors as `Session` and `Pool`."""
+    if len(tokens) == 1:
+        return Session(endpoint, config, clock=clock, random=random, types=types, capture=capture)
+    if capture is not None:
+        raise LocalProtocolError("record: a recording holds one token; record each with a client of its own")
+    return Pool(endpoint, len(tokens), config, clock=clock, random=random, types=types)
+
+
 class BaseClient(Feeds):
     """What the clients of all event loops share.
 
     Args:
-        session: the session, not connected yet.
-        token: what to log in with.
+        session: the session or pool, not connected yet.
+        tokens: what to log in with: one, or one for each member of the pool.
         ssl_context: TLS settings; None verifies against the system's trust store.
         clock: the session's clock, in seconds.
         wall_clock: the time in nanoseconds since the epoch.
         record: what keeps everything that is heard and said; None keeps nothing.
     """
 
-    _session: Session
+    _session: Session | Pool
 
     def __init__(
         self,
-        session: Session,
-        token: Credentials,
+        session: Session | Pool,
+        tokens: Sequence[Credentials],
         ssl_context: ssl.SSLContext | None,
         clock: Callable[[], float],
         wall_clock: Callable[[], int],
@@ -72,14 +96,13 @@ class BaseClient(Feeds):
     ) -> None:
         super().__init__(session, wall_clock, record)
         self._recorder = record
-        self._token = token
         self._ssl_context = ssl_context
         self._clock = clock
-        self._has_outgoing = self._new_event()
+        self._lines = tuple(
+            Line(unsent, token, self._new_event()) for unsent, token in zip(self._inbox.unsent, tokens, strict=True)
+        )
         self._deadline_moved = self._new_event()
         self._armed = math.inf
-        self._need: Need | None = None
-        self._serving: AnyScope | None = None  # cancels what serves `_need`
 
     # What the adapter provides.
 
@@ -96,8 +119,8 @@ class BaseClient(Feeds):
         """Return a token that is valid, from `key` or from the token server."""
 
     @abc.abstractmethod
-    async def _carry(self, need: LinkNeeded) -> None:
-        """Dial, then carry bytes while the session needs this connection."""
+    async def _carry(self, line: Line, need: LinkNeeded) -> None:
+        """Dial, then carry bytes while the line's session needs this connection."""
 
     # The recording.
 
@@ -152,30 +175,35 @@ class BaseClient(Feeds):
 
     def _apply_session(self) -> None:
         """Let the tasks do what the session needs now: write, hang up, rearm the timer."""
-        if self._inbox.outgoing:
-            self._has_outgoing.set()
-        serving = self._serving
-        if serving is not None and self._need is not self._session.needs and serving.deadline == math.inf:
-            serving.deadline = self._clock() + FLUSH_TIME
-            self._has_outgoing.set()
+        for line in self._lines:
+            if line.unsent.data or self._inbox.closed is not None:
+                line.has_outgoing.set()
+            serving = line.serving
+            if serving is not None and line.needs_else and serving.deadline == math.inf:
+                serving.deadline = self._clock() + FLUSH_TIME
+                line.has_outgoing.set()
         timeout = self._session.next_timeout()
         if timeout is not None and timeout < self._armed:
             self._deadline_moved.set()
 
     async def _connect(self, header: RequestHeader | None) -> None:
-        """Obtain the first token, and connect the session with it.
+        """Obtain the first token of each line, and connect its session with it.
 
         Raises:
             DeadlineExceeded: the token callable took longer than `token_timeout`.
             Exception: what the token callable raises, except for what may pass (TokenError, TransportError).
         """
-        token, session = self._token, self._session
+        for line in self._lines:
+            await self._connect_line(line, header)
+
+    async def _connect_line(self, line: Line, header: RequestHeader | None) -> None:
+        token, session = line.token, line.session
         first: Secret | None = None
         failure: KiwoomError | None = None
         if not isinstance(token, AppKey):
             with self._move_on_after(session.config.token_timeout) as scope:
                 try:
-                    first = await self._resolve_token()
+                    first = await self._resolve_token(token)
                     check_token(first)
                 except (TokenError, TransportError) as error:
                     failure = error  # the session decides whether this is the end
@@ -191,33 +219,35 @@ class BaseClient(Feeds):
         if failure is not None:
             session.token_failed(failure)
 
-    async def _serve_need(self, need: Need | None) -> None:
+    async def _serve_need(self, line: Line, need: Need | None) -> None:
         match need:
             case LinkNeeded():
-                await self._carry(need)
+                await self._carry(line, need)
             case TokenNeeded():
-                await self._renew_token(need)
-            case None if self._inbox.closed is None:
-                await self._wait_change()
+                await self._renew_token(line, need)
+            case None:
+                line.has_outgoing = self._new_event()
+                if self._inbox.closed is None and not line.needs_else:
+                    await line.has_outgoing.wait()
 
-    async def _renew_token(self, need: TokenNeeded) -> None:
+    async def _renew_token(self, line: Line, need: TokenNeeded) -> None:
         try:
-            token = await self._obtain_token(need.refused)
+            token = await self._obtain_token(line, need.refused)
         except KiwoomError as error:
-            if need is self._session.needs:
-                self._session.token_failed(error)
+            if need is line.session.needs:
+                line.session.token_failed(error)
         else:
-            if need is self._session.needs:
-                self._session.receive_token(token)
+            if need is line.session.needs:
+                line.session.receive_token(token)
         self._pump()
 
-    async def _obtain_token(self, refused: Secret | None) -> Secret:
-        if isinstance(self._token, AppKey):
+    async def _obtain_token(self, line: Line, refused: Secret | None) -> Secret:
+        if isinstance(line.token, AppKey):
             if refused is not None:
-                self._token.forget(self.endpoint, refused)
-            return await self._fresh_token(self._token)
+                line.token.forget(self.endpoint, refused)
+            return await self._fresh_token(line.token)
         try:
-            token = await self._resolve_token()
+            token = await self._resolve_token(line.token)
         except KiwoomError:
             raise
         except Exception as error:
@@ -225,7 +255,7 @@ class BaseClient(Feeds):
         check_token(token)
         return token
 
-    def _open_wire(self, need: LinkNeeded) -> Wire | SecureWire:
+    def _open_wire(self, line: Line, need: LinkNeeded) -> Wire | SecureWire:
         """Return what carries the bytes of one connection, with TLS if the endpoint asks for it.
 
         Raises:
@@ -233,11 +263,17 @@ class BaseClient(Feeds):
         """
         endpoint = need.endpoint
         endpoint.check_tls(self._ssl_context)  # it may have been changed since the last time
-        wire = Wire(endpoint, self._inbox.outgoing, partial(self._handle_data, need), partial(self._handle_eof, need))
-        return SecureWire(wire, endpoint.host, self._ssl_context, self._wake_writer) if endpoint.secure else wire
+        wire = Wire(
+            endpoint,
+            line.unsent.data,
+            partial(self._handle_data, line.session, need),
+            partial(self._handle_eof, line.session, need),
+        )
+        if not endpoint.secure:
+            return wire
+        return SecureWire(wire, endpoint.host, self._ssl_context, partial(self._wake_writer, line))
 
-    def _handle_data(self, need: LinkNeeded, data: bytes | bytearray) -> None:
-        session = self._session
+    def _handle_data(self, session: Session, need: LinkNeeded, data: bytes | bytearray) -> None:
         if need is session.needs:  # otherwise it is another connection's turn
             session.receive_data(data, self._wall_clock())
             if self._inbox.collect():  # as in `_pump`, without what rows alone cannot change
@@ -246,26 +282,25 @@ class BaseClient(Feeds):
             if self._due:
                 self._make_calls()  # in this very turn, and after everything else
 
-    def _handle_eof(self, need: LinkNeeded, error: str | None) -> None:
-        if need is self._session.needs:
-            self._session.receive_eof(error)
+    def _handle_eof(self, session: Session, need: LinkNeeded, error: str | None) -> None:
+        if need is session.needs:
+            session.receive_eof(error)
             self._pump()
 
-    def _wake_writer(self) -> None:
-        self._has_outgoing.set()
+    def _wake_writer(self, line: Line) -> None:
+        line.has_outgoing.set()
 
-    async def _resolve_token(self) -> Secret:
+    async def _resolve_token(self, token: Credentials) -> Secret:
         """Return the token, or what the user's callable returns."""
-        return await resolve_token(self._token)
+        return await resolve_token(token)
 
-    def _fail_dial(self, need: LinkNeeded, reason: str) -> None:
-        if need is self._session.needs:
-            self._session.receive_eof(f"could not connect to {need.endpoint}: {reason}")
-            self._pump()
+    def _fail_dial(self, line: Line, need: LinkNeeded, reason: str) -> None:
+        self._handle_eof(line.session, need, f"could not connect to {need.endpoint}: {reason}")
 
     async def _write(
         self,
         send: Callable[[bytes | memoryview], Awaitable[None]],
+        line: Line,
         need: LinkNeeded,
         wire: Wire | SecureWire,
         failures: tuple[type[Exception], ...],
@@ -274,22 +309,23 @@ class BaseClient(Feeds):
 
         Args:
             send: writes to the socket.
+            line: the session.
             need: the connection.
             wire: its bytes.
             failures: what `send` raises if the connection is lost.
         """
         while True:
-            self._has_outgoing = self._new_event()
+            line.has_outgoing = self._new_event()
             if wire.has_outgoing:
                 await self._checkpoint()  # a failing write would lose what has arrived: let it be read first
                 try:
                     await send(wire.data_to_send())
                 except failures:
                     # The server's last bytes may still wait to be read: the reader finds the end, and its reason.
-                    while need is self._session.needs:
+                    while need is line.session.needs:
                         await self._wait_change()
                     return
-            elif need is not self._session.needs:
+            elif need is not line.session.needs:
                 return
             else:
-                await self._has_outgoing.wait()
+                await line.has_outgoing.wait()

@@ -116,8 +116,8 @@ class Sink:
     def flush(self, size: int) -> None:
         """Take over what is `pending`, which came in so many bytes."""
 
-    def connection_lost(self) -> None:
-        """Note that rows are missing from now on, until a `Gap`."""
+    def connection_lost(self, token_index: int) -> None:
+        """Note that rows are missing from now on, of what a token has, until its `Gap`."""
 
     def handle_gap(self, gap: Gap) -> None:
         """Note that everything is registered again."""
@@ -261,7 +261,7 @@ class Router:
             case Disconnected():
                 for sink in self._sinks:
                     if sink.is_accepted:
-                        sink.connection_lost()
+                        sink.connection_lost(event.token_index)
             case Gap():
                 for sink in self._sinks:
                     sink.handle_gap(event)

@@ -26,6 +26,7 @@ from ..events import Event, Gap
 from ..realtime.catalogue import shown_argument
 from ..realtime.record import Record
 from ..request import Request
+from ..session.freshness import row_item
 from ..symbol import Symbol
 from .buffer import BufferStats, EventBuffer
 from .calls import Calls
@@ -88,7 +89,7 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         self._batch: list[Event] = []  # newest first
         self._changed = client._new_event()
         self._is_awaited = False
-        self._is_lossy = False  # between the loss of a connection and its gap
+        self._lossy_tokens: set[int] = set()  # the tokens between the loss of their connection and its gap
         self._is_entered = self._is_left = False
         self._was_looped = False  # by `async for`
         self._has_ended = False  # with the client
@@ -213,14 +214,18 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         self.pending.clear()
         self.wake()
 
-    def connection_lost(self) -> None:
-        """Note that rows are missing from now on."""
-        self._is_lossy = True
+    def connection_lost(self, token_index: int) -> None:
+        """Note that rows are missing from now on, of what a token has."""
+        self._lossy_tokens.add(token_index)
 
     def handle_gap(self, gap: Gap) -> None:
         """Count a gap, and say it as wished."""
-        if self._is_lossy:
-            self._is_lossy = False
+        if gap.items:  # they moved to another connection
+            concerns = any(row_item(item) in self.items for item in gap.items)
+        else:
+            concerns = gap.token_index in self._lossy_tokens
+            self._lossy_tokens.discard(gap.token_index)
+        if concerns:
             self.gaps += 1
             self._say_gap(gap)
 

@@ -106,6 +106,11 @@ class Member(Session):
         return self.epoch - (self.index << TOKEN_INDEX_SHIFT)
 
     @property
+    def has_events(self) -> bool:
+        """Whether `events` would tell anything: events, or that something has happened that causes none."""
+        return bool(self._events) or not self._events.rows_only
+
+    @property
     def is_starting(self) -> bool:
         """Whether its first login has neither succeeded nor failed for good."""
         return self._connector.next_give_up() is not None and not self.is_over

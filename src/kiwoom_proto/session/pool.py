@@ -46,6 +46,7 @@ from ..symbol import Symbol
 from ..wire.messages import Reg, Remove
 from ..wire.rfc6455 import check_close
 from .lifecycle import SessionState
+from .market_clock import MarketStatus
 from .member import Member, MemberNumbering
 from .pending import CallAnswer, PendingCalls
 from .pool_searches import PoolSearches
@@ -103,6 +104,8 @@ class Pool:
         self.endpoint = endpoint
         self.config = checked_config(endpoint, config)
         known_types = extended_catalogue(types)
+        self.capture = None
+        """What taps a session for a recording: a pool has none."""
         self._clock = clock
         self._numbering = Numbering(epoch=0)
         self._events = Batch()
@@ -160,7 +163,7 @@ class Pool:
     @property
     def bytes_received(self) -> int:
         """Bytes received from the network so far, by all members."""
-        return sum(member.bytes_received for member in self.members)
+        return sum([member.bytes_received for member in self.members])  # at each read: a list is faster
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -168,9 +171,21 @@ class Pool:
         return self._subscriptions.snapshot() + self._searches.snapshot()
 
     @property
+    def is_settled(self) -> bool:
+        """Whether a member is logged in, and the servers have answered everything that is wanted of such members."""
+        ready = [member for member in self.members if member.state is SessionState.READY]
+        return bool(ready) and all(member.is_settled for member in ready)
+
+    @property
     def watches_freshness(self) -> bool:
         """Whether a row can move the deadline: some subscription has `fresh_within`."""
         return any(member.watches_freshness for member in self.members)
+
+    @property
+    def market(self) -> MarketStatus:
+        """Which session the market is in, as the member knows that has 0s, or else the one that has read last."""
+        member = self._subscriptions.market_member()
+        return (max(self.members, key=lambda each: each.last_read) if member is None else member).market
 
     @property
     def is_starting(self) -> bool:
@@ -285,7 +300,7 @@ class Pool:
             self._advance()
 
     def _drain(self) -> list[tuple[Member, Batch]]:
-        return [(member, batch) for member in self.members if (batch := member.events()) or not batch.rows_only]
+        return [(member, member.events()) for member in self.members if member.has_events]
 
     def _handle_batches(self, batches: list[tuple[Member, Batch]]) -> None:
         if not all(batch.rows_only for _, batch in batches):

@@ -168,6 +168,11 @@ class PoolSubscriptions:
             found.append(Subscription(type, item, state, group, wanted.consumers, reason, wanted.fresh_within))
         return tuple(found)
 
+    def market_member(self) -> Member | None:
+        """Return the member that has the market-wide types; None if nobody wants them."""
+        place = self._placement.place_of("")
+        return None if place is None else self._members[place]
+
     # What happens to members. Call `settle` afterwards.
 
     def member_ready(self, member: Member) -> None:
