@@ -409,3 +409,37 @@ async def test_it_belongs_to_its_loop(loop: Loop, tmp_path: Path) -> None:
 
         await anyio.to_thread.run_sync(iterate_elsewhere)
         assert "another thread" in str(failures[0])
+
+
+# Streams, callbacks and newest rows.
+
+
+async def test_streams_and_callbacks_of_a_recording(loop: Loop, tmp_path: Path) -> None:
+    lines = [line for pair in zip(trades([1, 2, 3]), trades([1, 2, 3], "000660"), strict=True) for line in pair]
+    seen: list[Trade] = []
+    async with (
+        replay_on(loop.name, write_recording(tmp_path, lines), speed=None) as client,
+        client.stream(Trade, "005930") as one,
+        client.stream(Trade, "005930", "000660") as both,
+    ):
+        client.on(Trade, seen.append, "000660")
+        client.latest(Trade, "005930")
+        found = [(row.item, row.price) async for row in one]
+        assert found == [("005930", 1), ("005930", 2), ("005930", 3)]
+        assert len([row async for row in both]) == 6
+        assert [row.price for row in seen] == [1, 2, 3]
+        with pytest.raises(ConnectionLost):  # it is over
+            client.latest(Trade, "005930")
+        assert [type(event) for event in await play(client)] == [Closed]
+
+
+@on_virtual_time
+def test_streams_come_at_their_recorded_distances(clock: str, tmp_path: Path) -> None:
+    path = write_recording(tmp_path, trades([1, 3, 7]))
+
+    async def scenario() -> None:
+        async with replay_on(clock, path) as client, client.stream(Trade, "005930") as rows:
+            began = anyio.current_time()
+            assert [round(anyio.current_time() - began) async for _ in rows] in ([0, 2, 6], [1, 3, 7])
+
+    run_virtually(clock, scenario)

@@ -22,6 +22,7 @@ from ..symbol import Symbol
 from .calls import Calls
 from .condition_stream import ConditionStream
 from .listeners import Latest, Listener, is_subscribed
+from .replayed import ReplayedSession
 from .streams import Gaps, Stream
 
 __all__ = ("Feeds",)
@@ -32,7 +33,9 @@ R = TypeVar("R", bound=Record)
 class Feeds(Calls):
     """The client's streams, newest rows and callbacks. Args as `Calls`."""
 
-    def __init__(self, session: Session | Pool, wall_clock: Callable[[], int], record: Recorder | None = None) -> None:
+    def __init__(
+        self, session: Session | Pool | ReplayedSession, wall_clock: Callable[[], int], record: Recorder | None = None
+    ) -> None:
         super().__init__(session, wall_clock, record)
         self._router = self._inbox.router
         self._due = self._router.due

@@ -26,8 +26,9 @@ from ..realtime.record import Record
 from ..recording.files import Paths
 from ..recording.reader import find_events, read_batches, read_headers
 from ..request import RequestKind
-from .calls import Calls
+from .feeds import Feeds
 from .inbox import Stats
+from .own_loop import AnyEvent
 from .replayed import ReplayedSession
 
 __all__ = ("BaseReplay", "Time", "open_recording")
@@ -67,7 +68,7 @@ def _endpoint(url: str, mock: bool) -> Endpoint:
         return Endpoint(url, mock=mock, insecure=True)
 
 
-class BaseReplay(Calls):
+class BaseReplay(Feeds):
     """What the replays of all event loops share.
 
     Args:
@@ -81,6 +82,7 @@ class BaseReplay(Calls):
         super().__init__(session, session.position)
         self._answers = find_events(paths, "ConditionList", "ConditionResult")
         self._skipped = 0  # events that the program had not subscribed to
+        self._router.keeps_unasked = False  # a recording holds more than this program has asked for
         session.skip_login()
         self._inbox.logged_in = session.logged_in
         if not session.logged_in:
@@ -142,6 +144,9 @@ class BaseReplay(Calls):
             self._session.handle_timeout()
             self._pump()
 
+    async def _wait_stream(self, changed: AnyEvent) -> None:
+        await self._wait_events()  # whoever iterates a stream reads on, for all of them
+
     async def _find_answer(self, kind: RequestKind, seq: str = "", live: bool = False, next_key: str = "") -> None:
         """Read on until an answer to such a request is found."""
         self._check_place()
@@ -155,3 +160,5 @@ class BaseReplay(Calls):
     def _pump(self) -> None:
         self._inbox.collect()
         self._wake()
+        if self._due:
+            self._make_calls()

@@ -146,11 +146,13 @@ class Router:
     Attributes:
         due: callbacks to be called, and what with, once everything else has been seen to.
         is_active: whether anything must be routed. If not, all events are for the client's own iteration.
+        keeps_unasked: whether the client's own iteration gets rows that nobody is known to want.
     """
 
     def __init__(self, subscriptions: Callable[[], Iterable[Subscription]]) -> None:
         self.due: deque[tuple[Callback, Due]] = deque()
         self.is_active = False
+        self.keeps_unasked = True
         self._subscriptions = subscriptions
         self._sinks: list[Sink] = []
         self._left: set[Key] = set()  # given up, and perhaps not removed by the server yet
@@ -301,7 +303,7 @@ class Router:
         code = row.type_code
         if code in self._called_for and _covers(self._called_for[code], row, name):
             return True
-        return not (is_held or (code in self._silent and _covers(self._silent[code], row, name)))
+        return self.keeps_unasked and not (is_held or (code in self._silent and _covers(self._silent[code], row, name)))
 
     def _forget_lookups(self) -> None:
         self._takers.clear()
