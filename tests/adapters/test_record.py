@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,8 +100,26 @@ def test_a_day_that_was_killed_twice_is_listed_with_its_ends_and_its_bars_agree_
         total = sum(bar["volume"] for bar in bars if bar["item"] == item)
         missing = sum(bar["missing_volume"] or 0 for bar in bars if bar["item"] == item)
         assert total + missing == last.volume - first.volume + abs(first.quantity), "the exchange's own total"
-        sessions = {trade.epoch for trade in of_item}
-        assert sessions == {1}
+
+    printed = quick_start(tmp_path)
+    assert len(printed) == sum(trade.item == "005930" for trade in trades)
+    assert all(" 005930 " in line for line in printed)
+
+
+def quick_start(folder: Path) -> list[str]:
+    """What the program of the README prints of a recording, with no change but the call that connects."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    program = readme.partition("## Quick start")[2].partition("```python\n")[2].partition("```")[0]
+    connect = "kiwoom_asyncio.connect(PRODUCTION, token=AppKey.from_env())"
+    assert connect in program
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace(connect, f"kiwoom_asyncio.replay({str(folder)!r}, speed=None)")],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=LIMIT,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
 
 
 @posix

@@ -215,6 +215,19 @@ def test_a_file_ends_at_its_size() -> None:
     assert writer.files == len(disk.files)
 
 
+def test_a_file_that_is_due_begins_with_the_next_frame() -> None:
+    disk = FakeDisk()
+    writer = make(disk)
+    writer.add(NOON, line(1), 1, 0.0)
+    writer.is_file_due = True
+    writer.handle_deadline(2.0)
+    writer.add(NOON, line(2), 1, 3.0)
+    writer.close(NOON, 4.0)
+
+    assert [len(read(file)) for file in disk.files] == [3, 3]
+    assert numbers(disk) == [1, 2]
+
+
 @pytest.mark.parametrize(("fsync", "least"), [("never", 0), ("file", 1), ("frame", 4)])
 def test_fsync_as_asked(fsync: Any, least: int) -> None:
     disk = FakeDisk()
