@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
+import sys
 import tempfile
 import venv
 from importlib import metadata
@@ -46,9 +47,15 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 @functools.cache
-def python(extra: str) -> str:
-    """Return the interpreter of an environment with this extra; "" is the core alone."""
-    root = Path(_folder().name) / (extra or "core")
+def python(extra: str, wheel: Path | None = None) -> str:
+    """Return the interpreter of an environment with this extra; "" is the core alone.
+
+    Args:
+        extra: the extra.
+        wheel: a built wheel of this project to install; None: what is in the source tree.
+    """
+    name = extra or "core"
+    root = Path(_folder().name) / (name if wheel is None else f"{name}-wheel")
     venv.create(root, symlinks=os.name != "nt")
     executable = root / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
@@ -62,5 +69,9 @@ def python(extra: str) -> str:
             if not link.exists():
                 target = Path(str(distribution.locate_file(file.parts[0]))).resolve()
                 link.symlink_to(target, target_is_directory=target.is_dir())
-    (site / "source.pth").write_text(str(SOURCE), encoding="utf-8")
+    if wheel is None:
+        (site / "source.pth").write_text(str(SOURCE), encoding="utf-8")
+    else:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*command, "--no-index", "--no-deps", "--target", site, wheel], check=True)
     return str(executable)

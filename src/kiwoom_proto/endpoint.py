@@ -30,6 +30,17 @@ _CERT_REQUIRED = 2
 """`ssl.CERT_REQUIRED`, without loading ssl."""
 
 
+# Defaults by `@field.default` would make the arguments required for type checkers other than mypy.
+
+
+def _is_mock_host(endpoint: Endpoint) -> bool:
+    return isinstance(endpoint.url, str) and f"//{MOCK_HOST}:" in endpoint.url
+
+
+def _usual_item_limit(endpoint: Endpoint) -> int:
+    return MOCK_ITEM_LIMIT if endpoint.mock else ITEM_LIMIT
+
+
 @attrs.frozen(repr=False)
 class Endpoint:
     """A WebSocket URL, and what is special about the server behind it.
@@ -53,17 +64,9 @@ class Endpoint:
     """
 
     url: str = attrs.field()
-    mock: bool = attrs.field(kw_only=True)
+    mock: bool = attrs.field(default=attrs.Factory(_is_mock_host, takes_self=True), kw_only=True)
     insecure: bool = attrs.field(default=False, kw_only=True)
-    item_limit: int = attrs.field(kw_only=True)
-
-    @mock.default
-    def _is_mock_host(self) -> bool:
-        return isinstance(self.url, str) and f"//{MOCK_HOST}:" in self.url
-
-    @item_limit.default
-    def _usual_item_limit(self) -> int:
-        return MOCK_ITEM_LIMIT if self.mock else ITEM_LIMIT
+    item_limit: int = attrs.field(default=attrs.Factory(_usual_item_limit, takes_self=True), kw_only=True)
 
     @item_limit.validator
     def _check_item_limit(self, _: object, limit: int) -> None:
@@ -213,7 +216,7 @@ class Endpoint:
 
     def __repr__(self) -> str:
         flags = "".join(f", {name}=True" for name in ("mock", "insecure") if getattr(self, name))
-        limit = "" if self.item_limit == self._usual_item_limit() else f", item_limit={self.item_limit}"
+        limit = "" if self.item_limit == _usual_item_limit(self) else f", item_limit={self.item_limit}"
         return f"Endpoint({str(self)!r}{flags}{limit})"
 
     __rich_repr__ = rich_repr
