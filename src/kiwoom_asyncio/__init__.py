@@ -5,7 +5,8 @@
         async for event in client:
             ...
 
-Same names and behaviour as `kiwoom_trio`.
+Same names and behaviour as `kiwoom_trio`, and two more: `blocking` is the same without async, and `open` returns a
+client that is closed elsewhere, as in the cells of a notebook.
 """
 
 try:
@@ -15,9 +16,21 @@ except ImportError:
         "kiwoom_asyncio needs anyio: pip install 'kiwoom-proto[asyncio]', or [cli] for the kiwoom-proto command"
     ) from None
 
+from . import blocking
 from .auth import issue_token, revoke_token
-from .client import Client, connect
+from .client import Client, connect, open
 from .replay import Replay, replay
 from .server import Server, serve
 
-__all__ = ("Client", "Replay", "Server", "connect", "issue_token", "replay", "revoke_token", "serve")
+__all__ = (
+    "Client",
+    "Replay",
+    "Server",
+    "blocking",
+    "connect",
+    "issue_token",
+    "open",
+    "replay",
+    "revoke_token",
+    "serve",
+)

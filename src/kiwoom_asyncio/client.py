@@ -32,7 +32,7 @@ from .dial import NETWORK_ERRORS, describe, dial
 from .own_loop import HAND_OVER, here
 from .tasks import BackgroundTask, background_tasks
 
-__all__ = ("Client", "connect")
+__all__ = ("Client", "connect", "open")
 
 T = TypeVar("T")
 
@@ -73,6 +73,27 @@ def connect(
         RecordingError: on leaving the block: the end of the recording could not be written.
     """
     return _Connection(endpoint, credentials_of(token), config, header, ssl_context, types, record)
+
+
+async def open(
+    endpoint: Endpoint,
+    *,
+    token: Token | Sequence[Token],
+    config: ClientConfig | None = None,
+    header: RequestHeader | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    types: Iterable[type[Record]] = (),
+    record: Recorder | None = None,
+) -> Client:
+    """Connect, log in, and return a `Client` that stays connected until its `aclose()`, whatever task calls that.
+
+    For the cells of a notebook, and wherever no block encloses the use; elsewhere prefer `connect`. If it is never
+    closed, its connection ends with the event loop. Args and errors as for `connect`.
+    """
+    connection = _Connection(endpoint, credentials_of(token), config, header, ssl_context, types, record)
+    client = await connection.__aenter__()
+    client._block = connection
+    return client
 
 
 class _Connection(AbstractAsyncContextManager["Client"]):
@@ -164,6 +185,16 @@ class Client(BaseClient):
         record: Recorder | None = None,
     ) -> None:
         super().__init__(session, tokens, ssl_context, asyncio.get_running_loop().time, time.time_ns, record)
+        self._block: _Connection | None = None  # that `aclose` must leave: nobody else does
+
+    async def aclose(self) -> None:
+        """Close, and wait until that is done, at most `close_timeout`. Events received before can still be iterated."""
+        self._check_place()
+        block, self._block = self._block, None
+        if block is None:
+            await super().aclose()
+        else:
+            await block.__aexit__(None, None, None)
 
     def _here(self) -> Place:
         return here()

@@ -216,6 +216,13 @@ class Calls(abc.ABC):
             await self._refill()
         return self._batch.pop()
 
+    def _pop(self) -> Event | None:
+        """Return the next event that is at hand; None: `_refill` first. Other threads may call this."""
+        try:
+            return self._batch.pop()
+        except IndexError:
+            return None
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.endpoint}, {self.state.value}>"
 

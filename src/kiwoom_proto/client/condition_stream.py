@@ -68,11 +68,17 @@ class ConditionStream(BaseStream[ConditionChange]):
         return tuple(self._symbols)
 
     async def __anext__(self) -> ConditionChange:
-        while not self._changes:
-            while not self._batch:
-                await self._refill()
-            self._changes.extend(self._changes_of(self._batch.pop()))
-        change = self._changes.popleft()
+        while (change := self._pop()) is None:
+            await self._refill()
+        return change
+
+    def _pop(self) -> ConditionChange | None:
+        try:
+            while not self._changes:
+                self._changes.extend(self._changes_of(self._batch.pop()))
+            change = self._changes.popleft()
+        except IndexError:
+            return None
         self._symbols.pop(change.symbol, None)
         if change.entered:
             self._symbols[change.symbol] = None

@@ -137,6 +137,13 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
             await self._refill()
         return cast("T", self._batch.pop())
 
+    def _pop(self) -> T | None:
+        """Return the next item that is at hand; None: `_refill` first. Other threads may call this."""
+        try:
+            return cast("T", self._batch.pop())
+        except IndexError:
+            return None
+
     def __str__(self) -> str:
         return f"stream of {self.code} {displayed(', '.join(sorted(self.items)[:3]))}".rstrip()
 

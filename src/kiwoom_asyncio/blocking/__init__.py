@@ -1,0 +1,111 @@
+"""The Kiwoom real-time feed without async: the same client, on a thread of its own.
+
+    with kiwoom_asyncio.blocking.connect(PRODUCTION, token=AppKey.from_env()) as client:
+        for trade in client.stream(Trade, "005930"):
+            print(trade.time, trade.price)
+
+Every call of `kiwoom_asyncio.Client` is a plain function here, with the same arguments, results and errors. Any thread
+may call, also several at once, such as those of Flask, Streamlit and Qt. `next(timeout=5)` waits at most five seconds,
+and Ctrl-C ends every wait.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from kiwoom_proto import ClientConfig, Endpoint, Record
+from kiwoom_proto.client.credentials import Token, credentials_of
+from kiwoom_proto.client.feeds import Feeds
+from kiwoom_proto.client.replay import Time
+from kiwoom_proto.headers import RequestHeader
+from kiwoom_proto.recording.files import Paths
+from kiwoom_proto.recording.recorder import Recorder
+
+from ..client import connect as _connect
+from ..replay import replay as _play
+from .bridge import Bridge
+from .client import Client, Replay
+from .streams import ConditionStream, Listener, Stream
+
+__all__ = ("Client", "ConditionStream", "Listener", "Replay", "Stream", "connect", "open", "replay")
+
+
+@contextmanager
+def connect(
+    endpoint: Endpoint,
+    *,
+    token: Token | Sequence[Token],
+    config: ClientConfig | None = None,
+    header: RequestHeader | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    types: Iterable[type[Record]] = (),
+    record: Recorder | None = None,
+) -> Iterator[Client]:
+    """Connect, log in, and yield a `Client` that stays connected; leaving the block closes it, and ends its thread.
+
+    Interrupted by Ctrl-C, the block cuts the connection instead of waiting for a closing handshake. Args and errors as
+    for `kiwoom_asyncio.connect`.
+    """
+    client = open(
+        endpoint,
+        token=token,
+        config=config,
+        header=header,
+        ssl_context=ssl_context,
+        types=types,
+        record=record,
+    )
+    with client:
+        yield client
+
+
+def open(
+    endpoint: Endpoint,
+    *,
+    token: Token | Sequence[Token],
+    config: ClientConfig | None = None,
+    header: RequestHeader | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    types: Iterable[type[Record]] = (),
+    record: Recorder | None = None,
+) -> Client:
+    """Connect, log in, and return a `Client` that stays connected until its `close()`, as the cells of a notebook want.
+
+    If it is never closed, its connection is cut when the program ends. Args and errors as for `connect`.
+    """
+    token = credentials_of(token)  # tracebacks may show variables
+    bridge: Bridge[Feeds] = Bridge(
+        lambda: _connect(
+            endpoint,
+            token=token,
+            config=config,
+            header=header,
+            ssl_context=ssl_context,
+            types=types,
+            record=record,
+        )
+    )
+    return Client(bridge)
+
+
+@contextmanager
+def replay(
+    paths: Paths,
+    *,
+    speed: float | None = 1.0,
+    start: Time | None = None,
+    end: Time | None = None,
+    config: ClientConfig | None = None,
+    types: Iterable[type[Record]] = (),
+) -> Iterator[Replay]:
+    """Play recordings back: yield a `Replay`, which a program uses as the `Client` that `connect` yields.
+
+    Args and errors as for `kiwoom_asyncio.replay`.
+    """
+    bridge: Bridge[Feeds] = Bridge(
+        lambda: _play(paths, speed=speed, start=start, end=end, config=config, types=types)
+    )
+    with Replay(bridge) as recording:
+        yield recording
