@@ -104,8 +104,6 @@ def replay(
 
     Args and errors as for `kiwoom_asyncio.replay`.
     """
-    bridge: Bridge[Feeds] = Bridge(
-        lambda: _play(paths, speed=speed, start=start, end=end, config=config, types=types)
-    )
+    bridge: Bridge[Feeds] = Bridge(lambda: _play(paths, speed=speed, start=start, end=end, config=config, types=types))
     with Replay(bridge) as recording:
         yield recording
