@@ -360,6 +360,14 @@ def test_gaps_are_counted_or_passed_to_a_function() -> None:
     assert (ignoring.gaps, calling.gaps, len(seen)) == (1, 1, 1)
 
 
+def test_a_gap_of_items_that_moved_concerns_the_streams_of_these_items() -> None:
+    client = HandClient()
+    trades, others = (entered(client, client.stream(Trade, item)) for item in (A, B))
+    for stream in (trades, others):
+        stream.handle_gap(Gap(1, 2, 3, (A,)))
+    assert (trades.gaps, others.gaps) == (1, 0)
+
+
 def test_a_gaps_function_that_raises_is_reported() -> None:
     client = HandClient()
 
