@@ -27,7 +27,6 @@ from ..realtime.catalogue import shown_argument
 from ..realtime.record import Record
 from ..request import Request
 from ..session.freshness import row_item
-from ..session.freshness import row_item
 from ..symbol import Symbol
 from .buffer import BufferStats, EventBuffer
 from .calls import Calls
