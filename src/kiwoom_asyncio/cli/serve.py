@@ -1,4 +1,4 @@
-"""`kiwoom-proto serve`: a simulated exchange on a port."""
+"""`kiwoom-proto serve`: a simulated exchange, or a recording, on a port."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack
 
 import anyio
 import click
+from click.core import ParameterSource
 
-from kiwoom_proto.simulator import Exchange
+from kiwoom_proto.simulator import Exchange, Playback
 
 from ..server import serve
 from .ending import Ending
@@ -20,6 +21,8 @@ __all__ = ("serve_command",)
 CLOSE_TIMEOUT = 1.0
 """Seconds that the clients of a simulated exchange have to answer its close."""
 POLL_INTERVAL = 0.02
+MARKET_OPTIONS = ("seed", "start", "rate")
+"""What a recording leaves nothing to say about."""
 
 
 @click.command(name="serve", short_help="Run a simulated exchange on a port.")
@@ -39,7 +42,14 @@ POLL_INTERVAL = 0.02
     type=click.FloatRange(min=0, min_open=True),
     default=1.0,
     show_default=True,
-    help="How many times as fast as real time the market day passes.",
+    help="How many times as fast as real time the market day, or the recording, passes.",
+)
+@click.option(
+    "--replay",
+    "paths",
+    metavar="PATH",
+    multiple=True,
+    help="Play a recording instead: a file or a folder. Can be repeated.",
 )
 @click.option("--mock", is_flag=True, help="Behave like mock trading (모의투자): KRX only.")
 @click.option(
@@ -49,8 +59,18 @@ POLL_INTERVAL = 0.02
     multiple=True,
     help="Host name that clients may use, besides --host, its addresses and localhost. Can be repeated.",
 )
+@click.pass_context
 def serve_command(
-    host: str, port: int, seed: int, start: str, rate: float, speed: float, mock: bool, allowed_hosts: tuple[str, ...]
+    context: click.Context,
+    host: str,
+    port: int,
+    seed: int,
+    start: str,
+    rate: float,
+    speed: float,
+    paths: tuple[str, ...],
+    mock: bool,
+    allowed_hosts: tuple[str, ...],
 ) -> None:
     """Run a simulated exchange on a port until interrupted. Any token can log in, and any keys get a token.
 
@@ -66,6 +86,14 @@ def serve_command(
         --endpoint ws://127.0.0.1:8765/api/dostk/websocket
     Stop the first with Ctrl-C and start it again: the second reconnects.
 
+    With --replay, the rows are those of a recording, at the recorded distances. It starts one second after the first
+    client has registered something, whoever comes later gets what comes later, and the exchange stays when it has
+    ended. Condition searches are refused, and rows that a client does not read in time are dropped.
+
+    
+    Example:
+      kiwoom-proto serve --replay recordings --speed 10
+
     Ctrl-C (exit code 130) or SIGTERM (143) ends the exchange after it has closed every connection. If it cannot listen
     on the port, the exit code is 1.
     """
@@ -74,8 +102,15 @@ def serve_command(
     except ValueError:
         raise click.BadParameter(f"{start!r} is not HH:MM", param_hint="--start") from None
 
+    for option in MARKET_OPTIONS:
+        if paths and context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{option} is of the simulated market: leave it out with --replay")
+
     async def serving(ending: Ending) -> None:
-        exchange = Exchange(seed=seed, start=start_time, rate=rate, speed=speed, mock=mock)
+        if paths:
+            exchange = Exchange(playback=Playback(paths, speed=speed, tell=click.echo), mock=mock)
+        else:
+            exchange = Exchange(seed=seed, start=start_time, rate=rate, speed=speed, mock=mock)
         async with AsyncExitStack() as stack:
             try:
                 server = await stack.enter_async_context(
@@ -85,6 +120,8 @@ def serve_command(
                 reason = getattr(error, "strerror", None) or error
                 raise OSError(f"cannot listen on {host}:{port}: {reason}") from None
             click.echo(f"Simulated exchange at {server.endpoint}")
+            if paths:
+                click.echo(f"It plays {', '.join(paths)} from the first registration on, {speed:g} times as fast.")
             click.echo("Any token may log in, and any keys get one. Ctrl-C ends it.")
             if not server.is_loopback:
                 warn(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, merge
 from itertools import chain
 from pathlib import Path
 
@@ -24,12 +24,12 @@ from ..realtime.catalogue import declared_code, extended_catalogue
 from ..realtime.record import Record
 from ..symbol import Symbol
 from .files import Paths, find_files
-from .format import EventLine, Header, Line, decode_line
+from .format import EventLine, Header, Line, MessageLine, decode_line
 from .frames import Block
 from .recorded_file import RecordingFile, read_texts
 from .recorded_session import Batch, RecordedSession
 
-__all__ = ("Batch", "find_events", "read_batches", "read_headers", "read_lines", "read_recording")
+__all__ = ("Batch", "find_events", "read_batches", "read_headers", "read_lines", "read_messages", "read_recording")
 
 NANOSECONDS = 1_000_000_000
 
@@ -147,6 +147,35 @@ def read_lines(path: str | Path, record_types: Iterable[type[Record]] = ()) -> I
 def _lines(file: RecordingFile, catalogue: Mapping[str, type[Record]]) -> Iterator[Line | RecordingHole]:
     for found in read_texts(file, catalogue):
         yield found if isinstance(found, RecordingHole) else found[1]
+
+
+def read_messages(paths: Paths) -> Iterator[tuple[Header | None, MessageLine | RecordingHole]]:
+    """Yield the messages received, by time and without decoding them, and a hole for whatever is missing.
+
+    With each comes the first line of its file; None if that cannot be read. Errors as `read_recording`, raised by the
+    call itself.
+    """
+    sessions: dict[str, list[RecordingFile]] = {}
+    for file in _files(paths):
+        sessions.setdefault(file.session, []).append(file)
+    return merge(*map(_messages, sessions.values()), key=lambda found: _time_of(found[1]))
+
+
+def _messages(files: list[RecordingFile]) -> Iterator[tuple[Header | None, MessageLine | RecordingHole]]:
+    for file in sorted(files, key=lambda file: (file.part, file.path.name)):
+        if file.wrong:
+            yield file.head, RecordingHole(file.at, file.at, None, file.wrong)
+            continue
+        for found in read_texts(file):
+            line = found if isinstance(found, RecordingHole) else found[1]
+            if isinstance(line, EventLine) and isinstance(line.event, RecordingHole):
+                line = line.event
+            if isinstance(line, MessageLine | RecordingHole):
+                yield file.head, line
+
+
+def _time_of(line: MessageLine | RecordingHole) -> int:
+    return line.at if isinstance(line, MessageLine) else line.end
 
 
 @attrs.frozen

@@ -10,5 +10,6 @@ from .exchange import Exchange
 from .faults import Faults
 from .market.account import Order
 from .market.market import Market
+from .playback import Playback
 
-__all__ = ("PATH", "US_PATH", "Exchange", "Faults", "Market", "Order", "ClientLink")
+__all__ = ("PATH", "US_PATH", "Exchange", "Faults", "Market", "Order", "Playback", "ClientLink")

@@ -12,13 +12,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from ..connection.lifecycle import CLOSED, CLOSING, CONNECTING, LOGGING_IN, READY, ConnectionState
-from ..connection.server import (
-    ClientOpened,
-    PingAnswered,
-    RequestReceived,
-    ServerConnection,
-    ServerRequest,
-)
+from ..connection.server import ClientOpened, PingAnswered, RequestReceived, ServerConnection, ServerRequest
 from ..endpoint import PRODUCTION, US_PRODUCTION
 from ..realtime.catalogue import ACCOUNT_TYPES, US_TYPES
 from ..request import RequestKind
@@ -90,6 +84,7 @@ class Owner(Protocol):
         rows_sent: number of rows sent, over all links.
         agenda: scheduled actions, with the links that own them.
         conditions: answers condition searches.
+        has_conditions: whether there are any.
     """
 
     mock: bool
@@ -99,6 +94,7 @@ class Owner(Protocol):
     rows_sent: int
     agenda: Agenda
     conditions: ConditionService
+    has_conditions: bool
 
     def now(self) -> float: ...
     def next_timeout(self) -> float | None: ...
@@ -298,12 +294,13 @@ class ClientLink:
             self._login(request)
         elif connection.state is not READY:
             connection.refuse(request, *TOO_EARLY)
-        elif request.kind is not None and request.kind.is_condition and request.trnm.startswith("G") == self.us:
-            self._answer_search(request)
-        elif (
-            request.kind is None or request.kind.is_condition
-        ):  # refusing a search on the other market's path this way is a guess
+        elif request.kind is None:
             connection.refuse(request, *UNKNOWN_TRNM)
+        elif request.kind.is_condition:
+            if self._exchange.has_conditions and request.trnm.startswith("G") == self.us:
+                self._answer_search(request)
+            else:  # for a search on the other market's path this is a guess
+                connection.refuse(request, *UNKNOWN_TRNM)
         else:
             refusal = self._register(request)
             self._acknowledge(lambda: self._confirm(request, refusal))
@@ -421,13 +418,21 @@ class ClientLink:
     # Rows, heartbeat and closing.
 
     def send_rows(self, rows: list[Row]) -> None:
-        if not rows:
-            return
+        if rows and self._has_room(len(rows)):
+            self.connection.send_records(rows)
+
+    def send_recorded(self, payload: bytes, rows: int) -> None:
+        """Send a message of this many rows as it is."""
+        if rows and self._has_room(rows):
+            self.connection.send_text(payload)
+
+    def _has_room(self, rows: int) -> bool:
+        """Return whether so many rows are sent, and count them."""
         if self._backlog() > UNSENT_LIMIT:
-            self.rows_dropped += len(rows)
-            return
-        self.connection.send_records(rows)
-        self._exchange.rows_sent += len(rows)
+            self.rows_dropped += rows
+            return False
+        self._exchange.rows_sent += rows
+        return True
 
     def _backlog(self) -> int:
         """Return the number of bytes queued until the client reads or a stall ends."""

@@ -55,6 +55,7 @@ from .market.market import Market
 from .market.names import US, is_listed
 from .market.sessions import FIRST_DATE
 from .market.source import Push, SourceError
+from .playback import Playback, recorded_pairs
 from .tokens import FAULTY_ANSWERS, HttpAnswer, TokenService
 
 __all__ = ("Exchange",)
@@ -78,6 +79,9 @@ class Exchange:
     All connections share one market day. While a registered domestic type has a session, US types wait for the evening.
     To see both at once, serve US types from a separate exchange.
 
+    With a `playback`, the rows are those of a recording instead. Orders are not taken then, and condition searches are
+    refused as an unknown request.
+
     Args:
         seed: the same seed gives the same rows.
         tokens: token -> app key, the tokens that may log in. If both this and `app_keys` are None, any token may log
@@ -93,6 +97,7 @@ class Exchange:
             makes a 0D row and half of them a 0B row; for an item of 0E, each makes a 0E row.
         conditions: number -> name of the saved conditions, the same on both paths.
         batch_interval: seconds between deliveries of rows; about 100 ms [measured].
+        playback: a recording to play instead of the market; see `playback`.
         clock: returns the time in seconds; None leaves it to `run_on`, which the adapters' `serve` calls.
         config: deadlines and limits of its connections.
 
@@ -114,6 +119,7 @@ class Exchange:
         rate: float = 2.0,
         conditions: Mapping[str, str] = CONDITIONS,
         batch_interval: float = BATCH_INTERVAL,
+        playback: Playback | None = None,
         clock: Callable[[], float] | None = None,
         config: ServerConfig | None = None,
     ) -> None:
@@ -143,6 +149,9 @@ class Exchange:
         self._opened_wall = datetime.datetime.combine(FIRST_DATE, start, KST).timestamp()
         self.agenda = Agenda()
         self._ticking = False
+        self._playback = playback
+        self._audience: dict[ClientLink, tuple[object, frozenset[tuple[str, str]]]] = {}
+        self.has_conditions = playback is None
         self.conditions = ConditionService(
             self._market, conditions, seed=seed, rate=rate, now=self._seconds, on_live=self.start_ticking
         )
@@ -258,8 +267,11 @@ class Exchange:
             The order. Its attributes are kept up to date.
 
         Raises:
-            LocalProtocolError: the arguments do not make an order, or the market does not list the stock.
+            LocalProtocolError: the arguments do not make an order, the market does not list the stock, or the exchange
+                plays a recording.
         """
+        if self._playback is not None:
+            raise LocalProtocolError("the exchange plays a recording, and takes no orders")
         if item in US:
             item = f"{item}:{US[item].market}"
         if not is_listed("00", item):
@@ -353,9 +365,40 @@ class Exchange:
         return FAULTY_ANSWERS.get(self.faults.token_answer) or self._tokens.answer(path, body)
 
     def start_ticking(self) -> None:
-        if not self._ticking:
-            self._ticking = True
+        if self._ticking:
+            return
+        self._ticking = True
+        if self._playback is not None:
+            self._playback.start(self.now())
+            self._wait_for_playback(0.0)
+        else:
             self.agenda.add(self.now() + self._batch_interval, self._tick)
+
+    def _wait_for_playback(self, earliest: float) -> None:
+        if self._playback is not None and (next_at := self._playback.next_at) is not None:
+            self.agenda.add(max(next_at, earliest), self._play)
+
+    def _play(self, _: float) -> None:
+        assert self._playback is not None
+        began = self.now()
+        messages = self._playback.take(began)
+        peers = [peer for peer in self.links if peer.connection.state is READY and peer.registered]
+        self._audience = {peer: self._wanted_recorded(peer) for peer in peers}
+        for peer in peers:
+            pairs = self._audience[peer][1]
+            with self.guard(peer):
+                for message in messages:
+                    if message.us == peer.us:
+                        peer.send_recorded(*message.wanted(pairs))
+        ended = self.now()
+        self._wait_for_playback(ended + (ended - began))  # half of the time is left for other work
+
+    def _wanted_recorded(self, peer: ClientLink) -> tuple[object, frozenset[tuple[str, str]]]:
+        """Return what a client has registered, and the pairs of rows that come for it."""
+        known = self._audience.get(peer)
+        if known is not None and known[0] is peer.registered:  # it is replaced, never changed
+            return known
+        return peer.registered, recorded_pairs(peer.registered.values())
 
     def _tick(self, when: float) -> None:
         peers = [peer for peer in self.links if peer.connection.state is READY and (peer.registered or peer.live)]
