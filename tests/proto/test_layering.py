@@ -26,7 +26,7 @@ ADAPTERS = ("kiwoom_trio", "kiwoom_asyncio")
 LAYERS: tuple[tuple[str, ...], ...] = (
     # what everything is made of
     ("display", "known", "secrets"),
-    ("codes", "request"),
+    ("codes", "html", "request"),
     ("errors",),
     ("hours",),
     ("config", "headers", "symbol"),

@@ -288,6 +288,9 @@ class Client:
     def __repr__(self) -> str:
         return repr(self._source)
 
+    def _repr_html_(self) -> str:
+        return self._source._repr_html_()
+
 
 class Replay(Client):
     """A recording, as a client for threads that block. Made by `replay`."""

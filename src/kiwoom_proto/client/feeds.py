@@ -11,13 +11,16 @@ from typing import Any, Literal, TypeVar, overload
 from ..config import Overflow
 from ..errors import LocalProtocolError
 from ..events import Gap
+from ..html import table
 from ..realtime.catalogue import REALTIME, declared_code
 from ..realtime.record import Record
 from ..realtime.traits import Scope
 from ..recording.recorder import Recorder
+from ..secrets import redact
 from ..session.freshness import row_item
 from ..session.pool import Pool
 from ..session.session import Session
+from ..session.subscriptions import Subscription
 from ..symbol import Symbol
 from .calls import Calls
 from .condition_stream import ConditionStream
@@ -28,6 +31,9 @@ from .streams import Gaps, Stream
 __all__ = ("Feeds",)
 
 R = TypeVar("R", bound=Record)
+
+_SUBSCRIPTION_HEADINGS = ("type", "실시간 항목", "item 종목", "state 상태", "fresh within, s", "newest row 최근")
+_COUNTER_HEADINGS = ("received 수신", "delivered 전달", "waiting 대기", "dropped 버림", "conflated 합침", "gaps 누락")
 
 
 class Feeds(Calls):
@@ -255,6 +261,23 @@ class Feeds(Calls):
             request = self._session.subscribe(type, *items, group=group, fresh_within=fresh_within)
         listener.open(request)
         return listener
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook: what is subscribed to, how far each has come, and the counters."""
+        stats, lost = self.stats(), self.disconnected
+        caption = " · ".join(filter(None, (repr(self), str(lost or ""))))
+        counters = (stats.received, stats.delivered, stats.waiting, stats.dropped, stats.conflated, stats.gaps)
+        rows = map(self._shown, self.subscriptions)
+        return table(caption, _SUBSCRIPTION_HEADINGS, rows) + table("", _COUNTER_HEADINGS, (counters,))
+
+    def _shown(self, each: Subscription) -> tuple[object, ...]:
+        cls = REALTIME.get(each.type, Record)
+        kept = self._kept.get((each.type, row_item(each.item)))
+        newest = kept.row._exchange_time() if kept is not None and kept.row is not None else None
+        state = each.reason or each.state.value
+        name = cls.__name__ if cls is not Record else ""
+        time = newest and f"{newest:%X}"
+        return f"{each.type} {name}".strip(), cls.label, redact(each.item), state, each.fresh_within, time
 
     # What is behind it.
 

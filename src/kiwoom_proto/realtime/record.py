@@ -12,8 +12,9 @@ class is made; `getters` explains how it reads, and `Record._read` handles whate
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from enum import Enum
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -22,6 +23,7 @@ from msgspec.structs import force_setattr
 from ..display import MESSAGE_LIMIT, displayed, quoted, rich_repr
 from ..errors import FieldError, LocalProtocolError
 from ..hours import KST
+from ..html import table
 from ..secrets import MASK, PERSONAL_FIDS, Redaction, holds_opaque, mask_opaque, redact
 from ..symbol import Symbol, parse_item, parse_stock_code
 from .fields import Direction, Field
@@ -355,6 +357,41 @@ class Record(msgspec.Struct, **_OPTIONS):
 
     __rich_repr__ = rich_repr
 
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook: the ladder of an order book; of other types every field that is there.
+
+        Masked as in `repr`.
+        """
+        moment = self._exchange_time()
+        parts = (
+            type(self).__name__,
+            self.label,
+            redact(self.type_code),
+            redact(self.item),
+            f"{moment:%X}" if moment else "",
+        )
+        caption = " ".join(filter(None, parts))
+        if hasattr(self, "asks") and hasattr(self, "bids"):
+            try:
+                return table(caption, _LADDER_HEADINGS, _ladder_rows(self.asks, self.bids))
+            except FieldError:
+                pass  # every field that can be read
+        if self._layout is None:
+            return table(caption, (), [("FIDs", "", len(self.fids()), "")])  # one may be an account number
+        rows = ((name, field.label, self._shown(name, field), field.unit) for name, field in self.fields.items())
+        return table(caption, ("field", "항목", "value", "unit"), [row for row in rows if row[2] is not None])
+
+    def _shown(self, name: str, field: Field[Any]) -> object:
+        """Return the value of a field that may be shown; None if it is absent."""
+        text = self.fid(field.fid)
+        if text is None or field.kind.masked:
+            return text and MASK
+        try:
+            value = getattr(self, name)
+        except FieldError:
+            return f"<bad text {quoted(redact(text))}>"
+        return mask_opaque(value) if isinstance(value, str) and not isinstance(value, Enum) else value
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record):
             return NotImplemented
@@ -380,6 +417,22 @@ class Record(msgspec.Struct, **_OPTIONS):
         numbers = (self.epoch, self.sequence)
         state = (self.name, self.received_at, self.values, self.venue_code, *numbers, self.extra)
         return type(self), (self.type_code, self.item, *state)
+
+
+_LADDER_HEADINGS = (
+    "ask change 매도 증감",
+    "ask quantity 매도잔량",
+    "price 호가",
+    "bid quantity 매수잔량",
+    "bid change 매수 증감",
+)
+
+
+def _ladder_rows(asks: Sequence[Any], bids: Sequence[Any]) -> list[tuple[object, ...]]:
+    """Return the lines of a ladder: the highest ask first, the lowest bid last. Empty levels are left out."""
+    lines: list[tuple[object, ...]] = [(each.change, each.quantity, each.price, "", "") for each in reversed(asks)]
+    lines += [("", "", each.price, each.quantity, each.change) for each in bids]
+    return [line for line in lines if line[2]]
 
 
 def _plain(value: object) -> str:
