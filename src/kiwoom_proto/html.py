@@ -36,16 +36,15 @@ def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]])
     """Return a table.
 
     Args:
-        caption: stands above it.
+        caption: stands above it; "": none.
         headings: of its columns; none: it has no line of headings.
         rows: the cells of each row.
     """
     head = "".join(f"<th>{_escaped(heading)}</th>" for heading in headings)
     lines = [f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows]
-    parts = [f"<caption>{html.escape(displayed(caption, 2 * CELL_LIMIT))}</caption>"]
-    if head:
-        parts.append(f"<thead><tr>{head}</tr></thead>")
-    return f"<table>{''.join(parts)}<tbody>{''.join(lines)}</tbody></table>"
+    above = f"<caption>{html.escape(displayed(caption, 2 * CELL_LIMIT))}</caption>" if caption else ""
+    top = f"<thead><tr>{head}</tr></thead>" if head else ""
+    return f"<table>{above}{top}<tbody>{''.join(lines)}</tbody></table>"
 
 
 def _cell(value: Cell) -> str:
