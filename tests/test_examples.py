@@ -9,16 +9,13 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import trustme
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 from tests import environments
+from tests.exchanges import served
 
-import kiwoom_asyncio
 from kiwoom_proto.simulator import Exchange
 
 EXAMPLES = {path.stem: path for path in (Path(__file__).parent.parent / "examples").glob("*.py")}
@@ -43,16 +40,6 @@ NO_TOKEN = {"KIWOOM_TOKEN": ""}
 
 every_example = pytest.mark.parametrize("example", sorted(EXAMPLES))
 every_session = pytest.mark.parametrize("example", SESSIONS)
-
-
-@contextmanager
-def served(exchange: Exchange, ssl_context: ssl.SSLContext | None = None) -> Iterator[tuple[str, BlockingPortal]]:
-    """Serve an exchange in a thread of its own; gives its URL, and the portal through which to call it."""
-    with (
-        start_blocking_portal("asyncio") as portal,
-        portal.wrap_async_context_manager(kiwoom_asyncio.serve(exchange, ssl_context=ssl_context)) as server,
-    ):
-        yield server.endpoint.url, portal
 
 
 def start(example: str, *words: str, tokens: str = ",".join(TOKENS), **environment: str) -> subprocess.Popen[str]:
