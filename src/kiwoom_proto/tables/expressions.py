@@ -1,7 +1,8 @@
 """From the text of a field to its value in SQL: the same value as the field's conversion in Python, for every text.
 
 DuckDB's casts accept more than Kiwoom sends ("1e5", "1_000", and "1.5" as 2), so each is behind a guard that lets only
-plain texts through. What is not plain is converted by the field's own conversion in Python, as a function of the
+plain texts through. To look at texts one by one takes as long as to cast them, so a guard looks at many, strung together:
+only if one is not plain, each is looked at. What is not plain is converted by the field's own conversion in Python, as a function of the
 connection: exact, and slow only for what hardly occurs.
 
 A text that is no value, or does not fit the SQL type, is NULL. It is never rounded.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import datetime
 import enum
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -22,8 +23,10 @@ from ..realtime.fields import Kind, to_magnitude, to_whole_number
 __all__ = (
     "DECIMAL",
     "PERCENT",
+    "are_plain",
     "expression_of",
     "literal",
+    "pattern_of",
     "plain_value",
     "slow_function",
     "slow_name",
@@ -112,18 +115,48 @@ def slow_function(kind: Kind[Any]) -> Callable[[str], Any]:
 
 def stripped(text: str) -> str:
     """Return the SQL of a text without its outer spaces, which are those that Python strips."""
-    # Most texts have none: two comparisons are faster than looking for 29 characters.
-    is_plain = f"""{text} GLOB '["-~]*["-~]' OR (strlen({text}) = 1 AND {text} > ' ')"""
+    # Most texts have none. To look for 29 characters takes a microsecond, for an empty text too.
+    is_plain = f"""{text} GLOB '["-~]*["-~]' OR (strlen({text}) = 1 AND {text} > ' ') OR {text} = ''"""
     return f"CASE WHEN {is_plain} THEN {text} ELSE trim({text}, {literal(_SPACES)}) END"
 
 
-def expression_of(kind: Kind[Any], text: str, slow: str) -> str:
+def pattern_of(kind: Kind[Any]) -> str | None:
+    """Return a regular expression for plain texts of a kind: what DuckDB makes of them is their value.
+
+    Returns:
+        The expression; None if texts of this kind need none.
+    """
+    template = _TEMPLATES.get(kind.convert)
+    if issubclass(kind.python_type, enum.Enum) or template is None:
+        return None
+    if template in (_DECIMAL, _DECIMAL_MAGNITUDE):
+        precision, scale = map(int, sql_type_of(kind)[8:-1].split(","))
+        return f" *[-+]?[0-9]{{1,{precision - scale}}}(?:[.][0-9]{{1,{scale}}})? *"
+    return _PATTERNS.get(template)
+
+
+def are_plain(pattern: str, texts: Sequence[str]) -> str:
+    """Return the SQL of whether all these texts are plain, or absent: one look at all of them.
+
+    Args:
+        pattern: what `pattern_of` returned for the kinds of all of them.
+        texts: the SQL of each.
+    """
+    if pattern == _NUMBERS:
+        return f"regexp_full_match(concat({', '.join(texts)}), '{pattern}')"
+    # A text with a comma in it may pass for two, but no cast accepts it.
+    listed = ", ".join(f"{text}, ','" for text in texts)
+    return f"regexp_full_match(concat({listed}), '(?:(?:{pattern})?,)*')"
+
+
+def expression_of(kind: Kind[Any], text: str, slow: str, plain: str = "false") -> str:
     """Return the SQL of a value.
 
     Args:
         kind: how the text is read.
         text: the SQL of the text. It occurs several times, so let it be a column.
         slow: the name of the SQL function that `slow_function` was made.
+        plain: the SQL of whether the text is known to be plain or absent: a column with what `are_plain` returned.
     """
     if issubclass(kind.python_type, enum.Enum):
         return _code(kind, text, slow)
@@ -135,10 +168,10 @@ def expression_of(kind: Kind[Any], text: str, slow: str) -> str:
         "slow": slow,
         "rest": f"WHEN trim({text}) <> '' THEN {slow}({text})",
         "stripped": stripped(text),
+        "type": sql_type_of(kind),
+        "pattern": pattern_of(kind),
+        "are_plain": plain,
     }
-    if template is _DECIMAL or template is _DECIMAL_MAGNITUDE:
-        names["type"] = sql_type_of(kind)
-        names["scale"] = names["type"][:-1].partition(",")[2]
     return template.format_map(names)
 
 
@@ -159,25 +192,31 @@ def _code(kind: Kind[Any], text: str, slow: str) -> str:
     return f"CASE {text} {' '.join(whens)} ELSE CASE WHEN trim({text}) <> '' THEN {slow}({text}) END END"
 
 
-# GLOB is twice as fast as a regular expression. `[!...]` is any character but these; a range must not begin with "!".
 # DuckDB's casts strip spaces, and reject what else is made of these characters and is no number.
-_WHOLE = "CASE WHEN {t} GLOB '*[!-+0-9 ]*' THEN {slow}({t}) ELSE TRY_CAST({t} AS BIGINT) END"
+_INTEGER = "TRY_CAST({t} AS BIGINT)"
+_WHOLE = f"CASE WHEN {{are_plain}} THEN {_INTEGER} WHEN regexp_full_match({{t}}, '[-+0-9 ]*') THEN {_INTEGER} {{rest}} END"
 _MAGNITUDE = f"abs(nullif({_WHOLE}, {-_MAX_BIGINT}))"  # the magnitude of this one does not fit
 _DECIMAL = (
-    "CASE WHEN {t} GLOB '*[!-+.0-9]*' OR {t} GLOB '*.'"
-    " OR strlen({t}) > {scale} AND strlen({t}) > strpos({t}, '.') + {scale}"
-    " THEN {slow}({t}) ELSE TRY_CAST({t} AS {type}) END"
+    "CASE WHEN {are_plain} OR regexp_full_match({t}, '{pattern}') THEN TRY_CAST({t} AS {type}) {rest} END"
 )
 _DECIMAL_MAGNITUDE = f"abs({_DECIMAL})"
-_NUMBER = "TRY_CAST({t} AS INTEGER)"
-_SECONDS = f"{_NUMBER} // 10000 * 3600 + {_NUMBER} // 100 % 100 * 60 + {_NUMBER} % 100"
-_IS_CLOCK = "strlen({t}) = 6 AND NOT ({t} GLOB '*[!0-9]*')"
-_IS_SEXAGESIMAL = "{t} GLOB '??[0-5]?[0-5]?'"
+_DIGITS = "TRY_CAST({t} AS INTEGER)"
 _TIME = (
-    f"CASE WHEN {_IS_CLOCK} THEN CASE WHEN {{t}} <> '000000' AND {{t}} < '240000' AND {_IS_SEXAGESIMAL}"
-    f" THEN CAST(make_timestamp(CAST({_SECONDS} AS BIGINT) * 1000000) AS TIME) END {{rest}} END"
+    "CASE WHEN {are_plain} OR regexp_full_match({t}, '{pattern}') THEN "
+    f"nullif(make_time({_DIGITS} // 10000, {_DIGITS} // 100 % 100, {_DIGITS} % 100), TIME '00:00:00') {{rest}} END"
 )
-_DURATION = f"CASE WHEN {_IS_CLOCK} THEN CASE WHEN {_IS_SEXAGESIMAL} THEN CAST({_SECONDS} AS BIGINT) END {{rest}} END"
+_DURATION = (
+    "CASE WHEN {are_plain} OR regexp_full_match({t}, '{pattern}') THEN "
+    f"CAST({_DIGITS} // 10000 * 3600 + {_DIGITS} // 100 % 100 * 60 + {_DIGITS} % 100 AS BIGINT) {{rest}} END"
+)
+_NUMBERS = "[-+0-9 ]*"
+_SEXAGESIMAL = "[0-5][0-9][0-5][0-9]"
+_PATTERNS: Mapping[str, str] = {
+    _WHOLE: _NUMBERS,
+    _MAGNITUDE: _NUMBERS,
+    _TIME: f"(?:[01][0-9]|2[0-3]){_SEXAGESIMAL}",
+    _DURATION: f"[0-9][0-9]{_SEXAGESIMAL}",
+}
 _DATE = (
     "CASE WHEN strlen({t}) = 8 AND NOT ({t} GLOB '*[!0-9]*') THEN CASE WHEN {t} >= '0001'"
     " THEN TRY_CAST({t}[1:4] || '-' || {t}[5:6] || '-' || {t}[7:8] AS DATE) END {rest} END"
