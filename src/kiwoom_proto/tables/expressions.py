@@ -100,13 +100,13 @@ def slow_name(kind: Kind[Any]) -> str:
     return f"convert_{id(kind.convert):x}_{sql_type}"
 
 
-def slow_function(kind: Kind[Any]) -> Callable[[str], Any]:
+def slow_function(kind: Kind[Any]) -> Callable[[str | None], Any]:
     """Return a function that converts any text as the kind does; None where a record would raise `FieldError`."""
     convert, sql_type = kind.convert, sql_type_of(kind)
 
-    def slow(text: str) -> Any:
+    def slow(text: str | None) -> Any:
         try:
-            return plain_value(convert(text), sql_type)
+            return None if text is None else plain_value(convert(text), sql_type)
         except (ValueError, ArithmeticError):
             return None
 
@@ -121,55 +121,54 @@ def stripped(text: str) -> str:
 
 
 def pattern_of(kind: Kind[Any]) -> str | None:
-    """Return a regular expression for plain texts of a kind: what DuckDB makes of them is their value.
+    """Return a regular expression for plain texts of a kind: those of which DuckDB makes what the kind does.
 
     Returns:
-        The expression; None if texts of this kind need none.
+        The expression; None if values of this kind are read without one.
     """
     template = _TEMPLATES.get(kind.convert)
-    if issubclass(kind.python_type, enum.Enum) or template is None:
+    if template is None or issubclass(kind.python_type, enum.Enum):
         return None
     if template in (_DECIMAL, _DECIMAL_MAGNITUDE):
         precision, scale = map(int, sql_type_of(kind)[8:-1].split(","))
-        return f" *[-+]?[0-9]{{1,{precision - scale}}}(?:[.][0-9]{{1,{scale}}})? *"
+        return f"[-+]?[0-9]{{1,{precision - scale}}}(?:[.][0-9]{{1,{scale}}})?"
     return _PATTERNS.get(template)
 
 
 def are_plain(pattern: str, texts: Sequence[str]) -> str:
-    """Return the SQL of whether all these texts are plain, or absent: one look at all of them.
+    """Return the SQL of whether each of these texts is plain, or blank, or NULL: one look at all of them.
+
+    A text with a comma in it may pass for two, but DuckDB's casts make NULL of it, as of any text that is no value.
 
     Args:
         pattern: what `pattern_of` returned for the kinds of all of them.
         texts: the SQL of each.
     """
-    if pattern == _NUMBERS:
-        return f"regexp_full_match(concat({', '.join(texts)}), '{pattern}')"
-    # A text with a comma in it may pass for two, but no cast accepts it.
-    listed = ", ".join(f"{text}, ','" for text in texts)
-    return f"regexp_full_match(concat({listed}), '(?:(?:{pattern})?,)*')"
+    one = f" *(?:{pattern})? *"
+    return f"regexp_full_match(concat_ws(',', {', '.join(texts)}), '{one}(?:,{one})*')"
 
 
-def expression_of(kind: Kind[Any], text: str, slow: str, plain: str = "false") -> str:
+def expression_of(kind: Kind[Any], text: str, slow: str, plain: str = "") -> str:
     """Return the SQL of a value.
 
     Args:
         kind: how the text is read.
         text: the SQL of the text. It occurs several times, so let it be a column.
         slow: the name of the SQL function that `slow_function` was made.
-        plain: the SQL of whether the text is known to be plain or absent: a column with what `are_plain` returned.
+        plain: the SQL of whether the text is known to be plain: a column with what `are_plain` returned. Needed if
+            `pattern_of` returns a pattern.
     """
     if issubclass(kind.python_type, enum.Enum):
         return _code(kind, text, slow)
     template = _TEMPLATES.get(kind.convert)
     if template is None:
-        return f"CASE WHEN {text} IS NOT NULL THEN {slow}({text}) END"
+        return f"{slow}({text})"
     names = {
         "t": text,
         "slow": slow,
         "rest": f"WHEN trim({text}) <> '' THEN {slow}({text})",
         "stripped": stripped(text),
         "type": sql_type_of(kind),
-        "pattern": pattern_of(kind),
         "are_plain": plain,
     }
     return template.format_map(names)
@@ -188,32 +187,25 @@ def _code(kind: Kind[Any], text: str, slow: str) -> str:
             if isinstance(spelling, str) and value is not None:
                 whens.append(f"WHEN {literal(spelling)} THEN {literal(value)}")
     if not whens:
-        return f"CASE WHEN {text} IS NOT NULL THEN {slow}({text}) END"
+        return f"{slow}({text})"
     return f"CASE {text} {' '.join(whens)} ELSE CASE WHEN trim({text}) <> '' THEN {slow}({text}) END END"
 
 
-# DuckDB's casts strip spaces, and reject what else is made of these characters and is no number.
-_INTEGER = "TRY_CAST({t} AS BIGINT)"
-_WHOLE = f"CASE WHEN {{are_plain}} THEN {_INTEGER} WHEN regexp_full_match({{t}}, '[-+0-9 ]*') THEN {_INTEGER} {{rest}} END"
-_MAGNITUDE = f"abs(nullif({_WHOLE}, {-_MAX_BIGINT}))"  # the magnitude of this one does not fit
-_DECIMAL = (
-    "CASE WHEN {are_plain} OR regexp_full_match({t}, '{pattern}') THEN TRY_CAST({t} AS {type}) {rest} END"
-)
-_DECIMAL_MAGNITUDE = f"abs({_DECIMAL})"
+# Short, since DuckDB plans a query of hundreds of columns: the time for that grows with each word.
+_GUARDED = "CASE WHEN {are_plain} THEN %s ELSE {slow}({t}) END"
+_WHOLE = _GUARDED % "TRY_CAST({t} AS BIGINT)"
+_MAGNITUDE = _GUARDED % "abs(TRY_CAST({t} AS BIGINT))"
+_DECIMAL = _GUARDED % "TRY_CAST({t} AS {type})"
+_DECIMAL_MAGNITUDE = _GUARDED % "abs(TRY_CAST({t} AS {type}))"
 _DIGITS = "TRY_CAST({t} AS INTEGER)"
-_TIME = (
-    "CASE WHEN {are_plain} OR regexp_full_match({t}, '{pattern}') THEN "
-    f"nullif(make_time({_DIGITS} // 10000, {_DIGITS} // 100 % 100, {_DIGITS} % 100), TIME '00:00:00') {{rest}} END"
-)
-_DURATION = (
-    "CASE WHEN {are_plain} OR regexp_full_match({t}, '{pattern}') THEN "
-    f"CAST({_DIGITS} // 10000 * 3600 + {_DIGITS} // 100 % 100 * 60 + {_DIGITS} % 100 AS BIGINT) {{rest}} END"
-)
-_NUMBERS = "[-+0-9 ]*"
+_HMS = (f"{_DIGITS} // 10000", f"{_DIGITS} // 100 % 100", f"{_DIGITS} % 100")
+_TIME = _GUARDED % f"nullif(make_time({', '.join(_HMS)}), TIME '00:00:00')"
+_DURATION = _GUARDED % "CAST({} * 3600 + {} * 60 + {} AS BIGINT)".format(*_HMS)
+_WHOLE_PATTERN = "[-+]?[0-9]{1,18}"
 _SEXAGESIMAL = "[0-5][0-9][0-5][0-9]"
 _PATTERNS: Mapping[str, str] = {
-    _WHOLE: _NUMBERS,
-    _MAGNITUDE: _NUMBERS,
+    _WHOLE: _WHOLE_PATTERN,
+    _MAGNITUDE: _WHOLE_PATTERN,
     _TIME: f"(?:[01][0-9]|2[0-3]){_SEXAGESIMAL}",
     _DURATION: f"[0-9][0-9]{_SEXAGESIMAL}",
 }

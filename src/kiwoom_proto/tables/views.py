@@ -52,18 +52,16 @@ def type_view(code: str, cls: type[Record], files: Sequence[str], sessions: Mapp
     row = f'STRUCT("values" STRUCT({values}), type VARCHAR, item VARCHAR, "stexTp" VARCHAR)'
     # Five steps, so that what several columns need is written once: rows, their texts, guards, values, columns.
     rows = (
-        'SELECT "at", epoch, sequence, filename, message.data AS d, unnest(range(len(message.data))) AS i '
+        'SELECT "at", epoch, sequence, filename, unnest(message.data) AS r, unnest(range(len(message.data))) AS i '
         f"FROM {_read_json(files, message=f'STRUCT(data {row}[], trnm VARCHAR)')} WHERE message.trnm = 'REAL'"
     )
     texts = (
-        "SELECT \"at\", epoch, sequence + i AS sequence, filename, coalesce(d[i + 1].item, '') AS item, "
-        "coalesce(d[i + 1].\"stexTp\", '') AS venue_code, "
-        + ", ".join(f'd[i + 1]."values"."{fid}" AS {_text(fid)}' for fid in fids)
-        + f" FROM ({rows}) WHERE d[i + 1].type = {literal(code)}"
+        "SELECT \"at\", epoch, sequence + i AS sequence, filename, coalesce(r.item, '') AS item, "
+        f"coalesce(r.\"stexTp\", '') AS venue_code, unnest(r.\"values\") FROM ({rows}) WHERE r.type = {literal(code)}"
     )
     guards, guard_of = _guards(cls)
     read = ", ".join(
-        f"{expression_of(field.kind, _text(field.fid), slow_name(field.kind), guard_of.get(field.fid, 'false'))}"
+        f"{expression_of(field.kind, _text(field.fid), slow_name(field.kind), guard_of.get(field.fid, ''))}"
         f" AS {_quoted(name)}"
         for name, field in cls.fields.items()
     )
