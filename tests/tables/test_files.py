@@ -21,6 +21,11 @@ TRADE = {"20": "090001", "10": "-257750", "15": "-19"}
 ROWS = lines_of([row("0B", TRADE)] * 3)
 
 
+def connect(paths: Any) -> Any:
+    """Return a connection with the views that these tests look at."""
+    return connect_tables(paths, sql="SELECT * FROM trade, gap, hole, unreadable, message")
+
+
 def counted(connection: Any, view: str) -> int:
     """Return how many rows a view has."""
     ((count,),) = connection.execute(f"SELECT count(*) FROM {view}").fetchall()
@@ -38,7 +43,7 @@ def test_a_torn_tail_is_told_and_what_stands_before_it_is_read(tmp_path: Path) -
     with path.open("ab") as file:
         file.write(compress(ROWS)[:-9])
 
-    connection = connect_tables(path)
+    connection = connect(path)
 
     assert counted(connection, "trade") == 3
     (reason,) = reasons(connection)
@@ -53,12 +58,12 @@ def test_damage_in_the_middle_names_the_file_and_the_remedy(tmp_path: Path) -> N
     path.write_bytes(data)
 
     with pytest.raises(RecordingError, match=rf"a\.ndjson\.zst: damaged at byte {second}.*recordings --repair"):
-        connect_tables(tmp_path)
+        connect(tmp_path)
 
 
 def test_a_file_without_an_end_is_told_and_may_grow(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ndjson.zst", ROWS, end=False)
-    connection = connect_tables(tmp_path)
+    connection = connect(tmp_path)
     (reason,) = reasons(connection)
     assert "no end" in reason
 
@@ -74,7 +79,7 @@ def test_a_foreign_or_newer_file_is_an_error_if_named_and_a_hole_in_a_folder(tmp
     (tmp_path / "c.ndjson.zst").write_bytes(compress(header().replace(b'"recording":1', b'"recording":2')))
     (tmp_path / "d.ndjson.zst").write_bytes(b"")
 
-    connection = connect_tables(tmp_path)
+    connection = connect(tmp_path)
 
     assert counted(connection, "trade") == 3
     foreign, newer, empty = reasons(connection)
@@ -82,16 +87,16 @@ def test_a_foreign_or_newer_file_is_an_error_if_named_and_a_hole_in_a_folder(tmp
     assert "version 2" in newer and "d.ndjson.zst: the file is empty" in empty
     for name, reason in (("b", "is no recording"), ("c", "version 2"), ("d", "empty"), ("e", "no such file")):
         with pytest.raises(RecordingError, match=reason):
-            connect_tables(tmp_path / f"{name}.ndjson.zst")
+            connect(tmp_path / f"{name}.ndjson.zst")
     with pytest.raises(RecordingError, match="no recording"):
-        connect_tables([])
+        connect([])
 
 
 def test_gaps_and_holes_are_views_and_every_line_is_in_message(tmp_path: Path) -> None:
     gap = Gap(MORNING, MORNING + 5_000_000_000, 7, epoch=2, sequence=8)
     hole = RecordingHole(MORNING, MORNING + 1, 12, "the disk is full")
     lines = encode_event(MORNING + 1, gap) + encode_event(MORNING + 2, hole)
-    connection = connect_tables(write(tmp_path / "a.ndjson.zst", ROWS, lines))
+    connection = connect(write(tmp_path / "a.ndjson.zst", ROWS, lines))
 
     gaps = connection.execute("SELECT end_at - start_at, last_sequence, epoch, sequence FROM gap").fetchall()
     assert [(length.total_seconds(), *more) for length, *more in gaps] == [(5.0, 7, 2, 8)]
@@ -114,7 +119,7 @@ def test_what_is_not_of_the_usual_shape_is_listed(tmp_path: Path) -> None:
     ]
     payloads.append(b'{"data":[{"values":{"10":"abc"},"type":"0B"}],"trnm":"REAL"}')
     path = write(tmp_path / "a.ndjson.zst", lines_of(payloads), b'{"at":5,"broken\n')
-    connection = connect_tables(path)
+    connection = connect(path)
 
     found = connection.execute('SELECT fid, "column", text, reason FROM unreadable ORDER BY sequence, fid').fetchall()
 
@@ -126,7 +131,7 @@ def test_what_is_not_of_the_usual_shape_is_listed(tmp_path: Path) -> None:
 def test_a_message_of_several_rows_has_a_row_for_each(tmp_path: Path) -> None:
     rows = [{"values": {**TRADE, "15": str(number)}, "type": "0B", "item": "005930"} for number in range(1, 4)]
     payloads = [message(*rows), row("0B", TRADE)]
-    connection = connect_tables(write(tmp_path / "a.ndjson.zst", lines_of(payloads)))
+    connection = connect(write(tmp_path / "a.ndjson.zst", lines_of(payloads)))
 
     found = connection.execute("SELECT sequence, quantity FROM trade").fetchall()
 
@@ -168,7 +173,7 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(builtins, "__import__", without)
 
     with pytest.raises(RecordingError, match=rf"{package}.*kiwoom-proto\[tables\]"):
-        connect_tables(path) if package == "duckdb" else table([], Trade)
+        connect(path) if package == "duckdb" else table([], Trade)
 
 
 def test_a_table_needs_records_of_one_type() -> None:

@@ -252,7 +252,7 @@ def test_of_texts_that_have_been_read_in_two_ways(hostile: tuple[Path, DuckDBPyC
 
 
 @given(st.lists(st.lists(_texts, min_size=len(KINDS) + 1, max_size=len(KINDS) + 1), min_size=1, max_size=60))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_of_hostile_texts(hostile: tuple[Path, DuckDBPyConnection], texts: list[list[str]]) -> None:
     fids = [field.fid for field in Hostile.fields.values()]
 

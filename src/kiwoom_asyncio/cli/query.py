@@ -41,7 +41,7 @@ NO_RESULT = "the query has no result; SELECT or FROM has one"
 VIEWS = """
     SELECT v.view_name, coalesce(v.comment, ''), c.column_name, c.data_type, coalesce(c.comment, '')
     FROM duckdb_views() v JOIN duckdb_columns() c ON c.table_oid = v.view_oid AND c.database_oid = v.database_oid
-    WHERE NOT v.internal
+    WHERE NOT v.internal AND v.schema_name = 'main'
     ORDER BY v.view_name, c.column_index
 """
 
@@ -87,7 +87,7 @@ def query(words: tuple[str, ...], views: bool, form: str | None, parquet: Path |
         raise click.UsageError(missing)
     if sql is None and parquet is not None:
         raise click.UsageError("--parquet needs a query")
-    with connect_tables(paths) as connection:
+    with connect_tables(paths, sql=sql) as connection:
         if sql is None:
             _list_views(connection, form)
             return

@@ -18,7 +18,7 @@ it: a `missing_turnover` of less than 1 is nothing.
 
 from __future__ import annotations
 
-__all__ = ("BAR_MACROS",)
+__all__ = ("BAR_MACROS", "macro_name")
 
 _KEYS = "item, symbol, symbol_venue, session"
 _MOMENT = "coalesce(exchange_time, received_at)"
@@ -85,3 +85,8 @@ _CHECK = f"""
 
 BAR_MACROS = (_TIME_BARS, _VOLUME_BARS, _TICK_BARS, _CHECK)
 """The statements that make the macros."""
+
+
+def macro_name(statement: str) -> str:
+    """Return the name of the macro that a statement makes."""
+    return statement.split(maxsplit=2)[2].partition("(")[0]

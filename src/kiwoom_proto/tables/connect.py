@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..realtime.catalogue import Types, extended_catalogue
 from ..realtime.record import Record
 from ..recording.files import Paths
 from ..symbol import Symbol, parse_item, parse_stock_code
-from .bars import BAR_MACROS
-from .columns import columns_of, view_name
+from .bars import BAR_MACROS, macro_name
+from .columns import Column, columns_of, view_name
 from .expressions import literal, slow_function, slow_name, sql_type_of
 from .files import RecordedFile, look_at
+from .narrow import EVERYTHING, Named, named_in
 from .packages import duckdb
 from .unreadable import UNREADABLE_TYPE, UnreadableIn
 from .views import (
@@ -21,6 +22,7 @@ from .views import (
     UNREADABLE_IN,
     comments,
     event_view,
+    fields_of,
     lines_view,
     type_view,
     unreadable_view,
@@ -38,7 +40,7 @@ EVENTS = {
 """View -> the event of its rows, and the members of that."""
 
 
-def connect_tables(paths: Paths, *, types: Iterable[type[Record]] = ()) -> DuckDBPyConnection:
+def connect_tables(paths: Paths, *, types: Iterable[type[Record]] = (), sql: str | None = None) -> DuckDBPyConnection:
     """Return a DuckDB connection with recordings as views. Nothing is converted or copied: a query reads the files.
 
     There is a view for each type (`trade`, `order_book`, ...), with a column for each field; `gap` and `hole` say what
@@ -50,31 +52,46 @@ def connect_tables(paths: Paths, *, types: Iterable[type[Record]] = ()) -> DuckD
     Args:
         paths: a file, a folder, or several of them.
         types: your own record classes, added to the catalogue or replacing one with the same type code.
+        sql: the query that will be run. The connection then has only the views and columns that it names, so that the
+            connection is there sooner, and fields that are not asked for are not decoded. None: all of them.
 
     Raises:
         RecordingError: there is no such file; a file that was named is no recording, or of a newer version; a file is
             damaged in such a way that DuckDB reads nothing of it, or a package is missing. Says what to do.
     """
-    return connect_files(look_at(paths), extended_catalogue(types))
+    return connect_files(look_at(paths), extended_catalogue(types), sql)
 
 
-def connect_files(files: list[RecordedFile], catalogue: Types) -> DuckDBPyConnection:
+def connect_files(files: list[RecordedFile], catalogue: Types, sql: str | None = None) -> DuckDBPyConnection:
     """Return the connection that `connect_tables` returns, for files that have been looked at."""
     connection: DuckDBPyConnection = duckdb().connect()
     connection.execute("SET TimeZone = 'Asia/Seoul'")
-    _create_functions(connection, catalogue)
-    _create_views(connection, catalogue, files)
+    named = EVERYTHING if sql is None else named_in(connection, sql)
+    wanted = {code: named.columns(columns_of(cls)) for code, cls in catalogue.items() if named.has(view_name(cls))}
+    _create_functions(connection, catalogue, wanted)
+    _create_views(connection, catalogue, files, wanted, named)
+    if sql is not None and named is not EVERYTHING and not _can_plan(connection, sql):
+        connection.close()
+        return connect_files(files, catalogue)  # so an error is told in view of all that there is
     return connection
 
 
-def _create_functions(connection: Any, catalogue: Types) -> None:
+def _can_plan(connection: DuckDBPyConnection, sql: str) -> bool:
+    try:
+        connection.execute(f"EXPLAIN {sql}").fetchall()
+    except duckdb().Error:
+        return False
+    return True
+
+
+def _create_functions(connection: Any, catalogue: Types, wanted: Mapping[str, Sequence[Column]]) -> None:
     functions: dict[str, tuple[Any, list[str], str]] = {
         SYMBOL_CODE: (_symbol_code, ["VARCHAR", "VARCHAR", "VARCHAR", "BOOLEAN"], "VARCHAR"),
         SYMBOL_VENUE: (_symbol_venue, ["VARCHAR", "VARCHAR", "VARCHAR", "BOOLEAN"], "VARCHAR"),
         UNREADABLE_IN: (UnreadableIn(catalogue), ["VARCHAR"], UNREADABLE_TYPE),
     }
-    for cls in catalogue.values():
-        for field in cls.fields.values():
+    for code, columns in wanted.items():
+        for field in fields_of(catalogue[code], columns):
             kind = field.kind
             functions[slow_name(kind)] = slow_function(kind), ["VARCHAR"], sql_type_of(kind)
     for name, (function, parameters, result) in functions.items():
@@ -99,16 +116,23 @@ def _symbol_venue(item: str, stock_code: str, venue_code: str, us: bool) -> str 
     return None if symbol is None else symbol.venue.value
 
 
-def _create_views(connection: DuckDBPyConnection, catalogue: Types, files: list[RecordedFile]) -> None:
+def _create_views(
+    connection: DuckDBPyConnection,
+    catalogue: Types,
+    files: list[RecordedFile],
+    wanted: Mapping[str, Sequence[Column]],
+    named: Named,
+) -> None:
     readable = [file.path for file in files if file.is_readable]
     sessions = {file.path: file.session for file in files if file.session}
     # The long query has a view of its own: a view copies its query with each comment.
     connection.execute("CREATE SCHEMA query")
-    for code, cls in catalogue.items():
+    for code, columns in wanted.items():
+        cls = catalogue[code]
         name = view_name(cls)
-        connection.execute(f'CREATE VIEW query."{name}" AS {type_view(code, cls, readable, sessions)}')
+        connection.execute(f'CREATE VIEW query."{name}" AS {type_view(code, cls, readable, sessions, columns)}')
         connection.execute(f'CREATE VIEW "{name}" AS FROM query."{name}"')
-        connection.execute(comments(name, f"{cls.label} ({code})", columns_of(cls)))
+        connection.execute(comments(name, f"{cls.label} ({code})", columns))
     for name, (event, members) in EVENTS.items():
         query = event_view(event, members, readable, sessions)
         if name == "hole":
@@ -116,8 +140,10 @@ def _create_views(connection: DuckDBPyConnection, catalogue: Types, files: list[
         connection.execute(f"CREATE VIEW {name} AS {query}")
     connection.execute(f"CREATE VIEW unreadable AS {unreadable_view(readable, sessions)}")
     connection.execute(f"CREATE VIEW message AS {lines_view(readable, sessions)}")
+    has_trades = "trade" in {view_name(catalogue[code]) for code in wanted}
     for macro in BAR_MACROS:
-        connection.execute(macro)
+        if has_trades and named.has(macro_name(macro)):
+            connection.execute(macro)
 
 
 def _hole(file: RecordedFile, reason: str) -> str:

@@ -1,9 +1,9 @@
 """From the text of a field to its value in SQL: the same value as the field's conversion in Python, for every text.
 
 DuckDB's casts accept more than Kiwoom sends ("1e5", "1_000", and "1.5" as 2), so each is behind a guard that lets only
-plain texts through. To look at texts one by one takes as long as to cast them, so a guard looks at many, strung together:
-only if one is not plain, each is looked at. What is not plain is converted by the field's own conversion in Python, as a function of the
-connection: exact, and slow only for what hardly occurs.
+plain texts through. To look at a text takes as long as to cast it, so a guard looks at many, strung together. If one of
+them is not plain, all of them are converted by the field's own conversion in Python, as a function of the connection:
+exact, and slow only for what hardly occurs.
 
 A text that is no value, or does not fit the SQL type, is NULL. It is never rounded.
 """

@@ -69,14 +69,14 @@ def to_parquet(
         raise LocalProtocolError(f'existing: must be "refuse", "skip" or "replace", not {existing!r}')
     catalogue = extended_catalogue(types)
     files = look_at(paths)
-    connection = connect_files(files, catalogue)
     readable = [file.path for file in files if file.is_readable]
     sessions = {file.path: file.session for file in files if file.session}
     targets = [_Target(Path(out) / f"{name}.parquet", f"FROM {name}", 0) for name in ("gap", "hole")]
     found: dict[tuple[str, datetime.date], list[tuple[str, int]]] = {}
-    for file, code, day, rows in connection.execute(days_query(readable)).fetchall():
-        if code in catalogue:
-            found.setdefault((code, day), []).append((file, rows))
+    with connect_files(files, {}) as connection:
+        for file, code, day, rows in connection.execute(days_query(readable)).fetchall():
+            if code in catalogue:
+                found.setdefault((code, day), []).append((file, rows))
     for (code, day), counted in sorted(found.items()):
         cls = catalogue[code]
         name = view_name(cls)
@@ -90,7 +90,8 @@ def to_parquet(
         raise RecordingError(f"{there[0]}: is there already; choose another folder, or say what is to become of it")
     if existing == "skip":
         targets = [target for target in targets if target.path not in there]
-    return _write(connection, targets, progress)
+    with connect_files(files, {code: catalogue[code] for code, _ in found}) as connection:
+        return _write(connection, targets, progress)
 
 
 def _write(

@@ -7,6 +7,7 @@ declares are decoded. A message that is not of the usual shape becomes NULL and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..realtime.fields import Field
 from ..realtime.record import STOCK_CODE_FID, Record
@@ -21,6 +22,7 @@ __all__ = (
     "comments",
     "days_query",
     "event_view",
+    "fields_of",
     "lines_view",
     "type_view",
     "unreadable_view",
@@ -38,7 +40,13 @@ _DAY, _KST = 86_400_000_000, 32_400_000_000
 _CODE = "[0-9]" * 6
 
 
-def type_view(code: str, cls: type[Record], files: Sequence[str], sessions: Mapping[str, str]) -> str:
+def type_view(
+    code: str,
+    cls: type[Record],
+    files: Sequence[str],
+    sessions: Mapping[str, str],
+    columns: Sequence[Column] | None = None,
+) -> str:
     """Return the query of a type's view.
 
     Args:
@@ -46,8 +54,11 @@ def type_view(code: str, cls: type[Record], files: Sequence[str], sessions: Mapp
         cls: the class of its rows.
         files: the files.
         sessions: file -> the session that recorded it.
+        columns: those of `columns_of` that it has; None: all.
     """
-    fids = dict.fromkeys([*(field.fid for field in cls.fields.values()), STOCK_CODE_FID])
+    columns = columns_of(cls) if columns is None else columns
+    fields = fields_of(cls, columns)
+    fids = dict.fromkeys([*(field.fid for field in fields), STOCK_CODE_FID])
     values = ", ".join(f'"{fid}" VARCHAR' for fid in fids)
     row = f'STRUCT("values" STRUCT({values}), type VARCHAR, item VARCHAR, "stexTp" VARCHAR)'
     # Five steps, so that what several columns need is written once: rows, their texts, guards, values, columns.
@@ -57,18 +68,29 @@ def type_view(code: str, cls: type[Record], files: Sequence[str], sessions: Mapp
     )
     texts = (
         "SELECT \"at\", epoch, sequence + i AS sequence, filename, coalesce(r.item, '') AS item, "
-        f"coalesce(r.\"stexTp\", '') AS venue_code, unnest(r.\"values\") FROM ({rows}) WHERE r.type = {literal(code)}"
+        f'coalesce(r."stexTp", \'\') AS venue_code, unnest(r."values") FROM ({rows}) WHERE r.type = {literal(code)}'
     )
-    guards, guard_of = _guards(cls)
+    guards, guard_of = _guards(fields)
     read = ", ".join(
         f"{expression_of(field.kind, _text(field.fid), slow_name(field.kind), guard_of.get(field.fid, ''))}"
-        f" AS {_quoted(name)}"
-        for name, field in cls.fields.items()
+        f" AS {_quoted(field.name)}"
+        for field in fields
     )
-    selected = ", ".join(
-        f"{_expression(column, cls, sessions)} AS {_quoted(column.name)}" for column in columns_of(cls)
-    )
-    return f"SELECT {selected} FROM (SELECT *, {read} FROM (SELECT *{guards} FROM ({texts})))"
+    selected = ", ".join(f"{_expression(column, cls, sessions)} AS {_quoted(column.name)}" for column in columns)
+    return f"SELECT {selected} FROM (SELECT *{', ' if read else ''}{read} FROM (SELECT *{guards} FROM ({texts})))"
+
+
+def fields_of(cls: type[Record], columns: Iterable[Column]) -> list[Field[Any]]:
+    """Return the fields that these columns of a class are made of, in official order."""
+    names = set()
+    for column in columns:
+        if column.field is not None:
+            names.add(column.field.name)
+        if column.name.rstrip("_") == "exchange_time" and column.part == "received":
+            names.add("time")
+        for step in column.steps:
+            names.update(field.name for field in (step.values() if isinstance(step, dict) else [step]))
+    return [field for name, field in cls.fields.items() if name in names]
 
 
 def days_query(files: Sequence[str]) -> str:
@@ -171,10 +193,10 @@ def _session(sessions: Mapping[str, str]) -> str:
     return f"CASE filename {whens} END" if whens else "NULL::VARCHAR"
 
 
-def _guards(cls: type[Record]) -> tuple[str, dict[str, str]]:
+def _guards(read: Iterable[Field[Any]]) -> tuple[str, dict[str, str]]:
     """Return columns that tell whether several texts are plain, as SQL, and FID -> the name of its column."""
     fids: dict[str, list[str]] = {}
-    for field in cls.fields.values():
+    for field in read:
         if (pattern := pattern_of(field.kind)) is not None:
             fids.setdefault(pattern, []).append(field.fid)
     guards, guard_of = "", {}
