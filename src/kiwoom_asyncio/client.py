@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -35,6 +35,8 @@ from .tasks import BackgroundTask, background_tasks
 __all__ = ("Client", "connect", "open")
 
 T = TypeVar("T")
+
+CONNECT = "write `async with connect(...) as client:`, or in the cells of a notebook `client = await open(...)`"
 
 
 def connect(
@@ -162,6 +164,20 @@ class _Connection(AbstractAsyncContextManager["Client"]):
             await self._client._end_recording(ended_by or failure)
         if failure is not None and error is None:
             raise failure
+
+    if not TYPE_CHECKING:  # type checkers find these mistakes because the methods are missing
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(f"connect: {CONNECT}; without async, use kiwoom_asyncio.blocking.connect(...)")
+
+        def __exit__(self, *error: object) -> None:
+            """Never called: `__enter__` raises."""
+
+        def __await__(self) -> NoReturn:
+            raise TypeError(f"connect: {CONNECT}")
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(f"connect(...) is no client yet, and has no {name!r}: {CONNECT}")
 
 
 class Client(BaseClient):

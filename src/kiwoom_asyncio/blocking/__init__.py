@@ -12,8 +12,10 @@ and Ctrl-C ends every wait.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from kiwoom_proto import ClientConfig, Endpoint, Record
 from kiwoom_proto.client.credentials import Token, credentials_of
@@ -31,8 +33,9 @@ from .streams import ConditionStream, Listener, Stream
 
 __all__ = ("Client", "ConditionStream", "Listener", "Replay", "Stream", "connect", "open", "replay")
 
+C = TypeVar("C", bound=Client)
 
-@contextmanager
+
 def connect(
     endpoint: Endpoint,
     *,
@@ -42,23 +45,24 @@ def connect(
     ssl_context: ssl.SSLContext | None = None,
     types: Iterable[type[Record]] = (),
     record: Recorder | None = None,
-) -> Iterator[Client]:
+) -> AbstractContextManager[Client]:
     """Connect, log in, and yield a `Client` that stays connected; leaving the block closes it, and ends its thread.
 
     Interrupted by Ctrl-C, the block cuts the connection instead of waiting for a closing handshake. Args and errors as
     for `kiwoom_asyncio.connect`.
     """
-    client = open(
-        endpoint,
-        token=token,
-        config=config,
-        header=header,
-        ssl_context=ssl_context,
-        types=types,
-        record=record,
+    credentials = credentials_of(token)  # tracebacks may show variables
+    return _Block(
+        lambda: open(
+            endpoint,
+            token=credentials,
+            config=config,
+            header=header,
+            ssl_context=ssl_context,
+            types=types,
+            record=record,
+        )
     )
-    with client:
-        yield client
 
 
 def open(
@@ -90,7 +94,6 @@ def open(
     return Client(bridge)
 
 
-@contextmanager
 def replay(
     paths: Paths,
     *,
@@ -99,11 +102,37 @@ def replay(
     end: Time | None = None,
     config: ClientConfig | None = None,
     types: Iterable[type[Record]] = (),
-) -> Iterator[Replay]:
+) -> AbstractContextManager[Replay]:
     """Play recordings back: yield a `Replay`, which a program uses as the `Client` that `connect` yields.
 
     Args and errors as for `kiwoom_asyncio.replay`.
     """
-    bridge: Bridge[Feeds] = Bridge(lambda: _play(paths, speed=speed, start=start, end=end, config=config, types=types))
-    with Replay(bridge) as recording:
-        yield recording
+
+    def make() -> Replay:
+        return Replay(Bridge(lambda: _play(paths, speed=speed, start=start, end=end, config=config, types=types)))
+
+    return _Block(make)
+
+
+class _Block(AbstractContextManager[C], Generic[C]):
+    """What `connect` and `replay` return."""
+
+    def __init__(self, make: Callable[[], C]) -> None:
+        self._make = make
+
+    def __enter__(self) -> C:
+        self._client = self._make()
+        return self._client
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._client.__exit__(kind, error, traceback)
+
+    if not TYPE_CHECKING:  # type checkers find this mistake because there is no such attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(
+                f"this is no client yet, and has no {name!r}: write `with blocking.connect(...) as client:`, or "
+                "`client = blocking.open(...)` and later `client.close()`"
+            )

@@ -57,7 +57,7 @@ class Bridge(Generic[S]):
         try:
             self._loop = self._portal.call(asyncio.get_running_loop)
             self._thread = self._portal.call(threading.current_thread)
-            self._context = self._portal.call(make)
+            self._context = self._wait(_later(make))
             self.source: S = self._wait(self._context.__aenter__)
         except BaseException as error:
             self.is_open = False
@@ -89,10 +89,7 @@ class Bridge(Generic[S]):
         if threading.current_thread() is self._thread:
             return function(*args)
 
-        async def called() -> T:
-            return function(*args)
-
-        return self.wait(called)
+        return self.wait(_later(lambda: function(*args)))
 
     def leave(self, context: AbstractAsyncContextManager[Any]) -> None:
         """Leave what was entered on the loop. Whoever drops the last reference to an iterator may do so, anywhere."""
@@ -176,6 +173,15 @@ class Bridge(Generic[S]):
         except BaseException:
             future.cancel()
             raise
+
+
+def _later(make: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+    """Return an async function that calls one, and never awaits what that returns."""
+
+    async def call() -> T:
+        return make()
+
+    return call
 
 
 def _result(future: Future[T], timeout: float | None) -> T:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import TYPE_CHECKING, NoReturn
 
 from ..endpoint import Endpoint
 from ..events import ConditionList, ConditionResult, Disconnected, Event
@@ -215,6 +216,13 @@ class Calls(abc.ABC):
         while not self._batch:
             await self._refill()
         return self._batch.pop()
+
+    if not TYPE_CHECKING:  # type checkers find this mistake because the method is missing
+
+        def __iter__(self) -> NoReturn:
+            raise TypeError(
+                "write `async for event in client`; without async, use kiwoom_asyncio.blocking.connect(...)"
+            )
 
     def _pop(self) -> Event | None:
         """Return the next event that is at hand; None: `_refill` first. Other threads may call this."""

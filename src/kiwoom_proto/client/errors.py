@@ -68,11 +68,15 @@ class ConnectionLost(KiwoomError):
 
     Attributes:
         closed: the `Closed` event, which says why.
+        was_asked: whether the program has closed the client, and went on to use it.
     """
 
-    def __init__(self, closed: Closed) -> None:
-        super().__init__(closed)
+    def __init__(self, closed: Closed, was_asked: bool = False) -> None:
+        super().__init__(closed, was_asked)
         self.closed = closed
+        self.was_asked = was_asked
 
     def _text(self) -> str:
+        if self.was_asked:
+            return "the client is closed: its block was left, or aclose() was called; use it before, or connect again"
         return str(self.closed)

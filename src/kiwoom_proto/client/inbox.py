@@ -243,7 +243,7 @@ class Inbox:
         if self._overflow is not None:
             raise self._overflow
         if self.closed is not None:
-            raise ConnectionLost(self.closed) from self.closed.error
+            raise ConnectionLost(self.closed, self._close_asked) from self.closed.error
 
     def check_login(self) -> bool:
         """Return whether the login has succeeded.

@@ -15,7 +15,7 @@ from __future__ import annotations
 import abc
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, TypeAlias, TypeVar, cast, get_args
 
 import attrs
 
@@ -136,6 +136,24 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         while not self._batch:
             await self._refill()
         return cast("T", self._batch.pop())
+
+    if not TYPE_CHECKING:  # type checkers find these mistakes because the methods are missing
+
+        def __enter__(self) -> NoReturn:
+            call = self._call
+            raise TypeError(
+                f"write `async with client.{call}(...) as rows:`; without async, use kiwoom_asyncio.blocking"
+            )
+
+        def __exit__(self, *error: object) -> None:
+            """Never called: `__enter__` raises."""
+
+        def __iter__(self) -> NoReturn:
+            call = self._call
+            raise TypeError(
+                f"write `async with client.{call}(...) as rows:` and `async for row in rows:`; without async, use "
+                "kiwoom_asyncio.blocking"
+            )
 
     def _pop(self) -> T | None:
         """Return the next item that is at hand; None: `_refill` first. Other threads may call this."""

@@ -1,0 +1,163 @@
+"""What the usual mistakes print: the mistake, and the cure."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.adapters.kit import ITEM, QUICK, TOKEN, Loop
+
+import kiwoom_asyncio
+from kiwoom_asyncio import blocking
+from kiwoom_proto import MOCK, PRODUCTION, ConnectionLost, LocalProtocolError, OrderBook, Trade
+from kiwoom_proto.simulator import Exchange
+
+Mistake = Callable[[Any], object]
+
+
+async def callback(row: object) -> None:
+    """An async callback, which would never run."""
+
+
+def loop_over(rows: Any) -> None:
+    for _ in rows:
+        pass
+
+
+async def loop_async(rows: Any) -> None:
+    async for _ in rows:
+        pass
+
+
+async def enter(block: Any) -> None:
+    async with block:
+        pass
+
+
+def enter_plain(block: Any) -> None:
+    with block:
+        pass
+
+
+MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
+    "for instead of async for": (loop_over, TypeError, "write `async for event in client`"),
+    "for over a stream": (
+        lambda client: loop_over(client.stream(Trade, ITEM)),
+        TypeError,
+        "write `async with client.stream",
+    ),
+    "with a stream": (
+        lambda client: enter_plain(client.stream(Trade, ITEM)),
+        TypeError,
+        "write `async with client.str",
+    ),
+    "a stream without its block": (
+        lambda client: loop_async(client.stream(Trade, ITEM)),
+        LocalProtocolError,
+        "not entered: write `async with",
+    ),
+    "the item first": (lambda client: client.subscribe(ITEM, Trade), LocalProtocolError, "the type comes first"),
+    "a list of items": (lambda client: client.subscribe(Trade, [ITEM]), LocalProtocolError, r"pass a list as \*items"),
+    "a number as an item": (lambda client: client.subscribe(Trade, 5930), LocalProtocolError, "must be str"),
+    "the code of a bank's screen": (lambda client: client.subscribe(Trade, "A005930"), LocalProtocolError, "005930"),
+    "a type in small letters": (lambda client: client.subscribe("0b", ITEM), LocalProtocolError, "did you mean '0B'"),
+    "no item": (lambda client: client.subscribe(Trade), LocalProtocolError, "at least one"),
+    "an async callback": (lambda client: client.on(Trade, callback, ITEM), LocalProtocolError, "plain function"),
+    "the newest row of nothing": (
+        lambda client: client.latest(OrderBook, ITEM),
+        LocalProtocolError,
+        r"enter client\.stream",
+    ),
+    "a policy that is none": (
+        lambda client: client.stream(Trade, ITEM, overflow="newest"),
+        LocalProtocolError,
+        "must be one of",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+async def test_a_mistake_with_a_client(loop: Loop, name: str) -> None:
+    make, error, text = MISTAKES[name]
+    async with loop.serve(Exchange(seed=1)) as server, loop.connect(server.endpoint) as client:
+        with pytest.raises(error, match=text):
+            answer = make(client)
+            if isinstance(answer, Awaitable):
+                await answer
+        assert client.subscriptions == ()
+
+
+async def test_after_the_block(loop: Loop) -> None:
+    async with loop.serve(Exchange(seed=1)) as server:
+        async with loop.connect(server.endpoint) as client:
+            pass
+        for use in (lambda: client.subscribe(Trade, ITEM), lambda: enter(client.stream(Trade, ITEM))):
+            with pytest.raises(ConnectionLost, match="the client is closed: its block was left") as caught:
+                await use()
+            assert caught.value.was_asked
+
+
+async def test_a_forgotten_await(loop: Loop) -> None:
+    async with loop.serve(Exchange(seed=1)) as server, loop.connect(server.endpoint) as client:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert inspect.iscoroutinefunction(client.subscribe)
+            client.subscribe(Trade, ITEM)  # type: ignore[unused-coroutine]
+            gc.collect()
+    assert any("subscribe' was never awaited" in str(each.message) for each in caught)
+
+
+CONNECTING: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
+    "with instead of async with": (
+        lambda: enter_plain(kiwoom_asyncio.connect(MOCK, token=TOKEN)),
+        TypeError,
+        r"write `async with connect.*blocking\.connect",
+    ),
+    "await connect": (lambda: await_(kiwoom_asyncio.connect(MOCK, token=TOKEN)), TypeError, r"await open\(\.\.\.\)"),
+    "no block": (
+        lambda: kiwoom_asyncio.connect(MOCK, token=TOKEN).subscribe(Trade, ITEM),  # type: ignore[attr-defined]
+        AttributeError,
+        "no client yet.*write `async with",
+    ),
+    "no block, blocking": (
+        lambda: blocking.connect(MOCK, token=TOKEN).subscribe(Trade, ITEM),  # type: ignore[attr-defined]
+        AttributeError,
+        r"no client yet.*with blocking\.connect",
+    ),
+    "a URL": (lambda: blocking.open(PRODUCTION.url, token=TOKEN), LocalProtocolError, "PRODUCTION"),  # type: ignore[arg-type]
+    "Bearer": (lambda: blocking.open(MOCK, token=f"Bearer {TOKEN}"), LocalProtocolError, "must not begin"),
+    "a plain function": (
+        lambda: blocking.open(MOCK, token=lambda: TOKEN),  # type: ignore[arg-type]
+        LocalProtocolError,
+        "async callable",
+    ),
+}
+
+
+def await_(block: Any) -> None:
+    async def wrong() -> None:
+        await block
+
+    asyncio.run(wrong())
+
+
+@pytest.mark.parametrize("name", CONNECTING)
+def test_a_mistake_in_connecting(name: str) -> None:
+    make, error, text = CONNECTING[name]
+
+    with pytest.raises(error, match=text) as caught:
+        make()
+
+    assert TOKEN not in str(caught.value)
+
+
+def test_what_looks_for_attributes_finds_none() -> None:
+    """As copying, and the tools of a notebook, do."""
+    for block in (kiwoom_asyncio.connect(MOCK, token=TOKEN, config=QUICK), blocking.connect(MOCK, token=TOKEN)):
+        assert not hasattr(block, "_repr_html_")
+        assert TOKEN not in repr(block)
