@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,16 +17,19 @@ import trustme
 from tests import environments
 from tests.exchanges import served
 
+from kiwoom_proto import Trade
+from kiwoom_proto.recording.reader import read_recording
 from kiwoom_proto.simulator import Exchange
 
 EXAMPLES = {path.stem: path for path in (Path(__file__).parent.parent / "examples").glob("*.py")}
 WITHOUT_ADAPTER = ("asyncio_raw", "blocking_socket", "other_websocket_library", "selectors_loop", "trio_raw")
 SESSION_ALONE = ("blocking_session",)
-WITH_ADAPTER = ("quickstart_asyncio", "quickstart_trio", "streams_asyncio")
+WITH_ADAPTER = ("quickstart_asyncio", "quickstart_trio", "replay_strategy", "streams_asyncio")
 SESSIONS = SESSION_ALONE + WITH_ADAPTER
 EXTRA = {
     "quickstart_asyncio": "asyncio",
     "quickstart_trio": "trio",
+    "replay_strategy": "cli",  # asyncio, and recordings
     "streams_asyncio": "asyncio",
     "trio_raw": "trio",
 }
@@ -185,6 +189,39 @@ def test_it_says_what_to_set(example: str) -> None:
         code, lines, complaint = finish(start(example, url, *ITEMS, **nothing))
         assert (code, lines) == (2 if example in WITHOUT_ADAPTER else 1, [])
         assert ("KIWOOM_TOKEN" if example in WITHOUT_ADAPTER else "KIWOOM_APPKEY") in complaint
+
+
+def test_a_strategy_sees_the_same_trades_live_and_replayed(tmp_path: Path) -> None:
+    folder = tmp_path / "day"
+    with served(Exchange(tokens=TOKENS, rate=50)) as (url, _):
+        code, live, _ = finish(start("replay_strategy", url, *ITEMS, "--count", "40", "--record", str(folder)))
+    assert (code, len(live)) == (0, 40)
+    code, replayed, averages = finish(start("replay_strategy", str(folder), *ITEMS))
+    assert (code, replayed[:40]) == (0, live)  # and what came while it closed
+    assert averages.count("average of") == 2
+
+
+@pytest.mark.parametrize("example", ["quickstart_asyncio", "quickstart_trio", "streams_asyncio"])
+def test_it_runs_on_a_recording_with_no_change_but_that_call(example: str, tmp_path: Path) -> None:
+    with served(Exchange(tokens=TOKENS, rate=50)) as (url, _):
+        recording = tmp_path / "day"
+        finish(start("replay_strategy", url, *ITEMS, "--count", "60", "--record", str(recording)))
+    whole = EXAMPLES[example].read_text(encoding="utf-8")
+    changed = whole.replace("connect(endpoint, token=token)", f"replay({str(recording)!r}, speed=None)")
+    assert changed != whole
+    program = tmp_path / "program.py"
+    program.write_text(changed, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(program), url, *ITEMS, "--count", "50"],
+        env=os.environ | {"KIWOOM_TOKEN": "any", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    recorded = [event for event in read_recording(recording) if isinstance(event, Trade)]
+    lines = [f"{row.time} {row.symbol} {row.price} {row.quantity}" for row in recorded[:50]]
+    assert done.stdout.splitlines() == lines
 
 
 @pytest.mark.parametrize("example", WITHOUT_ADAPTER + SESSION_ALONE)

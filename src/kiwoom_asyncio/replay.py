@@ -16,6 +16,7 @@ from kiwoom_proto.client.replay import BaseReplay, Time, open_recording
 from kiwoom_proto.recording.files import Paths
 
 from .own_loop import HAND_OVER, here
+from .tasks import BackgroundTask
 
 __all__ = ("Replay", "replay")
 
@@ -57,10 +58,12 @@ async def replay(
         paths, speed=speed, start=start, end=end, config=config, types=types, clock=asyncio.get_running_loop().time
     )
     recording = Replay(session, paths)
+    task = BackgroundTask(recording._drive, recording._fail)
     try:
         yield recording
     finally:
         await recording.aclose()
+        await task.end()
 
 
 class Replay(BaseReplay):

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
 import trio
-from trio.lowlevel import checkpoint
+from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
 
 from kiwoom_proto import ClientConfig, Record
 from kiwoom_proto.client.own_loop import Place
@@ -15,7 +15,7 @@ from kiwoom_proto.client.replay import BaseReplay, Time, open_recording
 from kiwoom_proto.recording.files import Paths
 
 from .own_loop import HAND_OVER, here
-from .tasks import block
+from .tasks import background_tasks, block
 
 __all__ = ("Replay", "replay")
 
@@ -57,10 +57,12 @@ async def replay(
         paths, speed=speed, start=start, end=end, config=config, types=types, clock=trio.current_time
     )
     recording = Replay(session, paths)
-    try:
-        yield recording
-    finally:
-        await recording.aclose()
+    async with background_tasks() as tasks:
+        tasks.start_soon(recording._run)
+        try:
+            yield recording
+        finally:
+            await recording.aclose()
 
 
 class Replay(BaseReplay):
@@ -77,6 +79,18 @@ class Replay(BaseReplay):
     _new_event = trio.Event
     _checkpoint = staticmethod(checkpoint)
     _move_on_at = staticmethod(trio.move_on_at)
+
+    @enable_ki_protection
+    async def _run(self) -> None:
+        try:
+            await self._drive()
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    @disable_ki_protection
+    def _make_calls(self) -> None:
+        super()._make_calls()
 
     def _report_failure(self, message: str, error: Exception) -> None:
         logging.getLogger("kiwoom_trio").error("%s", message, exc_info=error)

@@ -17,6 +17,7 @@ from kiwoom_proto import (
     MOCK,
     PRODUCTION,
     US_PRODUCTION,
+    ConditionHit,
     ConnectionLost,
     Disconnected,
     Event,
@@ -431,6 +432,54 @@ async def test_streams_and_callbacks_of_a_recording(loop: Loop, tmp_path: Path) 
         with pytest.raises(ConnectionLost):  # it is over
             client.latest(Trade, "005930")
         assert [type(event) for event in await play(client)] == [Closed]
+
+
+@on_virtual_time
+@pytest.mark.parametrize("speed", [1, None])
+def test_callbacks_and_newest_rows_come_although_nobody_iterates(
+    clock: str, speed: float | None, tmp_path: Path
+) -> None:
+    """The rows come as they would from a connection, which has tasks of its own."""
+    path = write_recording(tmp_path, trades([1, 3, 7]))
+    seen: list[float] = []
+    prices: list[object] = []
+
+    async def scenario() -> None:
+        async with replay_on(clock, path, speed=speed) as client:
+            await client.subscribe(Trade, "005930")
+            began = anyio.current_time()
+            client.latest(Trade, "005930")
+            handle = client.on(Trade, lambda trade: seen.append(anyio.current_time() - began), "005930")
+            if speed is not None:
+                await anyio.sleep(4)
+                row = client.latest(Trade, "005930")
+                prices.append(row and row.price)
+            await anyio.sleep(60)
+            assert handle.errors == 0
+
+    run_virtually(clock, scenario)
+    assert len(seen) == 3
+    if speed is not None:
+        assert [round(second) for second in seen] == [0, 2, 6]
+        assert prices == [2]
+
+
+async def test_a_condition_by_name(loop: Loop, tmp_path: Path) -> None:
+    day = Day()
+    day.calls.append(day.session.list_conditions())
+    day.advance(1)
+    day.calls.append(day.session.search_condition("0", realtime=True))
+    day.advance(60)
+    day.end()
+    result = next(event for event in day.events if isinstance(event, ConditionResult))
+    hits = [event for event in day.events if isinstance(event, ConditionHit)]
+    async with (
+        replay_on(loop.name, day.write(tmp_path), speed=None) as client,
+        client.condition("거래량 급증") as stream,
+    ):
+        assert stream.symbols == tuple(result.symbols)
+        changes = [change async for change in stream]
+    assert [change.symbol for change in changes] == [hit.symbol for hit in hits] != []
 
 
 @on_virtual_time

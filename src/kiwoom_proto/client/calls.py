@@ -172,7 +172,7 @@ class Calls(abc.ABC):
             ConnectionLost: the session ended first.
             LocalProtocolError: an argument is invalid. Nothing was sent.
         """
-        await self._begin_call()
+        await self._begin_search(seq, realtime, next_key)
         answer = await self._wait_answer(self._session.search_condition(seq, realtime=realtime, next_key=next_key))
         assert isinstance(answer, ConditionResult)
         return answer
@@ -296,6 +296,10 @@ class Calls(abc.ABC):
         while self._inbox.closed is None and self.state is SessionState.CLOSING:
             await self._wait_change()
         self._inbox.check_open()
+
+    async def _begin_search(self, seq: str, realtime: bool, next_key: str = "") -> None:
+        """Do the same before a condition search."""
+        await self._begin_call()
 
     async def _wait_reply(self, request: Request, wait: bool = True) -> Request:
         await self._wait_answer(request, wait)

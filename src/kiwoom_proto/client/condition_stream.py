@@ -88,7 +88,7 @@ class ConditionStream(BaseStream[ConditionChange]):
         client = self._client
         self.condition = find_condition(await client.list_conditions(), self.condition.name)
         self.items = {number_of(self.condition.seq)}
-        await client._begin_call()
+        await client._begin_search(self.condition.seq, realtime=True)
         request = client._session.search_condition(self.condition.seq, realtime=True)
         self.request = request
         self._router.add(self)

@@ -1,8 +1,8 @@
 """The client of a recording, on any event loop: the calls and the iteration of `BaseClient`, without a connection.
 
-It has no task of its own. Whoever iterates waits for the time of the next recorded event, takes what is due, and goes
-on. So nothing is ever dropped for a slow consumer: the recording waits for it, and catches up afterwards, because each
-event has an absolute time.
+Whoever iterates waits for the time of the next recorded event, takes what is due, and goes on. So nothing is ever
+dropped for a slow consumer: the recording waits for it, and catches up afterwards, because each event has an absolute
+time. Only while nobody iterates, but there are callbacks or newest rows, a task of its own does the same for them.
 
 Files are read by whoever iterates: one frame at a time, which takes a few milliseconds.
 """
@@ -32,6 +32,9 @@ from .own_loop import AnyEvent
 from .replayed import ReplayedSession
 
 __all__ = ("BaseReplay", "Time", "open_recording")
+
+GRACE = 0.1
+"""Seconds that a program has to begin to iterate, or to ask for more, before the recording goes on by itself."""
 
 Time: TypeAlias = datetime.datetime | int
 """A `datetime` with its zone, or nanoseconds since the epoch."""
@@ -83,6 +86,8 @@ class BaseReplay(Feeds):
         self._answers = find_events(paths, "ConditionList", "ConditionResult")
         self._skipped = 0  # events that the program had not subscribed to
         self._router.keeps_unasked = False  # a recording holds more than this program has asked for
+        self._has_refreshed = self._new_event()
+        self._router.on_refresh = self._wake_driver
         session.skip_login()
         self._inbox.logged_in = session.logged_in
         if not session.logged_in:
@@ -107,7 +112,6 @@ class BaseReplay(Feeds):
 
         Args, order and errors as for `list_conditions`, and for the client's `search_condition`.
         """
-        await self._find_answer(RequestKind.CONDITION_SEARCH, seq, realtime, next_key)
         return await super().search_condition(seq, realtime=realtime, next_key=next_key)
 
     def stats(self) -> Stats:
@@ -146,6 +150,34 @@ class BaseReplay(Feeds):
 
     async def _wait_stream(self, changed: AnyEvent) -> None:
         await self._wait_events()  # whoever iterates a stream reads on, for all of them
+
+    async def _begin_search(self, seq: str, realtime: bool, next_key: str = "") -> None:
+        await self._find_answer(RequestKind.CONDITION_SEARCH, seq, realtime, next_key)
+        await super()._begin_search(seq, realtime, next_key)
+
+    async def _drive(self) -> None:
+        """Go on while there are streams, callbacks or newest rows and nobody iterates."""
+        while self._inbox.closed is None:
+            while not self._is_on_its_own:
+                self._has_refreshed = self._new_event()
+                await self._has_refreshed.wait()
+            with self._move_on_at(self._session.now() + GRACE):
+                await self._new_event().wait()  # which nobody sets
+            while self._is_on_its_own and self._inbox.closed is None:
+                await self._wait_events()
+
+    @property
+    def _is_on_its_own(self) -> bool:
+        return self._router.is_active and not self._inbox.is_iterated and not self._router.is_read
+
+    def _wake_driver(self) -> None:
+        self._has_refreshed.set()
+
+    def _fail(self, error: BaseException) -> None:
+        """Let whoever waits learn of an error of the task."""
+        self._failure = error
+        self._router.end()
+        self._wake()
 
     async def _find_answer(self, kind: RequestKind, seq: str = "", live: bool = False, next_key: str = "") -> None:
         """Read on until an answer to such a request is found."""

@@ -59,11 +59,13 @@ class Sink:
         request: what it has registered; None: nothing.
         pending: rows and gaps since the last `flush`.
         take: called with each of its rows.
+        is_read: whether somebody has begun to iterate it.
         answers_alone: whether the answer to its request is for nobody else; False: a call waits for it.
     """
 
     take: Callable[[Record], object]
     answers_alone = False
+    is_read = False
 
     def __init__(self, code: str, items: Iterable[str] = ()) -> None:
         self.code = code
@@ -146,6 +148,7 @@ class Router:
     Attributes:
         due: callbacks to be called, and what with, once everything else has been seen to.
         is_active: whether anything must be routed. If not, all events are for the client's own iteration.
+        on_refresh: called after each look at what is wanted.
         keeps_unasked: whether the client's own iteration gets rows that nobody is known to want.
     """
 
@@ -153,6 +156,7 @@ class Router:
         self.due: deque[tuple[Callback, Due]] = deque()
         self.is_active = False
         self.keeps_unasked = True
+        self.on_refresh: Callable[[], object] = _do_nothing
         self._subscriptions = subscriptions
         self._sinks: list[Sink] = []
         self._left: set[Key] = set()  # given up, and perhaps not removed by the server yet
@@ -201,6 +205,12 @@ class Router:
         for sink in tuple(self._sinks):
             sink.check(standing)
         self.is_active = bool(self._sinks or self._left)
+        self.on_refresh()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether somebody iterates a stream."""
+        return any(sink.is_read for sink in self._sinks)
 
     # Events.
 
@@ -308,6 +318,9 @@ class Router:
     def _forget_lookups(self) -> None:
         self._takers.clear()
         self._lookups = 0
+
+
+def _do_nothing() -> None: ...
 
 
 def _name_of(key: Key) -> str:

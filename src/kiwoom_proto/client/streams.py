@@ -182,6 +182,7 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
     async def _refill(self) -> None:
         client = self._client
         client._check_place()
+        self.is_read = True
         if self._is_left and self._was_looped:
             raise StopAsyncIteration(f"{self} was left with its block")
         self._check_open()
