@@ -6,6 +6,7 @@ import datetime
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -166,6 +167,26 @@ def test_a_line_of_a_later_program_is_a_hole_and_the_rest_is_read(tmp_path: Path
         "a line of a recording: a JSON object belongs here, not b'what?'",
     ]
     assert (holes(events)[0].start, holes(events)[0].end) == (START + 2 * SECOND, START + 3 * SECOND)
+
+
+@pytest.mark.parametrize("same_time", [True, False])
+@pytest.mark.parametrize(
+    ("member", "damaged"), [("sequence", b'"sequence":1x'), ("sequence", b'"sequence":1_2'), ("at", b'"at":x')]
+)
+def test_a_damaged_number_in_a_run_of_rows_loses_its_line_alone(
+    tmp_path: Path, member: str, damaged: bytes, same_time: bool
+) -> None:
+    at = START if same_time else None
+    whole = lines(112, 1, at)
+    line = re.sub(rb'"%b":.{%d}' % (member.encode(), len(damaged) - len(member) - 3), damaged, whole, count=1)
+    assert len(line) == len(whole)
+
+    events = read(write(tmp_path, frames(lines(111, 1, at), line, lines(113, 1, at))))
+    together = read(write(tmp_path, frames(lines(111, 1, at) + line + lines(113, 1, at)), 1))
+
+    for found in (events, together):
+        assert rows(found) == [111, 113]
+        assert len(holes(found)) == 1
 
 
 def test_your_own_classes_are_used(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ __all__ = ("LineDecoder",)
 
 _MARKER = b',"message":{'
 _OPENING = len(_MARKER) - 1
-_AT = len(b'{"at":')
+_BEGIN = b'{"at":'
+_AT = len(_BEGIN)
 _AT_END = _AT + 19
 """Nanoseconds since the epoch have 19 digits until the year 2286."""
 _head = re.compile(rb'\{"at":[0-9]{19}(,"epoch":([0-9]{1,9}),"sequence":)([0-9]{1,18}),"message":\{').match
@@ -48,8 +49,15 @@ class LineDecoder(MessageDecoder):
         middle, epoch = head[1], int(head[2])
         sequence_at, marker_at = head.start(3) - position, head.end(3) - position
         envelopes, startswith, find = self._envelopes, data.startswith, data.find
-        at_text, at = b"", 0
-        while position < limit and startswith(middle, position + _AT_END):
+        same, at = data[position : position + sequence_at], int(data[position + _AT : position + _AT_END])
+        while position < limit:
+            if not startswith(same, position):  # received at another time
+                if not startswith(middle, position + _AT_END) or not startswith(_BEGIN, position):
+                    break
+                time = data[position + _AT : position + _AT_END]
+                if not time.isdigit():
+                    break  # damaged, and `int` takes more than digits
+                same, at = data[position : position + sequence_at], int(time)
             if not startswith(_MARKER, position + marker_at):
                 break  # something else, or a number with one more digit
             begin = position + marker_at + _OPENING
@@ -67,10 +75,10 @@ class LineDecoder(MessageDecoder):
             values = data[begin + opening : brace + 1]
             if not values.isascii():
                 break
-            if data[position + _AT : position + _AT_END] != at_text:
-                at_text = data[position + _AT : position + _AT_END]
-                at = int(at_text)
-            sequence = int(data[position + sequence_at : position + marker_at])
+            number = data[position + sequence_at : position + marker_at]
+            if not number.isdigit():
+                break
+            sequence = int(number)
             ats.append(at)
             messages.append(cls(type_code, item, name, at, values, venue_code, epoch, sequence))
             position = end + 1
