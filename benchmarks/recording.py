@@ -5,6 +5,7 @@ read, against the decode layer, with the same fields read of each row:
     decoder          MessageDecoder alone, over messages in memory
     read             read_recording of a file: decompressed, its checksum verified, lines cut, decoded
     read (1 a time)  the same, if no two messages were received at the same time
+    replay           the same file behind the iteration of a client on asyncio, as fast as it goes
 
 write:
 
@@ -15,12 +16,14 @@ write:
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kiwoom_proto import MessageDecoder
+import kiwoom_asyncio
+from kiwoom_proto import MessageDecoder, Record
 from kiwoom_proto.recording.format import Footer, Header, encode_footer, encode_header, encode_messages
 from kiwoom_proto.recording.frames import compress
 from kiwoom_proto.recording.masking import Masking
@@ -81,12 +84,7 @@ def _decoder(setting: dict[str, Any], payloads: list[bytes]) -> Callable[[], int
 
 def _reader(at_once: int) -> Callable[[dict[str, Any], list[bytes]], Callable[[], int]]:
     def prepared(setting: dict[str, Any], payloads: list[bytes]) -> Callable[[], int]:
-        folder = tempfile.TemporaryDirectory()
-        path = pathlib.Path(folder.name, "day.ndjson.zst")
-        header = Header(START, "wss://localhost", False, "benchmark", "0" * 16)
-        footer = Footer(START, "closed", len(payloads) * REPEATED)
-        frames = [encode_header(header), *_frames(payloads * REPEATED, at_once), encode_footer(footer)]
-        path.write_bytes(b"".join(map(compress, frames)))
+        folder, path = _file(payloads, at_once)
         read = our_reader(setting["shape"], setting["reads"])
 
         def run() -> int:
@@ -100,6 +98,34 @@ def _reader(at_once: int) -> Callable[[dict[str, Any], list[bytes]], Callable[[]
         return run
 
     return prepared
+
+
+def _replayer(setting: dict[str, Any], payloads: list[bytes]) -> Callable[[], int]:
+    folder, path = _file(payloads, AT_ONCE)
+    read = our_reader(setting["shape"], setting["reads"])
+
+    async def replayed() -> int:
+        assert folder
+        count = 0
+        async with kiwoom_asyncio.replay(path, speed=None) as client:
+            async for event in client:
+                if isinstance(event, Record):
+                    read(event)
+                    count += 1
+        return count
+
+    return lambda: asyncio.run(replayed())
+
+
+def _file(payloads: list[bytes], at_once: int) -> tuple[tempfile.TemporaryDirectory[str], pathlib.Path]:
+    """A recording of these messages, REPEATED times; it is there as long as the folder is."""
+    folder = tempfile.TemporaryDirectory()
+    path = pathlib.Path(folder.name, "day.ndjson.zst")
+    header = Header(START, "wss://localhost", False, "benchmark", "0" * 16)
+    footer = Footer(START, "closed", len(payloads) * REPEATED)
+    frames = [encode_header(header), *_frames(payloads * REPEATED, at_once), encode_footer(footer)]
+    path.write_bytes(b"".join(map(compress, frames)))
+    return folder, path
 
 
 def _frames(payloads: list[bytes], at_once: int, masking: Masking | None = None) -> Iterator[bytes]:
@@ -132,7 +158,7 @@ def _writer(*, lines: bool, zstd: bool) -> Callable[[dict[str, Any], list[bytes]
     return prepared
 
 
-READERS = {"decoder": _decoder, "read": _reader(AT_ONCE), "read (1 a time)": _reader(1)}
+READERS = {"decoder": _decoder, "read": _reader(AT_ONCE), "read (1 a time)": _reader(1), "replay": _replayer}
 WRITERS = {
     "lines": _writer(lines=True, zstd=False),
     "lines, zstd": _writer(lines=True, zstd=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,10 @@ def trades(seconds: list[float], item: str = "005930") -> list[bytes]:
     ]
 
 
+@functools.cache
 def a_day_of_faults(seed: int = 1) -> Day:
-    day = Day(seed=seed)
+    """A day with three losses, and its end. Every test has the same one: do not change it."""
+    day = Day(Exchange(seed=seed, start=datetime.time(9, 0), rate=2), seed=seed)
     day.subscribe("0B", "005930", "000660")
     day.subscribe("0D", "005930")
     day.subscribe("00")
@@ -71,6 +74,7 @@ def a_day_of_faults(seed: int = 1) -> Day:
     day.advance(50)
     day.network.unreachable = None
     day.advance(100)
+    day.end()
     return day
 
 
@@ -84,7 +88,6 @@ def test_the_events_are_those_that_were_iterated_live(
     clock: str, speed: float | None, seed: int, tmp_path: Path
 ) -> None:
     day = a_day_of_faults(seed)
-    day.end()
     path = day.write(tmp_path)
     found: list[Event] = []
 
@@ -101,7 +104,6 @@ def test_the_events_are_those_that_were_iterated_live(
 
 async def test_the_events_are_the_same_on_every_loop(loop: Loop, tmp_path: Path) -> None:
     day = a_day_of_faults()
-    day.end()
     async with replay_on(loop.name, day.write(tmp_path), speed=None) as client:
         assert client.state is SessionState.READY
         assert plain(await play(client)) == plain(iterated(day))
@@ -146,7 +148,6 @@ async def test_sessions_follow_one_another(loop: Loop, tmp_path: Path) -> None:
     """Of each, what `connect` keeps to itself is left out; the end of the first is one event among others."""
     days = [a_day_of_faults(seed) for seed in (1, 2)]
     for number, day in enumerate(days):
-        day.end()
         lines = [line.replace(b'"at":1795', b'"at":179%d' % (5 + number)) for line in day.lines()]
         write_recording(
             tmp_path, lines, session=f"{number:016x}", at=NINE + number * 10**15, name=f"{number}.ndjson.zst"
@@ -259,7 +260,6 @@ def test_two_tasks_share_it_and_close_ends_both(clock: str, tmp_path: Path) -> N
 
 async def test_subscribing_filters(loop: Loop, tmp_path: Path) -> None:
     day = a_day_of_faults()
-    day.end()
     live = iterated(day)
     path = day.write(tmp_path)
     async with replay_on(loop.name, path, speed=None) as client:

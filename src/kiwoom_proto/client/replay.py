@@ -120,14 +120,19 @@ class BaseReplay(Feeds):
         return attrs.evolve(stats, received=stats.received - self._skipped, delivered=stats.delivered - self._skipped)
 
     async def __anext__(self) -> Event:
-        while (event := self._pop()) is None:
-            await self._refill()
-        return event
+        while True:
+            while not self._batch:
+                await self._refill()
+            event = self._batch.pop()
+            session = self._session
+            if session.wants_all or session.is_wanted(event):
+                return event
+            self._skipped += 1  # only now: what the program subscribed to a moment ago counts
 
     def _pop(self) -> Event | None:
-        is_wanted = self._session.is_wanted
-        while (event := super()._pop()) is not None and not is_wanted(event):
-            self._skipped += 1  # only now: what the program subscribed to a moment ago counts
+        session = self._session
+        while (event := super()._pop()) is not None and not (session.wants_all or session.is_wanted(event)):
+            self._skipped += 1
         return event
 
     # What the adapter provides.

@@ -88,6 +88,7 @@ class ReplayedSession:
         state: the state of the recorded session.
         disconnected: the last recorded loss while it is not logged in.
         epoch: number of the connection of the last event.
+        wants_all: whether nothing was subscribed to so far, so that everything is wanted.
         answers: recorded answers to condition requests, which the driver has found so far.
     """
 
@@ -134,6 +135,7 @@ class ReplayedSession:
         self._logged_in = True  # of a recording that does not begin with its session
         self._accepted: set[object] = set()  # registrations and live searches of the recorded program
         self._used: set[int] = set()  # places of the answers given
+        self.wants_all = True
         self._wanted: dict[str, set[str]] | None = None  # type code -> items of its rows; None: everything
 
     # State.
@@ -367,6 +369,7 @@ class ReplayedSession:
 
     def _asked(self, request: Request) -> Request:
         if request.kind is REGISTER or request.live:
+            self.wants_all = False
             self._wanted = self._wanted or {}  # from now on, only what is asked for
         self._advance()
         return request
