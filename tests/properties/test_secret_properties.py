@@ -29,6 +29,7 @@ from kiwoom_proto import (
     UnknownMessage,
 )
 from kiwoom_proto.auth import TokenCall
+from kiwoom_proto.connection.capture import Capture, Entry
 from kiwoom_proto.errors import FieldError, HandshakeError
 from kiwoom_proto.events import ConditionResult
 from kiwoom_proto.headers import RequestHeader, ResponseHeader
@@ -124,14 +125,17 @@ def captured(error: BaseException) -> Iterator[str]:
 
 
 class Server:
-    """A session, and a server that is about to say something."""
+    """A session, what is recorded of it, and a server that is about to say something."""
 
     def __init__(self) -> None:
+        self.capture = Capture()
+        self.entries: list[Entry] = []
         self.session = Session(
             Endpoint(f"{PRODUCTION.url}?key={KNOWN[1]}", mock=False),
             clock=ManualClock(1000.0),
             random=lambda: 0.5,
             random_bytes=CountingBytes(),
+            capture=self.capture,
         )
         header = RequestHeader(api_id="0E", authorization=f"Bearer {TOKEN}")
         self.session.connect(TOKEN, header, renewable=False, secrets=KEY.secrets)
@@ -146,8 +150,13 @@ class Server:
 
     def receive(self, data: bytes) -> Server:
         self.session.receive_data(data, 1_700_000_000_000_000_000)
-        self.events += self.session.events()
+        self._collect()
         return self
+
+    def _collect(self) -> None:
+        events = self.session.events()
+        self.events += events
+        self.entries += self.capture.pop(events, 1_700_000_000_000_000_000)
 
     def send(self, **members: Any) -> Server:
         return self.receive(text(json.dumps(members, ensure_ascii=False).encode()))
@@ -156,7 +165,7 @@ class Server:
         for error in ("reset by peer", None):
             self.session.receive_eof(error)
         self.session.close()
-        self.events += self.session.events()
+        self._collect()
 
 
 def http(status: str, body: str, *lines: str, kind: str = "text/plain") -> bytes:

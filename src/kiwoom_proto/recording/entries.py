@@ -44,7 +44,7 @@ def encode_entry(entry: Entry, masking: Masking) -> Iterator[Lines]:
     elif type(entry) is Sent:
         yield Lines(at, encode_sent(at, entry.epoch, entry.sequence, masking.sent(entry.payload)), 0)
     elif type(entry) is Reported:
-        yield Lines(at, encode_event(at, masking.event(entry.event)), 0)
+        yield Lines(at, encode_event(at, entry.event, masking), 0)
 
 
 def _encode_received(entry: Received, masking: Masking) -> Iterator[Lines]:

@@ -24,7 +24,9 @@ from ..realtime import REALTIME
 from ..realtime.conditions import Condition, ConditionRow, UsConditionRow
 from ..realtime.record import Record
 from ..request import Request, RequestKind
+from ..secrets import MASK, is_personal
 from ..symbol import Symbol
+from .masking import Masking
 
 __all__ = ("event_from_dict", "event_to_dict")
 
@@ -60,19 +62,14 @@ MAX_DEPTH = 100
 """Levels of what a server sent, from which on it is kept as its text."""
 
 
-def event_to_dict(event: Event) -> dict[str, Any]:
+def event_to_dict(event: Event, masking: Masking | None = None) -> dict[str, Any]:
     """Return what `event_from_dict` restores the event from: JSON-ready values, by the names of its attributes.
 
     Args:
         event: any event. Rows are kept as they came; for their values by name, see `Record.to_dict`.
+        masking: masks what may hold a secret, at any depth; None: nothing is masked.
     """
-    if isinstance(event, Record):
-        return {"event": "Record", **_row(event)}
-    members: dict[str, Any] = {"event": type(event).__name__, "epoch": event.epoch, "sequence": event.sequence}
-    for field in attrs.fields(type(event)):
-        if field.name not in members:
-            members[field.name] = _plain(getattr(event, field.name))
-    return members
+    return _Writer(masking).event(event)
 
 
 def event_from_dict(members: Mapping[str, Any], types: _Types = REALTIME) -> Event:
@@ -111,37 +108,92 @@ def event_from_dict(members: Mapping[str, Any], types: _Types = REALTIME) -> Eve
     return event
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """Return a value as JSON-ready."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode(errors="replace").decode()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, int):
-        return value
-    if isinstance(value, bytes):
-        return _plain_bytes(value)
-    if isinstance(value, KiwoomError):
-        return _plain_error(value)
-    if isinstance(value, Request):
-        return {**attrs.asdict(value), "kind": value.kind.value}
-    if isinstance(value, Symbol):
-        return value.item
-    if isinstance(value, Record):
-        return _row(value)
-    if isinstance(value, Condition):
-        return {"seq": value.seq, "name": value.name}
-    if isinstance(value, ResponseHeader):
-        return attrs.asdict(value)
-    if depth > MAX_DEPTH:
-        return "(nested too deeply)"
-    if isinstance(value, Mapping):
-        return {_plain(name): _plain(each, depth + 1) for name, each in value.items()}
-    if isinstance(value, Sequence):
-        return [_plain(each, depth + 1) for each in value]
-    return event_to_dict(value)
+class _Writer:
+    """Makes events, and whatever they are made of, JSON-ready. Every text and every run of bytes passes the masking."""
+
+    def __init__(self, masking: Masking | None) -> None:
+        self._masking = masking
+
+    def event(self, event: Event) -> dict[str, Any]:
+        if isinstance(event, Record):
+            return {"event": "Record", **self._row(event)}
+        members: dict[str, Any] = {"event": type(event).__name__, "epoch": event.epoch, "sequence": event.sequence}
+        for field in attrs.fields(type(event)):
+            if field.name not in members:
+                members[field.name] = self._plain(getattr(event, field.name))
+        return members
+
+    def _plain(self, value: Any, depth: int = 0) -> Any:
+        """Return a value as JSON-ready."""
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)
+        if isinstance(value, int):
+            return value
+        if isinstance(value, bytes):
+            return _plain_bytes(value if self._masking is None else self._masking.received(value))
+        if isinstance(value, KiwoomError):
+            return self._error(value)
+        if isinstance(value, Request):  # the program's own words
+            return {**attrs.asdict(value), "kind": value.kind.value}
+        if isinstance(value, Symbol):
+            return self._text(value.item)
+        if isinstance(value, Record):
+            return self._row(value)
+        if isinstance(value, Condition):
+            return {"seq": self._text(value.seq), "name": self._text(value.name)}
+        if isinstance(value, ResponseHeader):
+            return {name: self._plain(each) for name, each in attrs.asdict(value).items()}
+        if depth > MAX_DEPTH:
+            return "(nested too deeply)"
+        if isinstance(value, Mapping):
+            return {self._plain(name): self._member(name, each, depth + 1) for name, each in value.items()}
+        if isinstance(value, Sequence):
+            return [self._plain(each, depth + 1) for each in value]
+        return self.event(value)
+
+    def _text(self, text: str) -> str:
+        text = text if self._masking is None else self._masking.text(text)
+        return text if text.isascii() else text.encode(errors="replace").decode()
+
+    def _member(self, name: Any, value: Any, depth: int) -> Any:
+        hides = self._masking is not None and value not in (None, "") and is_personal(str(name))
+        return MASK if hides else self._plain(value, depth)
+
+    def _error(self, error: KiwoomError) -> dict[str, Any]:
+        name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
+        members: dict[str, Any] = {"error": name}
+        for argument in _ERRORS[name][1]:
+            if argument == "message" and not hasattr(error, "message"):
+                known = name == type(error).__name__ and error.args and isinstance(error.args[0], str)
+                members["message"] = self._plain(error.args[0] if known else str(error))
+            else:
+                members[argument] = self._plain(getattr(error, argument))
+        return members
+
+    def _row(self, record: Record) -> dict[str, Any]:
+        """Return a row whose values are as they came: an object if JSON restores the same bytes, else their text."""
+        data = record.values if self._masking is None else self._masking.values(record.values)
+        try:
+            values: Any = msgspec.json.decode(data)
+            if msgspec.json.encode(values) != data:
+                values = _plain_bytes(data)
+        except errors.UNREADABLE:
+            values = _plain_bytes(data)
+        members = {
+            "type": self._text(record.type_code),
+            "item": self._text(record.item),
+            "name": self._text(record.name),
+            "received_at": record.received_at,
+            "venue_code": self._plain(record.venue_code),
+            "epoch": record.epoch,
+            "sequence": record.sequence,
+            "values": values,
+        }
+        return {**members, "extra": self._plain(record.extra)} if record.extra else members
 
 
 def _plain_bytes(value: bytes) -> str | dict[str, str]:
@@ -153,18 +205,6 @@ def _plain_bytes(value: bytes) -> str | dict[str, str]:
 
 def _read_bytes(value: str | Mapping[str, str]) -> bytes:
     return value.encode() if isinstance(value, str) else base64.b64decode(value["base64"], validate=True)
-
-
-def _plain_error(error: KiwoomError) -> dict[str, Any]:
-    name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
-    members: dict[str, Any] = {"error": name}
-    for argument in _ERRORS[name][1]:
-        if argument == "message" and not hasattr(error, "message"):
-            known = name == type(error).__name__ and error.args and isinstance(error.args[0], str)
-            members["message"] = _plain(error.args[0] if known else str(error))
-        else:
-            members[argument] = _plain(getattr(error, argument))
-    return members
 
 
 def _read_error(members: Mapping[str, Any] | None) -> KiwoomError | None:
@@ -180,27 +220,6 @@ def _read_error(members: Mapping[str, Any] | None) -> KiwoomError | None:
         arguments["errors"] = tuple(map(_read_error, arguments["errors"]))
     positional = [arguments.pop(name) for name in names if name in arguments and name != "what"]
     return cls(*positional, **arguments)
-
-
-def _row(record: Record) -> dict[str, Any]:
-    """Return a row whose values are as they came: an object if JSON restores the same bytes, else their text."""
-    try:
-        values: Any = msgspec.json.decode(record.values)
-        if msgspec.json.encode(values) != record.values:
-            values = _plain_bytes(record.values)
-    except errors.UNREADABLE:
-        values = _plain_bytes(record.values)
-    members = {
-        "type": record.type_code,
-        "item": record.item,
-        "name": record.name,
-        "received_at": record.received_at,
-        "venue_code": record.venue_code,
-        "epoch": record.epoch,
-        "sequence": record.sequence,
-        "values": values,
-    }
-    return {**members, "extra": _plain(record.extra)} if record.extra else members
 
 
 def _read_row(members: Mapping[str, Any], types: _Types) -> Record:

@@ -220,9 +220,15 @@ def encode_sent(at: int, epoch: int, sequence: int, payload: bytes) -> bytes:
     return b'{"at":%d,"epoch":%d,"sequence":%d,"%b":%b}\n' % (at, epoch, sequence, name, value)
 
 
-def encode_event(at: int, event: Event) -> bytes:
-    """Return the line of an event that is not made by decoding a message."""
-    members = event_to_dict(event)
+def encode_event(at: int, event: Event, masking: Masking | None = None) -> bytes:
+    """Return the line of an event that is not made by decoding a message.
+
+    Args:
+        at: when it was reported.
+        event: the event.
+        masking: masks what it holds; None: nothing is masked.
+    """
+    members = event_to_dict(event, masking)
     epoch, sequence = members.pop("epoch"), members.pop("sequence")
     try:
         text = msgspec.json.encode(members)

@@ -17,11 +17,9 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-import attrs
 import msgspec
 
 from ..errors import UNREADABLE
-from ..events import Event, UnknownMessage
 from ..realtime import REALTIME
 from ..realtime.record import Record
 from ..secrets import MASK, PERSONAL_FIDS, Redaction, Secret, conceal, is_personal
@@ -129,11 +127,16 @@ class Masking:
         """Return a message to the server as it may be recorded."""
         return payload if payload == _PING else _Walk(payload, self._redaction).masked()
 
-    def event(self, event: Event) -> Event:
-        """Return an event as it may be recorded: what came from the server was masked on entry, but for exact bytes."""
-        if isinstance(event, UnknownMessage):
-            return attrs.evolve(event, payload=self.received(event.payload))
-        return event
+    def text(self, text: str) -> str:
+        """Return a text of an event as it may be recorded. The server's words were masked on entry.
+
+        Only the secrets in use are looked for again: one may have become known since, or be another connection's.
+        """
+        return self._redaction.known(text)
+
+    def values(self, values: bytes) -> bytes:
+        """Return the values of a row within an answer as they may be recorded."""
+        return _Walk(values, self._redaction, _Zone.EXACT).masked()
 
 
 def _trnm(payload: bytes) -> str:
