@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from tests.adapters.kit import ITEM, TOKEN, Client, Loop, until
 from kiwoom_proto import AfterHoursQuote, ClientConfig, Event, LocalProtocolError, Record
 from kiwoom_proto.errors import LoginRefused, RecordingError
 from kiwoom_proto.events import RecordingFailed, RecordingHole
+from kiwoom_proto.recording.check import summarize
 from kiwoom_proto.recording.disk import FolderDisk
 from kiwoom_proto.recording.format import EventLine, Footer, Header, MessageLine, SentLine
 from kiwoom_proto.recording.frames import Block, read_blocks
@@ -42,6 +44,10 @@ def content(folder: Path) -> bytes:
                 assert isinstance(part, Block)
                 found += part.data
     return found
+
+
+def decompressed(frame: bytes) -> bytes:
+    return b"".join(part.data for part in read_blocks(io.BytesIO(frame)) if isinstance(part, Block))
 
 
 def events_of(folder: Path) -> list[Event]:
@@ -129,22 +135,6 @@ async def test_a_recorder_serves_one_client_at_a_time(loop: Loop, tmp_path: Path
     assert isinstance(second, Header)
     assert first.session != second.session
     assert recorder.stats().files == 2
-
-
-async def test_a_client_that_has_ended_leaves_the_recorder_alone(loop: Loop, tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path)
-    async with loop.serve(Exchange(rate=500)) as server:
-        async with loop.connect(server.endpoint, record=recorder) as first:
-            pass
-        async with loop.connect(server.endpoint, record=recorder) as second:
-            await second.subscribe(AfterHoursQuote, ITEM)
-            for _ in range(20):
-                await take(second, 1)
-                await first.aclose()
-
-    events = list(read_recording(files(tmp_path)[-1]))
-    assert [event.sequence for event in events] == sorted(event.sequence for event in events)
-    assert_whole(events)
 
 
 async def test_two_recorders_in_one_folder_have_files_of_their_own(loop: Loop, tmp_path: Path) -> None:
@@ -249,6 +239,8 @@ class Quota:
 
     def __init__(self, folder: Path) -> None:
         self.is_full = False
+        self.is_full_at_end = False
+        self.error: Exception = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._disk = FolderDisk(folder)
 
     def create(self, at: int) -> File:
@@ -256,9 +248,9 @@ class Quota:
 
         class Limited(type(file)):  # type: ignore[misc]
             def write(self, data: bytes) -> None:
-                if quota.is_full:
+                if quota.is_full or (quota.is_full_at_end and b'"end":' in decompressed(data)):
                     file.write(data[: len(data) // 2])
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    raise quota.error
                 file.write(data)
 
         limited = Limited.__new__(Limited)
@@ -320,6 +312,46 @@ async def test_a_disk_that_stays_full_is_an_error_on_leaving(loop: Loop, tmp_pat
     events = events_of(tmp_path)
     assert_whole(events)
     assert isinstance(events[-1], RecordingHole)
+
+
+async def test_a_bug_of_the_recorder_leaves_no_file_that_looks_complete(loop: Loop, tmp_path: Path) -> None:
+    quota = Quota(tmp_path)
+    quota.error = ValueError(f"what is {TOKEN}?")
+    recorder = Recorder(tmp_path, disk=quota)
+    seen: list[Event] = []
+    async with loop.serve(Exchange(rate=500)) as server:
+        with pytest.raises(RecordingError, match="lacks its end: an error of the recorder, ValueError") as caught:
+            async with loop.connect(server.endpoint, record=recorder) as client:
+                await client.subscribe(AfterHoursQuote, ITEM)
+                await until(lambda: recorder.stats().messages)
+                quota.is_full = True
+                async for event in client:
+                    seen.append(event)
+                    if isinstance(event, RecordingFailed):
+                        break
+                quota.is_full = False
+                lost = recorder.stats().lost
+                while recorder.stats().lost < lost + 20:  # the feed goes on, and what is lost is counted
+                    seen += await take(client, 1)
+
+    assert TOKEN not in f"{caught.value} {seen}"
+    (summary,) = summarize(tmp_path)
+    assert not summary.is_complete
+    assert isinstance(events_of(tmp_path)[-1], RecordingHole)
+
+
+async def test_a_disk_that_is_full_at_the_end_of_the_file_is_an_error_on_leaving(loop: Loop, tmp_path: Path) -> None:
+    quota = Quota(tmp_path)
+    recorder = Recorder(tmp_path, disk=quota)
+    async with loop.serve(Exchange(rate=500)) as server:
+        with pytest.raises(RecordingError, match=r"the last line of its file is missing: the disk is full"):
+            async with loop.connect(server.endpoint, record=recorder) as client:
+                await client.subscribe(AfterHoursQuote, ITEM)
+                await until(lambda: recorder.stats().messages)
+                quota.is_full_at_end = True
+
+    stats = recorder.stats()
+    assert (stats.lost, stats.failure) == (0, "the disk is full")
 
 
 async def test_a_folder_that_is_removed_is_made_again(loop: Loop, tmp_path: Path) -> None:

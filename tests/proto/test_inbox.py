@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -39,6 +40,7 @@ from kiwoom_proto.errors import (
     TransportError,
 )
 from kiwoom_proto.events import (
+    Batch,
     ConditionList,
     ConditionResult,
     Connecting,
@@ -47,6 +49,7 @@ from kiwoom_proto.events import (
     RequestAccepted,
     RequestRefusal,
 )
+from kiwoom_proto.recording.recorder import Recorder
 from kiwoom_proto.session.connector import Need
 from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import ClientLink, Exchange
@@ -77,12 +80,14 @@ class Link:
         writes: whether what the inbox has to send is written.
     """
 
-    def __init__(self, config: ClientConfig = ONCE, token: str | None = "key", **exchange: Any) -> None:
+    def __init__(
+        self, config: ClientConfig = ONCE, token: str | None = "key", recorder: Recorder | None = None, **exchange: Any
+    ) -> None:
         self.clock = ManualClock()
         self.exchange = Exchange(clock=self.clock, **exchange)
         self.session = Session(PRODUCTION, config, clock=self.clock, random=lambda: 0.5)
         self.session.connect(token)
-        self.inbox = Inbox(self.session)
+        self.inbox = Inbox(self.session, recorder)
         self.writes = True
         self.peer: ClientLink | None = None
         self._need: Need | None = None
@@ -375,6 +380,29 @@ def test_closed_is_the_last_event_and_the_feed_remembers_it() -> None:
     assert closed is link.inbox.closed
     with pytest.raises(ConnectionLost):
         link.inbox.check_open()
+
+
+class Adds(Recorder):
+    """A recorder that counts how often it is given something."""
+
+    count = 0
+
+    def add(self, events: Batch, size: int, now: int) -> None:
+        self.count += 1
+
+
+def test_a_client_that_has_ended_leaves_the_recorder_alone(tmp_path: Path) -> None:
+    recorder = Adds(tmp_path)
+    link = Link(recorder=recorder)
+    link.session.close()
+    link.settle()
+    assert link.inbox.closed is not None
+    count = recorder.count
+    assert count > 0
+
+    link.inbox.collect()
+
+    assert recorder.count == count, "it may serve another client by now"
 
 
 def test_a_loss_is_the_end_that_the_consumer_is_told_of() -> None:

@@ -355,6 +355,42 @@ def test_a_disk_that_stays_full_costs_what_was_not_written_and_says_how_much() -
     assert numbers(disk) == [1, 2, 3]
 
 
+def test_a_disk_that_is_full_when_a_frame_is_lost_gives_the_file_no_end_though_that_would_fit() -> None:
+    disk = FakeDisk()
+    writer = make(disk)
+    fill(writer, 1, 3, 0.0)
+    writer.add(NOON, b"".join(line(number, size=number) for number in range(4, 400)), 396, 10.0)
+    disk.room = 150
+    writer.close(NOON, 12.0)
+
+    assert (writer.messages, writer.failure) == (3, "the disk is full")
+    assert not any(isinstance(each, Footer) for each in read(disk.files[0]))
+
+
+def test_a_disk_that_is_full_exactly_at_the_end_is_said() -> None:
+    disk = FakeDisk()
+    writer = make(disk)
+    fill(writer, 1, 3, 0.0)
+    disk.room = 10
+    writer.close(NOON, 12.0)
+
+    assert (writer.messages, writer.failure) == (3, "the disk is full")
+    assert numbers(disk) == [1, 2, 3]
+    assert not any(isinstance(each, Footer) for each in read(disk.files[0]))
+
+
+def test_a_file_that_lacks_something_gets_no_end() -> None:
+    disk = FakeDisk()
+    writer = make(disk)
+    fill(writer, 1, 3, 0.0)
+    writer.add(NOON, line(4), 1, 10.0)
+    writer.close(NOON, 10.5, is_whole=False)
+
+    assert numbers(disk) == [1, 2, 3, 4]
+    assert not any(isinstance(each, Footer) for each in read(disk.files[0]))
+    assert not disk.files[0].is_open
+
+
 # Somebody touches the files.
 
 

@@ -33,6 +33,7 @@ class Backlog:
         lost: messages received that did not fit.
         holes: how often something was lost and it went on.
         is_idle: whether the thread waits to be woken when something is added.
+        is_over: set by the thread when it has ended: whatever comes after that is lost.
     """
 
     def __init__(self, capture: Capture, size_in_bytes: int) -> None:
@@ -40,6 +41,7 @@ class Backlog:
         self.lost = 0
         self.holes = 0
         self.is_idle = False
+        self.is_over = False
         self._capture = capture
         self._size_in_bytes = size_in_bytes
         self._queue: deque[tuple[list[Entry], int]] = deque()
@@ -78,7 +80,9 @@ class Backlog:
             return
         waiting, size = self.waiting_bytes, size + OVERHEAD * len(entries)
         is_over = type(entries[-1]) is Reported and isinstance(entries[-1].event, Closed)  # no event may follow
-        if self._hole is None:
+        if self.is_over:
+            fits = False
+        elif self._hole is None:
             fits = waiting + size <= self._size_in_bytes or not waiting
         else:
             fits = waiting * 2 <= self._size_in_bytes

@@ -21,6 +21,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import get_args
 
@@ -30,7 +31,7 @@ from ..connection.capture import Capture, Entry
 from ..endpoint import Endpoint
 from ..errors import LocalProtocolError, RecordingError
 from ..events import Batch
-from ..secrets import Secret
+from ..secrets import Secret, redact
 from .backlog import Backlog, message_count
 from .disk import FolderDisk, free_bytes
 from .entries import encode_entry
@@ -280,7 +281,8 @@ class _Run:
         except _GivenUp:
             pass
         except Exception as error:  # a bug of this library must not look like a recording that is complete
-            self.error = f"{type(error).__name__}: {error}"
+            reason = redact(f"{type(error).__name__}: {error}", self._capture.secrets)
+            self.error = f"an error of the recorder, {reason}"
             self.backlog.failure = self.error  # the feed hears of it
         finally:
             self._end()
@@ -333,12 +335,15 @@ class _Run:
         self.backlog.failure = self.writer.failure
 
     def _end(self) -> None:
-        self.writer.close(self._wall_clock(), time.monotonic())
+        self.backlog.is_over = True
         while (entries := self.backlog.take()) is not None:
             self._taken += message_count(entries)
+        with suppress(Exception) if self.error else nullcontext():  # it may fail in the same way again
+            self.writer.close(self._wall_clock(), time.monotonic(), is_whole=not self.error)
         self.lost = self._taken - self.writer.messages
         if not self.error and self.writer.failure:
-            self.error = f"{self.lost:,} messages were lost: {self.writer.failure}"
+            missing = f"{self.lost:,} messages were lost" if self.lost else "the last line of its file is missing"
+            self.error = f"{missing}: {self.writer.failure}"
 
     def _masking(self) -> Masking:
         """Return what masks the secrets that are known by now."""

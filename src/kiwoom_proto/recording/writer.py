@@ -181,21 +181,27 @@ class Writer:
         if not self.failure and self._frame and now >= self._frame_due:
             self._end_frame(now)
 
-    def close(self, at: int, now: float) -> None:
-        """Write what is left, and end the file. What cannot be written is lost: see `messages`.
+    def close(self, at: int, now: float, *, is_whole: bool = True) -> None:
+        """Write what is left, and end the file. What cannot be written is lost: see `messages` and `failure`.
 
         Args:
             at: the time, in nanoseconds since the epoch.
             now: seconds on the caller's clock.
+            is_whole: whether everything was added that should be in the recording. A file that lacks something gets no
+                footer, so that whoever reads it is told.
         """
-        if self.failure:
-            self._write(now)
-        if not self.failure and self._frame:
-            self._end_frame(now)
-        if self._file is not None and self._size:
-            self._end_file(at, "closed")
-        elif self._file is not None:
-            self._abandon(at)
+        try:
+            if self.failure:
+                self._write(now)
+            if not self.failure and self._frame:
+                self._end_frame(now)
+        finally:
+            if self._file is not None and not self._size:
+                self._abandon(at)
+            elif self._file is not None and is_whole and not self.failure:
+                self.failure = self._end_file(at, "closed")
+            elif self._file is not None:
+                self._leave()
 
     # Frames.
 
@@ -259,16 +265,26 @@ class Writer:
 
     # Files.
 
-    def _end_file(self, at: int, end: Literal["rotated", "closed"]) -> None:
-        """Write the footer, and close. Without one, a file still has all of its frames."""
+    def _end_file(self, at: int, end: Literal["rotated", "closed"]) -> str:
+        """Write the footer, and close. Return why there is no footer; "" if there is.
+
+        Without one, a file still has all of its frames. A reader says that its end is missing. A disk that is full when
+        a file ends is not told of: the frame that follows tells.
+        """
         assert self._file is not None
-        with suppress(OSError, _Removed):
+        failure = ""
+        try:
             self._append(self._compress(encode_footer(Footer(at, end, self._file_messages))))
+        except OSError as error:
+            failure = _described(error)
+        except _Removed:
+            pass  # somebody did not want it
         with suppress(OSError):
             self._file.truncate(self._size)  # a footer that was written in part
             if self._fsync == "file":
                 self._file.sync()
         self._leave()
+        return failure
 
     def _leave(self) -> None:
         assert self._file is not None
