@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from rich.text import Text
 from tests.adapters.command import TOKEN, exchange, run, run_on_terminal, start
-from tests.proto.recordings import SECOND, START, frames, lines, write
+from tests.proto.recordings import SECOND, START, frames, header, lines, write
 
 from kiwoom_asyncio.cli.commands import cli
 from kiwoom_asyncio.cli.wanted import read_items
@@ -243,7 +243,7 @@ def damaged(folder: Path) -> Path:
 def test_recordings_are_listed_as_json_lines(tmp_path: Path) -> None:
     gap = encode_event(START + 9 * SECOND, Gap(START + 7 * SECOND, START + 9 * SECOND, 3, epoch=2, sequence=9))
     write(tmp_path, frames(lines(1, 5), gap))
-    write(tmp_path, frames(lines(100, 2), end=None), number=1)
+    write(tmp_path, frames(lines(100, 2), head=header(part=2), end=None), number=1)
 
     code, listed, said = invoke("recordings", str(tmp_path))
 
@@ -261,7 +261,7 @@ def test_recordings_on_a_terminal_are_a_table_with_what_is_missing(tmp_path: Pat
     gap = encode_event(START + 9 * SECOND, Gap(START + 7 * SECOND, START + 9 * SECOND, 3, epoch=2, sequence=9))
     hole = encode_event(START + 9 * SECOND, RecordingHole(START, START + SECOND, 12, "the disk is full"))
     write(tmp_path, frames(lines(1, 5), gap, hole))
-    write(tmp_path, frames(lines(100, 2), end=None), number=1)
+    write(tmp_path, frames(lines(100, 2), head=header(part=2), end=None), number=1)
 
     code, shown = run_on_terminal(["recordings", str(tmp_path)])
     screen = Text.from_ansi(shown.decode().replace("\r\n", "\n")).plain
@@ -312,7 +312,7 @@ def test_repair_of_a_folder_writes_a_folder(tmp_path: Path) -> None:
     folder, out = tmp_path / "day", tmp_path / "out"
     folder.mkdir()
     damaged(folder)
-    write(folder, frames(lines(1, 5), end=None), number=1)
+    write(folder, frames(lines(1, 5), head=header(part=2), end=None), number=1)
 
     assert invoke("recordings", str(folder), "--repair", str(out))[0] == 0
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in folder.iterdir())

@@ -22,7 +22,7 @@ from kiwoom_proto.recording.format import (
     encode_message,
     encode_messages,
 )
-from kiwoom_proto.recording.masking import Masking
+from kiwoom_proto.recording.masking import MAX_WALK, Masking
 
 DATA = Path(__file__).parent.parent / "data" / "messages.jsonl"
 EXAMPLES = [json.loads(line)["msg"].encode() for line in DATA.read_text(encoding="utf-8").splitlines()]
@@ -153,6 +153,22 @@ def test_the_exact_bytes_in_an_event_are_masked() -> None:
     assert isinstance(found, EventLine)
     assert found.event == UnknownMessage(b'{"trnm":"LOGIN","token":"***"}', "a second LOGIN")
     assert (found.event.epoch, found.event.sequence) == (2, 3)
+
+
+@pytest.mark.parametrize("payload", [b"[" * (MAX_WALK + 1), row(b'{"9201":"1234567890"}') + b" " * MAX_WALK])
+def test_a_message_that_is_too_long_to_be_searched_is_masked_as_a_whole(payload: bytes) -> None:
+    masked = Masking().received(payload)
+
+    assert json.loads(masked) == f"***: a message of {len(payload)} bytes, too long to be masked"
+    assert Masking().sent(payload) == masked
+
+
+def test_a_long_message_without_anything_to_mask_is_kept() -> None:
+    rows = b",".join([b'{"values":{"10":"1"},"type":"0B","name":"x","item":"005930"}'] * 10_000)
+    payload = b'{"data":[%b],"trnm":"REAL"}' % rows
+    assert len(payload) > MAX_WALK
+
+    assert Masking([TOKEN]).received(payload) == payload
 
 
 @given(payloads=st.lists(st.sampled_from(EXAMPLES)), masks=st.booleans())

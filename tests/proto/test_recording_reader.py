@@ -30,6 +30,7 @@ from kiwoom_proto.events import (
 )
 from kiwoom_proto.realtime.record import KST, Record
 from kiwoom_proto.recording import frames as frames_module
+from kiwoom_proto.recording.check import summarize
 from kiwoom_proto.recording.event_json import event_to_dict
 from kiwoom_proto.recording.files import file_name, is_file_name
 from kiwoom_proto.recording.format import (
@@ -45,7 +46,7 @@ from kiwoom_proto.recording.format import (
     encode_sent,
 )
 from kiwoom_proto.recording.frames import Block, Damage, compress, read_blocks
-from kiwoom_proto.recording.reader import read_lines, read_recording
+from kiwoom_proto.recording.reader import read_headers, read_lines, read_recording
 
 DATA = Path(__file__).parent.parent / "data" / "messages.jsonl"
 EXAMPLES = [json.loads(line)["msg"].encode() for line in DATA.read_text(encoding="utf-8").splitlines()]
@@ -290,6 +291,22 @@ def test_a_part_that_is_missing_is_a_hole(tmp_path: Path) -> None:
 
     assert "the files between part 2 and part 4" in hole.reason
     assert hole.end == START + 5 * SECOND
+
+
+def test_a_copy_beside_the_original_is_told_and_not_read(tmp_path: Path) -> None:
+    data = frames(lines(1, 5))
+    write(tmp_path, data)
+    (tmp_path / "2026-11-25T090000-00 copy.ndjson.zst").write_bytes(b"".join(data))
+
+    *rows, hole = read_recording(tmp_path)
+    assert [row.sequence for row in rows] == [1, 2, 3, 4, 5]
+    assert isinstance(hole, RecordingHole)
+    reason = "2026-11-25T090000-00 copy.ndjson.zst: a copy of 2026-11-25T090000-00.ndjson.zst, which is read instead"
+    assert hole.reason == reason
+    other, one = summarize(tmp_path, verify=True)
+    assert (one.rows, one.is_complete, one.problems) == ({"0B": 5}, True, ())
+    assert (other.rows, other.is_complete, other.problems) == ({}, False, (reason,))
+    assert len(read_headers(tmp_path)) == 1
 
 
 def test_sessions_that_overlap_are_merged_by_time(tmp_path: Path) -> None:

@@ -73,6 +73,17 @@ def test_a_file_without_an_end_is_told_and_may_grow(tmp_path: Path) -> None:
     assert counted(connection, "trade") == 6
 
 
+def test_a_copy_beside_the_original_is_told_and_its_rows_are_there_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "2026-11-25T090000-00.ndjson.zst", ROWS)
+    (tmp_path / "2026-11-25T090000-00 copy.ndjson.zst").write_bytes(path.read_bytes())
+
+    connection = connect_tables(tmp_path)
+
+    assert counted(connection, "trade") == 3
+    (reason,) = reasons(connection)
+    assert reason.startswith("2026-11-25T090000-00 copy.ndjson.zst: a copy of 2026-11-25T090000-00.ndjson.zst")
+
+
 def test_a_foreign_or_newer_file_is_an_error_if_named_and_a_hole_in_a_folder(tmp_path: Path) -> None:
     write(tmp_path / "a.ndjson.zst", ROWS)
     (tmp_path / "b.ndjson.zst").write_bytes(b"PK\3\4")

@@ -16,7 +16,7 @@ from ..realtime.record import Record
 from .files import Paths, find_files
 from .format import EventLine, Footer, Header, MessageLine, encode_event, encode_footer, encode_header
 from .frames import compress
-from .recorded_file import NO_END, RecordingFile, read_texts
+from .recorded_file import NO_END, RecordingFile, open_files, read_texts
 from .recorded_session import RecordedSession
 
 __all__ = ("Summary", "repair", "summaries", "summarize")
@@ -75,8 +75,7 @@ def summarize(paths: Paths, *, verify: bool = False, record_types: Iterable[type
 def summaries(paths: Paths, *, verify: bool = False, record_types: Iterable[type[Record]] = ()) -> Iterator[Summary]:
     """Yield what each of these files holds, as soon as it has been read. Arguments and errors as for `summarize`."""
     catalogue = extended_catalogue(record_types)
-    files = [RecordingFile(path, is_named) for path, is_named in find_files(paths)]
-    for file in files:
+    for file in open_files(paths):
         yield _summary(file, catalogue, verify=verify)
 
 

@@ -26,7 +26,7 @@ from ..symbol import Symbol
 from .files import Paths, find_files
 from .format import EventLine, Header, Line, MessageLine, decode_line
 from .frames import Block
-from .recorded_file import RecordingFile, read_texts
+from .recorded_file import RecordingFile, open_files, read_texts
 from .recorded_session import Batch, RecordedSession
 
 __all__ = ("Batch", "find_events", "read_batches", "read_headers", "read_lines", "read_messages", "read_recording")
@@ -83,7 +83,7 @@ def read_batches(
     """
     wanted = _Wanted(_nanoseconds("start", start), _nanoseconds("end", end), _codes(types), _items(items))
     catalogue = extended_catalogue(record_types)
-    files = _files(paths)
+    files = open_files(paths)
     sessions: dict[str, list[RecordingFile]] = {}
     for file in files:
         sessions.setdefault(file.session, []).append(file)
@@ -94,7 +94,7 @@ def read_batches(
 
 def read_headers(paths: Paths) -> list[Header]:
     """Return the first lines of recordings, those that can be read. Errors as `read_recording`."""
-    return [file.head for file in _files(paths) if file.head is not None]
+    return [file.head for file in open_files(paths) if file.head is not None and not file.wrong]
 
 
 def find_events(paths: Paths, *names: str) -> Iterator[list[Event]]:
@@ -110,7 +110,8 @@ def find_events(paths: Paths, *names: str) -> Iterator[list[Event]]:
         RecordingError: as `read_recording`.
     """
     marks = tuple(b'"event":{"event":"%b"' % name.encode() for name in names)
-    return (_marked(part, marks) for file in _files(paths) for part in file.parts() if isinstance(part, Block))
+    files = [file for file in open_files(paths) if not file.wrong]
+    return (_marked(part, marks) for file in files for part in file.parts() if isinstance(part, Block))
 
 
 def _marked(block: Block, marks: tuple[bytes, ...]) -> list[Event]:
@@ -124,10 +125,6 @@ def _marked(block: Block, marks: tuple[bytes, ...]) -> list[Event]:
                 if isinstance(line, EventLine):
                     events.append(line.event)
     return events
-
-
-def _files(paths: Paths) -> list[RecordingFile]:
-    return [RecordingFile(path, is_named) for path, is_named in find_files(paths)]
 
 
 def read_lines(path: str | Path, record_types: Iterable[type[Record]] = ()) -> Iterator[Line | RecordingHole]:

@@ -9,11 +9,11 @@ from ..errors import RecordingError
 from ..events import RecordingHole
 from ..realtime import REALTIME
 from ..realtime.record import Record
-from .files import is_file_name
+from .files import Paths, find_files, is_file_name
 from .format import Header, Line, decode_line
 from .frames import MAGIC, Block, Damage, read_blocks
 
-__all__ = ("NO_END", "RecordingFile", "read_texts")
+__all__ = ("NO_END", "RecordingFile", "describe_copy", "open_files", "read_texts")
 
 BUFFER = 1024 * 1024
 NO_END = "the file has no end: its recorder was stopped, or still writes it"
@@ -101,6 +101,27 @@ class RecordingFile:
         if not isinstance(head, Header):
             raise RecordingError(f"{self.path}: is no recording: its first line is no header")
         self.head = head
+
+
+def open_files(paths: Paths) -> list[RecordingFile]:
+    """Return the files that are meant. One with the session and part of another is a copy, and counts as wrong.
+
+    Raises:
+        RecordingError: there is no such file, or one that was named is no recording, or of a newer version.
+    """
+    files = [RecordingFile(path, is_named) for path, is_named in find_files(paths)]
+    seen: dict[tuple[str, int], RecordingFile] = {}
+    for file in sorted(files, key=lambda file: not is_file_name(file.path.name)):  # copies are often named otherwise
+        if file.head is not None and file.head.session:
+            first = seen.setdefault((file.session, file.part), file)
+            if first is not file:
+                file.wrong = describe_copy(file.path, first.path)
+    return files
+
+
+def describe_copy(path: Path, original: Path) -> str:
+    """Return why a file is not read that has the session and part of another."""
+    return f"{path.name}: a copy of {original.name}, which is read instead"
 
 
 def read_texts(

@@ -13,9 +13,10 @@ from typing import BinaryIO
 import attrs
 
 from ..errors import RecordingError
-from ..recording.files import Paths, find_files
+from ..recording.files import Paths, find_files, is_file_name
 from ..recording.format import Footer, Header, decode_line
 from ..recording.frames import MAGIC, Block, outline, read_blocks
+from ..recording.recorded_file import describe_copy
 
 __all__ = ("RecordedFile", "look_at")
 
@@ -32,6 +33,7 @@ class RecordedFile:
     Attributes:
         path: the file.
         session: the session that recorded it; "" if unknown.
+        part: its number in the session.
         holes: what it lacks.
         is_readable: whether it is a recording that DuckDB can read.
         at: time of the last line that was looked at, in nanoseconds since the epoch; 0 if unknown.
@@ -39,6 +41,7 @@ class RecordedFile:
 
     path: str
     session: str = ""
+    part: int = 1
     holes: list[str] = attrs.field(factory=list)
     is_readable: bool = True
     at: int = 0
@@ -52,10 +55,22 @@ def look_at(paths: Paths) -> list[RecordedFile]:
             middle.
     """
     files = [_look_at(path, is_named) for path, is_named in find_files(paths)]
+    _leave_out_copies(files)
     if not any(file.is_readable for file in files):
         reasons = "; ".join(reason for file in files for reason in file.holes)
         raise RecordingError(f"no recording to read{f': {reasons}' if reasons else ''}")
     return files
+
+
+def _leave_out_copies(files: list[RecordedFile]) -> None:
+    """Mark each file with the session and part of another: its rows would be there twice."""
+    seen: dict[tuple[str, int], RecordedFile] = {}
+    for file in sorted(files, key=lambda file: not is_file_name(Path(file.path).name)):  # as `open_files`
+        if file.is_readable and file.session:
+            first = seen.setdefault((file.session, file.part), file)
+            if first is not file:
+                file.is_readable = False
+                file.holes = [describe_copy(Path(file.path), Path(first.path))]
 
 
 def _look_at(path: Path, is_named: bool) -> RecordedFile:
@@ -119,4 +134,4 @@ def _read_head(path: Path, found: RecordedFile) -> None:
         raise RecordingError(f"{path}: {error}") from None
     if not isinstance(head, Header):
         raise RecordingError(f"{path}: is no recording: its first line is no header")
-    found.session, found.at = head.session, head.at
+    found.session, found.part, found.at = head.session, head.part, head.at
