@@ -42,7 +42,7 @@ class RecordedSession:
         begins: Sequence[int] = (),
         leaves_out: Callable[[RecordingFile, RecordingFile | None], bool] = lambda file, following: False,
     ) -> None:
-        self._files = sorted(files, key=lambda file: (file.part, file.path.name))
+        self._files = sorted(files, key=lambda file: (file.part, bool(file.wrong), file.path.name))
         self._begins = begins
         self._leaves_out = leaves_out
         self._catalogue = catalogue
