@@ -153,7 +153,7 @@ def read_messages(paths: Paths) -> Iterator[tuple[Header | None, MessageLine | R
     call itself.
     """
     sessions: dict[str, list[RecordingFile]] = {}
-    for file in _files(paths):
+    for file in open_files(paths):
         sessions.setdefault(file.session, []).append(file)
     return merge(*map(_messages, sessions.values()), key=lambda found: _time_of(found[1]))
 
