@@ -25,6 +25,7 @@ from kiwoom_proto.connection.capture import Capture
 from kiwoom_proto.errors import TokenError
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.recorder import Recorder
+from kiwoom_proto.secrets import conceal_each
 from kiwoom_proto.session.pool import Pool
 
 from .auth import fresh_token
@@ -74,6 +75,7 @@ def connect(
         LocalProtocolError: an argument is invalid, or `record` serves another client.
         RecordingError: on leaving the block: the end of the recording could not be written.
     """
+    token = conceal_each(token)  # tracebacks may show variables
     return _Connection(endpoint, credentials_of(token), config, header, ssl_context, types, record)
 
 
@@ -92,6 +94,7 @@ async def open(
     For the cells of a notebook, and wherever no block encloses the use; elsewhere prefer `connect`. If it is never
     closed, its connection ends with the event loop. Args and errors as for `connect`.
     """
+    token = conceal_each(token)  # tracebacks may show variables
     connection = _Connection(endpoint, credentials_of(token), config, header, ssl_context, types, record)
     client = await connection.__aenter__()
     client._block = connection

@@ -30,6 +30,7 @@ __all__ = (
     "Redaction",
     "Secret",
     "conceal",
+    "conceal_each",
     "holds_opaque",
     "is_personal",
     "mask_opaque",
@@ -139,6 +140,11 @@ def conceal(value: object) -> object:
     if isinstance(value, str):
         return Secret(value)
     return Secret("") if isinstance(value, bytes | bytearray) else value
+
+
+def conceal_each(value: object) -> tuple[Any, ...]:
+    """Return what `conceal` returns for each of a list or tuple, or for the one value."""
+    return tuple(map(conceal, value)) if isinstance(value, list | tuple) else (conceal(value),)
 
 
 class Redaction:

@@ -22,6 +22,7 @@ from kiwoom_proto.client.wires import SecureWire, Wire
 from kiwoom_proto.connection.capture import Capture
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.recorder import Recorder
+from kiwoom_proto.secrets import conceal_each
 from kiwoom_proto.session.pool import Pool
 
 from .auth import fresh_token
@@ -73,6 +74,7 @@ async def connect(
         LocalProtocolError: an argument is invalid, or `record` serves another client.
         RecordingError: on leaving the block: the end of the recording could not be written.
     """
+    token = conceal_each(token)  # tracebacks may show variables
     tokens = credentials_of(token)
     if isinstance(endpoint, Endpoint):  # `Session` refuses anything else
         endpoint.check_tls(ssl_context)

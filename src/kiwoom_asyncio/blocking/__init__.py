@@ -18,12 +18,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from kiwoom_proto import ClientConfig, Endpoint, Record
-from kiwoom_proto.client.credentials import Token, credentials_of
+from kiwoom_proto.client.credentials import Token
 from kiwoom_proto.client.feeds import Feeds
 from kiwoom_proto.client.replay import Time
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.files import Paths
 from kiwoom_proto.recording.recorder import Recorder
+from kiwoom_proto.secrets import conceal_each
 
 from ..client import connect as _connect
 from ..replay import replay as _play
@@ -51,11 +52,11 @@ def connect(
     Interrupted by Ctrl-C, the block cuts the connection instead of waiting for a closing handshake. Args and errors as
     for `kiwoom_asyncio.connect`.
     """
-    credentials = credentials_of(token)  # tracebacks may show variables
+    token = conceal_each(token)  # tracebacks may show variables
     return _Block(
         lambda: open(
             endpoint,
-            token=credentials,
+            token=token,
             config=config,
             header=header,
             ssl_context=ssl_context,
@@ -79,7 +80,7 @@ def open(
 
     If it is never closed, its connection is cut when the program ends. Args and errors as for `connect`.
     """
-    token = credentials_of(token)  # tracebacks may show variables
+    token = conceal_each(token)  # tracebacks may show variables
     bridge: Bridge[Feeds] = Bridge(
         lambda: _connect(
             endpoint,

@@ -18,24 +18,22 @@ Token: TypeAlias = str | Credentials
 """A token as a program names it."""
 
 
-def credentials_of(token: Token | Sequence[Token]) -> tuple[Credentials, ...]:
+def credentials_of(tokens: Sequence[Credentials]) -> tuple[Credentials, ...]:
     """Return what to log in with, once for each connection.
+
+    Args:
+        tokens: what a program named, concealed first of all by `conceal_each`: a traceback may show variables.
 
     Raises:
         LocalProtocolError: there is none, or one is there twice.
     """
-    if isinstance(token, str | Secret) or not isinstance(token, Sequence):
-        return (conceal(token),)
-    found: list[Credentials] = []
-    for index, each in enumerate(token):
-        known = conceal(each)
-        for earlier, other in enumerate(found):
-            if _is_same(known, other):
+    for index, token in enumerate(tokens):
+        for earlier, other in enumerate(tokens[:index]):
+            if _is_same(token, other):
                 raise LocalProtocolError(f"token[{index}]: the same as token[{earlier}]; a key has one connection")
-        found.append(known)
-    if not found:
+    if not tokens:
         raise LocalProtocolError("token: the list is empty")
-    return tuple(found)
+    return tuple(tokens)
 
 
 def _is_same(one: Credentials, other: Credentials) -> bool:
