@@ -365,12 +365,12 @@ class RecordingHole(_Numbered):
 
     @property
     def seconds(self) -> float:
-        """The length of the hole, in seconds."""
-        return (self.end - self.start) / 1e9
+        """The length of the hole, in seconds; 0.0 if its start is unknown."""
+        return (self.end - self.start) / 1e9 if self.start else 0.0
 
     def __str__(self) -> str:
         many = "an unknown number of messages" if self.messages is None else f"{self.messages:,} messages"
-        when = f" in {self.seconds:.3f} s" if self.end > self.start else ""
+        when = f" in {self.seconds:.3f} s" if self.seconds > 0 else ""
         return displayed(f"the recording lacks {many}{when}: {self.reason}", MESSAGE_LIMIT)
 
 

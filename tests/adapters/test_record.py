@@ -273,7 +273,27 @@ def test_recordings_on_a_terminal_are_a_table_with_what_is_missing(tmp_path: Pat
     assert "not closed" in second
     assert "gap   2026-11-25 09:00:07       2.0 s  no connection" in screen
     assert "12 messages: the disk is full" in screen
-    assert "2 files · 7 rows" in screen and "1 gap of 2.0 s · 1 hole · 1 not closed" in screen
+    assert "2 files · 7 rows" in screen and "1 gap of 2.0 s · 1 hole of 1.0 s · 1 not closed" in screen
+
+
+def test_the_end_of_a_file_that_was_not_closed_is_a_hole_up_to_the_next_file(tmp_path: Path) -> None:
+    other = START + 9_300_000_000
+    write(tmp_path, frames(lines(1, 5), end=None))
+    write(tmp_path, frames(lines(20, 2), head=header(other, "f" * 16), end=None), at=other)
+    (tmp_path / "foreign.ndjson").write_bytes(b"PK")
+
+    code, listed, _ = invoke("recordings", str(tmp_path))
+    found = [event_from_dict(hole) for line in listed.splitlines() for hole in json.loads(line)["holes"]]
+    screen = Text.from_ansi(run_on_terminal(["recordings", str(tmp_path)])[1].decode().replace("\r\n", "\n")).plain
+
+    assert code == 0
+    in_order = sorted((hole for hole in read_recording(tmp_path) if isinstance(hole, RecordingHole)), key=str)
+    assert sorted(found, key=str) == in_order, "the listing and the reader agree"
+    first, second = (line for line in screen.splitlines() if line.startswith("2026-11-25"))
+    assert "not closed, 4.3 s" in first
+    assert "not closed" in second and "not closed," not in second
+    assert "hole  2026-11-25 09:00:05       4.3 s  2026-11-25T090000-00.ndjson.zst: the file has no end" in screen
+    assert "2 holes of 4.3 s · 2 not closed" in screen, "the other is the foreign file"
 
 
 def test_verify_names_what_is_damaged(tmp_path: Path) -> None:
@@ -318,6 +338,20 @@ def test_repair_of_a_folder_writes_a_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in folder.iterdir())
     assert all(summary.is_complete or summary.holes for summary in summarize(out, verify=True))
     assert invoke("recordings", str(out), "--verify")[0] == 0
+
+
+def test_repair_of_a_folder_goes_on_after_a_file_that_is_no_recording(tmp_path: Path) -> None:
+    folder, out = tmp_path / "day", tmp_path / "out"
+    folder.mkdir()
+    (folder / "1.ndjson").write_bytes(b"PK")
+    path = damaged(folder)
+
+    code, listed, said = invoke("recordings", str(folder), "--repair", str(out))
+
+    assert code == 1
+    assert [json.loads(line)["rows"] for line in listed.splitlines()] == [{"0B": 20}]
+    assert [copy.name for copy in out.iterdir()] == [path.name]
+    assert "1.ndjson: is no recording" in said and "1 file left out, and 1 repaired" in said
 
 
 def test_a_recording_that_is_none_is_named(tmp_path: Path) -> None:

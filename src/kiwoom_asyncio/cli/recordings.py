@@ -61,10 +61,11 @@ def recordings(paths: tuple[str, ...], verify: bool, out: Path | None, as_json: 
     \b
     Exit codes:
       0    done
-      1    no such file, or with --verify: something is damaged
+      1    no such file; with --verify: something is damaged; with --repair: a file was left out
       2    usage error
     """
-    found = _repaired(paths, out) if out is not None else summaries(paths, verify=verify)
+    left_out: list[str] = []
+    found = _repaired(paths, out, left_out) if out is not None else summaries(paths, verify=verify)
     listed = []
     if as_json or not sys.stdout.isatty():
         for summary in found:
@@ -77,6 +78,10 @@ def recordings(paths: tuple[str, ...], verify: bool, out: Path | None, as_json: 
                 listed.append(summary)
                 status.update(Text(f"reading … {plural(len(listed), 'file')}"))
         _print(console, listed)
+    for reason in left_out:
+        warn(reason)
+    if left_out:
+        raise KiwoomError(f"{plural(len(left_out), 'file')} left out, and {len(listed):,} repaired")
     if verify:
         for summary in listed:
             for problem in summary.problems:
@@ -86,7 +91,8 @@ def recordings(paths: tuple[str, ...], verify: bool, out: Path | None, as_json: 
             raise KiwoomError(f"{len(damaged)} of {plural(len(listed), 'file')} damaged; --repair OUT writes a copy")
 
 
-def _repaired(paths: Iterable[str], out: Path) -> Iterator[Summary]:
+def _repaired(paths: Iterable[str], out: Path, left_out: list[str]) -> Iterator[Summary]:
+    """Yield what the copies hold. Of several files, those that cannot be copied are left out, and why is noted."""
     files = [path for path, _ in find_files(paths)]
     if len(files) == 1 and not out.is_dir():
         yield repair(files[0], out)
@@ -96,7 +102,12 @@ def _repaired(paths: Iterable[str], out: Path) -> Iterator[Summary]:
     except OSError as error:
         raise RecordingError(f"{out}: cannot be made: {error.strerror}") from None
     for file in files:
-        yield repair(file, out / file.name)
+        try:
+            summary = repair(file, out / file.name)
+        except RecordingError as error:
+            left_out.append(str(error))
+        else:
+            yield summary
 
 
 # For programs.
@@ -176,21 +187,27 @@ def _count(events: Sequence[Gap] | Sequence[RecordingHole]) -> Text:
 
 
 def _holes(summary: Summary) -> Text:
-    if summary.holes and not _holes_of(summary):
-        return Text("not closed", style="yellow")
-    return _count(_holes_of(summary))
+    if not summary.holes or not all(map(_is_end, summary.holes)):
+        return _count(_holes_of(summary))
+    seconds = sum(hole.seconds for hole in summary.holes)
+    return Text("not closed" + (f", {seconds:,.1f} s" if seconds else ""), style="yellow")
 
 
 def _holes_of(summary: Summary) -> list[RecordingHole]:
-    """Return the holes of a file, but for that at the end of one that was not closed."""
-    return [hole for hole in summary.holes if not hole.reason.endswith(NO_END)]
+    """Return the holes of a file, but for one at its end of which nothing is known: it may still be written."""
+    return [hole for hole in summary.holes if hole.seconds > 0 or not _is_end(hole)]
+
+
+def _is_end(hole: RecordingHole) -> bool:
+    """Return whether a hole is that at the end of a file that was not closed."""
+    return hole.reason.endswith(NO_END)
 
 
 def _missing(event: Gap | RecordingHole) -> Text:
     """Return a gap or a hole as a line."""
     kind = "gap " if isinstance(event, Gap) else "hole"
     when = f"{_moment(event.start):{DAY} {SECOND}}" if event.start else "from the start"
-    lasted = f"{event.seconds:8,.1f} s" if event.end > event.start else " " * 10
+    lasted = f"{event.seconds:8,.1f} s" if event.seconds > 0 else " " * 10
     text = Text.assemble((kind, "yellow"), f"  {when}  {lasted}  ")
     if isinstance(event, Gap):
         return text.append("no connection", "dim")
@@ -202,14 +219,14 @@ def _missing(event: Gap | RecordingHole) -> Text:
 def _total(summaries: Sequence[Summary]) -> str:
     gaps = [gap for summary in summaries for gap in summary.gaps]
     holes = [hole for summary in summaries for hole in _holes_of(summary)]
-    unclosed = sum(len(summary.holes) > len(_holes_of(summary)) for summary in summaries)
+    unclosed = sum(any(map(_is_end, summary.holes)) for summary in summaries)
     return " · ".join(
         (
             plural(len(summaries), "file"),
             plural(sum(sum(summary.rows.values()) for summary in summaries), "row"),
             size_text(sum(summary.size for summary in summaries)),
             f"{plural(len(gaps), 'gap')} of {sum(gap.seconds for gap in gaps):,.1f} s" if gaps else "no gaps",
-            plural(len(holes), "hole") if holes else "no holes",
+            f"{plural(len(holes), 'hole')} of {sum(hole.seconds for hole in holes):,.1f} s" if holes else "no holes",
             *([f"{unclosed} not closed"] if unclosed else []),
         )
     )

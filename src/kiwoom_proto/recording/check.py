@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -16,7 +16,7 @@ from ..realtime.record import Record
 from .files import Paths, find_files
 from .format import EventLine, Footer, Header, MessageLine, encode_event, encode_footer, encode_header
 from .frames import compress
-from .recorded_file import NO_END, RecordingFile, open_files, read_texts
+from .recorded_file import NO_END, RecordingFile, begins_of, open_files, read_texts
 from .recorded_session import RecordedSession
 
 __all__ = ("Summary", "repair", "summaries", "summarize")
@@ -75,12 +75,16 @@ def summarize(paths: Paths, *, verify: bool = False, record_types: Iterable[type
 def summaries(paths: Paths, *, verify: bool = False, record_types: Iterable[type[Record]] = ()) -> Iterator[Summary]:
     """Yield what each of these files holds, as soon as it has been read. Arguments and errors as for `summarize`."""
     catalogue = extended_catalogue(record_types)
-    for file in open_files(paths):
-        yield _summary(file, catalogue, verify=verify)
+    files = open_files(paths)
+    begins = begins_of(files)
+    for file in files:
+        yield _summary(file, catalogue, begins, verify=verify)
 
 
-def _summary(file: RecordingFile, catalogue: Mapping[str, type[Record]], *, verify: bool) -> Summary:
-    session = RecordedSession([file], catalogue)
+def _summary(
+    file: RecordingFile, catalogue: Mapping[str, type[Record]], begins: Sequence[int], *, verify: bool
+) -> Summary:
+    session = RecordedSession([file], catalogue, begins)
     rows = Counter[str]()
     gaps: list[Gap] = []
     holes: list[RecordingHole] = []

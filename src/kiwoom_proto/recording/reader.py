@@ -26,7 +26,7 @@ from ..symbol import Symbol
 from .files import Paths, find_files
 from .format import EventLine, Header, Line, MessageLine, decode_line
 from .frames import Block
-from .recorded_file import RecordingFile, open_files, read_texts
+from .recorded_file import RecordingFile, begins_of, open_files, read_texts
 from .recorded_session import Batch, RecordedSession
 
 __all__ = ("Batch", "find_events", "read_batches", "read_headers", "read_lines", "read_messages", "read_recording")
@@ -87,7 +87,7 @@ def read_batches(
     sessions: dict[str, list[RecordingFile]] = {}
     for file in files:
         sessions.setdefault(file.session, []).append(file)
-    begins = sorted(file.at for file in files)
+    begins = begins_of(files)
     sources = [RecordedSession(found, catalogue, begins, wanted.leaves_out) for found in sessions.values()]
     return wanted.filtered(_merged(sources))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..errors import RecordingError
@@ -13,7 +13,7 @@ from .files import Paths, find_files, is_file_name
 from .format import Header, Line, decode_line
 from .frames import MAGIC, Block, Damage, read_blocks
 
-__all__ = ("NO_END", "RecordingFile", "describe_copy", "open_files", "read_texts")
+__all__ = ("NO_END", "RecordingFile", "begins_of", "describe_copy", "open_files", "read_texts")
 
 BUFFER = 1024 * 1024
 NO_END = "the file has no end: its recorder was stopped, or still writes it"
@@ -117,6 +117,11 @@ def open_files(paths: Paths) -> list[RecordingFile]:
             if first is not file:
                 file.wrong = describe_copy(file.path, first.path)
     return files
+
+
+def begins_of(files: Iterable[RecordingFile]) -> list[int]:
+    """Return when files begin, in order. What a file without an end may lack ends when the next one begins."""
+    return sorted(file.at for file in files)
 
 
 def describe_copy(path: Path, original: Path) -> str:
