@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from rich.console import Console
 from rich.text import Text
 from tests.adapters.command import run_on_terminal
-from tests.tables.kit import MORNING, lines_of, row, write
+from tests.tables.kit import MORNING, flip_a_bit, lines_of, row, write
 
 from kiwoom_asyncio.cli.commands import cli
 from kiwoom_asyncio.cli.results import Column, table_of_result
@@ -133,6 +133,22 @@ def test_what_is_wrong_with_a_query_is_said(folder: str, words: list[str], code:
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("options", [[], ["--csv"], ["--parquet", "OUT"]])
+def test_a_damaged_file_and_the_remedy_are_named(tmp_path: Path, options: list[str]) -> None:
+    frame = lines_of([row("0B", values) for values in TRADES])
+    write(tmp_path / "a.ndjson.zst", frame)
+    flip_a_bit(write(tmp_path / "b.ndjson.zst", frame, frame, session="another"))
+    options = [str(tmp_path / "out.parquet") if word == "OUT" else word for word in options]
+
+    done = run("query", "select price from trade", str(tmp_path), *options)
+
+    assert done.returncode == 1
+    said = " ".join(done.stderr.split())
+    assert "b.ndjson.zst: damaged at byte" in said and "b.ndjson.zst --repair OUT" in said
+    assert "a.ndjson.zst" not in said and "cannot write" not in said
+    assert not [*tmp_path.glob("*out.parquet*")]
+
+
 def test_a_query_needs_recordings(tmp_path: Path) -> None:
     assert "needs PATH" in run("query", "select 1").stderr
     done = run("query", "select 1", str(tmp_path / "nowhere"))
@@ -145,6 +161,7 @@ def test_the_views_are_listed_with_korean_names(folder: str) -> None:
 
     assert "주식체결" in views["trade"]["label"]
     columns = {column["column"]: column for column in views["trade"]["columns"]}
+    assert all(len({each["column"] for each in view["columns"]}) == len(view["columns"]) for view in views.values())
     assert columns["price"]["kind"] == "BIGINT"
     assert "현재가" in columns["price"]["label"]
     assert {"gap", "hole", "unreadable", "message"} <= set(views)

@@ -41,13 +41,21 @@ def footer(at: int, messages: int = 0) -> bytes:
     return encode_footer(Footer(at, "closed", messages))
 
 
-def write(path: Path, *frames: bytes, end: bool = True) -> Path:
+def write(path: Path, *frames: bytes, end: bool = True, session: str = SESSION) -> Path:
     """Write a recording: a header, these frames of lines, and a footer."""
-    data = [compress(header()), *map(compress, filter(None, frames))]
+    data = [compress(header(session=session)), *map(compress, filter(None, frames))]
     if end:
         data.append(compress(footer(MORNING + 10**12)))
     path.write_bytes(b"".join(data))
     return path
+
+
+def flip_a_bit(path: Path) -> None:
+    """Damage the second frame of a file inside, where only its checksum shows it."""
+    data = bytearray(path.read_bytes())
+    second = data.index(b"\x28\xb5\x2f\xfd", 4)
+    data[second + 40] ^= 1
+    path.write_bytes(data)
 
 
 def lines_of(payloads: Iterable[bytes], at: int = MORNING) -> bytes:

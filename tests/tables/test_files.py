@@ -15,7 +15,7 @@ from kiwoom_proto.recording.format import encode_event
 from kiwoom_proto.recording.frames import compress
 from kiwoom_proto.tables import connect_tables, table, to_parquet
 
-from .kit import MORNING, header, lines_of, message, records_of, row, write
+from .kit import MORNING, flip_a_bit, header, lines_of, message, records_of, row, write
 
 TRADE = {"20": "090001", "10": "-257750", "15": "-19"}
 ROWS = lines_of([row("0B", TRADE)] * 3)
@@ -57,8 +57,32 @@ def test_damage_in_the_middle_names_the_file_and_the_remedy(tmp_path: Path) -> N
     data[second : second + 4] = b"\0\0\0\0"
     path.write_bytes(data)
 
-    with pytest.raises(RecordingError, match=rf"a\.ndjson\.zst: damaged at byte {second}.*recordings --repair"):
+    with pytest.raises(RecordingError, match=rf"a\.ndjson\.zst: damaged at byte {second}.*recordings \S+ --repair OUT"):
         connect(tmp_path)
+
+
+def test_damage_inside_a_frame_names_the_file_and_the_remedy_in_an_export(tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    write(folder / "a.ndjson.zst", ROWS)
+    flip_a_bit(write(folder / "b.ndjson.zst", ROWS, ROWS, session="another"))
+
+    with pytest.raises(RecordingError) as caught:
+        to_parquet(folder, out)
+
+    (said,) = str(caught.value).splitlines()
+    assert "b.ndjson.zst: damaged at byte" in said and "b.ndjson.zst --repair OUT" in said
+    assert "written" not in said
+
+
+def test_damage_that_comes_while_an_export_writes_is_no_error_of_writing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ndjson.zst", ROWS, ROWS)
+
+    with pytest.raises(RecordingError, match=r"a\.ndjson\.zst: damaged at byte") as caught:
+        to_parquet(path, tmp_path / "out", progress=lambda done, total: None if done else flip_a_bit(path))
+
+    assert "cannot be written" not in str(caught.value)
+    assert not [*tmp_path.rglob("*.part")]
 
 
 def test_a_file_without_an_end_is_told_and_may_grow(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from rich.text import Text
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed
 from kiwoom_proto.errors import KiwoomError
 from kiwoom_proto.tables import connect_tables
+from kiwoom_proto.tables.files import damage_in
 
 from .lines import write_line
 from .results import MAX_SHOWN_ROWS, Column, csv_lines, json_members, table_of_result
@@ -91,7 +92,7 @@ def query(words: tuple[str, ...], views: bool, form: str | None, parquet: Path |
         if sql is None:
             _list_views(connection, form)
             return
-        with _sql_errors(connection):
+        with _sql_errors(connection, paths):
             if parquet is not None:
                 _write_parquet(connection, sql, parquet)
             else:
@@ -99,7 +100,7 @@ def query(words: tuple[str, ...], views: bool, form: str | None, parquet: Path |
 
 
 @contextmanager
-def _sql_errors(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def _sql_errors(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...]) -> Iterator[None]:
     import duckdb
 
     try:
@@ -109,6 +110,8 @@ def _sql_errors(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         if isinstance(error, duckdb.CatalogException) and "Table with name" in text:
             text += f"\n\nThe views are: {', '.join(sorted(_views(connection)))}"
         raise click.UsageError("\n".join(displayed(line, MESSAGE_LIMIT) for line in text.splitlines())) from None
+    except duckdb.IOException as error:
+        raise KiwoomError(damage_in(paths) or str(error)) from None
     except duckdb.Error as error:
         raise KiwoomError(str(error)) from None
 

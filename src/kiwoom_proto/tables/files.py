@@ -7,6 +7,7 @@ the heads of the frames, so a folder of gigabytes is looked at in a moment.
 from __future__ import annotations
 
 import io
+import shlex
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,12 +16,11 @@ import attrs
 from ..errors import RecordingError
 from ..recording.files import Paths, find_files, is_file_name
 from ..recording.format import Footer, Header, decode_line
-from ..recording.frames import MAGIC, Block, outline, read_blocks
+from ..recording.frames import MAGIC, Block, Damage, outline, read_blocks
 from ..recording.recorded_file import describe_copy
 
-__all__ = ("RecordedFile", "look_at")
+__all__ = ("RecordedFile", "damage_in", "look_at")
 
-REPAIR = "make a copy that everything reads: kiwoom-proto recordings --repair"
 MAX_END = 4 * 1024 * 1024
 """Bytes at the end of a file that are looked at."""
 _ESCAPED = frozenset("*?[")
@@ -62,6 +62,32 @@ def look_at(paths: Paths) -> list[RecordedFile]:
     return files
 
 
+def damage_in(paths: Paths) -> str:
+    """Return what is damaged in these files, inside their frames too, and the remedy; "" if nothing is.
+
+    DuckDB says that something is, and not in which file. All of them are decompressed.
+
+    Args:
+        paths: a file, a folder, or several of them.
+    """
+    found = []
+    for path, _ in find_files(paths):
+        try:
+            with path.open("rb") as file:
+                damages = (part for part in read_blocks(file) if isinstance(part, Damage) and part.kind == "corrupt")
+                damage = next(damages, None)
+        except OSError:
+            continue
+        if damage is not None:
+            found.append(_describe_damage(path, damage))
+    return "\n".join(found)
+
+
+def _describe_damage(path: Path, damage: Damage) -> str:
+    remedy = f"kiwoom-proto recordings {shlex.quote(str(path))} --repair OUT"
+    return f"{path}: damaged at byte {damage.offset}: {damage.reason}; make a copy that everything reads: {remedy}"
+
+
 def _leave_out_copies(files: list[RecordedFile]) -> None:
     """Mark each file with the session and part of another: its rows would be there twice."""
     seen: dict[tuple[str, int], RecordedFile] = {}
@@ -89,7 +115,7 @@ def _look_at(path: Path, is_named: bool) -> RecordedFile:
     with path.open("rb") as file:
         last, damage = outline(file)
         if damage is not None and damage.kind == "corrupt":
-            raise RecordingError(f"{path}: damaged at byte {damage.offset}: {damage.reason}; {REPAIR}")
+            raise RecordingError(_describe_damage(path, damage))
         if damage is not None:
             found.holes.append(f"{path.name}, at byte {damage.offset}, {damage.size:,} bytes: {damage.reason}")
         _read_end(path, file, last, found)

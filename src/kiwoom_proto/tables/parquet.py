@@ -17,7 +17,8 @@ from ..recording.files import Paths
 from .columns import view_name
 from .connect import connect_files
 from .expressions import literal
-from .files import look_at
+from .files import damage_in, look_at
+from .packages import duckdb
 from .views import days_query, type_view
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def to_parquet(
         The files written.
 
     Raises:
-        RecordingError: as `connect_tables`; or a file is there already, or cannot be written.
+        RecordingError: as `connect_tables`; or a frame is damaged, a file is there already, or cannot be written.
         LocalProtocolError: `existing` is none of these.
     """
     if existing not in ("refuse", "skip", "replace"):
@@ -74,7 +75,11 @@ def to_parquet(
     targets = [_Target(Path(out) / f"{name}.parquet", f"FROM {name}", 0) for name in ("gap", "hole")]
     found: dict[tuple[str, datetime.date], list[tuple[str, int]]] = {}
     with connect_files(files, {}) as connection:
-        for file, code, day, rows in connection.execute(days_query(readable)).fetchall():
+        try:
+            days = connection.execute(days_query(readable)).fetchall()
+        except duckdb().IOException as error:
+            raise RecordingError(damage_in(readable) or str(error)) from error
+        for file, code, day, rows in days:
             if code in catalogue:
                 found.setdefault((code, day), []).append((file, rows))
     for (code, day), counted in sorted(found.items()):
@@ -91,11 +96,14 @@ def to_parquet(
     if existing == "skip":
         targets = [target for target in targets if target.path not in there]
     with connect_files(files, {code: catalogue[code] for code, _ in found}) as connection:
-        return _write(connection, targets, progress)
+        return _write(connection, readable, targets, progress)
 
 
 def _write(
-    connection: DuckDBPyConnection, targets: list[_Target], progress: Callable[[int, int], None] | None
+    connection: DuckDBPyConnection,
+    files: list[str],
+    targets: list[_Target],
+    progress: Callable[[int, int], None] | None,
 ) -> list[Path]:
     done, total = 0, sum(target.rows for target in targets)
     for target in targets:
@@ -109,7 +117,10 @@ def _write(
         except Exception as error:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
-            if isinstance(error, OSError) or type(error).__name__ == "IOException":
+            is_of_duckdb = isinstance(error, duckdb().IOException)  # reading as well as writing
+            if is_of_duckdb and (damage := damage_in(files)):
+                raise RecordingError(damage) from error
+            if is_of_duckdb or isinstance(error, OSError):
                 raise RecordingError(f"{target.path}: cannot be written: {error}") from error
             raise
         done += target.rows
