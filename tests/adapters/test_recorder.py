@@ -354,7 +354,7 @@ async def test_a_disk_that_is_full_at_the_end_of_the_file_is_an_error_on_leaving
     assert (stats.lost, stats.failure) == (0, "the disk is full")
 
 
-async def test_a_folder_that_is_removed_is_made_again(loop: Loop, tmp_path: Path) -> None:
+async def test_a_folder_that_is_removed_is_made_again_and_what_it_held_is_a_hole(loop: Loop, tmp_path: Path) -> None:
     folder = tmp_path / "days"
     recorder = Recorder(folder)
     async with (
@@ -365,13 +365,33 @@ async def test_a_folder_that_is_removed_is_made_again(loop: Loop, tmp_path: Path
         await until(lambda: recorder.stats().messages)
         shutil.rmtree(folder)
         await until(lambda: recorder.stats().files == 2)
+        async for event in client:
+            if isinstance(event, RecordingHole):
+                told = event
+                break
 
     (path,) = files(folder)
     header, *_, footer = read_lines(path)
     assert isinstance(header, Header)
     assert header.part == 2
     assert isinstance(footer, Footer)
-    assert recorder.stats().lost == 0
+    stats = recorder.stats()
+    assert told.messages == stats.lost > 0
+    assert (stats.messages, stats.holes) == (footer.messages, 1)
+    missing = [hole for hole in events_of(folder) if isinstance(hole, RecordingHole)]
+    assert "the files before part 2" in missing[0].reason
+    assert missing[1:] == [told]
+
+
+async def test_a_file_that_is_removed_before_the_end_is_an_error_on_leaving(loop: Loop, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    async with loop.serve(Exchange()) as server:
+        with pytest.raises(RecordingError, match=r"the recording lacks \d+ messages.*: somebody removed the file"):
+            async with loop.connect(server.endpoint, record=recorder) as client:
+                await client.subscribe(AfterHoursQuote, ITEM)
+                await until(lambda: recorder.stats().messages)
+                shutil.rmtree(tmp_path)
+    assert recorder.stats().lost > 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="an open file cannot be renamed there")

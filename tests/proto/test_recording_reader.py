@@ -287,10 +287,22 @@ def test_a_part_that_is_missing_is_a_hole(tmp_path: Path) -> None:
     write(tmp_path, frames(lines(1, 1), head=header(part=2), end="rotated"))
     write(tmp_path, frames(lines(5, 1), head=header(START + 5 * SECOND, part=4)), number=1)
 
-    (hole,) = holes(read(tmp_path))
+    before, hole = holes(read(tmp_path))
 
+    assert "the files before part 2" in before.reason
+    assert (before.start, before.end) == (START, START)
     assert "the files between part 2 and part 4" in hole.reason
     assert hole.end == START + 5 * SECOND
+
+
+def test_parts_that_were_not_asked_for_are_not_missing(tmp_path: Path) -> None:
+    day = 86_400 * SECOND
+    write(tmp_path, frames(lines(1, 1), end="rotated"))
+    later = encode_message(START + day, 1, 2, trade(2))
+    path = write(tmp_path, frames(later, head=header(START + day, part=2)), at=START + day)
+
+    assert holes(read_recording(path)) == []
+    assert holes(read_recording(tmp_path, start=START + day)) == []
 
 
 def test_a_copy_beside_the_original_is_told_and_not_read(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
+from kiwoom_proto.events import RecordingHole
 from kiwoom_proto.recording.format import Footer, Header, MessageLine, decode_line, encode_message
 from kiwoom_proto.recording.frames import Block, read_blocks
 from kiwoom_proto.recording.writer import Place, Writer
@@ -396,11 +397,16 @@ def test_a_file_that_lacks_something_gets_no_end() -> None:
 
 def test_a_file_that_was_removed_is_left_and_the_frame_goes_into_a_new_one() -> None:
     disk = FakeDisk()
-    writer = make(disk)
+    missing: list[RecordingHole] = []
+    writer = Writer(disk, HEADER, max_file_bytes=1 << 30, fsync="never", on_removed=missing.append)
     fill(writer, 1, 3, 0.0)
     disk.files[0].now_at = "removed"
     fill(writer, 4, 6, 10.0)
     writer.close(NOON, 12.0)
+
+    assert (writer.messages, writer.lost) == (3, 3)
+    assert writer.bytes_written == len(disk.files[1].data)
+    assert missing == [RecordingHole(NOON, NOON, 3, "somebody removed the file while it was being written")]
 
     _, second = disk.files
     assert [each.sequence for each in read(second) if isinstance(each, MessageLine)] == [4, 5, 6]

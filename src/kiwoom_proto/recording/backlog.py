@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+import attrs
+
 from ..connection.capture import Capture, Entry, Received, Reported
 from ..events import Batch, Closed, RecordingFailed, RecordingHole
 
@@ -33,6 +35,7 @@ class Backlog:
         lost: messages received that did not fit.
         holes: how often something was lost and it went on.
         is_idle: whether the thread waits to be woken when something is added.
+        removed: holes that files left which somebody removed, added by the thread: the feed is told of them.
         is_over: set by the thread when it has ended: whatever comes after that is lost.
     """
 
@@ -41,6 +44,7 @@ class Backlog:
         self.lost = 0
         self.holes = 0
         self.is_idle = False
+        self.removed: deque[RecordingHole] = deque()
         self.is_over = False
         self._capture = capture
         self._size_in_bytes = size_in_bytes
@@ -88,7 +92,10 @@ class Backlog:
             fits = waiting * 2 <= self._size_in_bytes
         if fits:
             if self._hole is not None and not is_over:
-                self._end_hole(events, entries, now)
+                self._report(self._pop_hole(entries[0].at), events, entries, now)
+            while self.removed and not is_over:
+                self.holes += 1
+                self._report(self.removed.popleft(), events, entries, now)
             self._last_at = entries[-1].at
             self._added += size
             self._queue.append((entries, size))
@@ -108,9 +115,8 @@ class Backlog:
         self.lost += count
         self._lost_in_hole += count
 
-    def _end_hole(self, events: Batch, entries: list[Entry], now: int) -> None:
-        """Report the hole, behind what comes after it: that has its numbers already."""
-        hole = self._pop_hole(entries[0].at)
+    def _report(self, hole: RecordingHole, events: Batch, entries: list[Entry], now: int) -> None:
+        """Report a hole, behind what comes after it: that has its numbers already."""
         event = self._capture.numbering.stamp(hole)
         events.append(event)
         entries.append(Reported(entries[-1].at or now, event))
@@ -133,23 +139,16 @@ class Backlog:
         return entries
 
     def finish(self, now: int) -> list[Entry]:
-        """Return what is to be written last, once the feed adds nothing more: the hole that has not ended."""
-        if self._hole is None:
-            return []
+        """Return what is to be written last, once the feed adds nothing more: the holes that were not reported."""
+        self.holes += len(self.removed)
+        holes = list(self.removed)
+        self.removed.clear()
+        if self._hole is not None:
+            holes.append(self._pop_hole(now))
         numbering = self._capture.numbering
-        hole = self._pop_hole(now)
         return [
-            Reported(
-                now,
-                RecordingHole(
-                    hole.start,
-                    hole.end,
-                    hole.messages,
-                    hole.reason,
-                    epoch=numbering.epoch,
-                    sequence=numbering.sequence + 1,
-                ),
-            )
+            Reported(now, attrs.evolve(hole, epoch=numbering.epoch, sequence=numbering.sequence + number))
+            for number, hole in enumerate(holes, 1)
         ]
 
 

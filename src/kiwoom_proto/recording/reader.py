@@ -88,7 +88,10 @@ def read_batches(
     for file in files:
         sessions.setdefault(file.session, []).append(file)
     begins = begins_of(files)
-    sources = [RecordedSession(found, catalogue, begins, wanted.leaves_out) for found in sessions.values()]
+    sources = [
+        RecordedSession(found, catalogue, begins, wanted.leaves_out, not any(file.is_named for file in found))
+        for found in sessions.values()
+    ]
     return wanted.filtered(_merged(sources))
 
 

@@ -24,6 +24,7 @@ class RecordingFile:
 
     Attributes:
         path: the file.
+        is_named: whether it was named itself, rather than found in a folder.
         head: its first line; None if that cannot be read.
         wrong: why nothing of it can be read; "" if it can.
         text_size: bytes of the lines that `parts` yielded when it was last called.
@@ -31,6 +32,7 @@ class RecordingFile:
 
     def __init__(self, path: Path, is_named: bool) -> None:
         self.path = path
+        self.is_named = is_named
         self.head: Header | None = None
         self.wrong = ""
         self.text_size = 0

@@ -33,6 +33,7 @@ class RecordedSession:
         catalogue: type code -> class.
         begins: when any file begins, in order: what a file without an end may lack ends there at the latest.
         leaves_out: whether a file need not be read, judging by it and the file that follows it.
+        is_whole: whether these should be all of its files: then the first of them is part 1.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class RecordedSession:
         catalogue: Mapping[str, type[Record]] = REALTIME,
         begins: Sequence[int] = (),
         leaves_out: Callable[[RecordingFile, RecordingFile | None], bool] = lambda file, following: False,
+        is_whole: bool = False,
     ) -> None:
         self._files = sorted(files, key=lambda file: (file.part, bool(file.wrong), file.path.name))
         self._begins = begins
         self._leaves_out = leaves_out
+        self._is_whole = is_whole
         self._catalogue = catalogue
         self._numbering = Numbering(0)
         self._decoder = LineDecoder(catalogue, self._numbering)
@@ -67,8 +70,11 @@ class RecordedSession:
                 self._lack(file.wrong)
                 continue
             if self._leaves_out(file, following):
+                last = file
                 continue
-            if last is not None and file.part > last.part + 1:
+            if last is None and self._is_whole and file.part > 1:
+                self._lack(f"{file.path.name}: the files before part {file.part}")
+            elif last is not None and file.part > last.part + 1:
                 self._lack(f"{file.path.name}: the files between part {last.part} and part {file.part}")
             last, self._has_end = file, False
             for part in file.parts():

@@ -143,7 +143,13 @@ class Recorder:
             self._totals = self.stats()
         header = Header(0, str(endpoint), endpoint.mock, _software(), os.urandom(8).hex(), masked=self._mask_accounts)
         backlog = Backlog(capture, self._queue_bytes)
-        writer = Writer(self._disk, header, max_file_bytes=self._max_file_bytes, fsync=self._fsync)
+        writer = Writer(
+            self._disk,
+            header,
+            max_file_bytes=self._max_file_bytes,
+            fsync=self._fsync,
+            on_removed=backlog.removed.append,
+        )
         self._run = _Run(capture, backlog, writer, self._mask_accounts, self._wall_clock)
         self._run.start()
 
@@ -198,7 +204,7 @@ class Recorder:
         oldest = writer.oldest_at or backlog.oldest_at
         return RecorderStats(
             messages=before.messages + writer.messages,
-            lost=before.lost + backlog.lost + run.lost,
+            lost=before.lost + backlog.lost + writer.lost + run.lost,
             holes=before.holes + backlog.holes,
             files=before.files + writer.files,
             bytes_in=before.bytes_in + writer.bytes_in,
@@ -340,10 +346,12 @@ class _Run:
             self._taken += message_count(entries)
         with suppress(Exception) if self.error else nullcontext():  # it may fail in the same way again
             self.writer.close(self._wall_clock(), time.monotonic(), is_whole=not self.error)
-        self.lost = self._taken - self.writer.messages
+        self.lost = self._taken - self.writer.messages - self.writer.lost
         if not self.error and self.writer.failure:
             missing = f"{self.lost:,} messages were lost" if self.lost else "the last line of its file is missing"
             self.error = f"{missing}: {self.writer.failure}"
+        elif not self.error and self.backlog.removed:  # too late to be told by an event
+            self.error = " ".join(map(str, self.backlog.removed))
 
     def _masking(self) -> Masking:
         """Return what masks the secrets that are known by now."""

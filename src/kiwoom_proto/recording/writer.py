@@ -5,7 +5,7 @@
 * A frame stands in a file as a whole, or not at all. If a write fails, the file is cut back to the frame before, and
   the frame is kept and written again: on a full disk in the same file, after any other failure in a new one.
 * A file that somebody has renamed gets its end, and the next one is begun, so that a log rotation works. One that
-  somebody has removed is left, and the frame just written goes into a new one.
+  somebody has removed is left, and the frame just written goes into a new one; what was in it is a hole.
 
 Time is what the caller says it is, and files are what `Disk` makes.
 """
@@ -19,6 +19,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import attrs
 
+from ..events import RecordingHole
 from .format import Footer, Header, encode_footer, encode_header
 from .frames import compress
 
@@ -26,6 +27,7 @@ __all__ = ("Disk", "File", "Fsync", "Place", "Writer")
 
 FRAME_BYTES = 1024 * 1024
 FRAME_SECONDS = 1.0
+REMOVED = "somebody removed the file while it was being written"
 RETRY_SECONDS = 1.0
 """Seconds after which a write that failed is tried again."""
 DAY = 86_400 * 1_000_000_000
@@ -97,12 +99,14 @@ class Writer:
         fsync: when to wait for the disk: at the end of each frame, or of each file, or never.
         level: how hard to compress.
         compress: makes a frame of lines.
+        on_removed: called with what is missing because somebody removed a file.
 
     Attributes:
         failure: why nothing can be written; "" if it can.
-        messages: messages received that have been written.
+        messages: messages received that have been written, and not been removed since.
+        lost: messages received that were in files that somebody removed.
         files: files begun.
-        bytes_in: bytes of lines that have been written.
+        bytes_in: bytes of lines that have been written, and not been removed since.
         bytes_written: bytes of the files.
         path: the file that is being written; "" if there is none.
         is_file_due: set by the caller, from any thread: the file ends with the frame that is written next.
@@ -116,9 +120,11 @@ class Writer:
         max_file_bytes: int,
         fsync: Fsync,
         compress: Callable[[bytes], bytes] = compress,
+        on_removed: Callable[[RecordingHole], None] = lambda hole: None,
     ) -> None:
         self.failure = ""
         self.messages = 0
+        self.lost = 0
         self.files = 0
         self.bytes_in = 0
         self.bytes_written = 0
@@ -129,6 +135,7 @@ class Writer:
         self._max_file_bytes = max_file_bytes
         self._fsync = fsync
         self._compress = compress
+        self._on_removed = on_removed
         self._frame: list[bytes] = []  # lines of the frame that is being made
         self._frame_bytes = 0
         self._frame_messages = 0
@@ -139,6 +146,8 @@ class Writer:
         self._file: File | None = None
         self._size = 0  # of the whole frames in the file; 0: not even its header
         self._file_messages = 0
+        self._file_bytes_in = 0
+        self._file_at = 0  # of the first line in the file; 0: no frame is in it
         self._day = 0
 
     @property
@@ -229,6 +238,8 @@ class Writer:
         self.messages += frame.messages
         self.bytes_in += frame.size
         self._file_messages += frame.messages
+        self._file_bytes_in += frame.size
+        self._file_at = self._file_at or frame.at
         assert self._file is not None
         if self._size >= self._max_file_bytes or self.is_file_due or self._file.place() == "moved":
             self.is_file_due = False
@@ -240,7 +251,7 @@ class Writer:
             try:
                 if self._file is None:
                     self._file = self._disk.create(frame.at)
-                    self._size = self._file_messages = 0
+                    self._size = self._file_messages = self._file_bytes_in = self._file_at = 0
                     self._day = _day(frame.at)
                     self.path = self._file.path
                 if not self._size:
@@ -250,6 +261,7 @@ class Writer:
                 self._append(frame.data)
                 return
             except _Removed:
+                self._note_removed(frame.at)
                 self._leave()
         raise OSError(errno.ENOENT, "the file is removed as soon as it is made")
 
@@ -278,13 +290,22 @@ class Writer:
         except OSError as error:
             failure = _described(error)
         except _Removed:
-            pass  # somebody did not want it
+            self._note_removed(at)
         with suppress(OSError):
             self._file.truncate(self._size)  # a footer that was written in part
             if self._fsync == "file":
                 self._file.sync()
         self._leave()
         return failure
+
+    def _note_removed(self, at: int) -> None:
+        """Count what was in the file, and tell of it."""
+        self.bytes_written -= self._size
+        if self._file_at:
+            self.messages -= self._file_messages
+            self.lost += self._file_messages
+            self.bytes_in -= self._file_bytes_in
+            self._on_removed(RecordingHole(self._file_at, at, self._file_messages, REMOVED))
 
     def _leave(self) -> None:
         assert self._file is not None
