@@ -245,6 +245,17 @@ def test_fsync_as_asked(fsync: Any, least: int) -> None:
 # The disk fails.
 
 
+def test_a_file_that_is_rotated_ends_no_earlier_than_its_last_line() -> None:
+    disk = FakeDisk()
+    writer = make(disk)
+    writer.is_file_due = True
+    writer.add(NOON, line(1), 1, 100.0)
+    writer.add(NOON + SECOND // 2, line(2, NOON + SECOND // 2), 1, 100.5)
+    writer.handle_deadline(101.0)
+
+    assert read(disk.files[0])[-1] == Footer(NOON + SECOND // 2, "rotated", 2)
+
+
 def fill(writer: Writer, first: int, last: int, now: float) -> None:
     for number in range(first, last + 1):
         writer.add(NOON, line(number), 1, now)

@@ -77,10 +77,11 @@ class Disk(Protocol):
 
 @attrs.frozen
 class _Frame:
-    """A frame to be written: its bytes, the time of its first line, how many messages are in it, their size."""
+    """A frame to be written: its bytes, the times of its first and last line, its messages, the bytes of its lines."""
 
     data: bytes
     at: int
+    last_at: int
     messages: int
     size: int
 
@@ -140,6 +141,7 @@ class Writer:
         self._frame_bytes = 0
         self._frame_messages = 0
         self._frame_at = 0
+        self._last_at = 0  # of the last line that was added
         self._frame_due = 0.0
         self._waiting: _Frame | None = None  # a frame whose write has failed
         self._retry_at = 0.0
@@ -178,6 +180,7 @@ class Writer:
         if not self._frame:
             self._frame_at, self._frame_due = at, now + FRAME_SECONDS
         self._frame.append(lines)
+        self._last_at = at
         self._frame_bytes += len(lines)
         self._frame_messages += messages
         if self._frame_bytes >= FRAME_BYTES and not self.failure:
@@ -216,7 +219,7 @@ class Writer:
 
     def _end_frame(self, now: float) -> None:
         lines = b"".join(self._frame)
-        self._waiting = _Frame(self._compress(lines), self._frame_at, self._frame_messages, len(lines))
+        self._waiting = _Frame(self._compress(lines), self._frame_at, self._last_at, self._frame_messages, len(lines))
         self._frame = []
         self._frame_bytes = self._frame_messages = 0
         self._write(now)
@@ -243,7 +246,7 @@ class Writer:
         assert self._file is not None
         if self._size >= self._max_file_bytes or self.is_file_due or self._file.place() == "moved":
             self.is_file_due = False
-            self._end_file(frame.at, "rotated")
+            self._end_file(frame.last_at, "rotated")
 
     def _put(self, frame: _Frame) -> None:
         """Write a frame, into a new file if there is none or if the file was removed."""
