@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,16 @@ def test_a_file_without_a_header_gets_one(tmp_path: Path) -> None:
 
     assert summary.header is not None and summary.messages == 9
     assert len(summary.holes) == 1
+
+
+def test_the_copy_of_an_empty_file_has_the_time_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, b"")
+    os.utime(path, ns=(START, START))
+
+    (hole,) = repair(path, tmp_path / "out.ndjson.zst").holes
+
+    assert (hole.start, hole.end) == (START, START)
+    assert "the file is empty" in hole.reason
 
 
 def test_a_copy_replaces_nothing(tmp_path: Path) -> None:

@@ -457,11 +457,14 @@ def test_zeros_after_a_power_cut_are_a_hole(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"PK\x03\x04....", "begins with neither a zstd frame nor a line"),
-        (compress(b"hello\n"), "a JSON object belongs here"),
-        (compress(b'{"a":1}\n'), "Object missing required field `at`"),
+        (compress(b"hello\n"), "is no recording: a JSON object belongs here"),
+        (compress(b'{"a":1}\n'), "is no recording: Object missing required field `at`"),
         (compress(lines(1, 1)), "its first line is no header"),
-        (b'{"a":1}\n', "Object missing required field `at`"),
-        (compress(b'{"recording":2,"at":5,"session":7}\n'), "a recording of version 2; this version"),
+        (b'{"a":1}\n', "is no recording: Object missing required field `at`"),
+        (
+            compress(b'{"recording":2,"at":5,"session":7}\n'),
+            "foreign.ndjson.zst: a recording of version 2; this version",
+        ),
     ],
 )
 def test_a_foreign_file_is_refused_and_in_a_folder_left_out(tmp_path: Path, content: bytes, words: str) -> None:

@@ -115,7 +115,7 @@ def _summary(
 def _problems(file: RecordingFile, catalogue: Mapping[str, type[Record]]) -> Iterable[str]:
     """Yield what is damaged in a file, and what is wrong with its lines."""
     if file.wrong:
-        yield file.wrong
+        yield file.wrong.removeprefix(f"{file.path}: ")
         return
     messages = number = 0
     for found in read_texts(file, catalogue):
@@ -168,10 +168,11 @@ def _frames(file: RecordingFile) -> Iterator[bytes]:
     lines: list[bytes] = []
     size = at = messages = epoch = 0
     has_header = has_end = has_footer = False
+    made_at = file.path.stat().st_mtime_ns  # the only time there is if no line can be read
     for found in read_texts(file):
         if isinstance(found, RecordingHole):
-            at, has_end = found.end, True  # what is missing has been said
-            text = encode_event(at, attrs.evolve(found, epoch=epoch))
+            at, has_end = found.end or made_at, True  # what is missing has been said
+            text = encode_event(at, attrs.evolve(found, start=found.start or at, end=at, epoch=epoch))
         else:
             text, line = found[0] + b"\n", found[1]
             at, has_end = line.at, isinstance(line, Footer)

@@ -45,6 +45,7 @@ __all__ = (
     "MessageLine",
     "SentLine",
     "decode_line",
+    "decode_version",
     "encode_event",
     "encode_footer",
     "encode_header",
@@ -322,7 +323,7 @@ def decode_line(line: bytes, types: Mapping[str, type[Record]] = REALTIME) -> Li
     try:
         found = _line.decode(line)
     except UNREADABLE as error:
-        _check_version(_version_in(line))
+        _check_version(decode_version(line))
         raise RecordingError(f"a line of a recording: {_reason(line, error)}") from None
     if found.recording is not None:
         _check_version(found.recording)
@@ -353,7 +354,8 @@ def _header(found: _Line) -> Header:
     )
 
 
-def _version_in(line: bytes) -> int:
+def decode_version(line: bytes) -> int:
+    """Return the version of the format that a first line names; `VERSION` if it names none."""
     try:
         return _version.decode(line).recording
     except UNREADABLE:

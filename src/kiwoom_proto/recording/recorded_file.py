@@ -10,7 +10,7 @@ from ..events import RecordingHole
 from ..realtime import REALTIME
 from ..realtime.record import Record
 from .files import Paths, find_files, is_file_name
-from .format import Header, Line, decode_line
+from .format import VERSION, Header, Line, decode_line, decode_version
 from .frames import MAGIC, Block, Damage, read_blocks
 
 __all__ = ("NO_END", "RecordingFile", "begins_of", "describe_copy", "open_files", "read_texts")
@@ -99,7 +99,9 @@ class RecordingFile:
         try:
             head = decode_line(line)
         except RecordingError as error:
-            raise RecordingError(f"{self.path}: {error}") from None
+            what = "" if decode_version(line) != VERSION else "is no recording: "
+            reason = str(error).removeprefix("a line of a recording: ")
+            raise RecordingError(f"{self.path}: {what}{reason}") from None
         if not isinstance(head, Header):
             raise RecordingError(f"{self.path}: is no recording: its first line is no header")
         self.head = head
