@@ -19,9 +19,10 @@ from tests.adapters.command import TOKEN, exchange, run, run_on_terminal, start
 from tests.proto.recordings import SECOND, START, frames, header, lines, write
 
 from kiwoom_asyncio.cli.commands import cli
+from kiwoom_asyncio.cli.stream import warn_of
 from kiwoom_asyncio.cli.wanted import read_items
 from kiwoom_proto import Gap, Trade
-from kiwoom_proto.events import RecordingHole
+from kiwoom_proto.events import RecordingFailed, RecordingHole
 from kiwoom_proto.recording.check import Summary, summarize
 from kiwoom_proto.recording.event_json import event_from_dict
 from kiwoom_proto.recording.format import encode_event
@@ -120,6 +121,13 @@ def quick_start(folder: Path) -> list[str]:
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
+
+
+def test_a_disk_that_fails_is_told_without_claiming_a_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    warn_of(RecordingFailed("the disk is full"), None)  # type: ignore[arg-type]
+
+    said = capsys.readouterr().err
+    assert "the recording is held up: the disk is full; rows wait in memory, and what does not fit is lost" in said
 
 
 @posix
@@ -305,6 +313,16 @@ def test_verify_names_what_is_damaged(tmp_path: Path) -> None:
     assert "1 of 1 file damaged; --repair OUT writes a copy" in said
     assert json.loads(listed)["rows"] == {"0B": 20}
     assert invoke("recordings", str(tmp_path))[0] == 0
+
+
+def test_verify_names_a_foreign_file_once(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.ndjson.zst"
+    foreign.write_bytes(b"PK")
+
+    code, _, said = invoke("recordings", str(tmp_path), "--verify")
+
+    assert code == 1
+    assert f"{foreign}: is no recording" in said and said.count(foreign.name) == 1
 
 
 def test_verify_is_content_with_a_file_that_was_not_closed(tmp_path: Path) -> None:

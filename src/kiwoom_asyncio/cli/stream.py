@@ -259,7 +259,7 @@ def warn_of(event: Event, client: Client) -> None:
         case RequestUnanswered() | RecordingHole():
             warn(str(event))
         case RecordingFailed():
-            warn(f"rows are being lost from the recording: {event.reason}")
+            warn(f"the recording is held up: {event.reason}; rows wait in memory, and what does not fit is lost")
 
 
 def warn(text: str) -> None:
