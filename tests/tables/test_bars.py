@@ -108,6 +108,24 @@ def test_the_bars_of_a_simulated_day_agree_with_the_totals_of_the_exchange(tmp_p
         assert first[0] - first[1] + summed == total
 
 
+@pytest.mark.parametrize(
+    "macro", ["time_bars(INTERVAL '1 minute'", "volume_bars(10", "tick_bars(3", "bar_check(INTERVAL '1 minute'"]
+)
+@pytest.mark.parametrize("is_known", [False, True])
+def test_of_two_recordings_of_the_same_feed_one_is_chosen(
+    tmp_path: Path, trades: DuckDBPyConnection, macro: str, is_known: bool
+) -> None:
+    write(tmp_path / "a.ndjson.zst", lines_of(TRADES), session="first")
+    write(tmp_path / "b.ndjson.zst", lines_of(TRADES), session="second")
+    query = f"FROM {macro}, sessions := ['second'])"
+
+    connection = connect_tables(tmp_path, sql=query if is_known else None)
+
+    assert connection.execute(query).fetchall() == trades.execute(f"FROM {macro})").fetchall()
+    both = connection.execute(f"SELECT sum(volume) FROM {macro}, sessions := ['first', 'second'])").fetchone()
+    assert both == connection.execute(f"SELECT sum(volume) FROM {macro})").fetchone() == (58,)
+
+
 def test_bars_reach_polars_and_pandas(trades: DuckDBPyConnection) -> None:
     for macro in ("time_bars(INTERVAL '1 minute')", "volume_bars(10)", "tick_bars(10)"):
         bars = trades.sql(f"FROM {macro}")

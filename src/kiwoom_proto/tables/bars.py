@@ -4,6 +4,7 @@
     FROM volume_bars(10000) WHERE item = '005930'
     FROM tick_bars(100)
     FROM bar_check(INTERVAL '1 minute') WHERE missing_volume <> 0
+    FROM time_bars(INTERVAL '1 minute', sessions := ['00112233aabbccdd'])
 
 A bar is of one item and one trading session: regular hours, after-hours trading and NXT are never mixed, since NXT has
 items of its own. Times are those of the exchange. A trade's quantity has the sign of its aggressor; `volume` has none,
@@ -14,6 +15,9 @@ between the last trade before a bar and the last in it, and what the trades in i
 a `gap` or elsewhere, shows as `missing_volume`, in the bar of the first trade after it. What came before the first
 trade of a day is unknown: there `volume_before` is NULL. Turnover is compared in million won, to which the feed rounds
 it: a `missing_turnover` of less than 1 is nothing.
+
+Two recordings of the same feed have each trade twice, and nothing in a trade tells it from another just like it. So
+nothing is taken for a copy: `sessions` says which recordings count, by their `session_id`. Without it all do.
 """
 
 from __future__ import annotations
@@ -24,12 +28,14 @@ _KEYS = "item, symbol, symbol_venue, session"
 _MOMENT = "coalesce(exchange_time, received_at)"
 _DAY = f"CAST({_MOMENT} AS DATE)"
 
+_TAKEN = "quantity <> 0 AND price IS NOT NULL AND (sessions IS NULL OR list_contains(sessions, session_id))"
+
 # `place` puts trades in the order in which they came: those of one read have the same time. A row without a quantity or
 # a price is no trade; it only carries statistics.
 _TRADES = f"""(
     SELECT {_KEYS}, {_MOMENT} AS moment, {_DAY} AS day, price, quantity, abs(quantity) AS size,
         CAST(received_ns AS HUGEINT) * 1099511627776 + sequence AS place
-    FROM trade WHERE quantity <> 0 AND price IS NOT NULL
+    FROM trade WHERE {_TAKEN}
 )"""
 
 _BAR = """
@@ -46,7 +52,7 @@ _BAR = """
 _START = "time_bucket(width, moment, TIMESTAMPTZ '2000-01-03 00:00:00+09')"
 
 _TIME_BARS = f"""
-    CREATE MACRO time_bars(width) AS TABLE
+    CREATE MACRO time_bars(width, sessions := NULL) AS TABLE
     SELECT {_KEYS}, {_START} AS start_at, {_BAR} FROM {_TRADES} GROUP BY {_KEYS}, start_at ORDER BY {_KEYS}, start_at
 """
 
@@ -54,7 +60,7 @@ _TIME_BARS = f"""
 def _counted(name: str, parameter: str, number: str) -> str:
     """Return a macro of bars that end by what is in them. A trade belongs to the bar that it begins in, undivided."""
     return f"""
-        CREATE MACRO {name}({parameter}) AS TABLE
+        CREATE MACRO {name}({parameter}, sessions := NULL) AS TABLE
         SELECT {_KEYS}, day, bar, {_BAR} FROM (SELECT *, {number} AS bar FROM {_TRADES} WINDOW before AS (
             PARTITION BY {_KEYS}, day ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) GROUP BY {_KEYS}, day, bar ORDER BY {_KEYS}, day, bar
@@ -66,7 +72,7 @@ _TICK_BARS = _counted("tick_bars", "ticks", "(row_number() OVER before - 1) // t
 
 # What the exchange counts is of the whole day, whatever the trading session.
 _CHECK = f"""
-    CREATE MACRO bar_check(width) AS TABLE
+    CREATE MACRO bar_check(width, sessions := NULL) AS TABLE
     SELECT {_KEYS}, {_START} AS start_at, count(*) AS trades,
         CAST(sum(size) AS BIGINT) AS volume, arg_min_null(total_before, place) AS volume_before,
         arg_max(total, place) AS volume_after, CAST(sum(total - total_before - size) AS BIGINT) AS missing_volume,
@@ -78,7 +84,7 @@ _CHECK = f"""
         SELECT *, lag(total) OVER before AS total_before, lag(money) OVER before AS money_before FROM (
             SELECT {_KEYS}, {_MOMENT} AS moment, {_DAY} AS day, price, abs(quantity) AS size, volume AS total,
                 turnover AS money, CAST(received_ns AS HUGEINT) * 1099511627776 + sequence AS place
-            FROM trade WHERE quantity <> 0 AND price IS NOT NULL
+            FROM trade WHERE {_TAKEN}
         ) WINDOW before AS (PARTITION BY item, day ORDER BY place)
     ) GROUP BY {_KEYS}, start_at ORDER BY {_KEYS}, start_at
 """
