@@ -182,6 +182,20 @@ def test_on_a_terminal_a_query_is_a_table(folder: str) -> None:
     assert lines[5] == "3 rows"
 
 
+def test_on_a_terminal_all_columns_of_trades_begin_with_item_time_and_price(folder: str) -> None:
+    code, shown = run_on_terminal(["query", "select * from trade", folder])
+
+    assert code == 0
+    names = [line.split()[0] for line in screen_of(shown).splitlines()[:5]]  # few rows: turned on their side
+    assert names == ["item", "received_at", "exchange_time", "time", "price"]
+
+
+def test_nanoseconds_have_no_thousands_separators() -> None:
+    lines = plain([Column("received_ns", "BIGINT"), Column("n", "BIGINT")], [[1764028800000000000, 1000]], 80)
+
+    assert lines[1].split() == ["1764028800000000000", "1,000"]
+
+
 def test_on_a_terminal_the_views_are_a_list(folder: str) -> None:
     code, shown = run_on_terminal(["query", folder])
 
@@ -189,7 +203,7 @@ def test_on_a_terminal_the_views_are_a_list(folder: str) -> None:
     screen = screen_of(shown)
     assert "trade  주식체결 (0B)" in screen
     assert "price 현재가 [KRW]" in " ".join(screen.split())
-    assert "time_bars(width)" in screen
+    assert "time_bars(width, sessions)" in screen
 
 
 def plain(columns: list[Column], rows: list[Any], width: int, **more: Any) -> list[str]:

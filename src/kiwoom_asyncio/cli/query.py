@@ -94,7 +94,7 @@ def query(words: tuple[str, ...], views: bool, form: str | None, parquet: Path |
             return
         with _sql_errors(connection, paths):
             if parquet is not None:
-                _write_parquet(connection, sql, parquet)
+                _write_parquet(connection, sql, parquet, paths)
             else:
                 _write(connection.execute(sql), form)
 
@@ -116,7 +116,7 @@ def _sql_errors(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...]) -
         raise KiwoomError(str(error)) from None
 
 
-def _write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, file: Path) -> None:
+def _write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, file: Path, paths: tuple[str, ...]) -> None:
     relation = connection.sql(sql)
     if relation is None:
         raise click.UsageError(NO_RESULT)
@@ -131,6 +131,8 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, file: Path) 
                 writer.write_batch(batch)
         os.replace(partial, file)
     except OSError as error:
+        if error.errno is None and (damage := damage_in(paths)):  # Arrow's error of reading, once some was read
+            raise KiwoomError(damage) from None
         raise OSError(f"cannot write {file}: {error.strerror or error}") from None
     finally:
         partial.unlink(missing_ok=True)

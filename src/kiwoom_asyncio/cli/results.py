@@ -41,6 +41,8 @@ GAP = 2
 """Blank columns between two cells."""
 NUMBERS = (int, float, Decimal)
 NULL = "-"
+NANOSECONDS = "received_ns"
+"""A column with no quantities, but numbers to copy: they have no thousands separators."""
 
 
 @attrs.frozen
@@ -160,7 +162,13 @@ def table_of_result(
         more: whether there are further rows.
     """
     digits = [_digits(row[number] for row in rows) for number in range(len(columns))]
-    cells = [[_shown(value, places) for value, places in zip(row, digits, strict=True)] for row in rows]
+    cells = [
+        [
+            str(value) if column.name == NANOSECONDS and isinstance(value, int) else _shown(value, places)
+            for column, value, places in zip(columns, row, digits, strict=True)
+        ]
+        for row in rows
+    ]
     widths = [
         max((cell_len(text) for text in (column.name, *(line[number] for line in cells))), default=0)
         for number, column in enumerate(columns)

@@ -1,10 +1,12 @@
 """The columns of each type's table, derived from its class: SQL and Arrow both follow them, so they cannot differ.
 
-    received_at, received_ns, exchange_time     when
-    item, symbol, symbol_venue, venue_code      what it is about
+    item, received_at, exchange_time            what it is about, and when
     <field>, <field>_direction, ...             every field, in official order
     <ladder>, ...                               the properties that are sequences of fields, as lists
-    epoch, sequence, session_id                 which event of which recording
+    symbol, symbol_venue, venue_code            what the item names
+    epoch, sequence, session_id, received_ns    which event of which recording
+
+A terminal shows the first columns that fit, so what a person looks for comes first.
 
 A price without its sign has its direction in a column beside it: "+", "-" or "" (see `Direction`).
 
@@ -86,19 +88,13 @@ def columns_of(cls: type[Record]) -> tuple[Column, ...]:
         return Column(f"{name}_" if name in taken else name, sql_type, comment, part)
 
     found = [
+        own("item", "VARCHAR", 'the registered item, "005930_NX"', "identity"),
         own("received_at", "TIMESTAMP WITH TIME ZONE", "time of receipt, in microseconds", "received"),
-        own("received_ns", "BIGINT", "time of receipt, in nanoseconds since 1970 (UTC)", "received"),
     ]
     if (time := cls.fields.get("time")) is not None and time.kind.python_type is datetime.time:
         found.append(
             own("exchange_time", "TIMESTAMP WITH TIME ZONE", f"{time.label}, dated by the time of receipt", "received")
         )
-    found += [
-        own("item", "VARCHAR", 'the registered item, "005930_NX"', "identity"),
-        own("symbol", "VARCHAR", 'the code of the instrument, "005930"', "identity"),
-        own("symbol_venue", "VARCHAR", "the venue of the item: KRX, NXT, SOR (both), ND, NY, NA", "identity"),
-    ]
-    found.append(own("venue_code", "VARCHAR", 'US rows: the exchange, "ND"', "identity"))
     for name, field in cls.fields.items():
         sql_type = sql_type_of(field.kind)
         unit = "seconds" if field.kind.python_type is datetime.timedelta else field.unit
@@ -108,9 +104,13 @@ def columns_of(cls: type[Record]) -> tuple[Column, ...]:
             found.append(Column(_free(f"{name}_direction", taken), "VARCHAR", label, "direction", field))
     found += _ladders(cls)
     found += [
+        own("symbol", "VARCHAR", 'the code of the instrument, "005930"', "identity"),
+        own("symbol_venue", "VARCHAR", "the venue of the item: KRX, NXT, SOR (both), ND, NY, NA", "identity"),
+        own("venue_code", "VARCHAR", 'US rows: the exchange, "ND"', "identity"),
         own("epoch", "INTEGER", "the number of the connection within its session", "numbers"),
         own("sequence", "BIGINT", "the number of the event within its session", "numbers"),
         own("session_id", "VARCHAR", "the session that recorded it", "numbers"),
+        own("received_ns", "BIGINT", "time of receipt, in nanoseconds since 1970 (UTC)", "received"),
     ]
     return tuple(found)
 
