@@ -127,6 +127,27 @@ def test_a_foreign_or_newer_file_is_an_error_if_named_and_a_hole_in_a_folder(tmp
         connect([])
 
 
+def test_a_file_that_vanishes_while_it_is_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.ndjson.zst", ROWS)
+    gone = write(tmp_path / "b.ndjson.zst", ROWS, session="another")
+    opened: list[Path] = []
+    open_file = Path.open
+
+    def open_once(path: Path, *more: Any) -> Any:
+        opened.append(path)
+        if path == gone and opened.count(gone) % 2 == 0:
+            raise FileNotFoundError(2, "No such file or directory")
+        return open_file(path, *more)
+
+    monkeypatch.setattr(Path, "open", open_once)
+
+    connection = connect(tmp_path)
+    assert counted(connection, "trade") == 3
+    assert reasons(connection) == [f"{gone}: No such file or directory"]
+    with pytest.raises(RecordingError, match=r"b\.ndjson\.zst: No such file"):
+        connect(gone)
+
+
 def test_gaps_and_holes_are_views_and_every_line_is_in_message(tmp_path: Path) -> None:
     gap = Gap(MORNING, MORNING + 5_000_000_000, 7, epoch=2, sequence=8)
     hole = RecordingHole(MORNING, MORNING + 1, 12, "the disk is full")
@@ -209,6 +230,16 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(RecordingError, match=rf"{package}.*kiwoom-proto\[tables\]"):
         connect(path) if package == "duckdb" else table([], Trade)
+
+
+def test_a_table_says_which_texts_are_null_in_it() -> None:
+    payloads = [row("0B", {**TRADE, **more}) for more in ({"10": "abc"}, {"10": "x", "20": "250000"}, {"15": ""}, {})]
+
+    with pytest.warns(UserWarning, match=r"NULL in the table: time \(1\), price \(2\)$") as caught:
+        found = table(records_of(payloads))
+
+    assert caught[0].filename == __file__
+    assert found["price"].null_count == 2 and found["quantity"].null_count == 1
 
 
 def test_a_table_needs_records_of_one_type() -> None:

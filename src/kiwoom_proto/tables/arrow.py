@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
 from ..errors import LocalProtocolError
 from ..events import Event
 from ..realtime.record import Record
-from .columns import columns_of
+from .columns import Column, columns_of, is_unreadable
 from .packages import pyarrow
 
 __all__ = ("arrow_type", "table")
@@ -17,7 +18,8 @@ __all__ = ("arrow_type", "table")
 def table(records: Iterable[Event], type: type[Record] | None = None) -> Any:
     """Return an Arrow table (`pyarrow.Table`) of records: a notebook's, a window of a live feed.
 
-    A field that cannot be read is NULL, as in the view.
+    A field that cannot be read is NULL, as in the view, and a `UserWarning` says of which columns how many are.
+    `record.fid` gives the text of one.
 
     Args:
         records: records of one type; or any events, of which those of `type` are taken.
@@ -30,12 +32,23 @@ def table(records: Iterable[Event], type: type[Record] | None = None) -> Any:
     rows: list[Any] = [each for each in records if isinstance(each, type)] if type is not None else list(records)
     cls = _only_type(rows) if type is None else type
     module = pyarrow()
-    arrays, names = [], []
+    arrays, names, unreadable = [], [], []
     for column in columns_of(cls):
         values = [column.value_in(row) for row in rows]
         arrays.append(module.array(values, arrow_type(column.sql_type)))
         names.append(column.name)
+        if count := _count_unreadable(column, rows, values):
+            unreadable.append(f"{column.name} ({count:,})")
+    if unreadable:
+        warnings.warn(f"texts that are no values are NULL in the table: {', '.join(unreadable)}", stacklevel=2)
     return module.table(arrays, names=names)
+
+
+def _count_unreadable(column: Column, rows: list[Any], values: list[Any]) -> int:
+    if column.part != "field" or column.field is None:
+        return 0  # made of fields that are counted
+    pairs = zip(rows, values, strict=True)
+    return sum(value is None and is_unreadable(row, column.field) for row, value in pairs)
 
 
 def _only_type(rows: list[Any]) -> Any:

@@ -105,6 +105,7 @@ def _look_at(path: Path, is_named: bool) -> RecordedFile:
         if _ESCAPED.intersection(found.path):
             raise RecordingError(f"{path}: DuckDB takes *, ? and [ in a name for a pattern: rename it")
         _read_head(path, found)
+        damage = _read_frames(path, found)
     except (RecordingError, OSError) as error:
         reason = str(error) if isinstance(error, RecordingError) else f"{path}: {error.strerror}"
         if is_named:
@@ -112,14 +113,21 @@ def _look_at(path: Path, is_named: bool) -> RecordedFile:
         found.holes.append(reason)
         found.is_readable = False
         return found
+    if damage is not None:
+        raise RecordingError(_describe_damage(path, damage))
+    return found
+
+
+def _read_frames(path: Path, found: RecordedFile) -> Damage | None:
+    """Look at the frames and the end of a file. Returns the damage for which DuckDB refuses it."""
     with path.open("rb") as file:
         last, damage = outline(file)
         if damage is not None and damage.kind == "corrupt":
-            raise RecordingError(_describe_damage(path, damage))
+            return damage
         if damage is not None:
             found.holes.append(f"{path.name}, at byte {damage.offset}, {damage.size:,} bytes: {damage.reason}")
         _read_end(path, file, last, found)
-    return found
+    return None
 
 
 def _read_end(path: Path, file: BinaryIO, last: int, found: RecordedFile) -> None:
