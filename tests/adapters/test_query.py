@@ -266,7 +266,7 @@ def test_export_writes_parquet_files_by_type_and_day(folder: str, tmp_path: Path
 
     again = run("export", folder, "--parquet", str(out))
     assert again.returncode == 1
-    assert "there already" in again.stderr
+    assert "there already" in again.stderr and "--existing replace" in again.stderr
     assert run("export", folder, "--parquet", str(out), "--existing", "skip").stdout == ""
     assert trades.as_posix() in run("export", folder, "--parquet", str(out), "--existing", "replace").stdout
 

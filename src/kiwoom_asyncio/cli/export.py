@@ -37,13 +37,16 @@ def export(paths: tuple[str, ...], out: Path, existing: str) -> None:
     """Write recordings as Parquet files in OUT, one for each type and day (KST). PATH is a file or a folder of
     "kiwoom-proto record".
 
-    DuckDB, polars, pandas and Spark read them. gap.parquet and hole.parquet tell what is missing. --existing skip goes
-    on with what was interrupted. The command prints the path of each file that it has written.
+    DuckDB, polars, pandas and Spark read them. gap.parquet and hole.parquet tell what is missing. The command prints
+    the path of each file that it has written.
+
+    --existing skip only continues an interrupted export of the same files. It adds nothing to files that are there: for
+    a day that was not over, and for gap.parquet and hole.parquet, take --existing replace.
 
     \b
     Examples:
       kiwoom-proto export DIR --parquet OUT
-      kiwoom-proto export DIR/2026-11-25* --parquet OUT --existing skip
+      kiwoom-proto export DIR --parquet OUT --existing skip
     """
     on_terminal = sys.stdout.isatty()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

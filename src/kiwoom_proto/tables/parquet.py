@@ -56,7 +56,8 @@ def to_parquet(
         out: the folder; made if there is none.
         types: your own record classes, added to the catalogue or replacing one with the same type code.
         existing: what becomes of files that are there already: "refuse" writes nothing at all, "skip" keeps them, which
-            continues what was interrupted, "replace" writes them again.
+            continues an interrupted export of the same files and nothing else: what was recorded since is not added to
+            a day that is there, nor to `gap.parquet` and `hole.parquet`; "replace" writes them again.
         progress: called with the number of rows written and of all that are to be.
 
     Returns:
@@ -92,7 +93,8 @@ def to_parquet(
         targets.append(_Target(path, query, sum(rows for _, rows in counted)))
     there = [target.path for target in targets if target.path.exists()]
     if there and existing == "refuse":
-        raise RecordingError(f"{there[0]}: is there already; choose another folder, or say what is to become of it")
+        choices = '"skip" or "replace" (--existing skip, --existing replace)'
+        raise RecordingError(f"{there[0]}: is there already; choose another folder, or existing: {choices}")
     if existing == "skip":
         targets = [target for target in targets if target.path not in there]
     with connect_files(files, {code: catalogue[code] for code, _ in found}) as connection:
