@@ -22,7 +22,7 @@ from contextlib import AbstractAsyncContextManager
 
 import kiwoom_asyncio
 from kiwoom_proto import AppKey, Disconnected, Endpoint, Gap, KiwoomError, Trade
-from kiwoom_proto.recording.recorder import Recorder
+from kiwoom_proto.recording import Recorder
 
 Client = kiwoom_asyncio.Client | kiwoom_asyncio.Replay
 

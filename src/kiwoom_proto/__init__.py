@@ -16,6 +16,8 @@ The names that nearly every program needs are here. The others are in the module
     kiwoom_proto.connection   one connection, both ends
     kiwoom_proto.session      what outlives a connection
     kiwoom_proto.client       what the adapters' clients share
+    kiwoom_proto.recording    what is received, kept in files: Recorder, read_recording
+    kiwoom_proto.tables       recordings as tables, in SQL
     kiwoom_proto.simulator    a simulated exchange
     kiwoom_proto.testing      virtual time, and a network that fails on demand
 """

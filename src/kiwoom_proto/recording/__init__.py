@@ -1,3 +1,10 @@
-"""What is received, kept in files and read again: `read_recording`. docs/recordings.md has the format."""
+"""What is received, kept in files and read again. docs/recordings.md has the format.
 
-__all__ = ()
+Recorder          keeps what a client hears and says: `connect(..., record=Recorder(folder))`
+read_recording    yields the events of files and folders
+"""
+
+from .reader import read_recording
+from .recorder import Recorder, RecorderStats
+
+__all__ = ("Recorder", "RecorderStats", "read_recording")
