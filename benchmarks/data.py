@@ -10,10 +10,13 @@ does not change; "shuffled", another in every row.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import pathlib
 import random
+import shutil
+import tempfile
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +32,7 @@ __all__ = (
     "USUAL",
     "fids",
     "messages",
+    "scratch_folder",
     "server_frame",
     "stamped",
     "types_of",
@@ -177,3 +181,10 @@ def stamped(payload: bytes) -> tuple[bytearray, int]:
     opening = head + f'"{STAMP_FID}":"'.encode()
     frame = server_frame(opening + b"0" * STAMP_WIDTH + b'"' + tail)
     return bytearray(frame), frame.index(b"0" * STAMP_WIDTH)
+
+
+def scratch_folder() -> pathlib.Path:
+    """Make a folder that is there until the process ends."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="kiwoom-proto-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,7 +28,7 @@ from kiwoom_proto.recording.frames import compress
 from kiwoom_proto.recording.masking import Masking
 from kiwoom_proto.recording.reader import read_recording
 
-from .data import messages
+from .data import messages, scratch_folder
 from .decode import CPU, case_name, our_reader
 from .peers.driver import Round, serve, timed
 from .runner import Bench, Player
@@ -84,11 +83,10 @@ def _decoder(setting: dict[str, Any], payloads: list[bytes]) -> Callable[[], int
 
 def _reader(at_once: int) -> Callable[[dict[str, Any], list[bytes]], Callable[[], int]]:
     def prepared(setting: dict[str, Any], payloads: list[bytes]) -> Callable[[], int]:
-        folder, path = _file(payloads, at_once)
+        path = _file(payloads, at_once)
         read = our_reader(setting["shape"], setting["reads"])
 
         def run() -> int:
-            assert folder
             count = 0
             for record in read_recording(path):
                 read(record)
@@ -101,11 +99,10 @@ def _reader(at_once: int) -> Callable[[dict[str, Any], list[bytes]], Callable[[]
 
 
 def _replayer(setting: dict[str, Any], payloads: list[bytes]) -> Callable[[], int]:
-    folder, path = _file(payloads, AT_ONCE)
+    path = _file(payloads, AT_ONCE)
     read = our_reader(setting["shape"], setting["reads"])
 
     async def replayed() -> int:
-        assert folder
         count = 0
         async with kiwoom_asyncio.replay(path, speed=None) as client:
             async for event in client:
@@ -117,15 +114,14 @@ def _replayer(setting: dict[str, Any], payloads: list[bytes]) -> Callable[[], in
     return lambda: asyncio.run(replayed())
 
 
-def _file(payloads: list[bytes], at_once: int) -> tuple[tempfile.TemporaryDirectory[str], pathlib.Path]:
-    """A recording of these messages, REPEATED times; it is there as long as the folder is."""
-    folder = tempfile.TemporaryDirectory()
-    path = pathlib.Path(folder.name, "day.ndjson.zst")
+def _file(payloads: list[bytes], at_once: int) -> pathlib.Path:
+    """A recording of these messages, REPEATED times."""
+    path = scratch_folder() / "day.ndjson.zst"
     header = Header(START, "wss://localhost", False, "benchmark", "0" * 16)
     footer = Footer(START, "closed", len(payloads) * REPEATED)
     frames = [encode_header(header), *_frames(payloads * REPEATED, at_once), encode_footer(footer)]
     path.write_bytes(b"".join(map(compress, frames)))
-    return folder, path
+    return path
 
 
 def _frames(payloads: list[bytes], at_once: int, masking: Masking | None = None) -> Iterator[bytes]:

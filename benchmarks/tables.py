@@ -19,7 +19,6 @@ import io
 import os
 import pathlib
 import resource
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +31,7 @@ from kiwoom_proto.recording.reader import read_recording
 from kiwoom_proto.tables import connect_tables
 from kiwoom_proto.tables.columns import view_name
 
-from .data import USUAL, messages
+from .data import USUAL, messages, scratch_folder
 from .peers.driver import Round, compile_reader, serve, timed
 from .runner import Bench, Player
 
@@ -91,13 +90,12 @@ def recording(folder: pathlib.Path, shape: str, count: int, copies: int = 1) -> 
 
 def prepare(setting: dict[str, Any]) -> Round:
     """Set a subject up."""
-    folder = tempfile.TemporaryDirectory()
-    recording(pathlib.Path(folder.name), setting["shape"], setting["count"], setting["copies"])
+    folder = scratch_folder()
+    recording(folder, setting["shape"], setting["count"], setting["copies"])
     names = tuple(REALTIME[setting["shape"]].fields) if setting["fields"] == "all" else USUAL[setting["shape"]]
-    count = SUBJECTS[setting["subject"]](pathlib.Path(folder.name), setting, names)
+    count = SUBJECTS[setting["subject"]](folder, setting, names)
 
     def run(command: dict[str, Any]) -> dict[str, float]:
-        assert folder.name  # it lives as long as this
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
         return {**timed(count), "memory": memory}
 

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -31,7 +32,7 @@ from kiwoom_proto.session.pool import Pool
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, describe, dial
 from .own_loop import HAND_OVER, here
-from .tasks import BackgroundTask, background_tasks
+from .tasks import BackgroundTask, background_tasks, run_together
 
 __all__ = ("Client", "connect", "open")
 
@@ -243,10 +244,7 @@ class Client(BaseClient):
         """Watch the clock, and serve what is needed until the end."""
         async with background_tasks() as tasks:
             tasks.start_soon(self._watch_clock)
-            async with anyio.create_task_group() as others:
-                for line in self._lines[1:]:
-                    others.start_soon(self._serve, line)
-                await self._serve(self._lines[0])
+            await run_together(*(partial(self._serve, line) for line in self._lines))
 
     async def _serve(self, line: Line) -> None:
         while self._inbox.closed is None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import anyio.abc
 
 from kiwoom_proto import LocalProtocolError
 
-__all__ = ("BackgroundTask", "background_tasks")
+__all__ = ("BackgroundTask", "background_tasks", "run_together")
 
 
 class BackgroundTask:
@@ -83,6 +84,22 @@ async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
             raise failure
         finally:
             failure.__context__ = context  # not the group
+    if failure is not None:
+        raise failure
+
+
+async def run_together(*functions: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run functions at once until all have returned. What one of them raises cancels the others, and is unchanged."""
+    if len(functions) == 1:
+        await functions[0]()
+        return
+    failure: BaseException | None = None
+    try:
+        async with anyio.create_task_group() as tasks:
+            for function in functions:
+                tasks.start_soon(function)
+    except BaseExceptionGroup as group:
+        failure = _essence(group)
     if failure is not None:
         raise failure
 

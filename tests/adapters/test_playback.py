@@ -54,7 +54,7 @@ async def test_what_was_recorded_is_received_again(loop: Loop, day: tuple[Path, 
             received.append(event)
             if sum(isinstance(event, Record) for event in received) == count:
                 break
-    assert len(told) == 2, "it has started, and ended"
+    assert told[0].startswith("Playback starts")
     for pair in sorted(wanted):
         assert said(received, *pair) == said(recorded, *pair) != []
     assert said(received, "00") == said(recorded, "00") != []
