@@ -34,7 +34,7 @@ types: $(VENV)/ready  ## static types
 	$(BIN)/mypy
 
 unit: $(VENV)/ready  ## the tests
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q -n auto --dist worksteal
 
 properties: $(VENV)/ready  ## search further with the property tests, new examples every time; ROUNDS=50 for longer
 	@for round in $$(seq $(ROUNDS)); do \
