@@ -1,6 +1,7 @@
-"""Kiwoom's return codes: what each means, the remedy, and the five that rules of this library depend on.
+"""Kiwoom's return codes: what each means, the remedy, and those that rules of this library depend on.
 
-Codes occur in `return_code` of replies, in SYSTEM messages, and inside the message of a refusal ("[CODE=8005 ...]").
+Codes occur in `return_code` of replies, in SYSTEM messages, and inside the message of a refusal: "[CODE=8005 ...]",
+"[1700:...]", "[2000](RC4058:...)".
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ TOO_FAST = "105110"
 
 # "[CODE=8005, MESSAGE=...]" of a LOGIN reply, "인증에 실패했습니다[8001:...]" of the token server [both measured].
 _REASON = re.compile(r"(?:\[|CODE\s*=)\s*([0-9]+)\b")
+# "[2000](RC4058:...)" of the account and order systems: the one in parentheses tells more [measured by several].
+_ACCOUNT_REASON = re.compile(r"\(\s*(RC[0-9]+)\b")
 
 
 class Remedy(enum.StrEnum):
@@ -73,12 +76,31 @@ class ReturnCode:
 ALLOW_LIST = "https://openapi.kiwoom.com (API 사용신청, 계좌 App Key 관리)"
 """Where to register the IP addresses that an app key may be used from. Several users give the menu this name."""
 
-# Every code that can be met on the WebSocket or while getting a token for it. Sources: the official error table
-# and live measurements that others published; the same data is tests/data/error_codes.csv, and a test holds the
-# two together. 8030 and 8050 are filed under REST there; asking for a token was measured to meet them too.
+# Every code that can be met. Sources: the official error table and live measurements that others published; the same
+# data is tests/data/error_codes.csv, and a test holds the two together. Those that begin with RC are in no official
+# table: they come from the account and order systems, and were measured by those who published them.
 # No meaning holds a number that the server may set: it says the one in force itself. What an IP address has to do with
 # 8050 was measured; the official table speaks of a device (지정단말기).
 RETURN_CODES: dict[str, ReturnCode] = {
+    "1501": ReturnCode("REST", "api-id missing or empty", "fix the request", Remedy.STOP),
+    "1504": ReturnCode("REST", "this URL does not serve that api-id", "fix the request", Remedy.STOP),
+    "1505": ReturnCode("REST", "no such api-id", "fix the request", Remedy.STOP),
+    "1511": ReturnCode("REST", "a required parameter is missing", "fix the request", Remedy.STOP),
+    "1512": ReturnCode("REST", "an HTTP header is missing or unreadable", "fix the request", Remedy.STOP),
+    "1513": ReturnCode("REST", "the authorization header is missing", "fix the request", Remedy.STOP),
+    "1514": ReturnCode("REST", "the authorization header is malformed", "fix the request", Remedy.STOP),
+    "1515": ReturnCode("REST", "the grant type in the authorization header is unknown", "fix the request", Remedy.STOP),
+    "1516": ReturnCode("REST", "the authorization header holds no token", "fix the request", Remedy.STOP),
+    "1517": ReturnCode("REST", "a parameter has a bad format", "fix the request", Remedy.STOP),
+    "1634": ReturnCode("REST", "too many codes in one call", "fix the request; never retry", Remedy.STOP),
+    "1687": ReturnCode("REST", "recursive call refused", "fix the request", Remedy.STOP),
+    "1700": ReturnCode("REST", "request rate of that api-id exceeded", "back off and retry", Remedy.RETRY),
+    "1701": ReturnCode("REST", "total request rate exceeded", "back off and retry", Remedy.RETRY),
+    "1702": ReturnCode("REST", "request rate of the group exceeded", "back off and retry", Remedy.RETRY),
+    "1901": ReturnCode("REST", "no such market code", "fix the request", Remedy.STOP),
+    "1902": ReturnCode("REST", "no such stock", "fix the request", Remedy.STOP),
+    "1903": ReturnCode("REST", "no such stock on that exchange", "fix the request", Remedy.STOP),
+    "1999": ReturnCode("REST", "unexpected server error", "retry a few times", Remedy.RETRY),
     "8001": ReturnCode("token", "app key and secret key do not verify", "stop; the credentials are wrong", Remedy.STOP),
     "8002": ReturnCode(
         "token", "app key and secret key do not verify (with a reason)", "stop; the credentials are wrong", Remedy.STOP
@@ -110,10 +132,13 @@ RETURN_CODES: dict[str, ReturnCode] = {
         "stop; wrong endpoint or key",
         Remedy.STOP,
     ),
+    "8040": ReturnCode("REST", "device authentication failed", "stop", Remedy.STOP),
     "8050": ReturnCode(
         "REST", f"the IP address is not on the app key's allow-list; register it at {ALLOW_LIST}", "stop", Remedy.STOP
     ),
     "8103": ReturnCode("REST and LOGIN", "token or device authentication failed", "renew the token once", Remedy.RENEW),
+    "8104": ReturnCode("REST", "not supported in mock trading", "stop; wrong endpoint", Remedy.STOP),
+    "8200": ReturnCode("REST", "not available to corporate customers", "stop", Remedy.STOP),
     "100002": ReturnCode("WebSocket", "a required parameter is missing", "fix the request", Remedy.STOP),
     "100013": ReturnCode(
         "WebSocket",
@@ -167,6 +192,12 @@ RETURN_CODES: dict[str, ReturnCode] = {
     "R10004": ReturnCode(
         "SYSTEM", "no valid LOGIN came; this connection is closed", "look at the LOGIN reply", Remedy.STOP
     ),
+    "RC4003": ReturnCode("orders", "the price is not on the tick (mock trading)", "fix the request", Remedy.STOP),
+    "RC4007": ReturnCode("orders", "trading in this stock is restricted (mock trading)", "report", Remedy.STOP),
+    "RC4057": ReturnCode("orders", "the market has not opened yet (mock trading)", "send it again later", Remedy.RETRY),
+    "RC4058": ReturnCode("orders", "the market is closed (mock trading)", "report", Remedy.STOP),
+    "RC7006": ReturnCode("accounts", "the query failed (mock trading)", "report", Remedy.STOP),
+    "RC9000": ReturnCode("REST", "not supported in mock trading", "stop; wrong endpoint", Remedy.STOP),
 }
 
 
@@ -178,7 +209,7 @@ def remedy_of(code: str) -> Remedy | None:
 
 def reason_in(message: str) -> str | None:
     """Return the code inside the message of a refusal; None if there is none."""
-    found = _REASON.search(message)
+    found = _ACCOUNT_REASON.search(message) or _REASON.search(message)
     return found[1] if found else None
 
 

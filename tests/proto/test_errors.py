@@ -31,7 +31,7 @@ from kiwoom_proto.session.quota import item_limit_in
 ERROR_CODES = Path(__file__).parents[1] / "data" / "error_codes.csv"
 
 # Where our meaning is not that of the table, which is a source of its own and stays as it was found.
-NAME_NO_NUMBER = ("105110", "105115", "105118")
+NAME_NO_NUMBER = ("105110", "105115", "105118", "1634")
 SAY_WHERE_TO_REGISTER = ("8010", "8050")
 
 
@@ -39,18 +39,15 @@ def refused(*items: str, code: str = "105115", message: str = "") -> RequestRefu
     return RequestRefused(Request(RequestKind.REGISTER, tuple(("1", "0E", item) for item in items)), code, message)
 
 
-def test_the_codes_known_are_exactly_those_met_on_the_websocket_or_with_tokens() -> None:
+def test_the_codes_known_are_exactly_those_of_the_table_and_of_the_account_system() -> None:
     with ERROR_CODES.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]
 
-    filed_elsewhere = {"8030", "8050"}  # asking for a token was measured to meet them as well
-    listed = {
-        code: (where, meaning, action)
-        for code, where, meaning, action in rows
-        if where != "REST" or code in filed_elsewhere
-    }
+    listed = {code: (where, meaning, action) for code, where, meaning, action in rows}
+    undocumented = {code for code in RETURN_CODES if code.startswith("RC")}
 
-    assert listed.keys() == RETURN_CODES.keys()
+    assert listed.keys() == RETURN_CODES.keys() - undocumented
+    assert undocumented == {"RC4003", "RC4007", "RC4057", "RC4058", "RC7006", "RC9000"}
     known = {code: (found.where, found.meaning, found.action) for code, found in RETURN_CODES.items()}
     differing = {code for code in listed if listed[code] != known[code]}
     assert differing == {*NAME_NO_NUMBER, *SAY_WHERE_TO_REGISTER}
@@ -81,8 +78,9 @@ def test_an_address_that_is_not_registered_is_told_with_where_to_register_it(cod
     ("remedy", "codes"),
     [
         ("renew", ["8003", "8005", "8010", "8103", "105100", "805004"]),
-        ("retry", ["8006", "8009", "105110", "100013", "R10002"]),
+        ("retry", ["8006", "8009", "105110", "100013", "R10002", "1700", "1701", "1702", "1999", "RC4057"]),
         ("stop", ["8001", "8002", "8011", "8012", "8016", "8020", "8030", "8031", "8050", "805002", "105115"]),
+        ("stop", ["1511", "1634", "8040", "8104", "8200", "RC4003", "RC9000"]),
         (None, ["", "3", "777", "8005 "]),
     ],
 )
@@ -100,6 +98,8 @@ def test_every_code_has_a_remedy() -> None:
         ("로그인 인증에 실패하였습니다. [CODE=8005, MESSAGE=Token이 유효하지 않습니다]", "8005"),
         ("[CODE = 8010 ]", "8010"),
         ("인증에 실패했습니다[8001:App Key와 Secret Key 검증에 실패했습니다]", "8001"),
+        ("[2000](RC4058:모의투자 장종료)", "RC4058"),
+        ("[1700:허용된 요청 개수를 초과하였습니다.]", "1700"),
         ("인증에 실패했습니다", None),
         ("", None),
     ],

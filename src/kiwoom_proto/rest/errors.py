@@ -1,0 +1,395 @@
+"""What can go wrong with a call, told apart by what helps.
+
+    RestError                   the server refused, for a reason that has no class of its own
+    ├── RateLimited             too many calls (1700, 1701, 1702, HTTP 429): wait, then go on
+    ├── TooManyCodes            too many codes in one call (1634): it never passes
+    ├── TokenRejected           the token is not good (8005, 8030, 8031 ...)
+    ├── AddressRejected         the IP address or the device is not (8010, 8040, 8050, 8103)
+    ├── AccountRefused          the account or order system refused (return_code 20, RC4058 ...)
+    ├── InputRejected           the request is wrong (1511, 1504 ...)
+    ├── NotInMock               not in mock trading (8104, RC9000)
+    ├── RequestBlocked          a firewall in front of the server refused: an HTML page with HTTP 4xx
+    ├── MaintenancePage         an HTML page where JSON belongs
+    ├── UnreadableReply         the answer is not what an answer should be
+    ├── ServerFailed            HTTP 5xx, or "unexpected server error" (1999)
+    ├── RepeatedCursor          the key of the next page was there before
+    └── OrderOutcomeUnknown     nobody knows whether the order was processed
+
+`read_failure` decides. The code inside the server's words goes before `return_code`, which is too coarse: 5 stands for
+"too fast" (1700) and for "too many codes" (1634), and only the bracket tells them apart [measured]. The code goes
+before the HTTP status too, which is 200 for every refusal of the business systems [measured].
+
+An order is not processed if, and only if, `was_not_processed` says so of its error. Everything else is an
+`OrderOutcomeUnknown`: see dispatcher.py.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from ..codes import Remedy, explain_code, reason_in, remedy_of
+from ..display import displayed
+from ..errors import UNREADABLE, KiwoomError
+from ..headers import MAX_SHOWN, describe_page, read_retry_after, read_words
+from ..secrets import Redaction
+
+__all__ = (
+    "AccountRefused",
+    "AddressRejected",
+    "AskedOrder",
+    "InputRejected",
+    "MaintenancePage",
+    "NotInMock",
+    "OrderOutcomeUnknown",
+    "RateLimited",
+    "RepeatedCursor",
+    "RequestBlocked",
+    "RestError",
+    "ServerFailed",
+    "TokenRejected",
+    "TooManyCodes",
+    "UnreadableReply",
+    "read_failure",
+    "was_not_processed",
+)
+
+
+class RestError(KiwoomError):
+    """The server refused a call, or did not answer it as it should.
+
+    Attributes:
+        message: the server's words, masked, at most 200 characters; or what is wrong with the answer.
+        code: the code inside the words, "1700" or "RC4058"; "" if there is none.
+        return_code: the return code of the answer; None if it has none.
+        status: the HTTP status; None if there was no answer.
+        api_id: the TR that was called, "ka10004".
+        retry_after: seconds to wait, as the server asks (Retry-After); None if it does not.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        code: str = "",
+        return_code: int | None = None,
+        status: int | None = None,
+        api_id: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, code, return_code, status, api_id, retry_after)
+        self.message = message
+        self.code = code
+        self.return_code = return_code
+        self.status = status
+        self.api_id = api_id
+        self.retry_after = retry_after
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """What to do: get another token, try again later, or give up; None if nobody knows."""
+        return remedy_of(self.code)
+
+    def _text(self) -> str:
+        text = f"{displayed(self.api_id)}: " if self.api_id else ""
+        if self.status not in (None, 200):
+            text += f"HTTP {self.status}, "
+        if self.code:
+            return f"{text}code {explain_code(self.code, self.message)}"
+        if self.return_code:
+            text += f"return_code {self.return_code}, "
+        return text + (displayed(self.message) or "refused without a reason")
+
+
+class RateLimited(RestError):
+    """Too many calls in a short time (1700, 1701, 1702, HTTP 429). The call was not processed. Wait, then go on."""
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """Try again later."""
+        return Remedy.RETRY
+
+
+class TooManyCodes(RestError):
+    """Too many codes in one call (1634). It never passes: ask for fewer."""
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """Change the request."""
+        return Remedy.STOP
+
+
+class TokenRejected(RestError):
+    """The server does not accept the token (8005, 8030, 8031 ...). The call was not processed."""
+
+
+class AddressRejected(RestError):
+    """The server does not accept the IP address, or the device, that the call comes from (8010, 8040, 8050, 8103)."""
+
+
+class AccountRefused(RestError):
+    """The account or order system refused (return_code 20): the market is closed, the price is not on the tick ..."""
+
+
+class InputRejected(RestError):
+    """The request is not one that the server serves (1511, 1504 ...). The message names the parameter."""
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """Change the request."""
+        return Remedy.STOP
+
+
+class NotInMock(RestError):
+    """Mock trading does not have this TR (8104, RC9000)."""
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """Use the production endpoint."""
+        return Remedy.STOP
+
+
+class RequestBlocked(RestError):
+    """Something in front of the server refused: an HTML page with HTTP 4xx. The User-Agent was measured to matter."""
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """Nothing that a program can do."""
+        return Remedy.STOP
+
+
+class MaintenancePage(RestError):
+    """An HTML page where JSON belongs, as during maintenance. The message is its title."""
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """Try again later."""
+        return Remedy.RETRY
+
+
+class UnreadableReply(RestError):
+    """The answer is not a JSON object, or far too long, or compressed, or a redirection."""
+
+
+class ServerFailed(RestError):
+    """The server failed (HTTP 5xx, 1999). An order may have been processed all the same."""
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """Try again later."""
+        return Remedy.RETRY
+
+
+class RepeatedCursor(RestError):
+    """The server names a next page that was there before. To go on would never end."""
+
+
+class AskedOrder(Protocol):
+    """The interface that `OrderOutcomeUnknown` needs of a request. Every request of an order TR has it."""
+
+    api_id: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+_SIDES = {
+    **dict.fromkeys(("kt10000", "kt10006", "kt50000", "ust20000"), "buy"),
+    **dict.fromkeys(("kt10001", "kt10007", "kt50001", "ust20001"), "sell"),
+    **dict.fromkeys(("kt10002", "kt10008", "kt50002", "ust20002"), "modify"),
+    **dict.fromkeys(("kt10003", "kt10009", "kt50003", "ust20003"), "cancel"),
+    "ust31302": "exchange",
+}
+
+
+class OrderOutcomeUnknown(RestError):
+    """Nobody knows whether an order was processed: look it up (ka10075, ka10076) before you send it again.
+
+    The answer did not come, or does not say. This library never sends such an order again.
+
+    Attributes:
+        request: the order.
+        window: the time, in KST, at which it was sent, and the time at which its answer was given up. It may have
+            arrived a little later than that, and the clock of the server may differ from yours.
+        side: "buy", "sell", "modify", "cancel" or "exchange" (of currencies); "" for a TR that is not known.
+        stock_code: the stock, as the order names it; "" if it names none.
+        quantity: the quantity, as the order names it; "" if it names none.
+        price: the price, as the order names it; "" if it names none, as an order at market.
+        original: the number of the order to modify or cancel (원주문번호); "" if it names none.
+        __cause__: why there is no answer, or the answer that does not say.
+    """
+
+    def __init__(
+        self, request: AskedOrder, window: tuple[datetime.datetime, datetime.datetime], cause: KiwoomError
+    ) -> None:
+        elements = request.to_dict()
+
+        def first(*names: str) -> str:
+            return next((str(elements[name]) for name in names if elements.get(name) not in (None, "")), "")
+
+        super().__init__(str(cause), api_id=request.api_id)
+        self.args = (request, window, cause)
+        self.request = request
+        self.window = window
+        self.side = _SIDES.get(request.api_id, "")
+        self.stock_code = first("stk_cd")
+        self.quantity = first("ord_qty", "mdfy_qty", "cncl_qty", "fc_exmn_amt")
+        self.price = first("ord_uv", "mdfy_uv")
+        self.original = first("orig_ord_no")
+        self.__cause__ = cause
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """Nothing that a program can do without looking."""
+        return Remedy.STOP
+
+    def _text(self) -> str:
+        terms = (
+            self.side,
+            self.stock_code,
+            self.quantity and f"quantity {self.quantity}",
+            self.price and f"price {self.price}",
+            self.original and f"of order {self.original}",
+        )
+        order = displayed(" ".join(filter(None, terms)))
+        begin, end = (f"{time:%H:%M:%S.%f}"[:-3] for time in self.window)
+        return (
+            f"{self.api_id}: nobody knows whether this order was processed: {order}. "
+            f"Look it up (ka10075, ka10076) from {begin} to a little after {end} KST before you send it again. "
+            f"Why: {displayed(self.message)}"
+        )
+
+
+_CLASSES: dict[str, type[RestError]] = {
+    **dict.fromkeys(("1700", "1701", "1702"), RateLimited),
+    "1634": TooManyCodes,
+    **dict.fromkeys(("1501", "1504", "1505", "1511", "1512", "1513", "1514", "1515", "1516", "1517"), InputRejected),
+    **dict.fromkeys(("1687", "1901", "1902", "1903"), InputRejected),
+    "1999": ServerFailed,
+    **dict.fromkeys(("8001", "8002", "8003", "8005", "8006", "8009", "8020", "8030", "8031"), TokenRejected),
+    **dict.fromkeys(("8010", "8040", "8050", "8103"), AddressRejected),
+    **dict.fromkeys(("8104", "RC9000"), NotInMock),
+    "8200": AccountRefused,
+}
+"""By the code inside the words. Other codes with RC are AccountRefused."""
+_COARSE: dict[int, type[RestError]] = {
+    1: InputRejected,
+    2: InputRejected,
+    3: TokenRejected,
+    5: RateLimited,
+    7: InputRejected,
+    20: AccountRefused,
+}
+"""By `return_code`, where the words hold no known code. 7 was seen by one source only."""
+_NOT_PROCESSED = (
+    RateLimited,
+    TooManyCodes,
+    TokenRejected,
+    AddressRejected,
+    AccountRefused,
+    InputRejected,
+    NotInMock,
+    RequestBlocked,
+)
+
+
+def was_not_processed(error: KiwoomError) -> bool:
+    """Return whether this refusal says that the call was not processed. HTTP 5xx never says that."""
+    return isinstance(error, _NOT_PROCESSED) and not (error.status is not None and error.status >= 500)
+
+
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
+
+
+class _Outcome(msgspec.Struct):
+    """The members of an answer that tell the outcome, of whatever type. The others are skipped, not decoded."""
+
+    return_code: Any = None
+    return_msg: Any = None
+
+
+_outcome = msgspec.json.Decoder(_Outcome)
+
+
+def read_failure(
+    api_id: str,
+    status: int,
+    headers: Iterable[tuple[str, str]],
+    body: bytes,
+    redaction: Redaction | None = None,
+) -> RestError | None:
+    """Return what is wrong with an answer; None if it is a JSON object that says success. Raises nothing.
+
+    A `return_code` is an int, or a str [both seen]. Success is 0, or none.
+
+    Args:
+        api_id: the TR that was called.
+        status: the HTTP status.
+        headers: names and values.
+        body: the body.
+        redaction: what to mask in the server's words, beside account numbers and opaque words.
+    """
+    headers = list(headers)
+    redaction = Redaction() if redaction is None else redaction
+    wait = read_retry_after(headers)
+
+    def failure(cls: type[RestError], words: str, code: str = "", number: int | None = None) -> RestError:
+        return cls(redaction.words(words)[:MAX_SHOWN], code, number, status, api_id, wait)
+
+    try:
+        outcome = _outcome.decode(body)
+    except UNREADABLE:
+        return failure(*_describe_other(status, headers, body))
+    number = _number(outcome.return_code)
+    if number is None and outcome.return_code not in (None, ""):
+        return failure(UnreadableReply, "the return_code is not a number")
+    if status // 100 == 2 and not number:
+        return None
+    words = outcome.return_msg if isinstance(outcome.return_msg, str) else ""
+    code = reason_in(words) or (str(number) if str(number) in _CLASSES else "")
+    cls = _CLASSES.get(code) or (AccountRefused if code.startswith("RC") else None)
+    if cls is None and status < 500 and status != 429:
+        cls = _COARSE.get(number or 0)
+    return failure(cls or _class_of_status(status), words or read_words(body) or _words_of_status(status), code, number)
+
+
+def _describe_other(status: int, headers: list[tuple[str, str]], body: bytes) -> tuple[type[RestError], str]:
+    """Return the class, and the words, for an answer that is not a JSON object."""
+    page = describe_page(headers, body)
+    if page is not None:
+        title = f"an HTML page where JSON belongs: {page}" if page else "an HTML page where JSON belongs"
+        if status // 100 == 4 and status not in (408, 429):
+            return RequestBlocked, title
+        return (MaintenancePage if status // 100 == 2 else _class_of_status(status)), title
+    if status // 100 == 2:
+        return UnreadableReply, "the answer is not a JSON object"
+    return _class_of_status(status), read_words(body) or _words_of_status(status)
+
+
+def _class_of_status(status: int) -> type[RestError]:
+    if status == 429:
+        return RateLimited
+    if status == 401:
+        return TokenRejected
+    if status >= 500 or status == 408:  # the server did not wait for the request
+        return ServerFailed
+    if status // 100 == 4:
+        return InputRejected
+    return RestError if status // 100 == 2 else UnreadableReply
+
+
+def _words_of_status(status: int) -> str:
+    return "the server redirects, which is not followed" if status // 100 == 3 else ""
+
+
+def _number(value: object) -> int | None:
+    """Return a return code, which comes as an int or as a str; None if it is neither."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    return None
