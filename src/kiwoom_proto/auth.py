@@ -28,7 +28,7 @@ from .errors import UNREADABLE, KiwoomError, LocalProtocolError, TokenError, Tok
 from .headers import MAX_ANSWER, MAX_SHOWN, describe_page, read_retry_after, read_words
 from .realtime.record import KST
 from .secrets import MASK, Redaction, Secret, conceal
-from .wire.http import HttpAnswer, HttpCall
+from .wire.http import HttpAnswer, HttpConnection, request_bytes
 from .wire.messages import check_token, encode
 
 __all__ = ("AppKey", "Token", "TokenCall")
@@ -181,8 +181,10 @@ class TokenCall:
             ("Host", parts.netloc),
             ("Content-Type", "application/json;charset=UTF-8"),
             ("Accept", "application/json"),
+            ("Connection", "close"),
         ]
-        self._http = HttpCall(parts.path, headers, memoryview(encode(body)))
+        self._http = HttpConnection()
+        self._http.send(request_bytes(parts.path, headers, memoryview(encode(body))))
 
     @property
     def finished(self) -> bool:

@@ -37,7 +37,7 @@ FIXED = "the-fixed-token-that-nobody-may-see"
 CONFIG = ClientConfig(backoff_min=0.01, backoff_max=0.05, connect_timeout=3)
 HEADER = RequestHeader(api_id="0E")
 
-READS_BYTES = {("http.py", "_read"), ("auth.py", "_read_answer")}
+READS_BYTES = {("http.py", "_read_events"), ("auth.py", "_read_answer")}
 """The lines that take the answer of the token server out of h11's hands. They return errors and raise none."""
 HOLDS = "secrets.py"
 """The module of `Secret` itself."""
