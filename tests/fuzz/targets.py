@@ -46,7 +46,8 @@ from kiwoom_proto.realtime.layout import read_fids
 from kiwoom_proto.realtime.traits import Scope
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 from kiwoom_proto.simulator import Exchange
-from kiwoom_proto.simulator.tokens import HttpCall, TokenService
+from kiwoom_proto.simulator.rest.http import HttpRequest, HttpServer
+from kiwoom_proto.simulator.tokens import TokenService
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
 from kiwoom_proto.wire.messages import Ping, Reply
 from kiwoom_proto.wire.websocket import WebSocketClient, WebSocketServer
@@ -421,7 +422,11 @@ def open_websocket(data: bytes, splits: int) -> tuple[list[str], bytes]:
 
 def serve_token(data: bytes, splits: int) -> object:
     service = TokenService({APPKEY: SECRET}, None, seed=1, now=lambda: 1.79e9)
-    served = HttpCall(service.answer)
+
+    def take(request: HttpRequest) -> None:
+        served.answer(service.answer(request.path, request.body))
+
+    served = HttpServer(take)
     out = b""
     for piece in pieces(data, splits):
         served.receive_data(piece)

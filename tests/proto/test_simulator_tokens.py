@@ -204,8 +204,10 @@ def test_what_is_no_json_object_is_a_bad_request(body: bytes) -> None:
     assert (status, answer["return_code"]) == (400, 2)
 
 
-def test_other_paths_are_not_found() -> None:
-    assert posted(Sim(), RIGHT, "/oauth2/tokens") == (404, None)
+def test_other_paths_are_those_of_rest() -> None:
+    status, answer = posted(Sim(), RIGHT, "/oauth2/tokens")
+    assert (status, answer["return_code"]) == (200, 2)
+    assert "[1501:" in answer["return_msg"]
     assert posted(Sim(), RIGHT, "/oauth2/token?x=y")[0] == 200
 
 

@@ -18,10 +18,25 @@ from ..realtime.catalogue import ACCOUNT_TYPES, US_TYPES
 from ..request import RequestKind
 from ..wire.messages import Row
 from .agenda import Agenda
-from .callers import refusal_of
+from .bounds import (
+    ACK_DELAY,
+    BACKLOG_LIMIT,
+    LOGIN_DELAY,
+    MAX_FRAMES,
+    MAX_PAIRS,
+    MAX_TEXT,
+    MAX_WAITING,
+    PIECE,
+    PINGS_MISSED,
+    REQUESTS_PER_SECOND,
+    SILENCE,
+    UNSENT_LIMIT,
+)
 from .conditions import ConditionService
 from .faults import Faults
 from .market.market import TYPES_WITH_ROWS, has_rows
+from .rest.http import HttpRequest
+from .rest.link import HttpLink, Outcome
 from .texts import (
     BAD_TOKEN,
     LOGIN_MISSING,
@@ -38,38 +53,14 @@ from .texts import (
     too_fast,
     wrong_shape,
 )
-from .tokens import HttpAnswer, HttpCall
 
-__all__ = ("PATH", "SILENCE", "US_PATH", "ClientLink", "Owner")
+__all__ = ("PATH", "US_PATH", "ClientLink", "Owner")
 
 PATH = urlsplit(PRODUCTION.url).path
 US_PATH = urlsplit(US_PRODUCTION.url).path
 
-LOGIN_DELAY = 0.020
-ACK_DELAY = 0.010
-SILENCE = 10.0
-"""Seconds without data from the client before a PING is sent, or before the close if it has not logged in."""
-PINGS_MISSED = 5
-REQUESTS_PER_SECOND = 5
-UNSENT_LIMIT = 4 * 1024 * 1024
-"""Maximum bytes queued for a client that does not read; above it, rows are dropped."""
-BACKLOG_LIMIT = 4 * UNSENT_LIMIT
-"""Maximum bytes queued for a client, replies included; above it, the client is cut off."""
-PIECE = 16_384
-"""Bytes read at once from the data received during a stall."""
-MAX_WAITING = 1_000
-"""Maximum unanswered requests; above it, the client is cut off. Answers are sent after 10 ms unless a fault delays
-them, and five requests per second are carried out."""
-MAX_FRAMES = 1_000
-"""Maximum WebSocket frames per second; above it, the client is cut off. Small frames cost more than their bytes."""
-MAX_TEXT = 100
-"""Maximum characters of a group, an item or a type: the length of an item on the official page. How the live server
-answers longer ones is not known; here they are refused as `wrong_shape`."""
-MAX_PAIRS = 10_000
-"""Maximum (type, item) pairs that a connection may register, over all groups, and may name per second. Types are not
-counted by Kiwoom, so 200 items with 25 types make 5,000 pairs. This limit was chosen."""
 POST = b"POST "
-"""The first bytes of a connection that calls the token server."""
+"""The first bytes of a connection that speaks HTTP: to the token server, and to REST."""
 ECHO = b'{"trnm":"PING"}'
 
 
@@ -101,7 +92,7 @@ class Owner(Protocol):
     def handle_timeout(self) -> None: ...
     def guard(self, link: ClientLink) -> AbstractContextManager[None]: ...
     def key_of(self, token: object) -> str | None: ...
-    def answer_post(self, path: str, body: bytes) -> HttpAnswer: ...
+    def respond(self, request: HttpRequest) -> Outcome: ...
     def start_ticking(self) -> None: ...
     def kick(self, peer: ClientLink | None = None) -> None: ...
 
@@ -142,7 +133,7 @@ class ClientLink:
         self._unsent = bytearray()
         self._unread = bytearray()
         self._opening: bytearray | None = bytearray()  # None once the first bytes tell WebSocket from POST
-        self._http: HttpCall | None = None
+        self._http: HttpLink | None = None
         self._hosts = hosts
         self._served: dict[tuple[str, str], None] = {}
         self._served_of: object = None  # the `registered` they come from; it is replaced, never mutated
@@ -214,6 +205,18 @@ class ClientLink:
         self.connection.receive_eof()
         self.settle()
 
+    @property
+    def deadline(self) -> float | None:
+        """When to call `meet_deadline`, in seconds; None if nothing is due or the link is stalled."""
+        if self.stalled:
+            return None
+        return self.connection.next_timeout() if self._http is None else self._http.deadline
+
+    def meet_deadline(self) -> None:
+        """Do what is due on this connection."""
+        if not self.stalled:
+            (self.connection if self._http is None else self._http).handle_timeout()
+
     def next_timeout(self) -> float | None:
         """Return the exchange's next deadline; links have no clock of their own."""
         return self._exchange.next_timeout()
@@ -251,8 +254,8 @@ class ClientLink:
             data = self._tell_http(data)
         if self._http is None:
             self.connection.receive_data(data)
-        else:
-            self._call(self._http, data)
+        elif self.connection.state is not CLOSED:
+            self._http.receive_data(data)
         for event in self.connection.events():
             if isinstance(event, RequestReceived):
                 self._answer(event.request)
@@ -276,15 +279,11 @@ class ClientLink:
             return b""
         data, self._opening = self._opening, None
         if data.startswith(POST):
-            self._http = HttpCall(self._exchange.answer_post, lambda headers: refusal_of(headers, self._hosts))
+            exchange = self._exchange
+            self._http = HttpLink(
+                exchange.respond, self._hosts, now=exchange.now, later=self._later, end=self.connection.abort
+            )
         return data
-
-    def _call(self, http: HttpCall, data: bytes | bytearray) -> None:
-        """Pass data to a call to the token server. The connection ends once the call has its answer."""
-        if self.connection.state is not CLOSED:
-            http.receive_data(data)
-            if http.finished:
-                self.connection.abort()
 
     def _answer(self, request: ServerRequest) -> None:
         connection = self.connection
@@ -436,7 +435,8 @@ class ClientLink:
 
     def _backlog(self) -> int:
         """Return the number of bytes queued until the client reads or a stall ends."""
-        return self.connection.unsent + len(self._unsent) + len(self._unread)
+        unsent = self.connection.unsent if self._http is None else self._http.unsent
+        return unsent + len(self._unsent) + len(self._unread)
 
     def watch(self, _: float) -> None:
         """Check whether the client has been silent for too long, and schedule the next check.

@@ -19,7 +19,8 @@ The following behavior was measured on the live server and published by others:
 * Rows are sent in batches every 100 ms, several in one message, with their keys in the measured order.
 * The close code is 1000 with the reason "Bye". After a message of more than 65,536 bytes it is 1009, with the reason.
 * The domestic market and the US market have separate paths.
-* A connection that begins with "POST " is a call to the token server, which has its own port at Kiwoom. See `tokens`.
+* A connection that begins with "POST " speaks HTTP, to the token server (see `tokens`) and to REST (see
+  `rest.service`), which have their own port at Kiwoom. It is kept for further requests.
 * For condition search see `conditions`, for the market see `market`.
 
 For the texts of the messages see `texts`.
@@ -46,8 +47,9 @@ from ..connection.server import ServerConnection
 from ..errors import LocalProtocolError
 from ..realtime.record import KST
 from .agenda import Agenda
+from .bounds import SILENCE
 from .callers import host_names, refusal_of
-from .client_link import PATH, SILENCE, US_PATH, ClientLink
+from .client_link import PATH, US_PATH, ClientLink
 from .conditions import ConditionService
 from .faults import Faults
 from .market.account import Order, Side
@@ -56,7 +58,11 @@ from .market.names import US, is_listed
 from .market.sessions import FIRST_DATE
 from .market.source import Push, SourceError
 from .playback import Playback, recorded_pairs
-from .tokens import FAULTY_ANSWERS, HttpAnswer, TokenService
+from .rest.http import HttpAnswer, HttpRequest
+from .rest.limits import Window
+from .rest.link import Outcome
+from .rest.service import LIMIT, MOCK_LIMIT, RestService
+from .tokens import FAULTY_ANSWERS, TOKEN_PATHS, TokenService
 
 __all__ = ("Exchange",)
 
@@ -97,12 +103,16 @@ class Exchange:
             makes a 0D row and half of them a 0B row; for an item of 0E, each makes a 0E row.
         conditions: number -> name of the saved conditions, the same on both paths.
         batch_interval: seconds between deliveries of rows; about 100 ms [measured].
+        rest_limit: REST requests per second of an app key and api-id. Defaults to 5, on mock trading to 1.
+        rest_window: how they are counted: in the second before each request ("sliding"), or in each second of the
+            clock ("fixed").
         playback: a recording to play instead of the market; see `playback`.
         clock: returns the time in seconds; None leaves it to `run_on`, which the adapters' `serve` calls.
         config: deadlines and limits of its connections.
 
     Raises:
-        LocalProtocolError: item_limit or connection_limit is not an integer above 0, or speed is not above 0.
+        LocalProtocolError: item_limit, connection_limit or rest_limit is not an integer above 0, or speed is not
+            above 0.
     """
 
     def __init__(
@@ -119,6 +129,8 @@ class Exchange:
         rate: float = 2.0,
         conditions: Mapping[str, str] = CONDITIONS,
         batch_interval: float = BATCH_INTERVAL,
+        rest_limit: int | None = None,
+        rest_window: Window = "sliding",
         playback: Playback | None = None,
         clock: Callable[[], float] | None = None,
         config: ServerConfig | None = None,
@@ -129,6 +141,8 @@ class Exchange:
             raise LocalProtocolError(f"speed: must be a number above 0, not {speed!r}")
         if type(connection_limit) is not int or connection_limit < 1:
             raise LocalProtocolError(f"connection_limit: must be a whole number above 0, not {connection_limit!r}")
+        if rest_limit is not None and (type(rest_limit) is not int or rest_limit < 1):
+            raise LocalProtocolError(f"rest_limit: must be a whole number above 0, or None, not {rest_limit!r}")
         self.mock = mock
         self.connection_limit = connection_limit
         self.item_limit = (MOCK_ITEM_LIMIT if mock else ITEM_LIMIT) if item_limit is None else item_limit
@@ -152,6 +166,18 @@ class Exchange:
         self._playback = playback
         self._audience: dict[ClientLink, tuple[object, frozenset[tuple[str, str]]]] = {}
         self.has_conditions = playback is None
+        self.rest = RestService(
+            self._market,
+            key_of=self.key_of,
+            now=self.now,
+            market_now=self._seconds,
+            speed=speed,
+            faults=self.faults,
+            limit=(MOCK_LIMIT if mock else LIMIT) if rest_limit is None else rest_limit,
+            window=rest_window,
+        )
+        """Answers REST requests, and counts them."""
+        self.rest.is_on = playback is None
         self.conditions = ConditionService(
             self._market, conditions, seed=seed, rate=rate, now=self._seconds, on_live=self.start_ticking
         )
@@ -226,9 +252,7 @@ class Exchange:
 
     def next_timeout(self) -> float | None:
         """Return when to call `handle_timeout`, in seconds on the clock; None if there is no deadline."""
-        times = [
-            time for peer in self.links if not peer.stalled and (time := peer.connection.next_timeout()) is not None
-        ]
+        times = [time for peer in self.links if (time := peer.deadline) is not None]
         if (next_time := self.agenda.next_time) is not None:
             times.append(next_time)
         return min(times, default=None)
@@ -244,10 +268,9 @@ class Exchange:
             else:
                 entry.run()
         for peer in tuple(self.links):
-            if not peer.stalled:
-                with self.guard(peer):
-                    peer.connection.handle_timeout()
-                peer.settle()
+            with self.guard(peer):
+                peer.meet_deadline()
+            peer.settle()
 
     def place_order(self, key: str, item: str, side: Side, quantity: int, price: int | Decimal = 0) -> Order:
         """Place an order for the account of an app key. Rows of 00 and 04 (F4 and F5) report its progress.
@@ -280,6 +303,22 @@ class Exchange:
         self.start_ticking()
         self._tell_driver()
         return order
+
+    @property
+    def orders_processed(self) -> int:
+        """Number of orders that came over REST and were carried out, amendments and cancellations included."""
+        return self.rest.orders_processed
+
+    def answer_rest(self, path: str, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        """Carry out a request to REST, or to the token server, and return its answer, without any connection.
+
+        Args:
+            path: the path of the TR: "/api/dostk/mrkcond".
+            headers: its headers: api-id, authorization ("Bearer " and the token), cont-yn, next-key.
+            body: the JSON of its parameters.
+        """
+        lower = {name.lower(): value for name, value in headers.items()}
+        return self.respond(HttpRequest(path, lower, body)).answer
 
     # Faults that take effect immediately, on one connection or on all.
 
@@ -361,8 +400,15 @@ class Exchange:
             return None
         return self._tokens.key_of(token)
 
-    def answer_post(self, path: str, body: bytes) -> HttpAnswer:
-        return FAULTY_ANSWERS.get(self.faults.token_answer) or self._tokens.answer(path, body)
+    def respond(self, request: HttpRequest) -> Outcome:
+        if request.path in TOKEN_PATHS:
+            faulty = FAULTY_ANSWERS.get(self.faults.token_answer)
+            return Outcome(faulty or self._tokens.answer(request.path, request.body))
+        outcome = self.rest.respond(request)
+        if self.rest.is_on:
+            self.start_ticking()
+            self._tell_driver()
+        return outcome
 
     def start_ticking(self) -> None:
         if self._ticking:
@@ -402,8 +448,9 @@ class Exchange:
 
     def _tick(self, when: float) -> None:
         peers = [peer for peer in self.links if peer.connection.state is READY and (peer.registered or peer.live)]
-        self._ticking = bool(peers or self._market.accounts.open)
+        self._ticking = bool(peers or self._market.accounts.open or self._market.has_kept)
         if not self._ticking:
+            self._market.drop_waiting()
             return
         began = self.now()
         # All clients of a stock see the same book. A dict keeps the order deterministic.

@@ -1,10 +1,10 @@
-"""Access tokens of the simulated exchange, and the HTTP calls that issue and revoke them.
+"""Access tokens of the simulated exchange: the answers to the HTTP requests that issue and revoke them.
 
 Measured on the live server: a refusal is HTTP 200 with return_code 2 (bad request) or 3 (bad keys), with a more
-specific code inside the text. A repeated request returns the same token until it has expired. HTTP 429 has no body. Not
-known, so chosen: the texts of codes 8011 to 8016, HTTP 400 for a body that is not a JSON object, and HTTP 404 for other
-paths. HTTP 429 is sent only on demand: it was measured once, after two answers within a second, but what the server
-counts is not known.
+specific code inside the text. A repeated request returns the same token until it has expired. HTTP 429 has no body.
+Not known, so chosen: the texts of codes 8011 to 8016, HTTP 400 for a body that is not a JSON object, and that the
+connection ends with the answer. HTTP 429 is sent only on demand: it was measured once, after two answers within a
+second, but what the server counts is not known.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from __future__ import annotations
 import datetime
 import random
 import string
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
 import msgspec
@@ -22,22 +22,22 @@ import msgspec
 from ..errors import UNREADABLE
 from ..realtime.record import KST
 from ..wire.messages import encode
+from .rest.http import JSON, HttpAnswer
 
-__all__ = ("FAULTY_ANSWERS", "HttpAnswer", "HttpCall", "TokenAnswer", "TokenService")
+__all__ = ("FAULTY_ANSWERS", "MAINTENANCE", "TOKEN_PATHS", "TokenAnswer", "TokenService")
 
 TOKEN_LIFE = 24 * 3600.0
 """Validity of a token, in seconds."""
 TOKEN_LENGTH = 86
 """Length of a token in characters [measured]."""
-MAX_BODY = 64 * 1024
-"""Maximum size of a request's body, in bytes; larger ones are refused."""
-MAX_PIECES = 1_000
-"""Maximum pieces (chunks) of a request's body. Each piece costs more than its bytes."""
 MAX_KEY = 256
 """Maximum length of an app key or a secret key, in characters. Real ones have 43."""
 MAX_TOKENS = 10_000
 """Maximum issued tokens; the oldest are forgotten first, and can no longer log in."""
-JSON = "application/json;charset=UTF-8"
+
+ISSUE, REVOKE = "/oauth2/token", "/oauth2/revoke"
+TOKEN_PATHS = frozenset((ISSUE, REVOKE))
+"""The paths of the token server."""
 
 TokenAnswer: TypeAlias = Literal["ok", "html", "too_many"]
 """How the token server answers: normally, with the HTML page of a maintenance, or with HTTP 429."""
@@ -45,29 +45,15 @@ TokenAnswer: TypeAlias = Literal["ok", "html", "too_many"]
 _any = msgspec.json.Decoder()
 
 
-class HttpAnswer(NamedTuple):
-    """The answer to an HTTP request.
-
-    Attributes:
-        status: HTTP status code.
-        content_type: the Content-Type of the body.
-        body: the body, in bytes.
-        reason: the reason phrase after the status.
-    """
-
-    status: int
-    content_type: str
-    body: bytes
-    reason: bytes = b""
-
-
 MAINTENANCE = """<!DOCTYPE html>
 <html lang="ko"><head><title>시스템 점검 안내</title></head><body>서비스 점검 중입니다</body></html>
 """
 FAULTY_ANSWERS: Mapping[TokenAnswer, HttpAnswer] = MappingProxyType(
     {
-        "html": HttpAnswer(200, "text/html;charset=UTF-8", MAINTENANCE.encode()),
-        "too_many": HttpAnswer(429, "text/plain", b"", b"null"),  # [measured], reason phrase "null" included
+        "html": HttpAnswer(200, "text/html;charset=UTF-8", MAINTENANCE.encode(), closes=True),
+        "too_many": HttpAnswer(
+            429, "text/plain", b"", b"null", closes=True
+        ),  # [measured], reason phrase "null" included
     }
 )
 
@@ -125,22 +111,20 @@ class TokenService:
             issued.expires_at = min(issued.expires_at, self._now())
 
     def answer(self, path: str, body: bytes) -> HttpAnswer:
-        """Return the answer to a POST request."""
-        serve = {"/oauth2/token": self._issue, "/oauth2/revoke": self._revoke}.get(path)
-        if serve is None:
-            return HttpAnswer(404, "text/plain", b"")
+        """Return the answer to a request to one of the `TOKEN_PATHS`."""
+        serve = self._issue if path == ISSUE else self._revoke
         try:
             members = _any.decode(body)
         except UNREADABLE:
             members = None
         if not isinstance(members, dict):
-            return HttpAnswer(400, JSON, encode({"return_code": 2, "return_msg": "입력 값 오류입니다"}))
+            return HttpAnswer(400, JSON, encode({"return_code": 2, "return_msg": "입력 값 오류입니다"}), closes=True)
         try:
             answer = serve(members)
         except Refusal as refusal:
             code, message = refusal.args
             answer = {"return_code": code, "return_msg": message}
-        return HttpAnswer(200, JSON, encode(answer))
+        return HttpAnswer(200, JSON, encode(answer), closes=True)
 
     # Internals.
 
@@ -199,80 +183,3 @@ class TokenService:
             if self._latest[oldest.appkey] is oldest:
                 del self._latest[oldest.appkey]
         return issued
-
-
-class HttpCall:
-    """One POST request and its answer. Close the connection afterwards.
-
-    Args:
-        answer: returns the answer for a path and a body.
-        refuse: called with the headers of a request; returns HTTP status and text to refuse it, or None.
-
-    Attributes:
-        finished: whether the answer is ready.
-    """
-
-    def __init__(
-        self,
-        answer: Callable[[str, bytes], HttpAnswer],
-        refuse: Callable[[Iterable[tuple[str, str]]], tuple[int, str] | None] = lambda headers: None,
-    ) -> None:
-        import h11  # imported here, so that programs that request no token need not load it
-
-        self.finished = False
-        self._answer_for = answer
-        self._refuse = refuse
-        self._connection = h11.Connection(our_role=h11.SERVER)
-        self._path = ""
-        self._body = bytearray()
-        self._pieces = 0
-        self._outgoing = b""
-
-    def receive_data(self, data: bytes | bytearray) -> None:
-        """Receive bytes from the network. Never raises for their contents. Ignores them once finished."""
-        if data and not self.finished:
-            self._connection.receive_data(bytes(data))
-            self._read()
-
-    def data_to_send(self) -> bytes:
-        """Return the bytes to write to the network, and clear them; empty if there are none."""
-        data, self._outgoing = self._outgoing, b""
-        return data
-
-    def _read(self) -> None:
-        import h11
-
-        while not self.finished:
-            try:
-                event = self._connection.next_event()
-            except h11.RemoteProtocolError as error:
-                self._answer(HttpAnswer(error.error_status_hint, "text/plain", b""))
-                return
-            if isinstance(event, h11.Request):
-                self._path = event.target.decode("ascii").partition("?")[0]
-                refused = self._refuse((name.decode(), value.decode("latin-1")) for name, value in event.headers)
-                if refused is not None:
-                    status, text = refused
-                    self._answer(HttpAnswer(status, "text/plain;charset=UTF-8", text.encode()))
-            elif isinstance(event, h11.Data):
-                self._body += event.data
-                self._pieces += 1
-                if len(self._body) > MAX_BODY or self._pieces > MAX_PIECES:
-                    self._answer(HttpAnswer(413, "text/plain", b""))
-            elif isinstance(event, h11.EndOfMessage):
-                self._answer(self._answer_for(self._path, bytes(self._body)))
-            else:
-                return  # everything received so far was read
-
-    def _answer(self, answer: HttpAnswer) -> None:
-        import h11
-
-        headers = [
-            ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(answer.body))),
-            ("Connection", "close"),
-        ]
-        response = h11.Response(status_code=answer.status, headers=headers, reason=answer.reason)
-        events = (response, h11.Data(answer.body), h11.EndOfMessage())
-        self._outgoing = b"".join(self._connection.send(event) or b"" for event in events)
-        self.finished = True

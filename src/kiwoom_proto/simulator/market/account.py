@@ -6,11 +6,24 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-__all__ = ("MARKET_PRICE", "Holding", "Order", "Side")
+__all__ = ("MARKET_PRICE", "NO_NUMBER", "Holding", "Order", "Side", "Task", "fee_of", "tax_of")
 
 Side: TypeAlias = Literal["buy", "sell"]
+Task: TypeAlias = Literal["new", "amend", "cancel"]
 MARKET_PRICE = 0
 """The price of a market order, which has no limit."""
+NO_NUMBER = "0000000"
+"""The number of the original order where there is none."""
+
+
+def fee_of(amount: int) -> int:
+    """Return the fee of trades of this amount, in won: 0.015 %."""
+    return amount * 15 // 100_000
+
+
+def tax_of(amount: int) -> int:
+    """Return the tax on sales of this amount, in won: 0.15 %."""
+    return amount * 15 // 10_000
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -29,6 +42,14 @@ class Order:
         amount: total price of the shares traded, in the smallest unit.
         status: "" until the market processes it, then 접수, 체결 or 거부.
         refusal: the reason for a refusal (거부사유), or "".
+        task: "new" places shares; "amend" takes those of the original order to another price, "cancel" takes them back.
+        original: the number of the original order.
+        withdrawn: shares that were cancelled, or taken over by an amendment.
+        last_price: the price of the last trade, 0 before the first.
+        last_quantity: the shares of the last trade.
+        execution: the number of the last trade, or 0.
+        day: the day on which the market processed it.
+        time: the time at which the market processed it, "HHMMSS".
     """
 
     key: str
@@ -42,6 +63,14 @@ class Order:
     amount: int = 0
     status: str = ""
     refusal: str = ""
+    task: Task = "new"
+    original: str = NO_NUMBER
+    withdrawn: int = 0
+    last_price: int = 0
+    last_quantity: int = 0
+    execution: int = 0
+    day: int = -1
+    time: str = ""
 
     @property
     def buys(self) -> bool:
@@ -50,8 +79,18 @@ class Order:
 
     @property
     def remaining(self) -> int:
-        """Shares not yet traded."""
-        return self.quantity - self.filled
+        """Shares left to trade."""
+        return 0 if self.task == "cancel" else self.quantity - self.filled - self.withdrawn
+
+    @property
+    def fee(self) -> int:
+        """The fee of its trades, in won."""
+        return fee_of(self.amount)
+
+    @property
+    def tax(self) -> int:
+        """The tax on its trades, in won."""
+        return 0 if self.buys else tax_of(self.amount)
 
     @property
     def is_open(self) -> bool:
@@ -74,6 +113,7 @@ class Holding:
         sold_today: shares sold today.
         profit: profit realised today.
         sold_cost: purchase cost of the shares sold today.
+        day: the day that "today" means.
     """
 
     quantity: int = 0
@@ -82,6 +122,13 @@ class Holding:
     sold_today: int = 0
     profit: int = 0
     sold_cost: int = 0
+    day: int = -1
+
+    def start_day(self, day: int) -> None:
+        """Start a day, unless it has started: nothing was traded today."""
+        if day != self.day:
+            self.day = day
+            self.bought_today = self.sold_today = self.profit = self.sold_cost = 0
 
     @property
     def average(self) -> int:

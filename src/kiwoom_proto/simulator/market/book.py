@@ -49,10 +49,10 @@ class Book:
         if quantity < quantities[0]:
             quantities[0] -= quantity
             return quantity
-        if not prices[1]:  # the last level before the limit never runs out
-            quantities[0] += quantity
-            return quantity
         quantity = quantities[0]
+        if not prices[1]:  # the last level before the limit never runs out
+            quantities[0] = self._draw()
+            return quantity
         if buyer:
             self.shift_up()
         else:

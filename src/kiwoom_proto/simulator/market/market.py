@@ -23,6 +23,7 @@ from types import MappingProxyType
 from ...realtime.catalogue import ACCOUNT_TYPES, REALTIME, codes_of_scope
 from ...realtime.traits import Scope
 from ...wire.messages import Row
+from .account import Order, Task
 from .indices import Gold, Sector
 from .instrument import Instrument
 from .names import US, is_listed
@@ -32,7 +33,7 @@ from .quotes import AfterHoursBook
 from .sessions import DAY, SESSIONS, Moment, closing, next_opening, open_types, seconds_of
 from .source import Push, Source, SourceError
 from .stock import Stock
-from .trading import TRADING_TYPES, DomesticTrading, UsTrading
+from .trading import TRADING_TYPES, DomesticTrading, Trading, UsTrading
 
 __all__ = ("TYPES_WITH_ROWS", "Market", "has_rows")
 
@@ -45,6 +46,8 @@ GAP = 1e-6
 
 MAX_SOURCES = 4_000
 """Maximum sources with rows at once. Each takes about 40 kB."""
+MAX_KEPT = 500
+"""Maximum pairs whose sources are kept going for the sake of REST."""
 MAX_IDLE = 1_000
 """Maximum sources kept that are no longer wanted. A source that was dropped starts again."""
 
@@ -73,6 +76,7 @@ class Market:
 
     Attributes:
         accounts: the accounts and their orders.
+        interruptions: the volatility interruptions.
 
     Raises:
         ValueError: rate is not above 0.
@@ -89,8 +93,8 @@ class Market:
         self._stocks: dict[str, Stock] = {}
         self._sources: dict[tuple[str, str], Source] = {}
         self.accounts = Accounts(seed)
-        self._interruptions = Interruptions(self.stock, self._is_watched, self._draw("interruptions"), rate)
-        self._sources["1h", ""] = self._interruptions
+        self.interruptions = Interruptions(self.stock, self._is_watched, self._draw("interruptions"), rate)
+        self._sources["1h", ""] = self.interruptions
         self._lasting: set[tuple[str, str]] = {("1h", "")}  # keys of the sources that are never dropped
         # The wanted pairs, grouped by source; the sources that are awake; and a heap of their next events.
         self._wanted: Mapping[tuple[str, str], None] = {}
@@ -101,6 +105,10 @@ class Market:
         self._breadth = MAX_SOURCES  # maximum sources awake; reduced when there is no time for more
         self._heap: list[tuple[float, int, Source]] = []
         self._brought_forward = 0
+        self._driving: frozenset[str] = frozenset()  # the types of the pairs wanted by somebody who gets rows
+        self._asked: Mapping[tuple[str, str], None] = {}
+        self._kept: dict[tuple[str, str], float] = {}
+        self._waiting: list[Push] = []
         self._moment = Moment(seconds_of(start))
 
     def add(self, pair: tuple[str, str], source: Source) -> None:
@@ -141,22 +149,26 @@ class Market:
         at = since if since - self._reached > GAP else self._reached
         if at > self._reached:
             self._sleep()
+        if self._kept:
+            self._kept = {pair: until for pair, until in self._kept.items() if until > at}
         self._group(wanted, stopwatch())
         is_late = stopwatch()
         if self._breadth < MAX_SOURCES:
             self._breadth += 1 + self._breadth // 8
             self._open = None
-        pushes: list[Push] = []
+        pushes, self._waiting = self._waiting, []
         stamp = at + self._shift
         while at < now:
-            types = open_types(stamp % DAY) & self._types
-            if not types:
-                opening = next_opening(self._types, stamp)
-                if opening is None:
+            opened = open_types(stamp % DAY)
+            types = opened & self._types
+            if not opened & self._driving:
+                opening = next_opening(self._driving, stamp)
+                if opening is not None:
+                    self._sleep()
+                    self._shift, stamp = opening - at, float(opening)
+                    continue
+                if not types:
                     break
-                self._sleep()
-                self._shift, stamp = opening - at, float(opening)
-                continue
             ends = closing(stamp)
             end, stamp = (now, stamp + (now - at)) if ends - stamp >= now - at else (at + (ends - stamp), float(ends))
             self._run(at, end, types, ends - 1, pushes, is_late)
@@ -175,6 +187,50 @@ class Market:
         if found is None:
             found = self._stocks[item] = self._make_stock(item)
         return found
+
+    # What REST asks.
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether a source is kept going for the sake of REST."""
+        return bool(self._kept)
+
+    def keep(self, pair: tuple[str, str], until: float) -> None:
+        """Keep the source of a pair going, as if it were wanted, but let the market skip its sessions."""
+        self._kept.pop(pair, None)
+        self._kept[pair] = until
+        if len(self._kept) > MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+
+    def source(self, type: str, item: str) -> Source:
+        """Return the source of a pair that has rows. It is made on first use."""
+        found = self._find_source(type, item) or self._add_source(type, item)
+        assert found is not None
+        if len(self._sources) > MAX_SOURCES + MAX_IDLE:
+            self._forget_idle((type, item))
+        return found
+
+    def trading(self, item: str, moment: Moment) -> Trading:
+        """Return the trading of a stock that is listed, on this moment's day."""
+        source = self.source("FT" if ":" in item or item in US else "0D", item)
+        assert isinstance(source, Trading)
+        source.prepare(moment)
+        return source
+
+    def take_orders(self, item: str, moment: Moment) -> None:
+        """Accept or refuse the new orders of a stock at once. The rows that report it are the first of `pushes`."""
+        self._waiting += self.accounts.take(self.trading(item, moment).stock, moment)
+
+    def withdraw(self, original: Order, quantity: int, task: Task, price: int, moment: Moment) -> Order:
+        """Cancel or amend an open order at once. Returns the order that does it. The rows come as for `take_orders`."""
+        stock = self.trading(original.item, moment).stock
+        order, pushes = self.accounts.withdraw(original, quantity, task, price, stock, moment)
+        self._waiting += pushes
+        return order
+
+    def drop_waiting(self) -> None:
+        """Drop the rows of orders that nobody waits for."""
+        self._waiting.clear()
 
     # Internals.
 
@@ -215,7 +271,7 @@ class Market:
             stock, draw = self.stock(item), self._draw(f"{item}/trading")
             if stock.instrument.kind == "us":
                 return UsTrading(stock, self.accounts, draw, rate)
-            return DomesticTrading(stock, self.accounts, self._interruptions, draw, rate)
+            return DomesticTrading(stock, self.accounts, self.interruptions, draw, rate)
         if type in ("0J", "0U"):
             return Sector(item, self._draw(f"{item}/sector"), rate)
         match type:
@@ -229,14 +285,17 @@ class Market:
 
     def _group(self, wanted: Mapping[tuple[str, str], None], is_late: Callable[[], bool]) -> None:
         """Group the wanted pairs by source. Once `is_late()`, sources not yet made are left for the next call."""
-        ordered = self.accounts.open
-        if ordered:
+        if self.accounts.open:
             wanted = {**wanted, **dict.fromkeys(self.accounts.pairs())}
-        if wanted == self._wanted:
+        asked = wanted
+        if self._kept:
+            wanted = {**wanted, **dict.fromkeys(self._kept)}
+        is_same = self._asked is self._wanted if asked is wanted else asked == self._asked
+        if is_same and wanted == self._wanted:
             return
-        self._wanted, self._groups, self._types = {}, {}, frozenset()
+        self._wanted, self._groups, self._types, self._driving = {}, {}, frozenset(), frozenset()
         groups: dict[Source, set[str]] = {}
-        types = set()
+        types, driving = set(), set()
         late = left_out = False
         for pair in wanted:
             type, item = pair
@@ -251,18 +310,23 @@ class Market:
                 if source is not None and (source in groups or len(groups) < MAX_SOURCES):
                     groups.setdefault(source, set()).add(type)
                     types.add(type)
+                    if pair in asked:
+                        driving.add(type)
             else:
                 types.add(type)
+                driving.add(type)
         self._wanted = {} if left_out else dict(wanted)
+        self._asked = self._wanted if asked is wanted else dict(asked)
         self._groups = {source: frozenset(found) for source, found in groups.items()}
-        self._types = frozenset(types)
-        self._interruptions.items = frozenset(item for type, item in wanted if type == "1h")
+        self._types, self._driving = frozenset(types), frozenset(driving)
+        self.interruptions.items = frozenset(item for type, item in wanted if type == "1h")
         self._open = None
         self._forget_idle()
 
-    def _forget_idle(self) -> None:
+    def _forget_idle(self, asked: tuple[str, str] = ("", "")) -> None:
         """Drop the oldest sources that are no longer wanted, if there are more than MAX_IDLE; keep half as many."""
         idle = [key for key, source in self._sources.items() if source not in self._groups and key not in self._lasting]
+        idle = [(kind, item) for kind, item in idle if item != asked[1]]
         if len(idle) <= MAX_IDLE:
             return
         for kind, item in idle[: len(idle) - MAX_IDLE // 2]:
@@ -313,7 +377,7 @@ class Market:
         if self._moment.stamp != (stamp := min(int(at + shift), last)) or self._moment.begins_at != stamp - shift:
             self._moment = Moment(stamp, stamp - shift)
         self._wake(at, types)
-        heap, moment, interruptions = self._heap, self._moment, self._interruptions
+        heap, moment, interruptions = self._heap, self._moment, self.interruptions
         release_at = interruptions.next_at
         while heap and heap[0][0] < end:
             if is_late():

@@ -91,6 +91,11 @@ class OrderBookRows:
             self._split_by_venue()
         return values.copy()
 
+    @property
+    def last(self) -> dict[str, str]:
+        """The values of the latest row; FID 21 is empty if there was none."""
+        return self._values.copy()
+
     def _set_expected(self, expected: Expected | None) -> None:
         self._expected = expected
         values = self._values
@@ -183,21 +188,35 @@ class AfterHoursBook(Source):
         self._item = item
         self._ask = self._bid = 0
         self._session: tuple[int, int] | None = None
+        self._last: dict[str, str] | None = None
+
+    def values(self, moment: Moment) -> dict[str, str]:
+        """Return the values of 0E as they are now: those of the latest row of this session; "0" outside of sessions."""
+        session = _session_at(moment)
+        if session is not None:
+            self._begin(session, moment)
+        if session is None or session != self._session:
+            return {"21": moment.text, "131": "0", "132": "0", "135": "0", "136": "0"}
+        return self._last or self._values(moment.text, 0, 0)
 
     def happen(self, moment: Moment) -> Iterable[Push]:
         """Add or remove an order. The first event of a session also clears the previous one. Returns the rows."""
         begin = max(begin for begin, _ in AFTER_HOURS if begin <= moment.second)
         session = moment.day, begin
         pushes = []
-        if self._session is None:
-            # The quantities that were resting before the item was first wanted.
-            typical = TYPICAL_QUANTITY * min(SETTLED_AFTER, moment.second - begin) // SETTLED_AFTER
-            self._ask, self._bid = (int(typical * self.draw.lognormvariate(0, 0.8)) for _ in range(2))
-        elif session != self._session and (self._ask or self._bid):
+        self._begin(session, moment)
+        if session != self._session and (self._ask or self._bid):
             pushes.append(self._move(moment, -self._ask, -self._bid))
         self._session = session
         pushes.append(self._next(moment))
         return pushes
+
+    def _begin(self, session: tuple[int, int], moment: Moment) -> None:
+        """Make up the quantities that were resting before the item was first wanted."""
+        if self._session is None:
+            self._session = session
+            typical = TYPICAL_QUANTITY * min(SETTLED_AFTER, moment.second - session[1]) // SETTLED_AFTER
+            self._ask, self._bid = (int(typical * self.draw.lognormvariate(0, 0.8)) for _ in range(2))
 
     def _next(self, moment: Moment) -> Push:
         on_ask_side = self.draw.random() < 0.5
@@ -211,11 +230,20 @@ class AfterHoursBook(Source):
     def _move(self, moment: Moment, ask_change: int, bid_change: int) -> Push:
         self._ask += ask_change
         self._bid += bid_change
-        values = {
-            "21": moment.text,
+        self._last = values = self._values(moment.text, ask_change, bid_change)
+        return Push(("0E", self._item), Row(values, "0E", "주식시간외호가", self._item))
+
+    def _values(self, time: str, ask_change: int, bid_change: int) -> dict[str, str]:
+        return {
+            "21": time,
             "131": str(self._ask),
             "132": signed(ask_change),
             "135": str(self._bid),
             "136": signed(bid_change),
         }
-        return Push(("0E", self._item), Row(values, "0E", "주식시간외호가", self._item))
+
+
+def _session_at(moment: Moment) -> tuple[int, int] | None:
+    """Return day and beginning of the after-hours session at a moment, or None."""
+    begins = [begin for begin, end in AFTER_HOURS if begin <= moment.second < end]
+    return (moment.day, begins[0]) if begins else None

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from .book import Book
 from .instrument import Instrument
 from .sessions import Moment, clock_text
+from .tape import Bar, Tape
 
 __all__ = ("Stock", "Trade")
 
@@ -62,6 +63,7 @@ class Stock:
         purchases: number of trades in `bought`.
         upper_time: when it last traded at the upper limit, "HHMMSS", or "000000".
         lower_time: when it last traded at the lower limit, "HHMMSS", or "000000".
+        tape: its trades.
     """
 
     def __init__(self, item: str, instrument: Instrument, venue: str, draw: random.Random) -> None:
@@ -72,6 +74,7 @@ class Stock:
         self.day: int | None = None
         self.last = self.open = self.high = self.low = 0
         self.volume = self.turnover = self.sold = self.bought = self.sales = self.purchases = 0
+        self.tape = Tape()
         self.previous_volume = instrument.previous_volume
         if venue == "NXT":
             self.previous_volume = self.previous_volume * 3 // 10
@@ -83,10 +86,14 @@ class Stock:
         if self.day == day:
             return
         fresh = self.day is None
+        if self.day is not None:
+            self.previous_volume = max(self.volume, 1)
+            if self.volume:
+                totals = self.volume, self.turnover
+                self.tape.days.append(Bar(self.day, self.open, self.high, self.low, self.last, *totals))
         self.day = day
         instrument.start_day(day)
-        if not fresh:
-            self.previous_volume = max(self.volume, 1)
+        self.tape.start_day()
         worth = US_TYPICAL_WORTH if instrument.kind == "us" else TYPICAL_WORTH
         self.typical = max(20, min(worth // instrument.reference, 500_000))
         self.open = self.high = self.low = 0
@@ -114,6 +121,8 @@ class Stock:
         opened = moment.second - seconds
         self.open_time = clock_text((opened + 12) % 86_400)
         self.high_time, self.low_time = (clock_text((opened + draw.randint(0, seconds)) % 86_400) for _ in range(2))
+        totals = self.volume, self.turnover
+        self.tape.made_up = Bar(moment.second, self.open, self.high, self.low, self.last, *totals)
 
     def _level(self) -> int:
         return 1 + int(self._random.random() * 2 * self.typical)
@@ -134,6 +143,7 @@ class Stock:
             self.sold += quantity
             self.sales += 1
         self._note_extremes(price, moment.text)
+        self.tape.add(moment.second, price, quantity if buyer else -quantity)
         return Trade(price, quantity, buyer, ask, bid)
 
     def _note_extremes(self, price: int, time: str) -> None:

@@ -72,6 +72,7 @@ class Trading(Source):
         self.stock = stock
         self._accounts = accounts
         self._day: int | None = None
+        self._is_new_day = False
         self._new: set[str] = set()
 
     def want(self, types: frozenset[str]) -> None:
@@ -82,11 +83,8 @@ class Trading(Source):
     def happen(self, moment: Moment) -> Iterable[Push]:
         """Make a trade or a change of the book happen. Returns the rows."""
         stock = self.stock
-        stock.prepare(moment)
-        new_day = stock.day != self._day
-        if new_day:
-            self._day = stock.day
-            self._begin_day()
+        self.prepare(moment)
+        new_day, self._is_new_day = self._is_new_day, False
         orders_wanted = stock.item in self._accounts.open and not self.types.isdisjoint(ORDER_TYPES)
         pushes = self._accounts.take(stock, moment) if orders_wanted else []
         value = stock.instrument.drift(moment.stamp)
@@ -101,6 +99,21 @@ class Trading(Source):
         shown = self._rows(trade, best != stock.book.ask_prices[0], moment)
         # Rows of the market precede rows of accounts.
         return shown + pushes if pushes else shown
+
+    def prepare(self, moment: Moment) -> None:
+        """Bring the stock to the moment's day."""
+        self.stock.prepare(moment)
+        if self.stock.day != self._day:
+            self._day = self.stock.day
+            self._is_new_day = True
+            self._begin_day()
+
+    @abc.abstractmethod
+    def quote(self, moment: Moment) -> dict[str, str]:
+        """Return the order book as it is now, as the values of its row: 0D, FT. Call `prepare` first.
+
+        If somebody gets the rows, these are the values of the latest one.
+        """
 
     def _begin_day(self) -> None: ...
 
@@ -169,6 +182,16 @@ class DomesticTrading(Trading):
         self._expected_told = 0
         self._trades = self._changes = 0
 
+    def quote(self, moment: Moment) -> dict[str, str]:
+        """Return the values of 0D; see `Trading`."""
+        if "0D" in self.types - self._new and self._book_rows.last["21"]:
+            return self._book_rows.last
+        return self._book_rows.next(moment, self.expected(moment))
+
+    def expected(self, moment: Moment) -> Expected | None:
+        """Return the expected trade of the auction, or None if there is none."""
+        return None if CONTINUOUS[0][0] <= moment.second < CONTINUOUS[0][1] else self._expected
+
     def _begin_day(self) -> None:
         if self._flows is None:
             self._flows = Flows(self.stock, random.Random(f"{self.draw.random()}"))
@@ -210,8 +233,7 @@ class DomesticTrading(Trading):
             self._expected_told = self._expected.quantity
             pushes.append(push("0H", expected_trade(stock, self._expected, change, moment)))
         if "0D" in types:
-            auction = None if CONTINUOUS[0][0] <= moment.second < CONTINUOUS[0][1] else self._expected
-            pushes.append(push("0D", self._book_rows.next(moment, auction)))
+            pushes.append(push("0D", self._book_rows.next(moment, self.expected(moment))))
         if "0C" in types and (best_moved or "0C" in new):
             pushes.append(push("0C", best_quote(stock)))
         if trade is None and "0A" in types:
@@ -275,6 +297,12 @@ class UsTrading(Trading):
     def _push(self, type: str, values: dict[str, str]) -> Push:
         stock = self.stock
         return Push((type, stock.item), Row(values, type, NAMES[type], stock.instrument.code, stock.venue))
+
+    def quote(self, moment: Moment) -> dict[str, str]:
+        """Return the values of FT; see `Trading`."""
+        if "FT" in self.types and self._book_rows.last:
+            return self._book_rows.last
+        return self._book_rows.next(moment)
 
     def _rows(self, trade: Trade | None, best_moved: bool, moment: Moment) -> list[Push]:
         pushes = []

@@ -69,6 +69,8 @@ class UsBookRows:
     def __init__(self, stock: Stock) -> None:
         self._stock = stock
         self._before: tuple[list[int], list[int]] | None = None
+        self.last: dict[str, str] = {}
+        """The values of the latest row; empty if there was none."""
 
     def next(self, moment: Moment) -> dict[str, str]:
         """Return the values of the next row."""
@@ -89,6 +91,7 @@ class UsBookRows:
         for side, fids in enumerate((("121", "122"), ("125", "126"))):
             total = sum(now[side])
             values[fids[0]], values[fids[1]] = str(total), _moved(total - sum(before[side]))
+        self.last = values
         return values
 
 

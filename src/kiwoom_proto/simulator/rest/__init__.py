@@ -1,0 +1,3 @@
+"""REST of the simulated exchange: requests (TRs) over HTTP, answered from the same market as the WebSocket's rows."""
+
+__all__ = ()
