@@ -8,6 +8,7 @@ Three families, told apart by whose fault it is:
     ├── RemoteProtocolError    the server broke the protocol
     │   └── HandshakeError     ... in the opening handshake (an HTTP error instead of 101, say)
     ├── FieldError             a field does not hold what its type should hold
+    │   └── ElementError       ... an element of a REST reply
     ├── RecordingError         a file or line is no recording that this version reads, or cannot be written
     ├── LoginRefused           the server refused the LOGIN
     ├── TokenError             no access token could be obtained
@@ -39,6 +40,7 @@ __all__ = (
     "UNREADABLE",
     "ClosedByPeer",
     "DeadlineExceeded",
+    "ElementError",
     "FieldError",
     "HandshakeError",
     "KiwoomError",
@@ -158,6 +160,29 @@ class FieldError(KiwoomError, ValueError):
         text = "a text not shown" if self._masked else quoted(self.args[3])
         field = f"type {self.type_code}, FID {self.fid}" + (f" ({self.name})" if self.name else "")
         return f"{field}: {self.reason or f'{text} is not a value of this field'}"
+
+
+class ElementError(FieldError):
+    """The text of an element of a REST reply cannot be read as its kind of value.
+
+    Attributes:
+        api_id: the TR, "ka10004".
+        element: the name of the element, "cur_prc".
+        label: its Korean label, "현재가".
+        text: the exact text received. The message masks what may be a secret, and all of it if it may be an account
+            number.
+    """
+
+    def __init__(self, api_id: str, element: str, label: str, text: str, *, masked: bool = False) -> None:
+        super().__init__(api_id, "", element, text, masked=masked)
+        self.api_id = api_id
+        self.element = element
+        self.label = label
+
+    def _text(self) -> str:
+        text = "a text not shown" if self._masked else quoted(self.args[3])
+        label = f" ({self.label})" if self.label else ""
+        return f"{self.api_id}, element {self.element}{label}: {text} is not a value of this element"
 
 
 class RecordingError(KiwoomError, ValueError):

@@ -7,6 +7,7 @@ Both are read from the source, so that an import inside a function counts as wel
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -65,6 +66,7 @@ recorder owns a thread that writes to a disk. What it decides is in `recording/b
 THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets", "zstandard", "duckdb", "pyarrow"}
 
 
+@functools.cache
 def modules() -> list[str]:
     """Every module of the core by its path without the suffix: "record", "realtime/quotes"."""
     return sorted(path.relative_to(CORE).with_suffix("").as_posix() for path in CORE.rglob("*.py"))
@@ -96,6 +98,7 @@ def nodes(node: ast.AST, types: bool = False) -> Iterator[ast.AST]:
         yield from nodes(child, types)
 
 
+@functools.cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
