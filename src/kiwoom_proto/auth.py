@@ -31,7 +31,7 @@ from .secrets import MASK, Redaction, Secret, conceal
 from .wire.http import HttpAnswer, HttpConnection, request_bytes
 from .wire.messages import check_token, encode
 
-__all__ = ("AppKey", "Token", "TokenCall")
+__all__ = ("AppKey", "Token", "TokenCall", "TokenNeeded")
 
 RENEW_MARGIN = 600.0
 """Seconds before its expiry from which a token is replaced."""
@@ -55,6 +55,17 @@ class Token:
 
     value: Secret = attrs.field(converter=_concealed)
     expires_at: datetime.datetime | None
+
+
+@attrs.frozen(eq=False)
+class TokenNeeded:
+    """An access token is needed, until `needs` is something else.
+
+    Attributes:
+        refused: the token that the server refused last, which must not be returned again; None if it refused none.
+    """
+
+    refused: Secret | None = None
 
 
 class AppKey:
@@ -171,7 +182,7 @@ class TokenCall:
         self.url = endpoint.token_url if revoke is None else endpoint.revoke_url
         parts = urlsplit(self.url)
         self.host = endpoint.host
-        self.port = parts.port or (443 if endpoint.secure else 80)
+        self.port = endpoint.rest_port
         self.secure = endpoint.secure
         self._revokes = revoke is not None
         self._redaction = Redaction((*key.secrets, revoke))

@@ -1,6 +1,6 @@
 """Configuration: every deadline, limit and policy, with its unit and its default.
 
-Times are in seconds, sizes in bytes. Both classes are frozen, so one object can serve many connections.
+Times are in seconds, sizes in bytes. The classes are frozen, so one object can serve many connections.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import attrs
 from .errors import LocalProtocolError
 from .hours import MarketHours
 
-__all__ = ("ClientConfig", "Overflow", "ServerConfig", "Takeover")
+__all__ = ("ClientConfig", "Overflow", "RestConfig", "ServerConfig", "Takeover")
 
 Overflow = Literal["raise", "drop_oldest", "conflate"]
 """What happens when a consumer is too slow: `ClientConfig.overflow`."""
@@ -138,6 +138,38 @@ class ClientConfig:
     move_after: float = attrs.field(default=10.0, validator=_positive)
     takeover_limit: int = attrs.field(default=3, validator=_count)
     hours: MarketHours | None = attrs.field(factory=MarketHours, validator=_hours)
+
+
+@attrs.frozen(kw_only=True)
+class RestConfig:
+    """Configuration of calls of the REST interface.
+
+    Attributes:
+        answer_timeout: seconds from sending a call to the end of its answer. A call that waits for its turn has no
+            deadline: the caller may cancel it.
+        open_timeout: seconds for a TCP connection, TLS included.
+        token_timeout: seconds for getting an access token.
+        idle_timeout: seconds after which a connection without a call is closed: before the server does, and before
+            somebody on the way forgets it.
+        max_connections: maximum number of connections. One more is opened for an order, if all of them are in use.
+        max_answer_size: maximum size of an answer, head and body, bytes. Pages of charts were measured to have about
+            1 MB.
+        tries: how often a query is sent in all, if connections break or the server fails (HTTP 5xx); and how many
+            attempts in a row to connect, or to get a token, may fail before the calls that wait for it fail. An order
+            is sent once.
+        rate_limit_tries: how often a query is sent in all, if the server says that it comes too fast (1700, HTTP 429).
+        calls_per_second: calls of one TR in a second, and orders of all TRs; None: 5 in production, 1 in mock trading.
+    """
+
+    answer_timeout: float = attrs.field(default=15.0, validator=_positive)
+    open_timeout: float = attrs.field(default=10.0, validator=_positive)
+    token_timeout: float = attrs.field(default=10.0, validator=_positive)
+    idle_timeout: float = attrs.field(default=20.0, validator=_positive)
+    max_connections: int = attrs.field(default=4, validator=_count)
+    max_answer_size: int = attrs.field(default=8 * 1024 * 1024, validator=_count)
+    tries: int = attrs.field(default=3, validator=_count)
+    rate_limit_tries: int = attrs.field(default=10, validator=_count)
+    calls_per_second: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
 
 
 @attrs.frozen(kw_only=True)

@@ -165,14 +165,20 @@ class Endpoint:
     @property
     def token_url(self) -> str:
         """URL that issues tokens: "https://api.kiwoom.com/oauth2/token"."""
-        return self._rest_url("/oauth2/token")
+        return self.rest_url("/oauth2/token")
 
     @property
     def revoke_url(self) -> str:
         """URL that revokes tokens."""
-        return self._rest_url("/oauth2/revoke")
+        return self.rest_url("/oauth2/revoke")
 
-    def _rest_url(self, path: str) -> str:
+    @property
+    def rest_port(self) -> int:
+        """The TCP port of the REST interface, on the same host."""
+        return urlsplit(self.rest_url("/")).port or (443 if self.secure else 80)
+
+    def rest_url(self, path: str) -> str:
+        """Return the URL of the REST interface with this path."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = urlsplit(self.url).port
         if self._is_kiwoom and port == WEBSOCKET_PORT:

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import attrs
 
+from ..auth import TokenNeeded
 from ..config import ClientConfig
 from ..connection.capture import Capture
 from ..connection.client import ClientConnection
@@ -44,17 +45,6 @@ class LinkNeeded:
 
     endpoint: Endpoint
     epoch: int
-
-
-@attrs.frozen(eq=False)
-class TokenNeeded:
-    """An access token is needed, until `Session.needs` is something else.
-
-    Attributes:
-        refused: the token that the last LOGIN refused, which must not be returned again; None if it refused none.
-    """
-
-    refused: Secret | None = None
 
 
 Need: TypeAlias = LinkNeeded | TokenNeeded
