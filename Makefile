@@ -11,6 +11,8 @@ LOCK := .ci/requirements.txt
 PIP := install --quiet --disable-pip-version-check
 TARGETS :=
 BIN := $(VENV)/bin
+# Hundreds of tests start Python anew: without bytecode files, each of them would compile the library first.
+export PYTHONDONTWRITEBYTECODE :=
 # Debian's Python comes without what makes environments; root can mend that.
 INSTALL_VENV := test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq -y python3-venv
 
@@ -24,7 +26,8 @@ environment: $(VENV)/ready  ## set up .venv, as every other target does first; L
 demo: $(VENV)/ready  ## a simulated exchange, live, about ten seconds; TYPE=0D for another type
 	@$(BIN)/kiwoom-proto demo $(TYPE)
 
-test: lint types unit  ## all checks: lint, types, tests
+test: lint  ## all checks: lint, types, tests
+	@$(MAKE) --no-print-directory --jobs=2 types unit
 
 lint: $(VENV)/ready  ## style and format
 	$(BIN)/ruff check .

@@ -43,7 +43,19 @@ strict = true
 # What streamlit imports: it takes longer to check than everything else, and nothing of it is used.
 [mypy-altair.*,google.*,narwhals.*,numpy.*,pandas.*,PIL.*,pyarrow.*,pydeck.*,tornado.*]
 follow_imports = skip
+[mypy-attributes]
+disallow_any_expr = True
 """
+
+CHECKED = ["examples", "typed", "attributes.py", "mistakes.py"]
+MISTAKES = ("trade.prize", "trade.price + 1", 'trade.price.split(",")', "client.stream(trade)")
+MISTAKEN = (
+    "import kiwoom_asyncio\n"
+    "from kiwoom_proto import Trade\n"
+    "def run(client: kiwoom_asyncio.Client, trade: Trade) -> None:\n"
+    + "".join(f"    print({mistake})\n" for mistake in MISTAKES)
+)
+MISTAKEN_LINES = {str(number) for number in range(4, 4 + len(MISTAKES))}
 
 
 @attrs.frozen
@@ -53,7 +65,7 @@ class Installed:
     Attributes:
         wheel: the file.
         python: the interpreter of the environment.
-        programs: a folder with copies of the examples and of what they should be typed as.
+        programs: a folder with copies of the examples and of what they should be typed as, and a program of mistakes.
     """
 
     wheel: Path
@@ -112,6 +124,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     shutil.copytree(ROOT / "examples", programs / "examples", ignore=ignored)
     shutil.copytree(ROOT / "tests" / "typing", programs / "typed", ignore=shutil.ignore_patterns("__pycache__"))
     (programs / "attributes.py").write_text("\n".join(every_attribute()) + "\n", encoding="utf-8")
+    (programs / "mistakes.py").write_text(MISTAKEN, encoding="utf-8")
     return Installed(wheel, environments.python("dev", wheel), programs)
 
 
@@ -124,37 +137,22 @@ def test_the_wheel_says_that_it_is_typed_and_is_what_is_checked(installed: Insta
     assert str(ROOT / "src") not in shown
 
 
-def test_mypy_finds_nothing(installed: Installed) -> None:
+def test_mypy_finds_the_mistakes_and_nothing_else(installed: Installed) -> None:
     (installed.programs / "mypy.ini").write_text(MYPY, encoding="utf-8")
-    options = ("--python-executable", installed.python, "--cache-dir", str(installed.wheel.parent / "mypy"))
-    checked = installed.run("mypy", *options, "examples", "typed")
-    assert checked.stdout.startswith("Success: "), checked.stdout + checked.stderr
-    checked = installed.run("mypy", *options, "--disallow-any-expr", "attributes.py")
-    assert checked.stdout.startswith("Success: "), checked.stdout + checked.stderr
-
-
-def test_pyright_finds_nothing(installed: Installed) -> None:
-    settings = STRICT | {"include": ["examples", "typed", "attributes.py"]}
-    (installed.programs / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
-    checked = installed.run("basedpyright", "--pythonpath", installed.python)
-    assert checked.stdout.splitlines()[-1] == "0 errors, 0 warnings, 0 notes", checked.stdout + checked.stderr
-
-
-MISTAKES = ("trade.prize", "trade.price + 1", 'trade.price.split(",")', "client.stream(trade)")
-
-
-def test_both_find_mistakes(installed: Installed, tmp_path: Path) -> None:
-    program = tmp_path / "mistakes.py"
-    program.write_text(
-        "import kiwoom_asyncio\n"
-        "from kiwoom_proto import Trade\n"
-        "def run(client: kiwoom_asyncio.Client, trade: Trade) -> None:\n"
-        + "".join(f"    print({mistake})\n" for mistake in MISTAKES),
-        encoding="utf-8",
-    )
     cache = str(installed.wheel.parent / "mypy")
-    by_mypy = installed.run("mypy", "--python-executable", installed.python, "--cache-dir", cache, str(program))
-    by_pyright = installed.run("basedpyright", "--pythonpath", installed.python, str(program))
-    lines = {str(number) for number in range(4, 4 + len(MISTAKES))}
-    assert set(re.findall(r"mistakes.py:(\d+): error: ", by_mypy.stdout)) == lines
-    assert set(re.findall(r"mistakes.py:(\d+):\d+ - error: ", by_pyright.stdout)) == lines
+    checked = installed.run("mypy", "--python-executable", installed.python, "--cache-dir", cache, *CHECKED)
+    *found, summary = checked.stdout.splitlines()
+    assert [line for line in found if not line.startswith("mistakes.py:")] == [], checked.stdout
+    assert summary.startswith("Found "), checked.stdout + checked.stderr
+    assert set(re.findall(r"^mistakes.py:(\d+): error: ", checked.stdout, re.MULTILINE)) == MISTAKEN_LINES
+
+
+def test_pyright_finds_the_mistakes_and_nothing_else(installed: Installed) -> None:
+    settings = json.dumps(STRICT | {"include": CHECKED})
+    (installed.programs / "pyrightconfig.json").write_text(settings, encoding="utf-8")
+    checked = installed.run("basedpyright", "--pythonpath", installed.python, "--outputjson")
+    output = json.loads(checked.stdout)
+    found = [(Path(each["file"]).name, each["range"]["start"]["line"] + 1) for each in output["generalDiagnostics"]]
+    assert {name for name, _ in found} == {"mistakes.py"}, checked.stdout
+    assert {str(line) for _, line in found} == MISTAKEN_LINES
+    assert output["summary"]["filesAnalyzed"] > len(CHECKED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from kiwoom_proto.realtime.fields import Field, Kind, clock_time, coded
 from kiwoom_proto.recording.reader import read_recording
 from kiwoom_proto.tables import connect_tables
 from kiwoom_proto.tables.columns import columns_of, view_name
+from kiwoom_proto.tables.expressions import stripped
 
 from .kit import lines_of, records_of, row, simulated_day, write
 
@@ -243,6 +245,11 @@ def compare_rows(hostile: tuple[Path, DuckDBPyConnection], rows: list[bytes]) ->
     path, connection = hostile
     write(path, lines_of(rows))
     assert compare(connection, rows, {"ZZ": Hostile}) == len(rows)
+
+
+def test_sql_strips_every_space_that_python_strips() -> None:
+    spaces = filter(str.isspace, map(chr, range(sys.maxunicode + 1)))
+    assert [space for space in spaces if space not in stripped("text")] == []
 
 
 def test_of_texts_that_have_been_read_in_two_ways(hostile: tuple[Path, DuckDBPyConnection]) -> None:
