@@ -9,8 +9,6 @@ import pkgutil
 from pathlib import Path
 from types import ModuleType
 
-import pytest
-
 import kiwoom_proto
 
 SOURCE = Path(kiwoom_proto.__file__).parents[1]
@@ -26,32 +24,29 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_every_module_says_what_is_public(name: str) -> None:
-    module = load(name)
-
-    assert isinstance(module.__all__, tuple)
-    assert module.__all__ or hasattr(module, "__path__"), "a package may have no names of its own"
-    assert len(module.__all__) == len(set(module.__all__))
-    assert [missing for missing in module.__all__ if not hasattr(module, missing)] == []
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_no_public_name_looks_private(name: str) -> None:
-    assert [public for public in load(name).__all__ if public.startswith("_")] == []
+def test_every_module_says_what_is_public() -> None:
+    for name in MODULES:
+        module = load(name)
+        assert isinstance(module.__all__, tuple), name
+        assert module.__all__ or hasattr(module, "__path__"), f"{name}: a package may have no names of its own"
+        assert len(module.__all__) == len(set(module.__all__)), name
+        assert [missing for missing in module.__all__ if not hasattr(module, missing)] == [], name
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_every_module_and_every_public_class_and_function_has_a_docstring(name: str) -> None:
-    module = load(name)
+def test_no_public_name_looks_private() -> None:
+    assert [f"{name}.{public}" for name in MODULES for public in load(name).__all__ if public.startswith("_")] == []
+
+
+def test_every_module_and_every_public_class_and_function_has_a_docstring() -> None:
     undocumented = [
-        public
-        for public in module.__all__
-        if (inspect.isclass(value := getattr(module, public)) or inspect.isfunction(value))
+        f"{name}.{public}"
+        for name in MODULES
+        for public in load(name).__all__
+        if (inspect.isclass(value := getattr(load(name), public)) or inspect.isfunction(value))
         and not (vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__)
     ]
 
-    assert module.__doc__
+    assert [name for name in MODULES if not load(name).__doc__] == []
     assert undocumented == []
 
 
