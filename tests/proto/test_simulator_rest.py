@@ -7,69 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from tests.proto.sim import RawClient, Sim
-
-from kiwoom_proto.simulator.rest.http import HttpAnswer
-
-PATHS = {
-    **dict.fromkeys(("ka10003",), "/api/dostk/stkinfo"),
-    **dict.fromkeys(("ka10004", "ka10087"), "/api/dostk/mrkcond"),
-    **dict.fromkeys(("kt10000", "kt10001", "kt10002", "kt10003"), "/api/dostk/ordr"),
-    **dict.fromkeys(("ka00001", "ka10075", "ka10076", "kt00001", "kt00007", "kt00018"), "/api/dostk/acnt"),
-}
-NOON = datetime.time(12, 0)
-ITEM = "005930"
-
-
-def posted(sim: Sim, api_id: str, next_key: str = "", token: str = "key", **body: Any) -> HttpAnswer:
-    """Ask a TR, and return the answer."""
-    headers = {"api-id": api_id, "authorization": f"Bearer {token}"}
-    if next_key:
-        headers |= {"cont-yn": "Y", "next-key": next_key}
-    return sim.exchange.answer_rest(PATHS[api_id], headers, json.dumps(body).encode())
-
-
-def asked(sim: Sim, api_id: str, **body: Any) -> dict[str, Any]:
-    """Ask a TR that must not refuse; return the members of the answer."""
-    sim.advance(0.25)
-    answer = posted(sim, api_id, **body)
-    members = json.loads(answer.body)
-    assert (answer.status, members.pop("return_code")) == (200, 0), members
-    assert members.pop("return_msg")
-    return dict(members)
-
-
-def refused(sim: Sim, api_id: str, **body: Any) -> tuple[int, str]:
-    """Ask a TR that must refuse; return the return_code and the code in the text."""
-    sim.advance(0.25)
-    members = json.loads(posted(sim, api_id, **body).body)
-    text = members["return_msg"].removeprefix("[2000]")
-    return members["return_code"], text[max(text.find("["), text.find("(")) + 1 :].partition(":")[0]
-
-
-def order(sim: Sim, api_id: str = "kt10000", quantity: int = 10, price: int = 0, **body: Any) -> str:
-    """Place an order; return its number."""
-    parameters = {"dmst_stex_tp": "KRX", "stk_cd": ITEM, "ord_qty": str(quantity), "trde_tp": "0" if price else "3"}
-    number = asked(sim, api_id, **parameters, ord_uv=str(price or ""), **body)["ord_no"]
-    assert isinstance(number, str)
-    return number
-
-
-def listener(sim: Sim, *types: str) -> RawClient:
-    """Return a client that is registered for the stock."""
-    client = sim.raw()
-    client.login()
-    for group, type in enumerate(types, 1):
-        client.register("" if type in ("00", "04") else ITEM, type=type, group=str(group))
-    client.take()
-    return client
-
-
-def rows(client: RawClient, type: str) -> list[dict[str, str]]:
-    """Return the values of the rows of a type heard so far."""
-    messages = [json.loads(text) for _, text in client.heard]
-    found = [row for message in messages if message["trnm"] == "REAL" for row in message["data"]]
-    return [row["values"] for row in found if row["type"] == type]
+from tests.proto.rest_ground import ITEM, NOON, asked, listener, order, posted, refused, rows
+from tests.proto.sim import Sim
 
 
 def test_the_order_book_is_that_of_the_latest_row() -> None:
@@ -182,3 +121,212 @@ def test_an_order_that_cannot_be_is_refused(start: datetime.time, change: dict[s
     assert refused(sim, "kt10000", **(right | change)) == (20, code)
     assert refused(sim, "kt10001", **right)[0] == 20
     assert sim.exchange.orders_processed == 0
+
+
+def test_a_day_is_the_sum_of_its_minutes_and_of_its_ticks_and_the_state_of_the_market() -> None:
+    sim = Sim(start=NOON, rate=20)
+    client = listener(sim, "0B")
+    sim.advance(130)
+    row = rows(client, "0B")[-1]
+    today = asked_now(sim, "ka10081", base_dt="20260629")["stk_dt_pole_chart_qry"][0]
+    assert (today["dt"], today["trde_qty"], today["trde_prica"]) == ("20260629", row["13"], row["14"])
+    assert [today[name] for name in ("cur_prc", "open_pric", "high_pric", "low_pric")] == [
+        row[fid].lstrip("+-") for fid in ("10", "16", "17", "18")
+    ]
+    assert today["pred_pre"] == row["11"]
+    minutes = [
+        bar
+        for bar in asked_now(sim, "ka10080", tic_scope="1")["stk_min_pole_chart_qry"]
+        if bar["cntr_tm"].startswith("20260629")
+    ]
+    assert sum(int(bar["trde_qty"]) for bar in minutes) == int(row["13"]) == int(minutes[0]["acc_trde_qty"])
+    assert (minutes[0]["cntr_tm"], minutes[0]["cur_prc"]) == ("20260629120200", row["10"])
+    assert [bar["cntr_tm"] for bar in minutes] == sorted((bar["cntr_tm"] for bar in minutes), reverse=True)
+    ticks = asked_now(sim, "ka10079", tic_scope="1")["stk_tic_chart_qry"]
+    told = rows(client, "0B")
+    for tick, trade in zip(ticks, reversed(told), strict=False):
+        assert (tick["cur_prc"], int(tick["trde_qty"])) == (trade["10"].lstrip("+-"), abs(int(trade["15"])))
+        assert tick["cntr_tm"] == f"20260629{trade['20']}"
+
+
+def asked_now(sim: Sim, api_id: str, **body: str) -> dict[str, Any]:
+    """Ask a TR about the stock without letting time pass."""
+    return dict(json.loads(posted(sim, api_id, stk_cd=ITEM, upd_stkpc_tp="1", **body).body))
+
+
+@pytest.mark.parametrize(
+    ("api_id", "list_name", "time", "size", "body"),
+    [
+        ("ka10081", "stk_dt_pole_chart_qry", "dt", 600, {"base_dt": "20260629"}),
+        ("ka10080", "stk_min_pole_chart_qry", "cntr_tm", 900, {"tic_scope": "5"}),
+        ("ka10079", "stk_tic_chart_qry", "cntr_tm", 900, {"tic_scope": "3"}),
+    ],
+)
+def test_a_chart_goes_back_page_by_page_to_its_end(
+    api_id: str, list_name: str, time: str, size: int, body: dict[str, str]
+) -> None:
+    sim = Sim(start=NOON, rate=20)
+    asked_now(sim, "ka10004")
+    sizes: list[int] = []
+    times: list[str] = []
+    key = ""
+    while not sizes or key:
+        sim.advance(0.25)  # trading goes on between the pages
+        answer = posted(sim, api_id, key, stk_cd=ITEM, upd_stkpc_tp="1", **body)
+        page, key = json.loads(answer.body)[list_name], dict(answer.headers)["next-key"]
+        assert dict(answer.headers)["cont-yn"] == ("Y" if key else "N")
+        sizes.append(len(page))
+        times += [row[time] for row in page]
+    assert len(sizes) > 3
+    assert set(sizes[:-1]) == {size}
+    assert 0 < sizes[-1] <= size
+    assert times == sorted(times, reverse=True)
+    if api_id != "ka10079":
+        assert len(times) == len(set(times))
+
+
+def test_a_chart_begins_at_its_base_date_and_yesterday_is_the_reference() -> None:
+    sim = Sim(start=NOON)
+    book = asked(sim, "ka10095", stk_cd=ITEM)["atn_stk_infr"][0]
+    newest = asked_now(sim, "ka10081", base_dt="20260628")["stk_dt_pole_chart_qry"][0]
+    assert newest["dt"] == "20260626"  # the 28th is a Sunday
+    assert newest["cur_prc"] == book["base_pric"]
+    hours = asked_now(sim, "ka10080", base_dt="20260626", tic_scope="60")["stk_min_pole_chart_qry"]
+    assert {bar["cntr_tm"][:8] for bar in hours[:7]} == {"20260626"}
+
+
+def test_interruptions_are_those_of_the_rows() -> None:
+    sim = Sim(start=NOON, rate=20)
+    client = sim.raw()
+    client.login()
+    client.register("", type="1h")
+    sim.advance(200)
+    everything = {"mrkt_tp": "000", "bf_mkrt_tp": "0", "motn_tp": "0", "skip_stk": "000000000", "trde_qty_tp": "0"}
+    everything |= {"trde_prica_tp": "0", "motn_drc": "0", "stex_tp": "3"}
+    found = asked(sim, "ka10054", **everything)["motn_stk"]
+    told = [row for row in rows(client, "1h") if row["9068"] == "1"][::2]  # each comes for two items
+    assert len(found) == len(told) > 20
+    for one, row in zip(found, reversed(told), strict=True):
+        assert (one["stk_cd"], one["stk_nm"], one["motn_pric"]) == (row["9001"], row["302"], row["1221"])
+        assert (one["trde_cntr_proc_time"], one["static_stdpc"]) == (row["1223"], row["1236"])
+        assert (one["static_dispty_rt"], one["vimotn_cnt"]) == (row["1238"], row["1490"])
+    released = {(row["9001"], row["1490"]): row["1224"] for row in rows(client, "1h") if row["9068"] == "2"}
+    assert {one["virelis_time"] for one in found} > {"000000"}
+    for one in found:
+        assert one["virelis_time"] == released.get((one["stk_cd"], one["vimotn_cnt"]), "000000")
+    up = asked(sim, "ka10054", **(everything | {"motn_drc": "1"}))["motn_stk"]
+    down = asked(sim, "ka10054", **(everything | {"motn_drc": "2"}))["motn_stk"]
+    assert len(up) + len(down) == len(found)
+    assert all(one["static_dispty_rt"].startswith("+") for one in up)
+
+
+def test_indices_are_those_of_the_rows() -> None:
+    sim = Sim(start=NOON)
+    client = sim.raw()
+    client.login()
+    client.register("001", type="0J")
+    client.register("001", type="0U", group="2")
+    sim.advance(10)
+    index, breadth = rows(client, "0J")[-1], rows(client, "0U")[-1]
+    found = json.loads(posted(sim, "ka20001", mrkt_tp="0", inds_cd="001").body)
+    assert (found["cur_prc"], found["trde_qty"], found["high_pric"]) == (index["10"], index["13"], index["17"])
+    assert (found["rising"], found["fall"], found["stdns"]) == (breadth["252"], breadth["255"], breadth["253"])
+    (newest, *_) = found["inds_cur_prc_tm"]
+    assert (newest["tm_n"], newest["cur_prc_n"], newest["acc_trde_qty_n"]) == (index["20"], index["10"], index["13"])
+    every = json.loads(posted(sim, "ka20003", inds_cd="001").body)["all_inds_idex"]
+    assert [row["cur_prc"] for row in every if row["stk_cd"] == "001"] == [index["10"]]
+    assert {row["stk_cd"] for row in every} == {"001", "002", "201"}
+
+
+def test_after_hours_orders_are_those_of_the_rows() -> None:
+    sim = Sim(start=datetime.time(16, 30))
+    client = listener(sim, "0E")
+    sim.advance(20)
+    row = rows(client, "0E")[-1]
+    late, book = (json.loads(posted(sim, api_id, stk_cd=ITEM).body) for api_id in ("ka10087", "ka10004"))
+    assert late["bid_req_base_tm"] == row["21"]
+    assert (late["ovt_sel_bid_tot_req"], late["ovt_sel_bid_tot_req_jub_pre"]) == (row["131"], row["132"])
+    assert (late["ovt_buy_bid_tot_req"], late["ovt_buy_bid_tot_req_jub_pre"]) == (row["135"], row["136"])
+    assert (book["ovt_sel_req"], book["ovt_buy_req"]) == (row["131"], row["135"])
+    assert late["ovt_sigpric_sel_bid_1"].strip("+-") != "0"
+    noon = Sim(start=NOON)
+    empty = asked(noon, "ka10087", stk_cd=ITEM)
+    assert (empty["ovt_sigpric_buy_bid_3"], empty["ovt_sel_bid_tot_req"]) == ("-0", "0")
+
+
+def test_us_quotes_are_those_of_the_rows() -> None:
+    sim = Sim(start=datetime.time(23, 0))
+    client = sim.raw(us=True)
+    client.login()
+    client.register("NVDA:ND", type="FE")
+    client.register("NVDA:ND", type="FT", group="2")
+    sim.advance(10)
+    trade, book = rows(client, "FE")[-1], rows(client, "FT")[-1]
+    state, quote = (
+        json.loads(posted(sim, api_id, stex_tp="ND", stk_cd="NVDA").body) for api_id in ("usa20100", "usa20101")
+    )
+    assert (state["cur_prc"], state["acc_trde_qty"], state["flu_rt"]) == (trade["10"], trade["13"], trade["12"])
+    assert (quote["sel_1bid"], quote["buy_10bid_req"], quote["tot_sel_req"]) == (book["41"], book["80"], book["121"])
+    assert quote["sel_3bid_jub_pre"] == book["83"].strip()
+
+
+def test_what_is_not_listed_is_answered_with_blanks() -> None:
+    sim = Sim(start=NOON)
+    for api_id in ("ka10001", "ka10004", "ka10087", "ka10100"):
+        found = asked(sim, api_id, stk_cd="990000")
+        assert set(found.values()) == {""}
+        assert found.keys() == asked(sim, api_id, stk_cd=ITEM).keys()
+    assert asked(sim, "ka10003", stk_cd="990000") == {"cntr_infr": []}
+    (row,) = asked(sim, "ka10081", stk_cd="990000", base_dt="20260629", upd_stkpc_tp="1")["stk_dt_pole_chart_qry"]
+    assert set(row.values()) == {""}
+    known, unknown, suffixed = asked(sim, "ka10095", stk_cd=f"{ITEM}|990000|{ITEM}_NX")["atn_stk_infr"]
+    assert (known["stk_cd"], suffixed["stk_cd"], set(unknown.values())) == (ITEM, f"{ITEM}_NX", {""})
+    (row,) = asked(sim, "ka10095", stk_cd=f"{ITEM};000660")["atn_stk_infr"]
+    assert set(row.values()) == {""}
+    assert refused(sim, "ka10095", stk_cd="|".join([ITEM] * 101)) == (5, "1634")
+
+
+def test_the_list_of_a_market_has_rows_of_another() -> None:
+    sim = Sim(start=NOON)
+    kospi = asked(sim, "ka10099", mrkt_tp="0")["list"]
+    assert {row["marketCode"] for row in kospi} == {"0", "8"}
+    assert {row["marketCode"] for row in asked(sim, "ka10099", mrkt_tp="10")["list"]} == {"10"}
+    (one,) = [row for row in kospi if row["code"] == ITEM]
+    assert one == asked(sim, "ka10100", stk_cd=ITEM)
+    assert (len(one["listCount"]), len(one["lastPrice"])) == (16, 8)
+    assert int(one["lastPrice"]) == int(asked(sim, "ka10001", stk_cd=ITEM)["base_pric"])
+
+
+def test_the_same_seed_gives_the_same_answers() -> None:
+    def answers(seed: int) -> list[bytes]:
+        sim = Sim(start=NOON, seed=seed)
+        bodies = []
+        for api_id in ("ka10001", "ka10004", "ka10003"):
+            sim.advance(3)
+            bodies.append(posted(sim, api_id, stk_cd=ITEM).body)
+        order(sim)
+        sim.advance(3)
+        bodies.append(posted(sim, "kt00018", qry_tp="1", dmst_stex_tp="KRX").body)
+        bodies.append(posted(sim, "ka10080", stk_cd=ITEM, tic_scope="1", upd_stkpc_tp="1").body)
+        return bodies
+
+    assert answers(1) == answers(1)
+    assert all(one != other for one, other in zip(answers(1), answers(2), strict=True))
+
+
+def test_a_stock_that_is_asked_for_trades_for_a_minute_and_the_market_does_not_skip_for_it() -> None:
+    sim = Sim(start=NOON)
+    asked_now(sim, "ka10004")
+    sim.advance(30)
+    volume = asked_now(sim, "ka10001")["trde_qty"]
+    sim.advance(59)
+    later = asked_now(sim, "ka10001")["trde_qty"]
+    assert int(later) > int(volume)
+    sim.advance(62)
+    stopped = json.loads(posted(sim, "ka10076", qry_tp="0", sell_tp="0", stex_tp="0").body)
+    assert stopped["cntr"] == []
+    assert sim.exchange.next_timeout() is None, "nothing goes on for nobody"
+    evening = Sim(start=datetime.time(16, 0))
+    asked_now(evening, "ka10004")
+    evening.advance(10)
+    assert refused(evening, "kt10000", dmst_stex_tp="KRX", stk_cd=ITEM, ord_qty="1", trde_tp="3") == (20, "RC4058")

@@ -405,7 +405,7 @@ class Exchange:
             faulty = FAULTY_ANSWERS.get(self.faults.token_answer)
             return Outcome(faulty or self._tokens.answer(request.path, request.body))
         outcome = self.rest.respond(request)
-        if self.rest.is_on:
+        if self._market.has_kept or self._market.accounts.open:
             self.start_ticking()
             self._tell_driver()
         return outcome

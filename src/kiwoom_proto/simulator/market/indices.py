@@ -7,6 +7,7 @@ number of stocks that traded, and follow the direction of the index.
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterable
 
 from ...wire.messages import Row
@@ -20,6 +21,8 @@ __all__ = ("Gold", "Sector")
 OPENING = 32_400
 SECONDS = 23_400
 SHARES_PER_POINT = 120
+SAMPLES = 30
+"""Number of changes of an index that are remembered."""
 
 
 class Sector(Source):
@@ -34,11 +37,34 @@ class Sector(Source):
         self._previous_volume = self._volume = self._turnover = 0
         self._reference = self._open = self._high = self._low = 0
         self._day = -1
+        self._unchanged = 7
+        self.samples: deque[tuple[str, int, int, int]] = deque(maxlen=SAMPLES)
+        """Time, level, quantity and volume of the latest changes, oldest first."""
+
+    def prepare(self, moment: Moment) -> None:
+        """Bring the state to the moment's day."""
+        if moment.day != self._day:
+            self._start_day(moment)
+
+    def values(self, moment: Moment) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the values of 0J and 0U as they are now. Call `prepare` first."""
+        quantity = self.samples[-1][2] if self.samples else 0
+        return self._index(quantity, moment), self._counts(moment)
+
+    def against_reference(self, level: int) -> tuple[str, str, str, str]:
+        """Return an earlier level of the day, with the sign of its direction, 전일대비기호, change and rate."""
+        reference = self._reference
+        change = level - reference
+        return self._points(level), change_code(level, reference), hundredths(change), percent(change, reference)
+
+    @property
+    def listed(self) -> int:
+        """Number of listed stocks."""
+        return self._listed
 
     def happen(self, moment: Moment) -> Iterable[Push]:
         """Move the index a little. Returns the rows."""
-        if moment.day != self._day:
-            self._start_day(moment)
+        self.prepare(moment)
         draw = self.draw
         self._level = max(100, self._level + draw.randint(-1, 1) * max(1, self._reference // 8_000))
         quantity = draw.randint(1, 60)
@@ -47,6 +73,7 @@ class Sector(Source):
         if not self._open:
             self._open = self._high = self._low = self._level
         self._high, self._low = max(self._high, self._level), min(self._low, self._level)
+        self.samples.append((moment.text, self._level, quantity, self._volume))
         pushes = []
         if "0J" in self.types:
             pushes.append(self._push("0J", "업종지수", self._index(quantity, moment)))
@@ -59,6 +86,7 @@ class Sector(Source):
         elapsed = min(max(moment.second - OPENING, 0), SECONDS) if self._day < 0 else 0
         self._day = moment.day
         self._reference = self._level
+        self.samples.clear()
         self._open = self._high = self._low = 0
         self._volume = self._usual_volume * elapsed // SECONDS
         self._turnover = self._volume * 18
@@ -92,9 +120,13 @@ class Sector(Source):
         }
 
     def _breadth(self, moment: Moment) -> dict[str, str]:
+        self._unchanged = self.draw.randint(5, 9)
+        return self._counts(moment)
+
+    def _counts(self, moment: Moment) -> dict[str, str]:
         level, reference, listed = self._level, self._reference, self._listed
         traded = min(listed, listed * 97 // 100 + 1)
-        unchanged = traded * self.draw.randint(5, 9) // 100
+        unchanged = traded * self._unchanged // 100
         lean = min(max((level - reference) * 2_000 // reference, -40), 40)  # percentage points
         rising = (traded - unchanged) * (50 + lean) // 100
         falling = traded - unchanged - rising

@@ -24,11 +24,12 @@ from ...realtime.catalogue import ACCOUNT_TYPES, REALTIME, codes_of_scope
 from ...realtime.traits import Scope
 from ...wire.messages import Row
 from .account import Order, Task
+from .history import History
 from .indices import Gold, Sector
 from .instrument import Instrument
-from .names import US, is_listed
+from .names import KNOWN, US, is_listed
 from .orders import Accounts
-from .phases import Interruptions, Phases
+from .phases import OTHER_CODES, Interruptions, Phases
 from .quotes import AfterHoursBook
 from .sessions import DAY, SESSIONS, Moment, closing, next_opening, open_types, seconds_of
 from .source import Push, Source, SourceError
@@ -46,6 +47,8 @@ GAP = 1e-6
 
 MAX_SOURCES = 4_000
 """Maximum sources with rows at once. Each takes about 40 kB."""
+MAX_HISTORIES = 16
+"""Number of histories that are kept. Each takes about 400 kB."""
 MAX_KEPT = 500
 """Maximum pairs whose sources are kept going for the sake of REST."""
 MAX_IDLE = 1_000
@@ -109,6 +112,7 @@ class Market:
         self._asked: Mapping[tuple[str, str], None] = {}
         self._kept: dict[tuple[str, str], float] = {}
         self._waiting: list[Push] = []
+        self._histories: dict[str, History] = {}
         self._moment = Moment(seconds_of(start))
 
     def add(self, pair: tuple[str, str], source: Source) -> None:
@@ -216,6 +220,24 @@ class Market:
         assert isinstance(source, Trading)
         source.prepare(moment)
         return source
+
+    def history(self, stock: Stock) -> History:
+        """Return the history of a stock."""
+        found = self._histories.get(stock.item)
+        if found is None or found.stock is not stock:
+            found = self._histories[stock.item] = History(f"{self._seed}/{stock.item}/history", stock)
+            if len(self._histories) > MAX_HISTORIES:
+                del self._histories[next(iter(self._histories))]
+        return found
+
+    def listed(self) -> list[Instrument]:
+        """Return the domestic instruments that a list has: the well-known ones, and those that are interrupted."""
+        codes = dict.fromkeys((*KNOWN, *OTHER_CODES))
+        return [self.instrument(code) for code in codes]
+
+    def instrument(self, code: str) -> Instrument:
+        """Return a domestic instrument. It is not kept if no stock of it is."""
+        return self._instruments.get((code, "")) or Instrument(code, "", self._seed)
 
     def take_orders(self, item: str, moment: Moment) -> None:
         """Accept or refuse the new orders of a stock at once. The rows that report it are the first of `pushes`."""

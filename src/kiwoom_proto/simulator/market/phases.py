@@ -21,7 +21,7 @@ from .sessions import DAY, PHASES, Moment, clock_text
 from .source import Push, Source
 from .stock import Stock, Trade
 
-__all__ = ("Interruptions", "Phases")
+__all__ = ("OTHER_CODES", "Interruptions", "Phases")
 
 MILLION = 1_000_000
 ROUNDING = 1e-6
@@ -29,6 +29,10 @@ ROUNDING = 1e-6
 
 OTHER_STOCKS = 300
 """Number of other stocks, which can be interrupted though nobody wants them."""
+OTHER_CODES = tuple(f"{number * 470 + 1_010:06}" for number in range(OTHER_STOCKS))
+"""Their codes."""
+REMEMBERED = 1_000
+"""Number of interruptions that are remembered."""
 
 INTERRUPTION_EVERY = 20
 """Average time between two interruptions of other stocks, as a multiple of the average time between events of an
@@ -83,6 +87,8 @@ class Interruptions(Source):
         self._next_sweep = float("inf")
         self.items: frozenset[str] = frozenset()
         """The items that 1h is registered for; "" stands for all."""
+        self.log: deque[tuple[Stock, Interruption]] = deque(maxlen=REMEMBERED)
+        """The interruptions so far, oldest first."""
 
     def wake(self, at: float, moment: Moment) -> None:
         """Schedule the first interruption soon, and drop pending releases of earlier days."""
@@ -104,7 +110,7 @@ class Interruptions(Source):
 
     def happen(self, moment: Moment) -> Iterable[Push]:
         """Sweep a stock that nobody wants to its threshold. Returns the rows of the interruption."""
-        code = f"{self.draw.randrange(OTHER_STOCKS) * 470 + 1_010:06}"
+        code = OTHER_CODES[self.draw.randrange(OTHER_STOCKS)]
         buyer = self.draw.random() < 0.6
         if self._is_watched(code):
             return ()
@@ -127,7 +133,10 @@ class Interruptions(Source):
     def after(self, stock: Stock, trade: Trade, moment: Moment) -> list[Push]:
         """Interrupt trading if this trade is far enough from the static reference price. Returns the rows."""
         interruption = stock.instrument.interrupt(trade.price, moment.stamp)
-        if interruption is None or not self.types:
+        if interruption is None:
+            return []
+        self.log.append((stock, interruption))
+        if not self.types:
             return []
         self._pending.append((stock, interruption))
         self._set_next(moment)

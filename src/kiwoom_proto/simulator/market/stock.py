@@ -93,7 +93,10 @@ class Stock:
                 self.tape.days.append(Bar(self.day, self.open, self.high, self.low, self.last, *totals))
         self.day = day
         instrument.start_day(day)
-        self.tape.start_day()
+        tape = self.tape
+        tape.start_day()
+        if fresh:
+            tape.first_day, tape.first_reference, tape.first_volume = day, instrument.reference, self.previous_volume
         worth = US_TYPICAL_WORTH if instrument.kind == "us" else TYPICAL_WORTH
         self.typical = max(20, min(worth // instrument.reference, 500_000))
         self.open = self.high = self.low = 0

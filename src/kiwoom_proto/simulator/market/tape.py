@@ -45,9 +45,13 @@ class Tape:
     Attributes:
         made_up: today's trading before the stock was first wanted, `at` the second at which it was; or None.
         days: the days that ended, oldest first.
+        first_day: the day on which the stock was first wanted.
+        first_reference: the reference price of that day.
+        first_volume: the volume of the day before.
     """
 
     def __init__(self) -> None:
+        self.first_day = self.first_reference = self.first_volume = 0
         self.made_up: Bar | None = None
         self.days: list[Bar] = []
         self._trades = array("q")  # second of the day, price, and quantity with the aggressor's sign, of each

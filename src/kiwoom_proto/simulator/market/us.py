@@ -19,7 +19,7 @@ from .instrument import NEW_YORK
 from .sessions import Moment
 from .stock import Stock, Trade
 
-__all__ = ("UsBookRows", "dollars", "us_execution", "us_order", "us_trade_row")
+__all__ = ("UsBookRows", "dollars", "us_execution", "us_order", "us_price", "us_trade_row")
 
 EXCHANGE_CODES = MappingProxyType({"ND": "000030", "NY": "000010", "NA": "000020"})
 """Exchange -> value of FID 8046. Only the value of ND has been seen."""
@@ -31,7 +31,8 @@ def dollars(value: int, width: int = 0) -> str:
     return f"-{text:0>{max(width - 1, 0)}}" if value < 0 else f"{text:0>{width}}"
 
 
-def _price(value: int, reference: int) -> str:
+def us_price(value: int, reference: int) -> str:
+    """Format a price with the sign of its direction against the reference price."""
     return ("+" if value > reference else "-" if value < reference else "") + dollars(value)
 
 
@@ -42,20 +43,20 @@ def us_trade_row(stock: Stock, trade: Trade, moment: Moment) -> dict[str, str]:
     thousands = stock.turnover // 10
     more = stock.volume - stock.previous_volume
     return {
-        "10": _price(last, reference),
+        "10": us_price(last, reference),
         "11": ("+" if last > reference else "") + dollars(last - reference),
         "12": percent(last - reference, reference),
         "13": str(stock.volume),
         "14": f"{thousands // 1_000_000}.{thousands % 1_000_000:06}",
         "15": f"+{trade.quantity}" if trade.buyer else f"-{trade.quantity}",
-        "16": _price(stock.open, reference),
-        "17": _price(stock.high, reference),
-        "18": _price(stock.low, reference),
+        "16": us_price(stock.open, reference),
+        "17": us_price(stock.high, reference),
+        "18": us_price(stock.low, reference),
         "20": moment.text,
         "22": f"{there.date:%Y%m%d}",
         "25": stock.sign,
-        "27": _price(trade.ask, reference),
-        "28": _price(trade.bid, reference),
+        "27": us_price(trade.ask, reference),
+        "28": us_price(trade.bid, reference),
         "30": percent(stock.volume * (-1 if more < 0 else 1), stock.previous_volume),
         "228": unsigned_percent(stock.bought, stock.sold) if stock.sold else "500.00",
         "290": "2",
@@ -83,7 +84,7 @@ class UsBookRows:
         levels = [(side, level) for side in range(2) for level in range(DEPTH)]
         prices = book.ask_prices, book.bid_prices
         for fid, (side, level) in enumerate(levels, 41):
-            values[str(fid)] = _price(prices[side][level], reference)
+            values[str(fid)] = us_price(prices[side][level], reference)
         for fid, (side, level) in enumerate(levels, 61):
             values[str(fid)] = str(now[side][level])
         for fid, (side, level) in enumerate(levels, 81):

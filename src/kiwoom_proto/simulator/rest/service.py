@@ -18,7 +18,7 @@ from ...wire.messages import encode
 from ..faults import Faults, RestAnswer
 from ..market.market import Market
 from ..tokens import MAINTENANCE
-from . import account, orders, quotes
+from . import account, charts, market_wide, orders, quotes, stocks, us
 from .call import Call, Reply, Tr
 from .http import JSON, TEXT, HttpAnswer, HttpRequest
 from .limits import RateLimits, Window
@@ -44,15 +44,31 @@ LIMIT, MOCK_LIMIT = 5, 1
 KEPT_FOR = 60.0
 """Seconds for which the market keeps going what was asked for."""
 
-_STOCKS, _QUOTES, _ORDERS, _ACCOUNT = (f"/api/dostk/{name}" for name in ("stkinfo", "mrkcond", "ordr", "acnt"))
+_STOCKS, _QUOTES, _CHARTS, _SECTORS, _ORDERS, _ACCOUNT = (
+    f"/api/dostk/{name}" for name in ("stkinfo", "mrkcond", "chart", "sect", "ordr", "acnt")
+)
+_US_QUOTES = "/api/us/mrkcond"
+_INTERRUPTIONS = ("mrkt_tp", "bf_mkrt_tp", "motn_tp", "skip_stk", "trde_qty_tp", "trde_prica_tp", "motn_drc", "stex_tp")
 _PLACE = ("dmst_stex_tp", "stk_cd", "ord_qty", "trde_tp")
 _WITHDRAW = ("dmst_stex_tp", "orig_ord_no", "stk_cd")
 
 TRS: Mapping[str, Tr] = MappingProxyType(
     {
+        "ka10001": Tr(_STOCKS, stocks.basics, ("stk_cd",)),
         "ka10003": Tr(_STOCKS, quotes.trades, ("stk_cd",)),
         "ka10004": Tr(_QUOTES, quotes.order_book, ("stk_cd",)),
+        "ka10054": Tr(_STOCKS, market_wide.interruptions, _INTERRUPTIONS),
+        "ka10079": Tr(_CHARTS, charts.ticks, ("stk_cd", "tic_scope", "upd_stkpc_tp")),
+        "ka10080": Tr(_CHARTS, charts.minutes, ("stk_cd", "tic_scope", "upd_stkpc_tp")),
+        "ka10081": Tr(_CHARTS, charts.days, ("stk_cd", "base_dt", "upd_stkpc_tp")),
         "ka10087": Tr(_QUOTES, quotes.after_hours, ("stk_cd",)),
+        "ka10095": Tr(_STOCKS, stocks.several, ("stk_cd",)),
+        "ka10099": Tr(_STOCKS, stocks.listing, ("mrkt_tp",)),
+        "ka10100": Tr(_STOCKS, stocks.one_listing, ("stk_cd",)),
+        "ka20001": Tr(_SECTORS, market_wide.index, ("mrkt_tp", "inds_cd")),
+        "ka20003": Tr(_SECTORS, market_wide.indices, ("inds_cd",)),
+        "usa20100": Tr(_US_QUOTES, us.state, ("stex_tp", "stk_cd")),
+        "usa20101": Tr(_US_QUOTES, us.quote, ("stex_tp", "stk_cd")),
         "kt10000": Tr(_ORDERS, orders.buy, _PLACE, order=True),
         "kt10001": Tr(_ORDERS, orders.sell, _PLACE, order=True),
         "kt10002": Tr(_ORDERS, orders.amend, (*_WITHDRAW, "mdfy_qty", "mdfy_uv"), order=True),
