@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.proto.rest_ground import ITEM, NOON, asked, order
 from tests.proto.sim import Sim
 
+from kiwoom_proto.rest import CATALOGUE, ListReply, Reply
 from kiwoom_proto.simulator.rest.service import TRS
 
-TABLE: dict[str, dict[str, str]] = json.loads(
-    (Path(__file__).parents[1] / "data" / "rest_elements.json").read_text(encoding="utf-8")
-)
-"""api-id -> list element, "" for the reply itself -> the elements of the official table, in order."""
-BEYOND = {"acc_trde_qty", "stex_tp", "fnc_health_lv"}
-"""Elements that come although the table lacks them, as official examples have them; and the counts of usa20101."""
+BEYOND = {"acc_trde_qty", "stex_tp", "fnc_health_lv", "tot_sel_cnt", "tot_buy_cnt"}
+"""Elements that come although the table lacks them, as official examples have them; beside the counts of usa20101."""
+MAY_BE_EMPTY = {"min_trde_qty", "max_trde_qty", "min_trde_prica", "max_trde_prica"}
+"""Elements of ka10054 that the table requires, and that may be empty."""
 EVERY = {"trde_tp": "0", "stex_tp": "0", "all_stk_tp": "0", "qry_tp": "0", "sell_tp": "0"}
 BODIES: dict[str, dict[str, str]] = {
     **{api_id: {"stk_cd": ITEM} for api_id in ("ka10001", "ka10003", "ka10004", "ka10087", "ka10095", "ka10100")},
@@ -72,29 +70,30 @@ def answers() -> dict[str, dict[str, Any]]:
     return found | {api_id: asked(sim, api_id, **body) for api_id, body in BODIES.items()}
 
 
+def decoded(api_id: str, answer: dict[str, Any]) -> Reply:
+    """Return the reply that the library makes of an answer."""
+    reply: Reply = CATALOGUE[api_id].decode(json.dumps(answer | {"return_code": 0, "return_msg": ""}).encode())
+    return reply
+
+
 def test_every_tr_that_is_served_is_looked_at(answers: dict[str, dict[str, Any]]) -> None:
-    assert answers.keys() == TRS.keys() == TABLE.keys()
+    assert answers.keys() == TRS.keys()
+    for api_id, tr in TRS.items():
+        assert tr.path == CATALOGUE[api_id].path
+        required = {name for name, element in CATALOGUE[api_id].elements.items() if element.is_required}
+        assert set(tr.required) == required - MAY_BE_EMPTY
+        assert tr.order == (CATALOGUE[api_id].safety == "order_write")
 
 
 @pytest.mark.parametrize("api_id", TRS)
 def test_the_elements_are_those_of_the_table(api_id: str, answers: dict[str, dict[str, Any]]) -> None:
-    answer, table = answers[api_id], TABLE[api_id]
-    found = {"": list(answer)}
-    for name, value in answer.items():
-        if isinstance(value, list):
-            assert name in table
-            assert value or api_id == "kt00001", "there is a row to look at"
-            shapes = {tuple(row) for row in value}
-            assert len(shapes) == bool(value)
-            for shape in shapes:
-                found[name] = list(shape)
-            value = [text for row in value for text in row.values()]
-        assert all(isinstance(text, str) for text in (value if isinstance(value, list) else [value]))
-    for parent, names in found.items():
-        wanted = table[parent].split()
-        extra = {name for name in names if name not in wanted} - BEYOND
-        assert [name for name in wanted if name not in names] == []
-        assert not extra or (api_id == "usa20101" and all(name.endswith("_cnt") for name in extra))
+    reply = decoded(api_id, answers[api_id])
+    rows = reply.rows if isinstance(reply, ListReply) else ()
+    assert rows or not isinstance(reply, ListReply) or api_id == "kt00001", "there is a row to look at"
+    for values in (reply, *rows):
+        assert [name for name in values.elements if values.element(name) is None] == []
+        assert set(values.unknown) - BEYOND == {name for name in values.unknown if name.endswith("bid_cnt")}
+        assert "texts" not in values.to_dict(), "nothing that cannot be read"
 
 
 def test_amounts_of_the_account_are_padded_with_the_sign_inside(answers: dict[str, dict[str, Any]]) -> None:

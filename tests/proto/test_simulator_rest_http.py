@@ -18,6 +18,7 @@ from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.simulator import ClientLink, Exchange, Playback, client_link
 from kiwoom_proto.simulator.rest.http import HttpServer
 from kiwoom_proto.simulator.rest.limits import RateLimits
+from kiwoom_proto.simulator.rest.service import TRS
 from kiwoom_proto.testing import ManualClock
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 from contextlib import AsyncExitStack
+from urllib.parse import urljoin
 
 import anyio
 import click
 from click.core import ParameterSource
 
+from kiwoom_proto import Endpoint
 from kiwoom_proto.simulator import Exchange, Playback
 
 from ..server import serve
@@ -86,6 +88,14 @@ def serve_command(
         --endpoint ws://127.0.0.1:8765/api/dostk/websocket
     Stop the first with Ctrl-C and start it again: the second reconnects.
 
+    REST is answered on the same port, from the same market: quotes, charts, orders, the account. Orders are taken while
+    the market is open: use --start 10:00.
+
+    \b
+    Example:
+      curl http://127.0.0.1:8765/api/dostk/mrkcond -H "api-id: ka10004" \\
+        -H "authorization: Bearer any" -d '{"stk_cd":"005930"}'
+
     With --replay, the rows are those of a recording, at the recorded distances. It starts one second after the first
     client has registered something, whoever comes later gets what comes later, and the exchange stays when it has
     ended. Condition searches are refused, and rows that a client does not read in time are dropped.
@@ -122,6 +132,8 @@ def serve_command(
             click.echo(f"Simulated exchange at {server.endpoint}")
             if paths:
                 click.echo(f"It plays {', '.join(paths)} from the first registration on, {speed:g} times as fast.")
+            else:
+                click.echo(f"REST answers on the same port: {_example(server.endpoint)}")
             click.echo("Any token may log in, and any keys get one. Ctrl-C ends it.")
             if not server.is_loopback:
                 warn(
@@ -136,3 +148,9 @@ def serve_command(
                     await anyio.sleep(POLL_INTERVAL)
 
     run(serving)
+
+
+def _example(endpoint: Endpoint) -> str:
+    """Return a command that asks REST for an order book."""
+    url = urljoin(endpoint.token_url, "/api/dostk/mrkcond")
+    return f"""curl {url} -H "api-id: ka10004" -H "authorization: Bearer any" -d '{{"stk_cd":"005930"}}'"""
