@@ -37,8 +37,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("events",),
     # from bytes to messages
     ("wire",),
-    # tokens; the conversation and its two ends; calls of the REST interface
-    ("auth", "connection", "rest"),
+    # tokens
+    ("auth",),
+    # the conversation and its two ends; calls of the REST interface
+    ("connection", "rest"),
     # what outlives them: in memory, and in files
     ("recording", "session"),
     # what is built on them

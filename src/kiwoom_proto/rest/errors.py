@@ -14,6 +14,7 @@
     ├── ServerFailed            HTTP 5xx, or "unexpected server error" (1999)
     ├── RepeatedCursor          the key of the next page was there before
     └── OrderOutcomeUnknown     nobody knows whether the order was processed
+    CallCancelled               the caller took the call back
 
 `read_failure` decides. The code inside the server's words goes before `return_code`, which is too coarse: 5 stands for
 "too fast" (1700) and for "too many codes" (1634), and only the bracket tells them apart [measured]. The code goes
@@ -42,6 +43,7 @@ __all__ = (
     "AccountRefused",
     "AddressRejected",
     "AskedOrder",
+    "CallCancelled",
     "InputRejected",
     "MaintenancePage",
     "NotInMock",
@@ -185,6 +187,10 @@ class ServerFailed(RestError):
 
 class RepeatedCursor(RestError):
     """The server names a next page that was there before. To go on would never end."""
+
+
+class CallCancelled(KiwoomError):
+    """The call was taken back by its caller, or its dispatcher was closed. It was not sent, or is a query."""
 
 
 class AskedOrder(Protocol):

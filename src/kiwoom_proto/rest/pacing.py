@@ -112,6 +112,15 @@ class Pacing:
             free_at = max(free_at, times[-self._limit])
         return max(free_at, found.paused_until)
 
+    def room(self, bucket: str, now: float) -> int:
+        """Return how many calls of a bucket may leave now."""
+        found = self._buckets.get(bucket)
+        if now < self._paused_until or (found is not None and now < found.paused_until):
+            return 0
+        if found is None:
+            return self._limit
+        return max(0, self._limit - sum(place.free_at > now for place in found.places))
+
     def sent(self, bucket: str, now: float) -> Place:
         """Note that a call leaves. `free_at` must have said that it may."""
         place = Place(now, now + MAX_TRANSIT + WINDOW)
