@@ -10,6 +10,8 @@ ROUNDS := 10
 LOCK := .ci/requirements.txt
 PIP := install --quiet --disable-pip-version-check
 TARGETS :=
+# More than one for each core: many tests wait for other processes.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 BIN := $(VENV)/bin
 # Hundreds of tests start Python anew: without bytecode files, each of them would compile the library first.
 export PYTHONDONTWRITEBYTECODE :=
@@ -37,7 +39,7 @@ types: $(VENV)/ready  ## static types
 	$(BIN)/mypy
 
 unit: $(VENV)/ready  ## the tests
-	$(BIN)/pytest -q -n auto --dist worksteal
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 properties: $(VENV)/ready  ## search further with the property tests, new examples every time; ROUNDS=50 for longer
 	@for round in $$(seq $(ROUNDS)); do \

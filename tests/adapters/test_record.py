@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,21 +39,17 @@ def url() -> Iterator[str]:
         yield url
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until something has happened."""
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def said(process: subprocess.Popen[str], words: str) -> str:
+    """Return the next line of these words that a command says of itself, once it has."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return line
+    raise AssertionError(f"it ended without a word of {words!r}")
 
 
 def files_of(folder: Path) -> list[Summary]:
     return summarize(folder) if folder.exists() and any(folder.iterdir()) else []
-
-
-def rows_of(folder: Path) -> list[int]:
-    """How many rows each file holds that can be read so far."""
-    return [sum(summary.rows.values()) for summary in files_of(folder)]
 
 
 def record(url: str, folder: Path) -> subprocess.Popen[str]:
@@ -74,9 +69,8 @@ def test_a_day_that_was_killed_twice_is_listed_with_its_ends_and_its_bars_agree_
 ) -> None:
     pytest.importorskip("duckdb")
     for ending in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM):
-        before = len(files_of(tmp_path))
         with record(url, tmp_path) as process:
-            until(lambda before=before: len(rows := rows_of(tmp_path)) > before and rows[-1] > 20)  # type: ignore[misc]
+            said(process, "recording into")
             process.send_signal(ending)
             process.communicate(timeout=LIMIT)
         assert process.returncode == (-9 if ending is signal.SIGKILL else 143)
@@ -84,7 +78,7 @@ def test_a_day_that_was_killed_twice_is_listed_with_its_ends_and_its_bars_agree_
     code, listed, _ = invoke("recordings", str(tmp_path), "--verify")
     summaries = [json.loads(line) for line in listed.splitlines()]
     assert [summary["is_complete"] for summary in summaries] == [False, False, True]
-    assert all(summary["rows"]["0B"] > 20 for summary in summaries)
+    assert all(summary["rows"]["0B"] > 0 for summary in summaries)
     assert [len(summary["holes"]) for summary in summaries] == [1, 1, 0]
     assert code == (1 if any(summary["problems"] for summary in summaries) else 0)
 
@@ -93,8 +87,8 @@ def test_a_day_that_was_killed_twice_is_listed_with_its_ends_and_its_bars_agree_
 
     query = "select * from bar_check(interval '1 minute')"
     bars = [json.loads(line) for line in invoke("query", query, str(tmp_path))[1].splitlines()]
-    assert len(bars) > 2
-    for item in ("005930", "000660"):
+    assert bars
+    for item in {trade.item for trade in trades}:
         of_item = [trade for trade in trades if trade.item == item]
         first, last = of_item[0], of_item[-1]
         assert first.volume is not None and first.quantity is not None and last.volume is not None
@@ -133,39 +127,40 @@ def test_a_disk_that_fails_is_told_without_claiming_a_loss(capsys: pytest.Captur
 @posix
 def test_sighup_begins_a_new_file_and_sigterm_ends_it_in_order(url: str, tmp_path: Path) -> None:
     with start("record", "0B", "--item", "005930", "--folder", str(tmp_path), "--endpoint", url, stdin=-3) as process:
-        until(lambda: rows_of(tmp_path) > [0])
+        names = [said(process, "recording into")]
         process.send_signal(signal.SIGHUP)
-        until(lambda: len(rows := rows_of(tmp_path)) > 1 and rows[1] > 0)
+        names.append(said(process, "recording into"))
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=LIMIT)
+        _, rest = process.communicate(timeout=LIMIT)
 
     first, second = files_of(tmp_path)
+    assert [Path(name.split()[-1]).name for name in names] == [Path(each.path).name for each in (first, second)]
     assert process.returncode == 143
     assert first.is_complete and second.is_complete
     assert first.header is not None and second.header is not None
     assert (first.header.part, second.header.part) == (1, 2)
     assert first.header.session == second.header.session
     assert first.header.masked
-    lines = said.splitlines()
-    assert lines[-1] == "kiwoom-proto: ended by SIGTERM"
-    assert "messages, " in lines[0] and "no gaps, no holes" in lines[0]
-    assert TOKEN not in said
+    *_, state, end = rest.splitlines()
+    assert end == "kiwoom-proto: ended by SIGTERM"
+    assert "messages, " in state and "no gaps, no holes" in state
+    assert TOKEN not in rest
 
 
 @posix
 def test_a_lost_connection_is_a_gap_in_the_recording(tmp_path: Path) -> None:
     with exchange("--start", "10:00") as (url, server), record(url, tmp_path) as process:
-        until(lambda: rows_of(tmp_path) > [0])
+        said(process, "recording into")
         server.kill()
         server.wait()
+        said(process, "connection lost")
         with exchange("--start", "10:00", port=int(url.split(":")[2].partition("/")[0])):
-            until(lambda: any(summary.gaps for summary in files_of(tmp_path)))
+            said(process, "connected again after")
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=LIMIT)
+            _, rest = process.communicate(timeout=LIMIT)
 
     assert process.returncode == 130
-    assert "connection lost" in said and "connected again after" in said
-    assert "1 gap, no holes" in said
+    assert "1 gap, no holes" in rest
     assert any(isinstance(event, Gap) for event in read_recording(tmp_path))
 
 

@@ -6,10 +6,6 @@ import errno
 import io
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -412,60 +408,7 @@ async def test_a_file_that_is_renamed_is_completed(loop: Loop, tmp_path: Path) -
     assert_whole(events)
 
 
-# The end of the process.
-
-PROGRAM = """
-import asyncio, sys
-import kiwoom_asyncio
-from kiwoom_proto import AfterHoursQuote, Endpoint
-from kiwoom_proto.recording.recorder import Recorder
-
-async def main(url, folder, end):
-    async with kiwoom_asyncio.connect(Endpoint(url), token="token", record=Recorder(folder)) as client:
-        await client.subscribe(AfterHoursQuote, "005930")
-        count = 0
-        async for event in client:
-            count += 1
-            if end == "exit" and count == 200:
-                sys.exit(3)
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
-
-@contextmanager
-def program(url: str, folder: Path, end: str) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-c", PROGRAM, url, str(folder), end]) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-async def test_killed_a_recording_is_read_up_to_its_last_frame(loop: Loop, tmp_path: Path) -> None:
-    async with loop.serve(Exchange(rate=500)) as server:
-        with program(server.endpoint.url, tmp_path, "never") as process:
-            await until(lambda: files(tmp_path) and len(events_of(tmp_path)) > 500)
-            before = len(events_of(tmp_path))
-            process.kill()
-            process.wait()
-
-    events = events_of(tmp_path)
-    assert len(events) >= before
-    assert isinstance(events[-1], RecordingHole)
-    assert_whole(events)
-
-
-async def test_a_program_that_exits_leaves_a_complete_recording(loop: Loop, tmp_path: Path) -> None:
-    async with loop.serve(Exchange(rate=500)) as server:
-        with program(server.endpoint.url, tmp_path, "exit") as process:
-            await anyio.to_thread.run_sync(process.wait)
-
-    assert process.returncode == 3
-    (path,) = files(tmp_path)
-    *_, footer = read_lines(path)
-    assert isinstance(footer, Footer)
-    assert len(assert_whole(events_of(tmp_path))) >= 199
+# What cannot be recorded.
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:

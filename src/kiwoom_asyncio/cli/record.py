@@ -33,6 +33,8 @@ __all__ = ("record",)
 
 LINE_INTERVAL = 60.0
 """Seconds between two lines in a log."""
+FILE_INTERVAL = 1.0
+"""Seconds after which it is looked whether another file was begun."""
 RECORD_CONFIG = attrs.evolve(CONFIG, overflow="drop_oldest")
 """Rows are recorded before they are queued; here they are only counted, so the queue may drop them."""
 MB = 1_000_000
@@ -99,7 +101,8 @@ def record(
     "kiwoom-proto recordings DIR" lists. A new file begins at midnight (KST) and at --max-size; a started command
     never continues an old one. Several may record to one folder.
 
-    On a terminal it shows how it stands. Otherwise it writes a line a minute to standard error.
+    On a terminal it shows counts, rates, lag and free disk. Otherwise it writes a line a minute to standard error, and
+    one for each file.
 
     \b
     Examples:
@@ -146,7 +149,7 @@ async def _record(
     view = RecorderView(f"{endpoint.host}:{endpoint.port}", recorder)
     is_registered = False
     searches: list[str] = []
-    shown = drawn(view.render) if sys.stdout.isatty() else _logged(view)
+    shown = drawn(view.render) if sys.stdout.isatty() else _logged(view, recorder)
     with ending.cancels():
         async with (
             shown,
@@ -172,8 +175,8 @@ async def _record(
 
 
 @asynccontextmanager
-async def _logged(view: RecorderView) -> AsyncIterator[None]:
-    """Write a line a minute to standard error while the block runs."""
+async def _logged(view: RecorderView, recorder: Recorder) -> AsyncIterator[None]:
+    """Write a line a minute, and one for each file, to standard error while the block runs."""
     started = anyio.current_time()
 
     async def log() -> None:
@@ -181,8 +184,18 @@ async def _logged(view: RecorderView) -> AsyncIterator[None]:
             await anyio.sleep(LINE_INTERVAL)
             warn(view.line(anyio.current_time() - started))
 
+    async def name_files() -> None:
+        named, messages = "", 0
+        while True:
+            await anyio.sleep(FILE_INTERVAL)
+            stats = recorder.stats()
+            if stats.path not in ("", named) and stats.messages > messages:
+                named, messages = stats.path, stats.messages
+                warn(f"recording into {named}")
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(log)
+        tasks.start_soon(name_files)
         try:
             yield
         finally:
