@@ -47,6 +47,7 @@ from kiwoom_proto.recording.format import (
 )
 from kiwoom_proto.recording.frames import Block, Damage, compress, read_blocks
 from kiwoom_proto.recording.reader import read_headers, read_lines, read_recording
+from kiwoom_proto.recording.writer import REMOVED
 
 DATA = Path(__file__).parent.parent / "data" / "messages.jsonl"
 EXAMPLES = [json.loads(line)["msg"].encode() for line in DATA.read_text(encoding="utf-8").splitlines()]
@@ -293,6 +294,18 @@ def test_a_part_that_is_missing_is_a_hole(tmp_path: Path) -> None:
     assert (before.start, before.end) == (START, START)
     assert "the files between part 2 and part 4" in hole.reason
     assert hole.end == START + 5 * SECOND
+
+
+@pytest.mark.parametrize("part, count", [(2, 1), (3, 2)])
+def test_a_part_whose_removal_the_recorder_has_told_of_is_one_hole(tmp_path: Path, part: int, count: int) -> None:
+    told = RecordingHole(START, START + 5 * SECOND, 5, REMOVED, epoch=1, sequence=6)
+    at = START + 5 * SECOND
+    write(tmp_path, frames(lines(5, 1), encode_event(at + SECOND, told), head=header(at, part=part)), at=at)
+
+    found = holes(read(tmp_path))
+
+    assert found[-1] == told
+    assert len(found) == count, "of two parts that are missing, it has told of one"
 
 
 def test_parts_that_were_not_asked_for_are_not_missing(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import builtins
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from kiwoom_proto.errors import LocalProtocolError, RecordingError
@@ -13,7 +14,7 @@ from kiwoom_proto.events import Disconnected, Gap, RecordingHole
 from kiwoom_proto.realtime import Trade
 from kiwoom_proto.recording.format import encode_event
 from kiwoom_proto.recording.frames import compress
-from kiwoom_proto.tables import connect_tables, table, to_parquet
+from kiwoom_proto.tables import connect_tables, damage_in, table, to_parquet
 
 from .kit import MORNING, flip_a_bit, header, lines_of, message, records_of, row, write
 
@@ -73,6 +74,19 @@ def test_damage_inside_a_frame_names_the_file_and_the_remedy_in_an_export(tmp_pa
     (said,) = str(caught.value).splitlines()
     assert "b.ndjson.zst: damaged at byte" in said and "b.ndjson.zst --repair OUT" in said
     assert "written" not in said
+
+
+def test_damage_inside_a_frame_is_named_where_a_query_meets_it(tmp_path: Path) -> None:
+    write(tmp_path / "a.ndjson.zst", ROWS)
+    assert damage_in(tmp_path) == ""
+    flip_a_bit(write(tmp_path / "b.ndjson.zst", ROWS, ROWS, session="another"))
+    connection = connect(tmp_path)
+
+    with pytest.raises(duckdb.Error):
+        counted(connection, "trade")
+
+    (said,) = damage_in(tmp_path).splitlines()
+    assert "b.ndjson.zst: damaged at byte" in said and "b.ndjson.zst --repair OUT" in said
 
 
 def test_damage_that_comes_while_an_export_writes_is_no_error_of_writing(tmp_path: Path) -> None:

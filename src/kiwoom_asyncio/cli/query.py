@@ -60,7 +60,7 @@ VIEWS = """
     help="Write a Parquet file instead.",
 )
 def query(words: tuple[str, ...], views: bool, form: str | None, parquet: Path | None) -> None:
-    """Run a query in SQL (DuckDB) over recordings, as they lie. PATH is a file or a folder of "kiwoom-proto record";
+    """Run a query in SQL (DuckDB) over recordings. PATH is a file or a folder of "kiwoom-proto record";
     files that are being written are fine.
 
     Every type has a view: trade (주식체결, 0B), order_book (주식호가잔량, 0D), after_hours_quote and so on. The views

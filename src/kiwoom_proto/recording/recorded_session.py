@@ -15,6 +15,7 @@ from .format import EventLine, Footer, Header, Line, MessageLine, SentLine, deco
 from .frames import Block
 from .line_decoder import LineDecoder
 from .recorded_file import NO_END, RecordingFile
+from .writer import REMOVED
 
 __all__ = ("Batch", "RecordedSession")
 
@@ -72,10 +73,8 @@ class RecordedSession:
             if self._leaves_out(file, following):
                 last = file
                 continue
-            if last is None and self._is_whole and file.part > 1:
-                self._lack(f"{file.path.name}: the files before part {file.part}")
-            elif last is not None and file.part > last.part + 1:
-                self._lack(f"{file.path.name}: the files between part {last.part} and part {file.part}")
+            if last is not None or self._is_whole:
+                self._compare(0 if last is None else last.part, file)
             last, self._has_end = file, False
             for part in file.parts():
                 if isinstance(part, Block):
@@ -93,6 +92,13 @@ class RecordedSession:
     def _popped(self) -> Batch:
         batch, self._ats, self._events = (self._ats, self._events), [], []
         return batch
+
+    def _compare(self, last: int, file: RecordingFile) -> None:
+        """Note that files are missing between a part and a file, unless that file tells of the only one."""
+        if file.part <= last + 1 or (file.part == last + 2 and _tells_of_a_removed_file(file)):
+            return
+        missing = f"between part {last} and" if last else "before"
+        self._lack(f"{file.path.name}: the files {missing} part {file.part}")
 
     def _lack(self, reason: str) -> None:
         self.is_complete = False
@@ -169,3 +175,17 @@ class RecordedSession:
                 self._has_end = True
             case SentLine():
                 pass
+
+
+def _tells_of_a_removed_file(file: RecordingFile) -> bool:
+    """Return whether the recorder has noted in this file that the one before it was removed."""
+    reason = REMOVED.encode()
+    blocks = (part.data for part in file.parts() if isinstance(part, Block) and reason in part.data)
+    for text in (text for data in blocks for text in data.split(b"\n") if reason in text):
+        try:
+            line = decode_line(text)
+        except RecordingError:
+            continue
+        if isinstance(line, EventLine) and isinstance(line.event, RecordingHole) and line.event.end <= file.at:
+            return True
+    return False

@@ -23,7 +23,7 @@ from ..events import RecordingHole
 from .format import Footer, Header, encode_footer, encode_header
 from .frames import compress
 
-__all__ = ("Disk", "File", "Fsync", "Place", "Writer")
+__all__ = ("REMOVED", "Disk", "File", "Fsync", "Place", "Writer")
 
 FRAME_BYTES = 1024 * 1024
 FRAME_SECONDS = 1.0

@@ -1,4 +1,4 @@
-"""connect_tables: recordings as tables of a DuckDB connection, as they lie."""
+"""connect_tables: recordings as tables of a DuckDB connection, without a conversion."""
 
 from __future__ import annotations
 
@@ -46,6 +46,8 @@ def connect_tables(paths: Paths, *, types: Iterable[type[Record]] = (), sql: str
     There is a view for each type (`trade`, `order_book`, ...), with a column for each field; `gap` and `hole` say what
     is missing, `unreadable` lists texts that are no values, `message` has every line. Table macros make bars:
     `time_bars`, `volume_bars`, `tick_bars`, `bar_check`.
+
+    Damage inside a frame shows in a query: DuckDB raises an error of its own, and `damage_in` names file and remedy.
 
     The files are those that there are now; what a recorder adds to them is seen, a new file is not.
 
