@@ -227,8 +227,8 @@ class Client(BaseClient):
     async def _run_in_thread(self, function: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
 
-    async def _fresh_token(self, key: AppKey) -> Secret:
-        return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context)
+    async def _fresh_token(self, key: AppKey, refused: Secret | None) -> Secret:
+        return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context, refused=refused)
 
     async def _obtain_token(self, line: Line, refused: Secret | None) -> Secret:
         try:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import attrs
@@ -31,7 +31,7 @@ from .secrets import MASK, Redaction, Secret, conceal
 from .wire.http import HttpAnswer, HttpConnection, request_bytes
 from .wire.messages import check_token, encode
 
-__all__ = ("AppKey", "Token", "TokenCall", "TokenNeeded")
+__all__ = ("AnyTokenFolder", "AppKey", "Token", "TokenCall", "TokenNeeded")
 
 RENEW_MARGIN = 600.0
 """Seconds before its expiry from which a token is replaced."""
@@ -68,6 +68,12 @@ class TokenNeeded:
     refused: Secret | None = None
 
 
+class AnyTokenFolder(Protocol):
+    """The interface of `token_folder.TokenFolder`, which is built on this module."""
+
+    def file(self, key: AppKey, endpoint: Endpoint, /) -> Any: ...
+
+
 class AppKey:
     """App key and secret key of an account, and the tokens issued for them. Share one object between connections.
 
@@ -76,33 +82,37 @@ class AppKey:
     Args:
         appkey: the app key (앱키).
         secretkey: the secret key (시크릿키).
+        folder: a `TokenFolder`, where tokens are kept for other processes; None keeps them in memory alone.
 
     Attributes:
         appkey: the app key, as a `Secret`.
         secretkey: the secret key, likewise.
+        folder: as given.
 
     Raises:
         LocalProtocolError: one of them is empty or not printable ASCII.
     """
 
-    __slots__ = ("_tokens", "appkey", "secretkey")
+    __slots__ = ("_tokens", "appkey", "folder", "secretkey")
 
-    def __init__(self, appkey: str | Secret, secretkey: str | Secret) -> None:
+    def __init__(self, appkey: str | Secret, secretkey: str | Secret, *, folder: AnyTokenFolder | None = None) -> None:
         appkey, secretkey = conceal(appkey), conceal(secretkey)
         for name, key in (("appkey", appkey), ("secretkey", secretkey)):
             if not isinstance(key, Secret) or not _is_key(key):
                 raise LocalProtocolError(f"{name}: must be printable ASCII and not empty")
         self.appkey = appkey
         self.secretkey = secretkey
+        self.folder = folder
         # By token URL (production and mock know different tokens): the token, and until when it is good.
         self._tokens: dict[str, tuple[Secret, float]] = {}
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> AppKey:
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, folder: AnyTokenFolder | None = None) -> AppKey:
         """Return the keys in the environment variables KIWOOM_APPKEY and KIWOOM_SECRETKEY.
 
         Args:
             environ: where to look; defaults to `os.environ`.
+            folder: where tokens are kept; see `AppKey`.
 
         Raises:
             LocalProtocolError: one of them is not set; says which, and where to get keys.
@@ -117,7 +127,7 @@ class AppKey:
                 "https://openapi.kiwoom.com, where the IP address that your program connects from must be "
                 "registered too"
             )
-        return cls(*keys)
+        return cls(*keys, folder=folder)
 
     @property
     def secrets(self) -> tuple[Secret, Secret]:

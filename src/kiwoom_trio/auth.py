@@ -5,17 +5,24 @@ from __future__ import annotations
 import math
 import ssl
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
 
 import trio
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LocalProtocolError, Secret
 from kiwoom_proto.auth import Token, TokenCall
+from kiwoom_proto.client.own_loop import AnyEvent
+from kiwoom_proto.client.tokens import forget_token, obtain_token
 from kiwoom_proto.secrets import conceal
 from kiwoom_proto.wire.tls import Tls
 
 from .dial import NETWORK_ERRORS, describe, dial
 
 __all__ = ("fresh_token", "issue_token", "revoke_token")
+
+T = TypeVar("T")
 
 TIMEOUT = ClientConfig().token_timeout
 
@@ -61,20 +68,18 @@ async def revoke_token(
     call = TokenCall(endpoint, key, revoke=token)
     await _carry(call, ssl_context, timeout)
     call.result()
-    key.forget(endpoint, token)
+    await forget_token(endpoint, key, token, _LOOP)
 
 
-async def fresh_token(endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLContext | None = None) -> Secret:
-    """Return the key's token if it is valid, or issue one and keep it.
+async def fresh_token(
+    endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLContext | None = None, refused: Secret | None = None
+) -> Secret:
+    """Return a valid token of the key: see `obtain_token`. As `issue_token`, but the caller sets the timeout."""
 
-    As `issue_token`, but the caller sets the timeout.
-    """
-    cached = key.cached(endpoint, time.time())
-    if cached is not None:
-        return cached
-    token = await issue_token(endpoint, key, ssl_context=ssl_context, timeout=math.inf)
-    key.store(endpoint, token, time.time())
-    return token.value
+    async def issue() -> Token:
+        return await issue_token(endpoint, key, ssl_context=ssl_context, timeout=math.inf)
+
+    return await obtain_token(endpoint, key, issue, _LOOP, refused)
 
 
 async def _carry(call: TokenCall, ssl_context: ssl.SSLContext | None, timeout: float) -> None:
@@ -110,3 +115,25 @@ async def _carry_bytes(call: TokenCall, ssl_context: ssl.SSLContext | None) -> N
     finally:
         if stream is not None:
             await trio.aclose_forcefully(stream)
+
+
+class _Loop:
+    """What sharing tokens needs of the event loop."""
+
+    now = staticmethod(time.time)
+    sleep = staticmethod(trio.sleep)
+
+    def new_waiter(self) -> tuple[AnyEvent, Callable[[], object]]:
+        event, loop = trio.Event(), trio.lowlevel.current_trio_token()
+
+        def wake() -> None:
+            with suppress(trio.RunFinishedError):
+                loop.run_sync_soon(event.set)
+
+        return event, wake
+
+    async def run_in_thread(self, function: Callable[[], T]) -> T:
+        return await trio.to_thread.run_sync(function)
+
+
+_LOOP = _Loop()

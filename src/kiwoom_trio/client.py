@@ -135,8 +135,8 @@ class Client(BaseClient):
     async def _run_in_thread(self, function: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
 
-    async def _fresh_token(self, key: AppKey) -> Secret:
-        return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context)
+    async def _fresh_token(self, key: AppKey, refused: Secret | None) -> Secret:
+        return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context, refused=refused)
 
     def _report_failure(self, message: str, error: Exception) -> None:
         logging.getLogger("kiwoom_trio").error("%s", message, exc_info=error)

@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # the conversation and its two ends; calls of the REST interface
     ("connection", "rest"),
     # what outlives them: in memory, and in files
-    ("recording", "session"),
+    ("recording", "session", "token_folder"),
     # what is built on them
     ("client", "simulator", "tables", "testing"),
     # the public names
@@ -62,10 +62,13 @@ ALLOWED = {
     *((module, "ssl") for module in ("wire/tls", "client/wires", "client/pump")),
     *(("recording/recorder", name) for name in ("os", "threading", "time")),
     ("recording/disk", "os"),
+    ("token_folder", "os"),
+    *(("client/tokens", name) for name in ("os", "threading")),
 }
 """But `AppKey.from_env` reads the environment, when it is asked to; TLS is OpenSSL's, over memory buffers; and a
-recorder owns a thread that writes to a disk. What it decides is in `recording/backlog` and `recording/writer`."""
-THIRD_PARTY = {"attrs", "h11", "msgspec", "websockets", "zstandard", "duckdb", "pyarrow"}
+recorder owns a thread that writes to a disk. What it decides is in `recording/backlog` and `recording/writer`. Tokens
+are shared by all threads of a process, and through files."""
+THIRD_PARTY = {"attrs", "h11", "msgspec", "platformdirs", "websockets", "zstandard", "duckdb", "pyarrow"}
 
 
 @functools.cache

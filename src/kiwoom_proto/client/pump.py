@@ -115,8 +115,8 @@ class BaseClient(Feeds):
         """Call a function that blocks, in a thread. If cancelled, its result is ignored."""
 
     @abc.abstractmethod
-    async def _fresh_token(self, key: AppKey) -> Secret:
-        """Return a token that is valid, from `key` or from the token server."""
+    async def _fresh_token(self, key: AppKey, refused: Secret | None) -> Secret:
+        """Return a token that is valid, from `key` or from the token server; not one that was refused."""
 
     @abc.abstractmethod
     async def _carry(self, line: Line, need: LinkNeeded) -> None:
@@ -243,9 +243,7 @@ class BaseClient(Feeds):
 
     async def _obtain_token(self, line: Line, refused: Secret | None) -> Secret:
         if isinstance(line.token, AppKey):
-            if refused is not None:
-                line.token.forget(self.endpoint, refused)
-            return await self._fresh_token(line.token)
+            return await self._fresh_token(line.token, refused)
         try:
             token = await self._resolve_token(line.token)
         except KiwoomError:

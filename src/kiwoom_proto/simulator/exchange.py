@@ -62,7 +62,7 @@ from .rest.http import HttpAnswer, HttpRequest
 from .rest.limits import Window
 from .rest.link import Outcome
 from .rest.service import LIMIT, MOCK_LIMIT, RestService
-from .tokens import FAULTY_ANSWERS, TOKEN_PATHS, TokenService
+from .tokens import FAULTY_ANSWERS, ISSUE, TOKEN_PATHS, TokenService
 
 __all__ = ("Exchange",)
 
@@ -149,6 +149,8 @@ class Exchange:
         self.faults = Faults()
         self.links: list[ClientLink] = []
         """The connections that have not ended, oldest first."""
+        self.token_requests = 0
+        """Number of requests for a token, refused ones included."""
         self.rows_sent = 0
         """Number of rows sent so far, over all connections."""
         self._tokens = TokenService(app_keys, tokens, seed=seed, now=self._wall_time)
@@ -402,6 +404,7 @@ class Exchange:
 
     def respond(self, request: HttpRequest) -> Outcome:
         if request.path in TOKEN_PATHS:
+            self.token_requests += request.path == ISSUE
             faulty = FAULTY_ANSWERS.get(self.faults.token_answer)
             return Outcome(faulty or self._tokens.answer(request.path, request.body))
         outcome = self.rest.respond(request)

@@ -24,7 +24,7 @@ from ..realtime.record import KST
 from ..wire.messages import encode
 from .rest.http import JSON, HttpAnswer
 
-__all__ = ("FAULTY_ANSWERS", "MAINTENANCE", "TOKEN_PATHS", "TokenAnswer", "TokenService")
+__all__ = ("FAULTY_ANSWERS", "ISSUE", "MAINTENANCE", "TOKEN_PATHS", "TokenAnswer", "TokenService")
 
 TOKEN_LIFE = 24 * 3600.0
 """Validity of a token, in seconds."""
