@@ -253,7 +253,7 @@ def test_processes_that_start_at_once_make_one_request(tmp_path: Path) -> None:
                     "-c",
                     PROGRAM.format(package=package, run=run),
                     url,
-                    tmp_path / "tokens",
+                    folder,
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
