@@ -31,7 +31,7 @@ from .secrets import MASK, Redaction, Secret, conceal
 from .wire.http import HttpAnswer, HttpConnection, request_bytes
 from .wire.messages import check_token, encode
 
-__all__ = ("AnyTokenFolder", "AppKey", "Token", "TokenCall", "TokenNeeded")
+__all__ = ("RENEW_MARGIN", "AnyTokenFolder", "AppKey", "Token", "TokenCall", "TokenNeeded")
 
 RENEW_MARGIN = 600.0
 """Seconds before its expiry from which a token is replaced."""
