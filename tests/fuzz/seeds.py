@@ -11,6 +11,7 @@ from kiwoom_proto.wire.tolerant import REPLIES
 
 from ..proto.wire import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_payload, frame
 from .recording import recording_seeds
+from .rest import rest_seeds
 from .targets import APPKEY, LOGGED_IN, MESSAGES, REQUEST, SECRET, TOKEN
 
 MESSAGE_FILE = Path(__file__).parent.parent / "data" / "messages.jsonl"
@@ -89,6 +90,8 @@ def seeds(target: str) -> Iterator[bytes]:
         yield from http_seeds()
     elif target == "recording":
         yield from recording_seeds(received)
+    elif target == "rest":
+        yield from rest_seeds()
     elif target == "session":
         yield bytes((0, 0, 0, 0, 0, 0, 0, 8, 4, 0, 1, 2, 1, 8, 5, 11, 8, 5, 3, 0, 0, 0, 8, 6))
         yield bytes((0, 1, 1, 0, 0, 0, 4, 6, 0, 1, 5, 8, 4, 13, 8, 6, 7, 0, 8, 4, 23, 7))

@@ -54,6 +54,7 @@ from kiwoom_proto.wire.websocket import WebSocketClient, WebSocketServer
 
 from ..proto.wire import CLOSE, TEXT, CountingBytes, accept_handshake, frame, parse_frames, text
 from .recording import recording
+from .rest import rest
 
 __all__ = ("TARGETS",)
 
@@ -788,4 +789,5 @@ TARGETS: dict[str, Callable[[bytes], Any]] = {
     "session": session,
     "server": server,
     "recording": recording,
+    "rest": lambda data: rest(data, pieces),
 }
