@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -135,17 +136,23 @@ def pattern_of(kind: Kind[Any]) -> str | None:
     return _PATTERNS.get(template)
 
 
-def are_plain(pattern: str, texts: Sequence[str]) -> str:
+def are_plain(texts: Sequence[tuple[str, str]]) -> str:
     """Return the SQL of whether each of these texts is plain, or blank, or NULL: one look at all of them.
 
     A text with a comma in it may pass for two, but DuckDB's casts make NULL of it, as of any text that is no value.
 
     Args:
-        pattern: what `pattern_of` returned for the kinds of all of them.
-        texts: the SQL of each.
+        texts: the SQL of each, and what `pattern_of` returned for its kind.
     """
-    one = f" *(?:{pattern})? *"
-    return f"regexp_full_match(concat_ws(',', {', '.join(texts)}), '{one}(?:,{one})*')"
+    names = [text for text, _ in texts]
+    runs = [(f" *(?:{pattern})? *", len(list(run))) for pattern, run in itertools.groupby(each for _, each in texts)]
+    if len(runs) == 1:
+        one = runs[0][0]
+        return f"regexp_full_match(concat_ws(',', {', '.join(names)}), '{one}(?:,{one})*')"
+    # Which is which has to be known, so there is a comma behind a NULL too. This takes longer to plan.
+    joined = ", ',', ".join(names)
+    expression = "".join(f"(?:{one},){{{count}}}" for one, count in runs)
+    return f"regexp_full_match(concat({joined}, ','), '{expression}')"
 
 
 def expression_of(kind: Kind[Any], text: str, slow: str, plain: str = "") -> str:
