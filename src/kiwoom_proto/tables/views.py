@@ -207,7 +207,7 @@ def _guards(read: Iterable[Field[Any]]) -> tuple[str, dict[str, str]]:
         if (pattern := pattern_of(field.kind)) is not None:
             of_pattern.setdefault(pattern, []).append(field.fid)
     fids = [(fid, pattern) for pattern, found in of_pattern.items() for fid in found]
-    guards, guard_of = "", {}
+    guards, guard_of = "", dict[str, str]()
     for start in range(0, len(fids), MAX_GUARDED):
         guarded = fids[start : start + MAX_GUARDED]
         name = f'"plain {guarded[0][0]}"'
