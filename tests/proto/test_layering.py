@@ -62,12 +62,13 @@ ALLOWED = {
     *((module, "ssl") for module in ("wire/tls", "client/wires", "client/pump")),
     *(("recording/recorder", name) for name in ("os", "threading", "time")),
     ("recording/disk", "os"),
+    ("recording/ahead", "concurrent"),
     ("token_folder", "os"),
     *(("client/tokens", name) for name in ("os", "threading")),
 }
-"""But `AppKey.from_env` reads the environment, when it is asked to; TLS is OpenSSL's, over memory buffers; and a
-recorder owns a thread that writes to a disk. What it decides is in `recording/backlog` and `recording/writer`. Tokens
-are shared by all threads of a process, and through files."""
+"""But `AppKey.from_env` reads the environment, when it is asked to; TLS is OpenSSL's, over memory buffers; a recorder
+owns a thread that writes to a disk, and a reader one that decompresses. What a recorder decides is in
+`recording/backlog` and `recording/writer`. Tokens are shared by all threads of a process, and through files."""
 THIRD_PARTY = {"attrs", "h11", "msgspec", "platformdirs", "websockets", "zstandard", "duckdb", "pyarrow"}
 
 

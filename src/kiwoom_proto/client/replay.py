@@ -29,7 +29,7 @@ from ..request import RequestKind
 from .feeds import Feeds
 from .inbox import Stats
 from .own_loop import AnyEvent
-from .replayed import ReplayedSession
+from .replayed import MAX_AT_ONCE, ReplayedSession
 
 __all__ = ("BaseReplay", "Time", "open_recording")
 
@@ -84,6 +84,7 @@ class BaseReplay(Feeds):
     def __init__(self, session: ReplayedSession, paths: Paths) -> None:
         super().__init__(session, session.position)
         self._answers = find_events(paths, "ConditionList", "ConditionResult")
+        self._reported = MAX_AT_ONCE  # events reported since others could run
         self._skipped = 0  # events that the program had not subscribed to
         self._router.keeps_unasked = False  # a recording holds more than this program has asked for
         self._has_refreshed = self._new_event()
@@ -149,8 +150,10 @@ class BaseReplay(Feeds):
             with self._move_on_at(due_at):
                 await self._wait_change()
         else:
-            await self._checkpoint()
-            self._session.handle_timeout()
+            if self._reported >= MAX_AT_ONCE:
+                self._reported = 0
+                await self._checkpoint()
+            self._reported += max(1, self._session.handle_timeout())
             self._pump()
 
     async def _wait_stream(self, changed: AnyEvent) -> None:

@@ -60,10 +60,12 @@ from ..session.subscriptions import Subscription, Subscriptions
 from ..symbol import Symbol
 from ..wire.messages import Message, Reg, Remove, condition_clear, condition_list, condition_search, ticket_for
 
-__all__ = ("ReplayedSession",)
+__all__ = ("MAX_AT_ONCE", "ReplayedSession")
 
+MIN_AT_ONCE = 64
+"""Events that are reported together if they are due: what is done once for them costs as much as some rows."""
 MAX_AT_ONCE = 1_000
-"""Events reported at once. Between two such batches the rest of the program runs."""
+"""Events reported at once, and after which the rest of the program runs."""
 NANOSECONDS = 1_000_000_000
 REGISTER, REMOVE, LIST, SEARCH, CLEAR = RequestKind
 NOT_RECORDED = "the recording holds no answer to it"
@@ -251,19 +253,25 @@ class ReplayedSession:
             return math.inf
         return self._due_at(self._ats[self._next]) if self._fill() else self._clock()
 
-    def handle_timeout(self) -> None:
-        """Report what is due, at most `MAX_AT_ONCE` events."""
+    def handle_timeout(self) -> int:
+        """Report what is due, at most `MAX_AT_ONCE` events. Return how many were read."""
         if self.state is SessionState.CLOSED:
-            return
+            return 0
         if not self._fill():
             self._end(self._closed or Closed(1000, OVER, None, epoch=self.epoch))
-            return
-        begin, end = self._next, min(len(self._ats), self._next + MAX_AT_ONCE)
-        if self._speed is not None:
-            now = self._clock()
-            end = next((place for place in range(begin, end) if self._due_at(self._ats[place]) > now), end)
-        self._next = end
-        self._report(self._read[begin:end])
+            return 0
+        count = 0
+        while count < MIN_AT_ONCE:
+            begin, end = self._next, min(len(self._ats), self._next + MAX_AT_ONCE)
+            if self._speed is not None:
+                now = self._clock()
+                end = next((place for place in range(begin, end) if self._due_at(self._ats[place]) > now), end)
+            self._next = end
+            self._report(self._read[begin:end])
+            count += end - begin
+            if end < len(self._ats) or not self._fill():
+                break
+        return count
 
     def skip_login(self) -> None:
         """Read on to the login, or the end: what `connect` waits for."""

@@ -22,7 +22,7 @@ __all__ = ("Batch", "RecordedSession")
 Batch: TypeAlias = tuple[list[int], list[Event]]
 """The time of each event, by the recorder's clock, and the events."""
 
-PIECE = 64 * 1024
+PIECE = 16 * 1024
 """Bytes of lines whose events are yielded together."""
 
 
