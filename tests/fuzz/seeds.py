@@ -28,6 +28,8 @@ HTTP_WORDS = (
     "Content-Type: text/html\r\n", "Upgrade: websocket\r\n", "Connection: Upgrade\r\n", "Sec-WebSocket-Accept: \0\r\n",
     "Sec-WebSocket-Protocol: x\r\n", "Sec-WebSocket-Extensions: permessage-deflate\r\n", "api-id: 0E\r\n", "\r\n\r\n",
     "0\r\n\r\n", "<title>", "<html", "POST /oauth2/token HTTP/1.1\r\n", "/oauth2/revoke", "Host: x\r\n", "expires_dt",
+    "POST /api/dostk/stkinfo HTTP/1.1\r\n", "api-id: ka10095\r\n", "cont-yn: Y\r\n", "next-key: ",
+    "Expect: 100-continue\r\n",
     "GET / HTTP/1.1\r\n", "Origin: http://x", "Host: localhost\r\n", "Host: [::1]:80\r\n",
 )  # fmt: skip
 
@@ -137,6 +139,22 @@ def post(what: str, members: dict[str, str]) -> bytes:
     return head.encode() + body
 
 
+def tr(api_id: str, group: str, members: dict[str, str], headers: str = "") -> bytes:
+    """A request to REST."""
+    body = json.dumps(members).encode()
+    head = f"POST /api/dostk/{group} HTTP/1.1\r\nHost: x\r\napi-id: {api_id}\r\nauthorization: Bearer {TOKEN}\r\n"
+    return f"{head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def trs() -> Iterator[bytes]:
+    """Requests to REST of many kinds."""
+    chart = {"stk_cd": "005930", "upd_stkpc_tp": "1", "base_dt": "20260626", "tic_scope": "1"}
+    yield tr("ka10004", "mrkcond", chart) + tr("ka10095", "stkinfo", {"stk_cd": "005930|990000"})
+    yield tr("ka10080", "chart", chart, "cont-yn: Y\r\nnext-key: A00593020260626000000000040260\r\n")
+    yield tr("kt10000", "ordr", {"dmst_stex_tp": "KRX", "stk_cd": "005930", "ord_qty": "1", "trde_tp": "3"})
+    yield tr("ka10075", "acnt", {"all_stk_tp": "0", "trde_tp": "0", "stex_tp": "0"}, "Expect: 100-continue\r\n")
+
+
 def http_seeds() -> Iterator[bytes]:
     """Answers and requests of all kinds."""
     good = {"expires_dt": "20261107083713", "token_type": "bearer", "token": "WQJCwyqInph", "return_code": 0}
@@ -160,3 +178,5 @@ def http_seeds() -> Iterator[bytes]:
     keys = {"appkey": APPKEY, "secretkey": SECRET}
     for what, members in (("token", keys), ("revoke", {**keys, "token": TOKEN}), ("token", {}), ("x", keys)):
         yield b"\3\2" + post(what, members)
+    for request in trs():
+        yield b"\3\2" + request
