@@ -15,6 +15,7 @@ from tests.proto.rest_ground import ITEM, NOON, asked, posted, refused
 from tests.proto.sim import Sim
 
 from kiwoom_proto.connection.lifecycle import ConnectionState
+from kiwoom_proto.rest import CATALOGUE
 from kiwoom_proto.simulator import ClientLink, Exchange, Playback, client_link
 from kiwoom_proto.simulator.rest.http import HttpServer
 from kiwoom_proto.simulator.rest.limits import RateLimits
@@ -264,6 +265,17 @@ def test_what_is_wrong_with_a_request_is_said_as_documented() -> None:
     for nonsense in (b"[]", b"{", b"\xff", b"1", b'{"stk_cd":5}', b"[" * 60_000):
         assert code(path, right, nonsense) == (2, "1517")
     assert b"parameter=stk_cd" in exchange.answer_rest(path, right, b"{}").body
+
+
+def test_a_tr_that_is_not_served_is_told_from_one_that_mock_trading_lacks() -> None:
+    lacking = next(api_id for api_id, request in CATALOGUE.items() if request.mock is False)
+    path = CATALOGUE[lacking].path
+    for mock, code in ((False, b"[1505:"), (True, b"[8104:")):
+        exchange = Sim(start=NOON, mock=mock).exchange
+        answer = exchange.answer_rest(path, {"api-id": lacking, "authorization": "Bearer x"}, b"{}")
+        assert code in answer.body
+        assert code_of(answer.body) == 2
+        assert b"[1504:" in exchange.answer_rest("/x", {"api-id": lacking, "authorization": "Bearer x"}, b"{}").body
 
 
 def test_a_token_that_expired_is_refused_and_one_that_was_issued_is_not() -> None:

@@ -175,6 +175,7 @@ class Exchange:
             market_now=self._seconds,
             speed=speed,
             faults=self.faults,
+            mock=mock,
             limit=(MOCK_LIMIT if mock else LIMIT) if rest_limit is None else rest_limit,
             window=rest_window,
         )

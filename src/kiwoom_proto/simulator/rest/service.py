@@ -1,7 +1,9 @@
 """RestService: answers the requests of TRs over HTTP.
 
-The checks come in this order: api-id, path, token, rate limit, parameters. Every business answer has HTTP status 200,
-refusals too; the outcome is return_code in the body [measured]. Only a request that is too fast has 429.
+The checks come in this order: api-id, path, token, rate limit, parameters. A TR that exists and is not served here is
+refused with the code of one that does not exist, on mock trading with 8104 if mock trading lacks it. Every business
+answer has HTTP status 200, refusals too; the outcome is return_code in the body [measured]. Only a request that is too
+fast has 429.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ...errors import UNREADABLE
+from ...rest import CATALOGUE
 from ...wire.messages import encode
 from ..faults import Faults, RestAnswer
 from ..market.market import Market
@@ -29,9 +32,11 @@ from .texts import (
     NO_API_ID,
     NO_AUTHORIZATION,
     NO_TOKEN,
+    NOT_IN_MOCK,
     NOT_JSON,
     PLAYBACK,
     Refused,
+    not_served,
     too_fast,
     unknown_id,
     wrong_url,
@@ -99,6 +104,7 @@ class RestService:
         market_now: returns the seconds of market time since the exchange was opened.
         speed: how many times as fast as real time the market day passes.
         faults: the faults in effect.
+        mock: whether it behaves as mock trading does.
         limit: requests per second of an app key and api-id.
         window: how they are counted.
 
@@ -117,6 +123,7 @@ class RestService:
         market_now: Callable[[], float],
         speed: float,
         faults: Faults,
+        mock: bool,
         limit: int,
         window: Window,
     ) -> None:
@@ -124,6 +131,7 @@ class RestService:
         self.orders_processed = 0
         self.is_on = True
         self._faults = faults
+        self._mock = mock
         self._market = market
         self._key_of = key_of
         self._now = now
@@ -170,12 +178,15 @@ class RestService:
     def _reply(self, api_id: str, request: HttpRequest) -> Reply:
         if not api_id:
             raise Refused(*NO_API_ID)
-        tr = TRS.get(api_id)
-        if tr is None:
+        known = CATALOGUE.get(api_id)
+        if known is None:
             raise Refused(*unknown_id(api_id[:20]))
-        if request.path != tr.path:
+        if request.path != known.path:
             raise Refused(*wrong_url(api_id))
         key = self._key(request.headers)
+        tr = TRS.get(api_id)
+        if tr is None:
+            raise Refused(*(NOT_IN_MOCK if self._mock and known.mock is False else not_served(api_id)))
         if not self.is_on:
             raise Refused(*PLAYBACK)
         if not self.limits.take(key, api_id, self._now()):

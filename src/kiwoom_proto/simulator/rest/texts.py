@@ -31,6 +31,7 @@ __all__ = (
     "Refused",
     "bad_format",
     "missing",
+    "not_served",
     "not_simulated",
     "too_fast",
     "unknown_id",
@@ -89,7 +90,12 @@ def wrong_url(api_id: str) -> Refusal:
 
 
 def unknown_id(api_id: str) -> Refusal:
-    """Return the refusal of an api-id that is not served. [D]"""
+    """Return the refusal of an api-id that does not exist. [D]"""
+    return 2, _wrong("1505", f"해당 API ID는 존재하지 않습니다. API ID={api_id}")
+
+
+def not_served(api_id: str) -> Refusal:
+    """Return the refusal of an api-id that exists, and that the simulated exchange does not serve. Chosen."""
     return 2, _wrong("1505", f"the simulated exchange does not serve this api-id. API ID={api_id}")
 
 
