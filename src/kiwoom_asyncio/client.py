@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import random
 import ssl
@@ -11,13 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
+from kiwoom_proto.client.async_block import AsyncBlock
 from kiwoom_proto.client.credentials import Credentials, Token, credentials_of
 from kiwoom_proto.client.line import Line
 from kiwoom_proto.client.own_loop import Place
@@ -102,7 +104,7 @@ async def open(
     return client
 
 
-class _Connection(AbstractAsyncContextManager["Client"]):
+class _Connection(AsyncBlock["Client"]):
     """What `connect` returns. It may be entered in one task and left in another, as the cells of a notebook are."""
 
     def __init__(
@@ -115,6 +117,7 @@ class _Connection(AbstractAsyncContextManager["Client"]):
         types: Iterable[type[Record]],
         record: Recorder | None,
     ) -> None:
+        super().__init__("connect", CONNECT, "use kiwoom_asyncio.blocking.connect(...)")
         self._endpoint = endpoint
         self._tokens = tokens
         self._config = config
@@ -169,20 +172,6 @@ class _Connection(AbstractAsyncContextManager["Client"]):
         if failure is not None and error is None:
             raise failure
 
-    if not TYPE_CHECKING:  # type checkers find these mistakes because the methods are missing
-
-        def __enter__(self) -> NoReturn:
-            raise TypeError(f"connect: {CONNECT}; without async, use kiwoom_asyncio.blocking.connect(...)")
-
-        def __exit__(self, *error: object) -> None:
-            """Never called: `__enter__` raises."""
-
-        def __await__(self) -> NoReturn:
-            raise TypeError(f"connect: {CONNECT}")
-
-        def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(f"connect(...) is no client yet, and has no {name!r}: {CONNECT}")
-
 
 class Client(BaseClient):
     """A client that is logged in, and stays so. Made by `connect`.
@@ -223,6 +212,8 @@ class Client(BaseClient):
     _new_event = asyncio.Event
     _move_on_after = staticmethod(anyio.move_on_after)
     _checkpoint = staticmethod(checkpoint)
+    _sleep_call = "asyncio.sleep(...)"
+    _thread_call = "asyncio.to_thread(function)"
 
     async def _run_in_thread(self, function: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
@@ -244,6 +235,7 @@ class Client(BaseClient):
         """Watch the clock, and serve what is needed until the end."""
         async with background_tasks() as tasks:
             tasks.start_soon(self._watch_clock)
+            tasks.start_soon(self._watch_loop)
             await run_together(*(partial(self._serve, line) for line in self._lines))
 
     async def _serve(self, line: Line) -> None:
@@ -257,6 +249,9 @@ class Client(BaseClient):
         self._failure = failure
         self._wake()
         self._router.end()
+
+    def _warn(self, message: str) -> None:
+        logging.getLogger("kiwoom_asyncio").warning("%s", message)
 
     def _report_failure(self, message: str, error: Exception) -> None:
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error, "client": self})

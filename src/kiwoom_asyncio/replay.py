@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import ClientConfig, Record
+from kiwoom_proto.client.async_block import block
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.replay import BaseReplay, Time, open_recording
 from kiwoom_proto.recording.files import Paths
@@ -21,7 +21,7 @@ from .tasks import BackgroundTask
 __all__ = ("Replay", "replay")
 
 
-@asynccontextmanager
+@block
 async def replay(
     paths: Paths,
     *,

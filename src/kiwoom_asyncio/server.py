@@ -8,13 +8,13 @@ import math
 import ssl
 import time
 from collections.abc import AsyncGenerator, Collection, Iterable
-from contextlib import asynccontextmanager
 from typing import cast
 
 import anyio
 import anyio.abc
 
 from kiwoom_proto import Endpoint
+from kiwoom_proto.client.async_block import block
 from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.simulator import PATH, US_PATH, ClientLink, Exchange
 from kiwoom_proto.wire.tls import Tls
@@ -32,7 +32,7 @@ ACCEPT_PAUSE = 0.1
 _logger = logging.getLogger(__name__)
 
 
-@asynccontextmanager
+@block
 async def serve(
     exchange: Exchange,
     *,

@@ -131,12 +131,17 @@ class Client(BaseClient):
     _new_event = trio.Event
     _move_on_after = staticmethod(trio.move_on_after)
     _checkpoint = staticmethod(checkpoint)
+    _sleep_call = "trio.sleep(...)"
+    _thread_call = "trio.to_thread.run_sync(function)"
 
     async def _run_in_thread(self, function: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
 
     async def _fresh_token(self, key: AppKey, refused: Secret | None) -> Secret:
         return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context, refused=refused)
+
+    def _warn(self, message: str) -> None:
+        logging.getLogger("kiwoom_trio").warning("%s", message)
 
     def _report_failure(self, message: str, error: Exception) -> None:
         logging.getLogger("kiwoom_trio").error("%s", message, exc_info=error)
@@ -154,11 +159,16 @@ class Client(BaseClient):
         """Watch the clock, and serve what is needed until the end."""
         async with trio.open_nursery() as tasks:
             tasks.start_soon(self._watch_clock)
+            tasks.start_soon(self._watch_loop)
             async with trio.open_nursery() as others:
                 for line in self._lines[1:]:
                     others.start_soon(self._serve, line)
                 await self._serve(self._lines[0])
             tasks.cancel_scope.cancel()
+
+    @enable_ki_protection
+    async def _watch_loop(self) -> None:
+        await super()._watch_loop()
 
     @enable_ki_protection
     async def _serve(self, line: Line) -> None:

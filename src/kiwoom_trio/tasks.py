@@ -11,9 +11,11 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import wraps
 from types import TracebackType
-from typing import Generic, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import trio
+
+from kiwoom_proto.client.async_block import GeneratorBlock
 
 __all__ = ("background_tasks", "block", "ungrouped")
 
@@ -22,29 +24,26 @@ T = TypeVar("T")
 
 
 def block(function: Callable[P, AsyncGenerator[T]]) -> Callable[P, AbstractAsyncContextManager[T]]:
-    """Like `asynccontextmanager`, but Ctrl-C is deferred while the block is entered or left."""
+    """Like the `block` of the core, but Ctrl-C is deferred while the block is entered or left."""
     make = asynccontextmanager(function)
 
     @wraps(function)
     def made(*arguments: P.args, **options: P.kwargs) -> AbstractAsyncContextManager[T]:
-        return _Block(make(*arguments, **options))
+        return _Block(function.__name__, make(*arguments, **options))
 
     return made
 
 
-class _Block(AbstractAsyncContextManager[T], Generic[T]):
-    def __init__(self, manager: AbstractAsyncContextManager[T]) -> None:
-        self._manager = manager
-
+class _Block(GeneratorBlock[T]):
     @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> T:
-        return await self._manager.__aenter__()
+        return await super().__aenter__()
 
     @trio.lowlevel.enable_ki_protection
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        return await self._manager.__aexit__(kind, error, traceback)
+        return await super().__aexit__(kind, error, traceback)
 
 
 @asynccontextmanager

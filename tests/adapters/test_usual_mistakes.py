@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import time
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.adapters.kit import ITEM, QUICK, TOKEN, Loop
+from tests.adapters.kit import ITEM, QUICK, TOKEN, Loop, until
 
 import kiwoom_asyncio
+import kiwoom_trio
 from kiwoom_asyncio import blocking
-from kiwoom_proto import MOCK, PRODUCTION, ConnectionLost, LocalProtocolError, OrderBook, Trade
+from kiwoom_proto import MOCK, PRODUCTION, AfterHoursQuote, ConnectionLost, LocalProtocolError, OrderBook, Trade
+from kiwoom_proto.client import pump
 from kiwoom_proto.simulator import Exchange
 
 Mistake = Callable[[Any], object]
@@ -112,6 +115,48 @@ async def test_a_forgotten_await(loop: Loop) -> None:
     assert any("subscribe' was never awaited" in str(each.message) for each in caught)
 
 
+async def test_time_sleep(loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(pump, "BEAT", 0.01)
+    monkeypatch.setattr(pump, "STANDSTILL", 0.1)
+    name = "trio" if loop.name == "trio" else "asyncio"
+
+    def warnings_of(name: str) -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == f"kiwoom_{name}"]
+
+    async with loop.serve(Exchange(seed=1, rate=100)) as server, loop.connect(server.endpoint) as client:
+        handle = client.on(AfterHoursQuote, lambda row: (handle.close(), time.sleep(0.3)), ITEM)
+        await until(lambda: warnings_of(name))
+
+    said = warnings_of(name)[0]
+    assert said.startswith("the event loop stood still for ") and "`time.sleep`" in said
+    assert f"`await {name}.sleep(...)`" in said and f"`await {name}.to_thread" in said
+
+
+BLOCKS: dict[str, Callable[[], Any]] = {
+    "trio connect": lambda: kiwoom_trio.connect(MOCK, token=TOKEN),
+    "trio replay": lambda: kiwoom_trio.replay("day"),
+    "asyncio connect": lambda: kiwoom_asyncio.connect(MOCK, token=TOKEN),
+    "asyncio replay": lambda: kiwoom_asyncio.replay("day"),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_that_is_not_entered(name: str) -> None:
+    block = BLOCKS[name]()
+    call = name.split()[1]
+    cure = rf"{call}: write `async with {call}\(\.\.\.\)"
+    with pytest.raises(TypeError, match=cure + rf".*; without async, use kiwoom_asyncio\.blocking\.{call}\("):
+        enter_plain(block)
+    with pytest.raises(TypeError, match=cure):
+        await_(block)
+    with pytest.raises(TypeError, match=cure):
+        loop_over(block)
+    with pytest.raises(TypeError, match=cure):
+        asyncio.run(loop_async(block))
+    with pytest.raises(AttributeError, match="not entered yet, and has no 'subscribe': write `async with"):
+        block.subscribe(Trade, ITEM)
+
+
 CONNECTING: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "with instead of async with": (
         lambda: enter_plain(kiwoom_asyncio.connect(MOCK, token=TOKEN)),
@@ -122,7 +167,7 @@ CONNECTING: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "no block": (
         lambda: kiwoom_asyncio.connect(MOCK, token=TOKEN).subscribe(Trade, ITEM),  # type: ignore[attr-defined]
         AttributeError,
-        "no client yet.*write `async with",
+        "not entered yet.*write `async with",
     ),
     "no block, blocking": (
         lambda: blocking.connect(MOCK, token=TOKEN).subscribe(Trade, ITEM),  # type: ignore[attr-defined]

@@ -47,6 +47,10 @@ __all__ = ("BaseClient", "new_session")
 
 T = TypeVar("T")
 
+BEAT = 5.0
+"""Seconds between two looks at whether the event loop still turns."""
+STANDSTILL = 5.0
+"""Seconds that a look may be late; a busy machine may delay it for a while."""
 FLUSH_TIME = 0.5
 """Seconds for writing the last bytes to a connection that has ended."""
 RECORDING_TIME = 30.0
@@ -122,6 +126,15 @@ class BaseClient(Feeds):
     async def _carry(self, line: Line, need: LinkNeeded) -> None:
         """Dial, then carry bytes while the line's session needs this connection."""
 
+    @abc.abstractmethod
+    def _warn(self, message: str) -> None:
+        """Log a warning."""
+
+    _sleep_call: str
+    """How a program waits on this event loop."""
+    _thread_call: str
+    """How it calls a function in a thread."""
+
     # The recording.
 
     def _start_recording(self) -> None:
@@ -163,6 +176,23 @@ class BaseClient(Feeds):
 
     async def _wait_events(self) -> None:
         await self._wait_change()
+
+    async def _watch_loop(self) -> None:
+        """Warn when the event loop has stood still: nothing else could tell why the server gave up, or rows were late.
+
+        A callback or another task has blocked it, with `time.sleep` as a rule.
+        """
+        while True:
+            due = self._clock() + BEAT
+            with self._move_on_after(BEAT):
+                await self._new_event().wait()
+            late = self._clock() - due
+            if late >= STANDSTILL:
+                self._warn(
+                    f"the event loop stood still for {late:.0f} s or more, and the client with it: no row was read, no "
+                    "PING answered. Did an async function or a callback call `time.sleep`, or calculate for long? "
+                    f"Write `await {self._sleep_call}` or `await {self._thread_call}`"
+                )
 
     # The pump.
 
