@@ -18,6 +18,7 @@ import kiwoom_trio
 from kiwoom_asyncio import blocking
 from kiwoom_proto import MOCK, PRODUCTION, AfterHoursQuote, ConnectionLost, LocalProtocolError, OrderBook, Trade
 from kiwoom_proto.client import pump
+from kiwoom_proto.client.listeners import Listener
 from kiwoom_proto.simulator import Exchange
 
 Mistake = Callable[[Any], object]
@@ -124,7 +125,13 @@ async def test_time_sleep(loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: p
         return [record.getMessage() for record in caplog.records if record.name == f"kiwoom_{name}"]
 
     async with loop.serve(Exchange(seed=1, rate=100)) as server, loop.connect(server.endpoint) as client:
-        handle = client.on(AfterHoursQuote, lambda row: (handle.close(), time.sleep(0.3)), ITEM)
+        handles: list[Listener] = []
+
+        def block_once(row: object) -> None:
+            handles[0].close()
+            time.sleep(0.3)
+
+        handles.append(client.on(AfterHoursQuote, block_once, ITEM))
         await until(lambda: warnings_of(name))
 
     said = warnings_of(name)[0]

@@ -165,6 +165,16 @@ def test_expire_tokens_ends_them_all_and_the_next_one_is_another() -> None:
         assert logs_in(sim, issued(sim, key).value) == key.appkey
 
 
+def test_a_revoked_app_key_has_no_token_any_more_and_others_have_theirs() -> None:
+    sim = Sim(tokens={"fixed": "one"})
+    first, second = issued(sim, ONE).value, issued(sim, TWO).value
+    sim.exchange.revoke_key("one")
+    assert logs_in(sim, first) is None
+    assert logs_in(sim, "fixed") is None
+    assert refused(sim, ONE).reason == "8001"
+    assert logs_in(sim, second) == "two"
+
+
 @pytest.mark.parametrize("key", [AppKey("one", "wrong"), AppKey("three", "secret of one")])
 def test_wrong_keys_are_refused(key: AppKey) -> None:
     error = refused(Sim(app_keys=KEYS), key)

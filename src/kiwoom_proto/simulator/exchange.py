@@ -366,6 +366,10 @@ class Exchange:
         """Expire every issued token. None can log in any more, and the next request for one issues a new token."""
         self._tokens.expire_all()
 
+    def revoke_key(self, key: str) -> None:
+        """Revoke an app key: no token of it can log in any more, and none is issued. Its connections stay open."""
+        self._tokens.revoke_key(key)
+
     def _victims(self, peer: ClientLink | None) -> tuple[ClientLink, ...]:
         return tuple(self.links) if peer is None else (peer,)
 

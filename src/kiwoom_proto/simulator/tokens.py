@@ -95,6 +95,7 @@ class TokenService:
         self._takes_any = app_keys is None and tokens is None
         self._seed = seed
         self._now = now
+        self._revoked_keys: set[str] = set()
         self._issued: dict[str, _Issued] = {}
         self._latest: dict[str, _Issued] = {}
 
@@ -103,12 +104,17 @@ class TokenService:
         issued = self._issued.get(token)
         if issued is not None:
             return issued.appkey if self._is_good(issued) else None
-        return token if self._takes_any else self._fixed.get(token)
+        key = token if self._takes_any else self._fixed.get(token)
+        return None if key in self._revoked_keys else key
 
     def expire_all(self) -> None:
         """Expire every issued token."""
         for issued in self._issued.values():
             issued.expires_at = min(issued.expires_at, self._now())
+
+    def revoke_key(self, appkey: str) -> None:
+        """Revoke an app key: no token of it is good any more, and none is issued."""
+        self._revoked_keys.add(appkey)
 
     def answer(self, path: str, body: bytes) -> HttpAnswer:
         """Return the answer to a request to one of the `TOKEN_PATHS`."""
@@ -163,12 +169,12 @@ class TokenService:
         if not (isinstance(appkey, str) and appkey and isinstance(secretkey, str) and secretkey):
             raise Refusal(2, "입력 값 오류입니다[8020:입력파라미터로 appkey 또는 secretkey가 전달되지 않았습니다.]")
         is_right = self._app_keys is None or self._app_keys.get(appkey) == secretkey
-        if not is_right or len(appkey) > MAX_KEY or len(secretkey) > MAX_KEY:
+        if not is_right or appkey in self._revoked_keys or len(appkey) > MAX_KEY or len(secretkey) > MAX_KEY:
             raise Refusal(3, "인증에 실패했습니다[8001:App Key와 Secret Key 검증에 실패했습니다]")
         return appkey
 
     def _is_good(self, issued: _Issued) -> bool:
-        return not issued.revoked and self._now() < issued.expires_at
+        return not issued.revoked and issued.appkey not in self._revoked_keys and self._now() < issued.expires_at
 
     def _make(self, appkey: str) -> _Issued:
         before = self._latest.get(appkey)
