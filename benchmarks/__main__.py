@@ -18,6 +18,7 @@ layers:
   streams    what streams, ten streams and callbacks cost beside `async for event in client`; latency of callbacks
   recording  messages -> lines and frames of zstd, and events again
   tables     a recording -> typed columns: every field, six columns, by size of the recording
+  rest       calls -> replies through the dispatcher, in memory, beside h11 alone
 
 Each subject runs in a process of its own, and those that are compared take turns, so look at the ratios first: figures
 on a busy machine drift, ratios much less. Medians and quartiles of the rounds.
@@ -46,6 +47,7 @@ from . import (
     recorder,
     recording,
     report,
+    rest,
     scale,
     steps,
     streams,
@@ -70,6 +72,7 @@ LAYERS: dict[str, Callable[[Bench], None]] = {
     "streams": streams.measure,
     "recording": recording.measure,
     "tables": tables.measure,
+    "rest": rest.measure,
 }
 
 

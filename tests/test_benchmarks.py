@@ -14,7 +14,21 @@ pytest.importorskip("resource", reason="the benchmarks need a POSIX system")
 
 import trustme
 from benchmarks import __main__ as command
-from benchmarks import chart, check, core, data, decode, loopback, memory, opponents, recording, report, scale, streams
+from benchmarks import (
+    chart,
+    check,
+    core,
+    data,
+    decode,
+    loopback,
+    memory,
+    opponents,
+    recording,
+    report,
+    rest,
+    scale,
+    streams,
+)
 from benchmarks.feeder import Feeder
 from benchmarks.results import Measurement, Results, Subject
 from benchmarks.runner import Bench, Effort, Player
@@ -84,6 +98,11 @@ def test_recording(subject: str, shape: str, reads: str) -> None:
 def test_core(subject: str, shape: str, reads: str, read: str) -> None:
     setting = {"subject": subject, "shape": shape, "reads": reads, "read": read, "count": 40}
     assert core.prepare(setting)({"times": 2}).keys() == CPU  # it asserts that no event is missing
+
+
+@pytest.mark.parametrize("subject", list(rest.SUBJECTS))
+def test_rest(subject: str) -> None:
+    assert rest.prepare({"subject": subject, "count": 3})({"times": 1}).keys() == CPU
 
 
 @pytest.fixture(params=["plain", "TLS"])

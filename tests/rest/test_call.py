@@ -63,7 +63,7 @@ def test_a_call_is_a_post_with_the_documented_headers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cont_yn", "next_key"), [("YY", "A"), ("Y", "A\r\nX: y"), ("Y", "가"), ("Y", "x" * 1001), ("Y", 5)]
+    ("cont_yn", "next_key"), [("YY", "A"), ("Y", "A\r\nX: y"), ("Y", "가"), ("Y", "x" * 1001), ("Y", 5), (5, "")]
 )
 def test_what_cannot_be_sent_is_refused(cont_yn: str, next_key: str) -> None:
     with pytest.raises(LocalProtocolError, match=r"cont-yn|next-key"):

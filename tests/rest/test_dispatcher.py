@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import random
 from typing import Any
 
 import pytest
@@ -510,3 +511,18 @@ def test_quotes_seen_are_those_submitted() -> None:
         network.dispatcher.submit(Quote(code))
     network.advance(1)
     assert [one.body["stk_cd"] for one in seen] == ["1", "2", "3"]
+
+
+def test_a_server_that_counts_refuses_none_of_the_calls_of_several_connections() -> None:
+    draw = random.Random(7)
+    network = Network(latency=lambda: draw.uniform(0.001, 0.04), config=RestConfig(max_connections=4))
+    for number in range(1500):
+        network.dispatcher.submit((Quote, Chart, Buy)[number % 3]())
+    network.advance(130)
+
+    assert len(network.done) == 1500 and all(map(ok, network.done))
+    for api_id in ("ka10004", "ka10081", "kt10000"):
+        times = [seen.at for seen in network.seen if seen.api_id == api_id]
+        assert len(times) == 500
+        assert all(later - earlier >= 1.0 for earlier, later in zip(times, times[5:], strict=False))
+        assert 500 / (times[-1] - times[0]) >= 0.95 * 5

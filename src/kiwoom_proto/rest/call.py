@@ -14,6 +14,7 @@ What travels: a POST whose `api-id` names the TR and whose body holds the elemen
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import attrs
@@ -86,20 +87,28 @@ def check_cursor(cont_yn: object, next_key: object) -> None:
             raise LocalProtocolError(f"{name}: must be printable ASCII, not {quoted(redact(value))}")
 
 
-def _headers(
-    request: Asked[Any], endpoint: Endpoint, token: Secret, cont_yn: str, next_key: str
-) -> list[tuple[str, str | Secret]]:
-    host = endpoint.rest_url("").partition("//")[2]
-    headers: list[tuple[str, str | Secret]] = [
-        ("Host", host),
+@functools.lru_cache(maxsize=16)
+def _usual_headers(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
+    """Return the headers that every request to an endpoint has."""
+    return (
+        ("Host", endpoint.rest_url("").partition("//")[2]),
         ("User-Agent", USER_AGENT),
         ("Accept", "application/json"),
         ("Accept-Encoding", "identity"),
         ("Content-Type", "application/json;charset=UTF-8"),
+    )
+
+
+def _headers(
+    request: Asked[Any], endpoint: Endpoint, token: Secret, cont_yn: str, next_key: str
+) -> list[tuple[str, str | Secret]]:
+    headers: list[tuple[str, str | Secret]] = [
+        *_usual_headers(endpoint),
         ("authorization", Secret(f"Bearer {token.reveal()}")),
         ("api-id", request.api_id),
     ]
     if cont_yn or next_key:
+        check_cursor(cont_yn, next_key)
         headers += [("cont-yn", cont_yn or "Y"), ("next-key", next_key)]
     return headers
 
@@ -139,7 +148,6 @@ class Call(Generic[R]):
         max_size: int = 8 * 1024 * 1024,
     ) -> None:
         token = conceal(token)
-        check_cursor(cont_yn, next_key)
         self.request = request
         self.outcome: Page[R] | KiwoomError | None = None
         self._redaction = Redaction([token]) if redaction is None else redaction
@@ -244,7 +252,6 @@ def dry_run(request: Asked[Any], endpoint: Endpoint, *, cont_yn: str = "", next_
     Raises:
         LocalProtocolError: `cont_yn` or `next_key` cannot be sent.
     """
-    check_cursor(cont_yn, next_key)
     headers = _headers(request, endpoint, Secret(MASK), cont_yn, next_key)
     shown = tuple((name, f"Bearer {MASK}" if isinstance(value, Secret) else redact(value)) for name, value in headers)
     body = msgspec.json.encode(Redaction().reply(request.to_dict())).decode()

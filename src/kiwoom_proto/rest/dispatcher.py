@@ -275,6 +275,8 @@ class Dispatcher:
 
     def _advance(self) -> None:
         """Send what can be sent, and ask for what is needed to send more. Orders first."""
+        if not self._waiting:
+            return
         now = self._clock()
         wanted = 0
         for orders in (True, False):

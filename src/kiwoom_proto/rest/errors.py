@@ -337,28 +337,33 @@ def read_failure(
         body: the body.
         redaction: what to mask in the server's words, beside account numbers and opaque words.
     """
-    headers = list(headers)
-    redaction = Redaction() if redaction is None else redaction
-    wait = read_retry_after(headers)
-
-    def failure(cls: type[RestError], words: str, code: str = "", number: int | None = None) -> RestError:
-        return cls(redaction.words(words)[:MAX_SHOWN], code, number, status, api_id, wait)
-
     try:
         outcome = _outcome.decode(body)
     except UNREADABLE:
-        return failure(*_describe_other(status, headers, body))
-    number = _number(outcome.return_code)
-    if number is None and outcome.return_code not in (None, ""):
-        return failure(UnreadableReply, "the return_code is not a number")
-    if status // 100 == 2 and not number:
-        return None
-    words = outcome.return_msg if isinstance(outcome.return_msg, str) else ""
-    code = reason_in(words) or (str(number) if str(number) in _CLASSES else "")
+        headers = list(headers)
+        cls, words = _describe_other(status, headers, body)
+        number, code = None, ""
+    else:
+        number = _number(outcome.return_code)
+        is_success = number == 0 or outcome.return_code in (None, "")
+        if is_success and status // 100 == 2:
+            return None
+        words = outcome.return_msg if isinstance(outcome.return_msg, str) else ""
+        code = reason_in(words) or (str(number) if str(number) in _CLASSES else "")
+        cls = _class_of(status, number, code)
+        if number is None and not is_success:
+            cls, words, code = UnreadableReply, "the return_code is not a number", ""
+        words = words or read_words(body) or _words_of_status(status)
+    masked = (Redaction() if redaction is None else redaction).words(words)[:MAX_SHOWN]
+    return cls(masked, code, number, status, api_id, read_retry_after(headers))
+
+
+def _class_of(status: int, number: int | None, code: str) -> type[RestError]:
+    """Return the class of a refusal in JSON."""
     cls = _CLASSES.get(code) or (AccountRefused if code.startswith("RC") else None)
     if cls is None and status < 500 and status != 429:
         cls = _COARSE.get(number or 0)
-    return failure(cls or _class_of_status(status), words or read_words(body) or _words_of_status(status), code, number)
+    return cls or _class_of_status(status)
 
 
 def _describe_other(status: int, headers: list[tuple[str, str]], body: bytes) -> tuple[type[RestError], str]:

@@ -106,10 +106,10 @@ class Pacing:
         found = self._buckets.get(bucket)
         if found is None:
             return free_at
-        places = found.places = [place for place in found.places if place.free_at > now]
-        if len(places) >= self._limit:
-            times = sorted(place.free_at for place in places)
-            free_at = max(free_at, times[-self._limit])
+        if len(found.places) >= self._limit:
+            places = found.places = [place for place in found.places if place.free_at > now]
+            if len(places) >= self._limit:
+                free_at = max(free_at, sorted(place.free_at for place in places)[-self._limit])
         return max(free_at, found.paused_until)
 
     def room(self, bucket: str, now: float) -> int:
