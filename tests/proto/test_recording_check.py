@@ -14,7 +14,7 @@ from tests.proto.recordings import SECOND, START, frames, header, lines, trade, 
 from kiwoom_proto.errors import RecordingError
 from kiwoom_proto.events import Gap, RecordingHole
 from kiwoom_proto.realtime.record import Record
-from kiwoom_proto.recording.check import repair, summarize
+from kiwoom_proto.recording.check import repair, summaries, summarize
 from kiwoom_proto.recording.event_json import event_to_dict
 from kiwoom_proto.recording.files import file_name
 from kiwoom_proto.recording.format import Footer, encode_event, encode_footer, encode_message, encode_sent
@@ -69,6 +69,19 @@ def test_files_of_a_folder_are_summarized_one_by_one(tmp_path: Path) -> None:
     assert "is no recording" in found[2].holes[0].reason
     with pytest.raises(RecordingError, match="is no recording"):
         summarize(tmp_path / "x.ndjson.zst")
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_progress_is_told_within_a_file(tmp_path: Path, verify: bool) -> None:
+    path = write(tmp_path, frames(*(lines(first, 10) for first in range(1, 50, 10))))
+    told: list[tuple[Path, int, int]] = []
+
+    list(summaries(path, verify=verify, progress=lambda *each: told.append(each)))
+
+    offsets = [offset for _, offset, _ in told]
+    assert {(name, size) for name, _, size in told} == {(path, path.stat().st_size)}
+    assert offsets[:6] == sorted(set(offsets)) and len(offsets) == 6 * (1 + verify)
+    assert offsets[0] > 0 and offsets[-1] < path.stat().st_size
 
 
 def test_verifying_finds_messages_that_are_missing_and_lines_that_are_not_json(tmp_path: Path) -> None:

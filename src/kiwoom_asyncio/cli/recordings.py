@@ -65,15 +65,24 @@ def recordings(paths: tuple[str, ...], verify: bool, out: Path | None, as_json: 
       2    usage error
     """
     left_out: list[str] = []
-    found = _repaired(paths, out, left_out) if out is not None else summaries(paths, verify=verify)
-    listed = []
+    listed: list[Summary] = []
     if as_json or not sys.stdout.isatty():
+        found = _repaired(paths, out, left_out) if out is not None else summaries(paths, verify=verify)
         for summary in found:
             listed.append(summary)
             write_line(_members_of(summary))
     else:
         console = Console()
         with console.status(Text("reading …")) as status:
+
+            def show(path: Path, offset: int, size: int) -> None:
+                done = f"{plural(len(listed), 'file')}, " if listed else ""
+                status.update(Text(f"reading … {done}{displayed(path.name)} {offset / max(offset, size, 1):.0%}"))
+
+            if out is not None:
+                found = _repaired(paths, out, left_out)
+            else:
+                found = summaries(paths, verify=verify, progress=show)
             for summary in found:
                 listed.append(summary)
                 status.update(Text(f"reading … {plural(len(listed), 'file')}"))

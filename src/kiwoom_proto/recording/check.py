@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import attrs
 import msgspec
@@ -22,6 +24,8 @@ from .recorded_session import RecordedSession
 __all__ = ("Summary", "repair", "summaries", "summarize")
 
 FRAME_BYTES = 1024 * 1024
+Progress: TypeAlias = Callable[[Path, int, int], None]
+_type_code = attrgetter("type_code")
 
 
 @attrs.frozen
@@ -72,30 +76,52 @@ def summarize(paths: Paths, *, verify: bool = False, record_types: Iterable[type
     return list(summaries(paths, verify=verify, record_types=record_types))
 
 
-def summaries(paths: Paths, *, verify: bool = False, record_types: Iterable[type[Record]] = ()) -> Iterator[Summary]:
-    """Yield what each of these files holds, as soon as it has been read. Arguments and errors as for `summarize`."""
+def summaries(
+    paths: Paths,
+    *,
+    verify: bool = False,
+    record_types: Iterable[type[Record]] = (),
+    progress: Progress = lambda path, offset, size: None,
+) -> Iterator[Summary]:
+    """Yield what each of these files holds, as soon as it has been read.
+
+    Args and errors as `summarize`, and:
+        progress: called for each frame with the file that is being read, how many bytes of it have been, and its bytes.
+    """
     catalogue = extended_catalogue(record_types)
     files = open_files(paths)
     begins = begins_of(files)
     for file in files:
-        yield _summary(file, catalogue, begins, verify=verify)
+        yield _summary(file, catalogue, begins, progress, verify=verify)
 
 
 def _summary(
-    file: RecordingFile, catalogue: Mapping[str, type[Record]], begins: Sequence[int], *, verify: bool
+    file: RecordingFile,
+    catalogue: Mapping[str, type[Record]],
+    begins: Sequence[int],
+    progress: Progress,
+    *,
+    verify: bool,
 ) -> Summary:
-    session = RecordedSession([file], catalogue, begins)
-    rows = Counter[str]()
-    gaps: list[Gap] = []
-    holes: list[RecordingHole] = []
-    for _, events in session.batches():
-        rows.update([event.type_code for event in events if isinstance(event, Record)])
-        gaps += [event for event in events if isinstance(event, Gap)]
-        holes += [event for event in events if isinstance(event, RecordingHole)]
     try:
         size = file.path.stat().st_size
     except OSError:
         size = 0
+    session = RecordedSession([file], catalogue, begins)
+    rows = Counter[str]()
+    gaps: list[Gap] = []
+    holes: list[RecordingHole] = []
+    offset = 0
+    for _, events in session.batches():
+        if file.offset != offset:
+            offset = file.offset
+            progress(file.path, offset, size)
+        found: list[Any] = events
+        if not all(issubclass(cls, Record) for cls in set(map(type, events))):  # which is seldom
+            gaps += [event for event in events if isinstance(event, Gap)]
+            holes += [event for event in events if isinstance(event, RecordingHole)]
+            found = [event for event in events if isinstance(event, Record)]
+        rows.update(map(_type_code, found))
     return Summary(
         path=file.path,
         size=size,
@@ -108,22 +134,27 @@ def _summary(
         gaps=tuple(gaps),
         holes=tuple(holes),
         is_complete=session.is_complete,
-        problems=tuple(_problems(file, catalogue)) if verify else (),
+        problems=tuple(_problems(file, catalogue, progress, size)) if verify else (),
     )
 
 
-def _problems(file: RecordingFile, catalogue: Mapping[str, type[Record]]) -> Iterable[str]:
+def _problems(
+    file: RecordingFile, catalogue: Mapping[str, type[Record]], progress: Progress, size: int
+) -> Iterable[str]:
     """Yield what is damaged in a file, and what is wrong with its lines."""
     if file.wrong:
         yield file.wrong.removeprefix(f"{file.path}: ")
         return
-    messages = number = 0
+    messages = number = offset = 0
     for found in read_texts(file, catalogue):
         if isinstance(found, RecordingHole):
             yield found.reason
             continue
         text, line = found
         number += 1
+        if file.offset != offset:
+            offset = file.offset
+            progress(file.path, offset, size)
         if isinstance(line, MessageLine):
             messages += 1
         elif isinstance(line, Header):

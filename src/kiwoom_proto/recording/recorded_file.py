@@ -29,6 +29,7 @@ class RecordingFile:
         head: its first line; None if that cannot be read.
         wrong: why nothing of it can be read; "" if it can.
         text_size: bytes of the lines that `parts` yielded when it was last called.
+        offset: where in the file the part begins that it yielded last.
     """
 
     def __init__(self, path: Path, is_named: bool) -> None:
@@ -36,7 +37,7 @@ class RecordingFile:
         self.is_named = is_named
         self.head: Header | None = None
         self.wrong = ""
-        self.text_size = 0
+        self.text_size = self.offset = 0
         try:
             self._read_head()
         except RecordingError as error:
@@ -74,8 +75,9 @@ class RecordingFile:
 
     def parts(self) -> Iterator[Block | Damage]:
         """Yield what it holds. A file that vanishes meanwhile, or cannot be read, is damage."""
-        self.text_size = 0
+        self.text_size = self.offset = 0
         for part in ahead(self._parts()):
+            self.offset = part.offset
             if isinstance(part, Block):
                 self.text_size += len(part.data)
             yield part
