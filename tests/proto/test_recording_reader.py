@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -46,6 +47,7 @@ from kiwoom_proto.recording.format import (
     encode_sent,
 )
 from kiwoom_proto.recording.frames import Block, Damage, compress, read_blocks
+from kiwoom_proto.recording.line_decoder import LineDecoder
 from kiwoom_proto.recording.reader import read_headers, read_lines, read_recording
 from kiwoom_proto.recording.writer import REMOVED
 
@@ -253,6 +255,44 @@ def test_files_far_outside_of_the_time_are_not_read(tmp_path: Path) -> None:
     events = list(read_recording(tmp_path, start=START + 4 * hour, end=START + 5 * hour))
 
     assert rows(events) == [3] and holes(events) == []
+
+
+@pytest.mark.parametrize("start", [None, 3, 8, 11])
+@pytest.mark.parametrize("end", [None, 2, 6, 11])
+def test_frames_far_outside_of_the_time_are_skipped_and_nothing_else_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: int | None, end: int | None
+) -> None:
+    hour = 3600 * SECOND
+
+    def texts(hours: int, *extra: bytes) -> bytes:
+        times = [(hours * 10 + n, START + hours * hour + n * SECOND) for n in range(3)]
+        one, *others = (encode_message(at, 1 + hours // 4, number, trade(number)) for number, at in times)
+        return one + b"".join(extra) + b"".join(others)
+
+    hole = RecordingHole(START + 2 * hour, START + 8 * hour, 7, "the disk is full", epoch=3, sequence=81)
+    parts = [texts(0), texts(2, b"no line\n"), texts(4), texts(6), texts(8, encode_event(START + 8 * hour, hole))]
+    data = frames(*parts, texts(10), texts(12), end=None)
+    data[3] = data[3][:-9] + bytes(9)
+    path = write(tmp_path, data)
+    everything = read(path)
+    decoded = []
+    take_lines = LineDecoder.take_lines
+
+    def counted(self: LineDecoder, *args: Any) -> int:
+        decoded.append(args[1])
+        return take_lines(self, *args)
+
+    first, last = (None if time is None else START + time * hour for time in (start, end))
+    monkeypatch.setattr(LineDecoder, "take_lines", counted)
+    found = list(read_recording(path, start=first, end=last))
+
+    def has(event: Event) -> bool:
+        from_, to = (event.start, event.end) if isinstance(event, RecordingHole) else (event.received_at,) * 2  # type: ignore[union-attr]
+        return (first is None or to >= first) and (last is None or from_ < last)
+
+    assert found == [event for event in everything if has(event)]
+    if start == 11 or end == 2:
+        assert decoded.count(0) <= 5  # the header, the end, two frames in time, and that with the hole
 
 
 @pytest.mark.parametrize(

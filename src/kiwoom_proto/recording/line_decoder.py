@@ -16,7 +16,7 @@ from typing import Any
 
 from ..wire.decoder import MAX_ENVELOPE_PART, MessageDecoder
 
-__all__ = ("LineDecoder",)
+__all__ = ("LineDecoder", "message_head")
 
 _MARKER = b',"message":{'
 _OPENING = len(_MARKER) - 1
@@ -24,7 +24,13 @@ _BEGIN = b'{"at":'
 _AT = len(_BEGIN)
 _AT_END = _AT + 19
 """Nanoseconds since the epoch have 19 digits until the year 2286."""
-_head = re.compile(rb'\{"at":[0-9]{19}(,"epoch":([0-9]{1,9}),"sequence":)([0-9]{1,18}),"message":\{').match
+_head = re.compile(rb'\{"at":([0-9]{19})(,"epoch":([0-9]{1,9}),"sequence":)([0-9]{1,18}),"message":\{').match
+
+
+def message_head(data: bytes, position: int) -> tuple[int, int] | None:
+    """Return the time and the epoch of a message's line; None if it is another line."""
+    head = _head(data, position)
+    return None if head is None else (int(head[1]), int(head[3]))
 
 
 class LineDecoder(MessageDecoder):
@@ -46,8 +52,8 @@ class LineDecoder(MessageDecoder):
         head = _head(data, position)
         if head is None:
             return position
-        middle, epoch = head[1], int(head[2])
-        sequence_at, marker_at = head.start(3) - position, head.end(3) - position
+        middle, epoch = head[2], int(head[3])
+        sequence_at, marker_at = head.start(4) - position, head.end(4) - position
         envelopes, startswith, find = self._envelopes, data.startswith, data.find
         same, at = data[position : position + sequence_at], int(data[position + _AT : position + _AT_END])
         while position < limit:

@@ -34,7 +34,8 @@ __all__ = ("Batch", "find_events", "read_batches", "read_headers", "read_lines",
 NANOSECONDS = 1_000_000_000
 
 MARGIN = 3_600 * NANOSECONDS
-"""A file is left out for its time only if it lies further than this from what is asked for: clocks are set back."""
+"""A file or a frame is left out for its time only if it lies further than this from what is asked for: clocks are set
+back."""
 
 
 def read_recording(
@@ -89,7 +90,14 @@ def read_batches(
         sessions.setdefault(file.session, []).append(file)
     begins = begins_of(files)
     sources = [
-        RecordedSession(found, catalogue, begins, wanted.leaves_out, not any(file.is_named for file in found))
+        RecordedSession(
+            found,
+            catalogue,
+            begins,
+            wanted.leaves_out,
+            wanted.skips if wanted.has_bounds else None,
+            not any(file.is_named for file in found),
+        )
         for found in sessions.values()
     ]
     return wanted.filtered(_merged(sources))
@@ -201,6 +209,16 @@ class _Wanted:
         if self.start is None or following is None or following.wrong:
             return False
         return file.at <= following.at <= self.start - MARGIN
+
+    @property
+    def has_bounds(self) -> bool:
+        """Whether a time is asked for."""
+        return self.start is not None or self.end is not None
+
+    def skips(self, first: int, last: int) -> bool:
+        """Return whether lines of these times, and those between them, lie outside of what is asked for."""
+        is_before = self.start is not None and max(first, last) < self.start - MARGIN
+        return is_before or (self.end is not None and min(first, last) > self.end + MARGIN)
 
     def filtered(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Yield what is asked for."""

@@ -13,7 +13,7 @@ from ..realtime.record import Record
 from ..wire.messages import Ping, Reply
 from .format import EventLine, Footer, Header, Line, MessageLine, SentLine, decode_line
 from .frames import Block
-from .line_decoder import LineDecoder
+from .line_decoder import LineDecoder, message_head
 from .recorded_file import NO_END, RecordingFile
 from .writer import REMOVED
 
@@ -26,6 +26,9 @@ PIECE = 16 * 1024
 """Bytes of lines whose events are yielded together."""
 
 
+_HOLE = b'"event":{"event":"RecordingHole"'
+
+
 class RecordedSession:
     """The files of one session, in order.
 
@@ -34,6 +37,7 @@ class RecordedSession:
         catalogue: type code -> class.
         begins: when any file begins, in order: what a file without an end may lack ends there at the latest.
         leaves_out: whether a file need not be read, judging by it and the file that follows it.
+        skips: whether lines need not be decoded, judging by the time of the first and of the last of them.
         is_whole: whether these should be all of its files: then the first of them is part 1.
     """
 
@@ -43,11 +47,13 @@ class RecordedSession:
         catalogue: Mapping[str, type[Record]] = REALTIME,
         begins: Sequence[int] = (),
         leaves_out: Callable[[RecordingFile, RecordingFile | None], bool] = lambda file, following: False,
+        skips: Callable[[int, int], bool] | None = None,
         is_whole: bool = False,
     ) -> None:
         self._files = sorted(files, key=lambda file: (file.part, bool(file.wrong), file.path.name))
         self._begins = begins
         self._leaves_out = leaves_out
+        self._skips = skips
         self._is_whole = is_whole
         self._catalogue = catalogue
         self._numbering = Numbering(0)
@@ -78,7 +84,10 @@ class RecordedSession:
             last, self._has_end = file, False
             for part in file.parts():
                 if isinstance(part, Block):
-                    yield from self._read(file, part)
+                    if not self._can_skip(part):
+                        yield from self._read(file, part)
+                    elif self._events:
+                        yield self._popped()
                 else:
                     self._lack(file.describe(part))
                     self._has_end = part.kind == "torn"  # said already
@@ -117,6 +126,17 @@ class RecordedSession:
             self._ats.append(self.at)
             self._events.append(RecordingHole(self.at, end, None, reason, epoch=self._numbering.epoch))
         self._waiting.clear()
+
+    def _can_skip(self, block: Block) -> bool:
+        """Skip a block of lines if it begins and ends with messages that nobody asks for."""
+        if self._skips is None:
+            return False
+        first, last = message_head(block.data, 0), message_head(block.data, block.data.rfind(b"\n", 0, -1) + 1)
+        if first is None or last is None or not self._skips(first[0], last[0]) or _HOLE in block.data:
+            return False  # a hole may have begun long before its line
+        self._advance(first[0])
+        self.at, self._numbering.epoch = last
+        return True
 
     def _read(self, file: RecordingFile, block: Block) -> Iterator[Batch]:
         """Yield the events of a block of lines, in pieces that stay in the processor's cache."""
