@@ -296,6 +296,21 @@ def test_a_token_that_is_refused_is_renewed_once_for_all_calls_orders_too() -> N
     assert len(network.processed) == 4
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [refusal(3, "[8031:x]"), refusal(3, "[8010:x]"), refusal(3, "x"), refusal(3, "[8999:x]"), http(b"", "401 x")],
+)
+def test_what_another_token_may_put_right_renews_it(answer: bytes) -> None:
+    network = Network(
+        lambda seen: Answer() if seen.token == "T2" else Answer(answer, processed=False),
+        token=None,
+        obtain=lambda need: "T1" if need.refused is None else "T2",
+    )
+    order = network.dispatcher.submit(Buy())
+    network.advance(5)
+    assert ok(order) and [seen.token for seen in network.seen] == ["T1", "T2"]
+
+
 def test_a_second_refusal_in_a_row_stops_for_a_while() -> None:
     network = Network(lambda seen: Answer(BAD_TOKEN, processed=False), token=None)
     first = [network.dispatcher.submit(request) for request in (Quote(), Chart(), Buy())]

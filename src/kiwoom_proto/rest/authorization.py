@@ -19,7 +19,7 @@ from ..endpoint import Endpoint
 from ..errors import DeadlineExceeded, KiwoomError, TokenError, TokenRefused, TransportError
 from ..secrets import Secret, conceal
 from ..wire.messages import check_token
-from .errors import RestError, was_not_processed
+from .errors import RestError, TokenRejected, was_not_processed
 
 __all__ = ("Authorization", "asks_for_renewal")
 
@@ -35,7 +35,9 @@ def asks_for_renewal(error: KiwoomError) -> bool:
     """Return whether this refusal may be put right by another token."""
     if not isinstance(error, RestError) or not was_not_processed(error):
         return False
-    return error.remedy is Remedy.RENEW or error.code == OTHER_ENVIRONMENT or (not error.code and error.status == 401)
+    if isinstance(error, TokenRejected) and error.remedy is None:
+        return True  # nobody knows the reason, but it is about the token
+    return error.remedy is Remedy.RENEW or error.code == OTHER_ENVIRONMENT
 
 
 class Authorization:
