@@ -8,10 +8,13 @@ import os
 import pathlib
 import re
 import runpy
+import socketserver
 import subprocess
 import threading
 import tomllib
+import urllib.request
 from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import attrs
@@ -70,11 +73,42 @@ def test_python_blocks_run_and_print(
         if len(printed) >= 8:
             raise EnoughSeen
 
+    def bind_any(server: socketserver.TCPServer) -> None:
+        server.server_address = ("127.0.0.1", 0)
+        socketserver.TCPServer.server_bind(server)
+
+    def visit(server: socketserver.TCPServer) -> None:
+        """Serve one visitor, who reads until enough is seen."""
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with server, urllib.request.urlopen("http://{}:{}/005930".format(*server.server_address)) as page:
+            for line in page:
+                show(line.decode())
+
+    monkeypatch.setattr(ThreadingHTTPServer, "server_bind", bind_any)
+    monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", visit)
     try:
         exec(compile(block, "document", "exec"), {"__name__": "__main__", "print": show})
     except EnoughSeen:
         pass
     assert any("005930" in line for line in printed)
+
+
+KINDS_OF_USER = {
+    "async": ("programs.md", "## A stream"),
+    "blocking": ("programs.md", "## Without async"),
+    "notebook": ("programs.md", "## In a notebook"),
+    "web": ("programs.md", "## A web page"),
+    "several keys": ("pool.md", "# Several app keys"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_USER)
+def test_each_kind_of_user_has_a_program_of_15_lines(kind: str) -> None:
+    name, heading = KINDS_OF_USER[kind]
+    section = f"\n{(ROOT / 'docs' / name).read_text(encoding='utf-8')}".partition(f"\n{heading}")[2]
+    block = section.partition("```python\n")[2].partition("```")[0]
+    assert block in [parameter.values[0] for parameter in BLOCKS], "it runs in the test above"
+    assert len([line for line in block.splitlines() if line.strip()]) <= 15
 
 
 READMES = ("README.md", "README.ko.md")
