@@ -60,16 +60,18 @@ _NAME = _ends("명 명칭 이름 한글 영문 내용 사유 메시지 메세지
 _DATE = _ends("일자 날짜 만기일 기준일 대출일 체결일 결제일 주문일 등록일 상장일 종료일 시작일 가일 일시")
 _TIME = _ends("시간 시각 시간-")
 _CHANGE = _ends("대비 등락폭 변동폭 전일비")
+_QUANTITY_CHANGE = _ends("직전대비 잔량대비")
 _RATE = _ends("율 률 비율 비중 강도 괴리도 접근도 총액비 신용비 매물비")
 _PRICE = _ends(
     "현재가 시가 고가 저가 종가 상한가 하한가 기준가 호가 체결가 단가 최고가 최저가 최고 최저 가격 이론가 행사가 "
-    "액면가 대용가 주가 지수 NAV 평균가 권리가 매입가 스톱가"
+    "액면가 대용가 주가 지수 NAV 평균가 권리가 매입가 스톱가 호가단위 가격대시작 가격대끝"
 )
 _AMOUNT = _ends(
     "금액 금 손익 대금 총액 수수료 세금 세 자산 예수금 미수 이자 차입 현금 담보 연체료 평가 자본금 매출액 이익 순이익 "
     "수익 전잔 금잔 수수료합 변제합 연체합"
 )
 _QUANTITY = _ends("량 주수 좌수 건수 횟수 갯수 개수 종목수 일수 증감 직전 잔고 주식수 순위 보유 순매수 순매도")
+_INDEX = re.compile(r"NAV|지수|행사가|KOSPI")
 _WON = re.compile(r"(?:백만|천|억)?원|천만|천USD")
 
 
@@ -83,20 +85,43 @@ def kind_of(field: FieldFacts) -> str:
         return "code"
     if field.element in ("stk_cd", "cod2"):
         return "stock_code"
-    return _by_number(field) or _by_label(field)
+    kind = _by_number(field) or _by_label(field)
+    if kind in ("amount", "change", "price") and _has_hidden_decimals(field):
+        return f"decimal_{kind}"
+    return kind
+
+
+def _has_hidden_decimals(field: FieldFacts) -> bool:
+    """Return whether a value has decimals now and then, though no example shows them.
+
+    Those are index levels and what follows them, and sums in USD that no unit tells from sums in won.
+    """
+    if field.api_id.startswith("us"):
+        return not (field.unit or field.pad or "krw" in field.element or "won" in field.element)
+    return bool(_INDEX.search(field.label))
+
+
+def _bare(label: str) -> str:
+    """Return a label without spaces and brackets."""
+    return re.sub(r"\(.*?\)", "", label.replace(" ", "")) or label
+
+
+def _is_price(element: str) -> bool:
+    """Return whether the name of an element is that of a price, whatever its unit."""
+    return element.endswith(("_pric", "_bid"))
 
 
 def _by_number(field: FieldFacts) -> str:
     """Return the kind of a field whose facts say that it is a number; else ""."""
-    label = field.label.replace(" ", "")
+    label = _bare(field.label)
     has_price = bool(_PRICE.search(label))
     if field.scale == "100":
         return "hundredths_price" if has_price else "hundredths"
     if field.scale == "1000000":
         return "millionths"
-    if field.unit == "%":
+    if field.unit == "%" and not (has_price and _is_price(field.element)):
         return "ratio"
-    if field.unit in ("USD", "지수"):
+    if field.unit in ("USD", "지수", "%"):
         if has_price:
             return "decimal_price"
         return "decimal_change" if _CHANGE.search(label) else "decimal_amount"
@@ -112,7 +137,7 @@ def _by_number(field: FieldFacts) -> str:
 
 
 def _by_label(field: FieldFacts) -> str:
-    label = re.sub(r"\(.*?\)", "", field.label.replace(" ", "")) or field.label
+    label = _bare(field.label)
     decimals = bool(field.decimals)
     if field.element.endswith("_rt"):
         return "ratio"
@@ -124,8 +149,12 @@ def _by_label(field: FieldFacts) -> str:
         return "date"
     if _TIME.search(label):
         return "clock_time"
+    if _QUANTITY_CHANGE.search(label) and not decimals:
+        return "quantity"
     if _CHANGE.search(label):
         return "decimal_change" if decimals else "change"
+    if label.endswith("환율"):
+        return "number"
     if _RATE.search(label):
         return "ratio"
     if _PRICE.search(label):

@@ -23,9 +23,9 @@ class StockTradesRow(Row):
     """전일대비, KRW."""
     pre_rt = Element(kinds.ratio, "대비율", unit="percent")
     """대비율, percent."""
-    pri_sel_bid_unit = Element(kinds.amount, "우선매도호가단위", unit="KRW")
+    pri_sel_bid_unit = Element(kinds.price, "우선매도호가단위", unit="KRW")
     """우선매도호가단위, KRW."""
-    pri_buy_bid_unit = Element(kinds.amount, "우선매수호가단위", unit="KRW")
+    pri_buy_bid_unit = Element(kinds.price, "우선매수호가단위", unit="KRW")
     """우선매수호가단위, KRW."""
     cntr_trde_qty = Element(kinds.quantity, "체결거래량", unit="shares")
     """체결거래량, shares."""

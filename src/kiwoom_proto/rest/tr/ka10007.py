@@ -65,7 +65,7 @@ class StockPriceTableReply(Reply):
     """예상매수우선호가, KRW."""
     trde_strt_dt = Element(kinds.date, "거래시작일")
     """거래시작일, YYYYMMDD."""
-    exec_pric = Element(kinds.price, "행사가격", unit="KRW")
+    exec_pric = Element(kinds.decimal_price, "행사가격", unit="KRW")
     """행사가격, KRW."""
     hgst_pric = Element(kinds.price, "최고가", unit="KRW")
     """최고가, KRW."""

@@ -31,9 +31,9 @@ class VolumeConcentrationRow(Row):
     """등락률, percent."""
     now_trde_qty = Element(kinds.quantity, "현재거래량", unit="shares")
     """현재거래량, shares."""
-    pric_strt = Element(kinds.amount, "가격대시작", unit="KRW")
+    pric_strt = Element(kinds.price, "가격대시작", unit="KRW")
     """가격대시작, KRW."""
-    pric_end = Element(kinds.amount, "가격대끝", unit="KRW")
+    pric_end = Element(kinds.price, "가격대끝", unit="KRW")
     """가격대끝, KRW."""
     prps_qty = Element(kinds.quantity, "매물량", unit="shares")
     """매물량, shares."""

@@ -15,7 +15,7 @@ class MinuteChartRow(Row):
 
     api_id = "ka10080"
 
-    cur_prc = Element(kinds.amount, "현재가(종가)", unit="KRW")
+    cur_prc = Element(kinds.price, "현재가(종가)", unit="KRW")
     """현재가(종가), KRW."""
     trde_qty = Element(kinds.quantity, "거래량", unit="shares")
     """거래량, shares."""

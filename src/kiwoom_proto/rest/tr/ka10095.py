@@ -119,7 +119,7 @@ class WatchedStocksRow(Row):
     """손익분기, percent."""
     cap_support = Element(kinds.ratio, "자본지지", unit="percent")
     """자본지지, percent."""
-    elwexec_pric = Element(kinds.price, "ELW행사가", unit="KRW")
+    elwexec_pric = Element(kinds.decimal_price, "ELW행사가", unit="KRW")
     """ELW행사가, KRW."""
     cnvt_rt = Element(kinds.ratio, "전환비율", unit="percent")
     """전환비율, percent."""

@@ -104,8 +104,8 @@ class SectorQuote(Request[SectorQuoteReply]):
 
     Args:
         mrkt_tp: 시장구분, at most 1 characters; codes: 0 코스피, 1 코스닥, 2 코스피200.
-        inds_cd: 업종코드, at most 15 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
-            KOSPI200, 302 KOSTAR, 701 KRX100, (more: ka10101).
+        inds_cd: 업종코드, at most 3 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
+            KOSPI200, 302 KOSTAR, 701 KRX100 and others; codes from ka10101.
     """
 
     api_id = "ka20001"
@@ -121,7 +121,7 @@ class SectorQuote(Request[SectorQuoteReply]):
     mrkt_tp: str = parameter("시장구분", length=1, codes={"0": "코스피", "1": "코스닥", "2": "코스피200"})
     inds_cd: str = parameter(
         "업종코드",
-        length=15,
+        length=3,
         codes={
             "001": "종합(KOSPI)",
             "002": "대형주",
@@ -131,6 +131,6 @@ class SectorQuote(Request[SectorQuoteReply]):
             "201": "KOSPI200",
             "302": "KOSTAR",
             "701": "KRX100",
-            "(more: ka10101)": "",
         },
+        is_open=True,
     )

@@ -66,8 +66,8 @@ class SectorStocks(Request[SectorStocksReply]):
 
     Args:
         mrkt_tp: 시장구분, at most 1 characters; codes: 0 코스피, 1 코스닥, 2 코스피200.
-        inds_cd: 업종코드, at most 15 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
-            KOSPI200, 302 KOSTAR, 701 KRX100, (more: ka10101).
+        inds_cd: 업종코드, at most 3 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
+            KOSPI200, 302 KOSTAR, 701 KRX100 and others; codes from ka10101.
         stex_tp: 거래소구분, at most 1 characters; codes: 1 KRX, 2 NXT, 3 통합.
     """
 
@@ -84,7 +84,7 @@ class SectorStocks(Request[SectorStocksReply]):
     mrkt_tp: str = parameter("시장구분", length=1, codes={"0": "코스피", "1": "코스닥", "2": "코스피200"})
     inds_cd: str = parameter(
         "업종코드",
-        length=15,
+        length=3,
         codes={
             "001": "종합(KOSPI)",
             "002": "대형주",
@@ -94,7 +94,7 @@ class SectorStocks(Request[SectorStocksReply]):
             "201": "KOSPI200",
             "302": "KOSTAR",
             "701": "KRX100",
-            "(more: ka10101)": "",
         },
+        is_open=True,
     )
     stex_tp: str = parameter("거래소구분", length=1, codes={"1": "KRX", "2": "NXT", "3": "통합"})

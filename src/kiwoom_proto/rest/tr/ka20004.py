@@ -56,8 +56,8 @@ class SectorTickChart(Request[SectorTickChartReply]):
     [measured] Scale: index OHLC are hundredths: 683580 = 6835.80.
 
     Args:
-        inds_cd: 업종코드, at most 15 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
-            KOSPI200, 302 KOSTAR, 701 KRX100, (more: ka10101).
+        inds_cd: 업종코드, at most 3 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
+            KOSPI200, 302 KOSTAR, 701 KRX100 and others; codes from ka10101.
         tic_scope: 틱범위, at most 2 characters; codes: 1 1틱, 3 3틱, 5 5틱, 10 10틱, 30 30틱.
     """
 
@@ -73,7 +73,7 @@ class SectorTickChart(Request[SectorTickChartReply]):
 
     inds_cd: str = parameter(
         "업종코드",
-        length=15,
+        length=3,
         codes={
             "001": "종합(KOSPI)",
             "002": "대형주",
@@ -83,8 +83,8 @@ class SectorTickChart(Request[SectorTickChartReply]):
             "201": "KOSPI200",
             "302": "KOSTAR",
             "701": "KRX100",
-            "(more: ka10101)": "",
         },
+        is_open=True,
     )
     tic_scope: str = parameter(
         "틱범위", length=2, codes={"1": "1틱", "3": "3틱", "5": "5틱", "10": "10틱", "30": "30틱"}

@@ -68,8 +68,8 @@ class SectorMinuteChart(Request[SectorMinuteChartReply]):
     [measured] Scale: index OHLC are hundredths: 683580 = 6835.80.
 
     Args:
-        inds_cd: 업종코드, at most 15 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
-            KOSPI200, 302 KOSTAR, 701 KRX100, (more: ka10101).
+        inds_cd: 업종코드, at most 3 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
+            KOSPI200, 302 KOSTAR, 701 KRX100 and others; codes from ka10101.
         tic_scope: 틱범위, at most 2 characters; codes: 1 1분, 3 3분, 5 5분, 10 10분, 15 15분, 30 30분, 45 45분, 60 60분.
         base_dt: 기준일자, YYYYMMDD, at most 8 characters, may be left out.
     """
@@ -86,7 +86,7 @@ class SectorMinuteChart(Request[SectorMinuteChartReply]):
 
     inds_cd: str = parameter(
         "업종코드",
-        length=15,
+        length=3,
         codes={
             "001": "종합(KOSPI)",
             "002": "대형주",
@@ -96,8 +96,8 @@ class SectorMinuteChart(Request[SectorMinuteChartReply]):
             "201": "KOSPI200",
             "302": "KOSTAR",
             "701": "KRX100",
-            "(more: ka10101)": "",
         },
+        is_open=True,
     )
     tic_scope: str = parameter(
         "틱범위",

@@ -54,8 +54,8 @@ class SectorMonthlyChart(Request[SectorMonthlyChartReply]):
     [measured] Unit: trde_qty probably 1000 shares (inferred from ka20006).
 
     Args:
-        inds_cd: 업종코드, at most 15 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
-            KOSPI200, 302 KOSTAR, 701 KRX100, (more: ka10101).
+        inds_cd: 업종코드, at most 3 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
+            KOSPI200, 302 KOSTAR, 701 KRX100 and others; codes from ka10101.
         base_dt: 기준일자, YYYYMMDD, at most 8 characters.
     """
 
@@ -71,7 +71,7 @@ class SectorMonthlyChart(Request[SectorMonthlyChartReply]):
 
     inds_cd: str = parameter(
         "업종코드",
-        length=15,
+        length=3,
         codes={
             "001": "종합(KOSPI)",
             "002": "대형주",
@@ -81,7 +81,7 @@ class SectorMonthlyChart(Request[SectorMonthlyChartReply]):
             "201": "KOSPI200",
             "302": "KOSTAR",
             "701": "KRX100",
-            "(more: ka10101)": "",
         },
+        is_open=True,
     )
     base_dt: str = parameter("기준일자", length=8, format="YYYYMMDD")

@@ -93,8 +93,8 @@ class SectorDailyQuote(Request[SectorDailyQuoteReply]):
 
     Args:
         mrkt_tp: 시장구분, at most 1 characters; codes: 0 코스피, 1 코스닥, 2 코스피200.
-        inds_cd: 업종코드, at most 15 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
-            KOSPI200, 302 KOSTAR, 701 KRX100, (more: ka10101).
+        inds_cd: 업종코드, at most 3 characters; codes: 001 종합(KOSPI), 002 대형주, 003 중형주, 004 소형주, 101 종합(KOSDAQ), 201
+            KOSPI200, 302 KOSTAR, 701 KRX100 and others; codes from ka10101.
     """
 
     api_id = "ka20009"
@@ -110,7 +110,7 @@ class SectorDailyQuote(Request[SectorDailyQuoteReply]):
     mrkt_tp: str = parameter("시장구분", length=1, codes={"0": "코스피", "1": "코스닥", "2": "코스피200"})
     inds_cd: str = parameter(
         "업종코드",
-        length=15,
+        length=3,
         codes={
             "001": "종합(KOSPI)",
             "002": "대형주",
@@ -120,6 +120,6 @@ class SectorDailyQuote(Request[SectorDailyQuoteReply]):
             "201": "KOSPI200",
             "302": "KOSTAR",
             "701": "KRX100",
-            "(more: ka10101)": "",
         },
+        is_open=True,
     )

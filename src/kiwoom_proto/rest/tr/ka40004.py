@@ -49,7 +49,7 @@ class EtfPricesRow(Row):
     """배수."""
     trace_idex_cd = Element(kinds.code, "추적지수코드")
     """추적지수코드."""
-    trace_idex = Element(kinds.price, "추적지수")
+    trace_idex = Element(kinds.decimal_price, "추적지수")
     """추적지수."""
     trace_flu_rt = Element(kinds.ratio, "추적등락율", unit="percent")
     """추적등락율, percent."""

@@ -15,9 +15,9 @@ class EtfIntradayNavRow(Row):
 
     api_id = "ka40009"
 
-    nav = Element(kinds.price, "NAV")
+    nav = Element(kinds.decimal_price, "NAV")
     """NAV."""
-    navpred_pre = Element(kinds.change, "NAV전일대비")
+    navpred_pre = Element(kinds.decimal_change, "NAV전일대비")
     """NAV전일대비."""
     navflu_rt = Element(kinds.ratio, "NAV등락율")
     """NAV등락율."""

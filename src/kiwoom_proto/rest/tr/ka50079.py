@@ -52,7 +52,7 @@ class GoldTickChart(Request[GoldTickChartReply]):
 
     Args:
         stk_cd: 종목코드, at most 20 characters; codes: M04020000 금 99.99_1kg, M04020100 미니금 99.99_100g.
-        tic_scope: 틱범위, at most 2 characters; codes: 1 1틱, 3 3틱, 5 5틱, 10 10틱, 30 30틱.
+        tic_scope: 틱범위, at most 2 characters; codes: 1 1틱, 3 3틱, 5 5틱, 10 10틱, 30 30틱; empty in the official example.
         upd_stkpc_tp: 수정주가구분, at most 1 characters; codes: 0, 1.
     """
 
@@ -70,6 +70,10 @@ class GoldTickChart(Request[GoldTickChartReply]):
         "종목코드", length=20, codes={"M04020000": "금 99.99_1kg", "M04020100": "미니금 99.99_100g"}
     )
     tic_scope: str = parameter(
-        "틱범위", length=2, codes={"1": "1틱", "3": "3틱", "5": "5틱", "10": "10틱", "30": "30틱"}
+        "틱범위",
+        length=2,
+        codes={"1": "1틱", "3": "3틱", "5": "5틱", "10": "10틱", "30": "30틱"},
+        may_be_empty=True,
+        note="empty in the official example",
     )
     upd_stkpc_tp: str = parameter("수정주가구분", length=1, codes={"0": "", "1": ""})

@@ -54,7 +54,8 @@ class GoldMinuteChart(Request[GoldMinuteChartReply]):
 
     Args:
         stk_cd: 종목코드, at most 20 characters; codes: M04020000 금 99.99_1kg, M04020100 미니금 99.99_100g.
-        tic_scope: 틱범위, at most 3 characters; codes: 1 1분, 3 3분, 5 5분, 10 10분, 15 15분, 30 30분, 45 45분, 60 60분.
+        tic_scope: 틱범위, at most 3 characters; codes: 1 1분, 3 3분, 5 5분, 10 10분, 15 15분, 30 30분, 45 45분, 60 60분; empty in
+            the official example.
         upd_stkpc_tp: 수정주가구분, at most 1 characters, may be left out; codes: 0, 1.
     """
 
@@ -84,5 +85,7 @@ class GoldMinuteChart(Request[GoldMinuteChartReply]):
             "45": "45분",
             "60": "60분",
         },
+        may_be_empty=True,
+        note="empty in the official example",
     )
     upd_stkpc_tp: str | None = parameter("수정주가구분", default=None, length=1, codes={"0": "", "1": ""})

@@ -17,7 +17,7 @@ class GoldTodayTickChartRow(Row):
 
     cntr_pric = Element(kinds.price, "체결가", unit="KRW")
     """체결가, KRW."""
-    pred_pre = Element(kinds.amount, "전일 대비(원)", unit="KRW")
+    pred_pre = Element(kinds.change, "전일 대비(원)", unit="KRW")
     """전일 대비(원), KRW."""
     trde_qty = Element(kinds.quantity, "거래량(체결량)", unit="shares")
     """거래량(체결량), shares."""

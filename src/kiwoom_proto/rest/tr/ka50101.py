@@ -17,7 +17,7 @@ class GoldOrderBookRow(Row):
 
     cntr_pric = Element(kinds.price, "체결가", unit="KRW")
     """체결가, KRW."""
-    pred_pre = Element(kinds.amount, "전일 대비(원)", unit="KRW")
+    pred_pre = Element(kinds.change, "전일 대비(원)", unit="KRW")
     """전일 대비(원), KRW."""
     flu_rt = Element(kinds.ratio, "등락율", unit="percent")
     """등락율, percent."""

@@ -95,7 +95,7 @@ class TransactionsRow(Row):
     """거래소코드."""
     stex_nm = Element(kinds.text, "거래소명")
     """거래소명."""
-    trde_unit = Element(kinds.ratio, "거래단가/환율")
+    trde_unit = Element(kinds.number, "거래단가/환율")
     """거래단가/환율."""
     incm_resi_tax = Element(kinds.amount, "소득/주민세", unit="KRW")
     """소득/주민세, KRW."""

@@ -21,7 +21,7 @@ class UsWatchlistRankingRow(Row):
         kinds.code, "순위등락부호", codes={"+": "상승", "-": "하락", "0": "순위변동없음", "N": "신규진입"}
     )
     """순위등락부호; codes: + 상승, - 하락, 0 순위변동없음, N 신규진입."""
-    rank_flu = Element(kinds.change, "순위등락폭")
+    rank_flu = Element(kinds.decimal_change, "순위등락폭")
     """순위등락폭."""
     stex_tp = Element(kinds.code, "거래소구분", codes={"ND": "NASDAQ", "NY": "NYSE", "NA": "AMEX"})
     """거래소구분; codes: ND NASDAQ, NY NYSE, NA AMEX."""

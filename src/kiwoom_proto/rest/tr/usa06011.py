@@ -15,7 +15,7 @@ class UsMinuteChartRow(Row):
 
     api_id = "usa06011"
 
-    cur_prc = Element(kinds.decimal_amount, "현재가(종가)", unit="USD")
+    cur_prc = Element(kinds.decimal_price, "현재가(종가)", unit="USD")
     """현재가(종가), USD."""
     trde_qty = Element(kinds.quantity, "거래량")
     """거래량."""

@@ -15,7 +15,7 @@ class UsDailyChartRow(Row):
 
     api_id = "usa06012"
 
-    cur_prc = Element(kinds.decimal_amount, "현재가(종가)", unit="USD")
+    cur_prc = Element(kinds.decimal_price, "현재가(종가)", unit="USD")
     """현재가(종가), USD."""
     pred_pre = Element(kinds.decimal_change, "전일대비", unit="USD")
     """전일대비, USD."""
@@ -23,7 +23,7 @@ class UsDailyChartRow(Row):
     """등락률, percent."""
     acc_trde_qty = Element(kinds.quantity, "누적거래량")
     """누적거래량."""
-    acc_trde_prica = Element(kinds.amount, "누적거래대금")
+    acc_trde_prica = Element(kinds.decimal_amount, "누적거래대금")
     """누적거래대금."""
     open_pric = Element(kinds.decimal_price, "시가", unit="USD")
     """시가, USD."""

@@ -15,11 +15,11 @@ class UsMonthlyChartRow(Row):
 
     api_id = "usa06014"
 
-    cur_prc = Element(kinds.decimal_amount, "현재가(종가)", unit="USD")
+    cur_prc = Element(kinds.decimal_price, "현재가(종가)", unit="USD")
     """현재가(종가), USD."""
     acc_trde_qty = Element(kinds.quantity, "누적거래량")
     """누적거래량."""
-    acc_trde_prica = Element(kinds.amount, "누적거래대금")
+    acc_trde_prica = Element(kinds.decimal_amount, "누적거래대금")
     """누적거래대금."""
     open_pric = Element(kinds.decimal_price, "시가", unit="USD")
     """시가, USD."""

@@ -100,7 +100,7 @@ class UsStockQuoteReply(Reply):
     """저가, USD."""
     trd_susp_tp = Element(kinds.code, "거래정지여부")
     """거래정지여부."""
-    base_exrt = Element(kinds.ratio, "환율")
+    base_exrt = Element(kinds.number, "환율")
     """환율."""
     fnc_health_lv = Element(kinds.text, "", note="not in the official table, but in its example")
     """; not in the official table, but in its example."""

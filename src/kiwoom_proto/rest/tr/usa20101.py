@@ -143,55 +143,55 @@ class UsOrderBookReply(Reply):
     """매수9호가잔량, shares."""
     buy_10bid_req = Element(kinds.quantity, "매수10호가잔량", unit="shares")
     """매수10호가잔량, shares."""
-    sel_1bid_jub_pre = Element(kinds.change, "매도1호가직전대비")
+    sel_1bid_jub_pre = Element(kinds.quantity, "매도1호가직전대비")
     """매도1호가직전대비."""
-    sel_2bid_jub_pre = Element(kinds.change, "매도2호가직전대비")
+    sel_2bid_jub_pre = Element(kinds.quantity, "매도2호가직전대비")
     """매도2호가직전대비."""
-    sel_3bid_jub_pre = Element(kinds.change, "매도3호가직전대비")
+    sel_3bid_jub_pre = Element(kinds.quantity, "매도3호가직전대비")
     """매도3호가직전대비."""
-    sel_4bid_jub_pre = Element(kinds.change, "매도4호가직전대비")
+    sel_4bid_jub_pre = Element(kinds.quantity, "매도4호가직전대비")
     """매도4호가직전대비."""
-    sel_5bid_jub_pre = Element(kinds.change, "매도5호가직전대비")
+    sel_5bid_jub_pre = Element(kinds.quantity, "매도5호가직전대비")
     """매도5호가직전대비."""
-    sel_6bid_jub_pre = Element(kinds.change, "매도6호가직전대비")
+    sel_6bid_jub_pre = Element(kinds.quantity, "매도6호가직전대비")
     """매도6호가직전대비."""
-    sel_7bid_jub_pre = Element(kinds.change, "매도7호가직전대비")
+    sel_7bid_jub_pre = Element(kinds.quantity, "매도7호가직전대비")
     """매도7호가직전대비."""
-    sel_8bid_jub_pre = Element(kinds.change, "매도8호가직전대비")
+    sel_8bid_jub_pre = Element(kinds.quantity, "매도8호가직전대비")
     """매도8호가직전대비."""
-    sel_9bid_jub_pre = Element(kinds.change, "매도9호가직전대비")
+    sel_9bid_jub_pre = Element(kinds.quantity, "매도9호가직전대비")
     """매도9호가직전대비."""
-    sel_10bid_jub_pre = Element(kinds.change, "매도10호가직전대비")
+    sel_10bid_jub_pre = Element(kinds.quantity, "매도10호가직전대비")
     """매도10호가직전대비."""
-    buy_1th_pre_req_pre = Element(kinds.change, "매수1차선잔량대비")
+    buy_1th_pre_req_pre = Element(kinds.quantity, "매수1차선잔량대비")
     """매수1차선잔량대비."""
-    buy_1bid_jub_pre = Element(kinds.change, "매수1호가직전대비")
+    buy_1bid_jub_pre = Element(kinds.quantity, "매수1호가직전대비")
     """매수1호가직전대비."""
-    buy_2bid_jub_pre = Element(kinds.change, "매수2호가직전대비")
+    buy_2bid_jub_pre = Element(kinds.quantity, "매수2호가직전대비")
     """매수2호가직전대비."""
-    buy_3bid_jub_pre = Element(kinds.change, "매수3호가직전대비")
+    buy_3bid_jub_pre = Element(kinds.quantity, "매수3호가직전대비")
     """매수3호가직전대비."""
-    buy_4bid_jub_pre = Element(kinds.change, "매수4호가직전대비")
+    buy_4bid_jub_pre = Element(kinds.quantity, "매수4호가직전대비")
     """매수4호가직전대비."""
-    buy_5bid_jub_pre = Element(kinds.change, "매수5호가직전대비")
+    buy_5bid_jub_pre = Element(kinds.quantity, "매수5호가직전대비")
     """매수5호가직전대비."""
-    buy_6bid_jub_pre = Element(kinds.change, "매수6호가직전대비")
+    buy_6bid_jub_pre = Element(kinds.quantity, "매수6호가직전대비")
     """매수6호가직전대비."""
-    buy_7bid_jub_pre = Element(kinds.change, "매수7호가직전대비")
+    buy_7bid_jub_pre = Element(kinds.quantity, "매수7호가직전대비")
     """매수7호가직전대비."""
-    buy_8bid_jub_pre = Element(kinds.change, "매수8호가직전대비")
+    buy_8bid_jub_pre = Element(kinds.quantity, "매수8호가직전대비")
     """매수8호가직전대비."""
-    buy_9bid_jub_pre = Element(kinds.change, "매수9호가직전대비")
+    buy_9bid_jub_pre = Element(kinds.quantity, "매수9호가직전대비")
     """매수9호가직전대비."""
-    buy_10bid_jub_pre = Element(kinds.change, "매수10호가직전대비")
+    buy_10bid_jub_pre = Element(kinds.quantity, "매수10호가직전대비")
     """매수10호가직전대비."""
     tot_sel_req = Element(kinds.quantity, "총매도잔량", unit="shares")
     """총매도잔량, shares."""
-    sel_bid_tot_req_jub_pre = Element(kinds.change, "매도호가총잔량직전대비")
+    sel_bid_tot_req_jub_pre = Element(kinds.quantity, "매도호가총잔량직전대비")
     """매도호가총잔량직전대비."""
     tot_buy_req = Element(kinds.quantity, "총매수잔량", unit="shares")
     """총매수잔량, shares."""
-    buy_bid_tot_req_jub_pre = Element(kinds.change, "매수호가총잔량직전대비")
+    buy_bid_tot_req_jub_pre = Element(kinds.quantity, "매수호가총잔량직전대비")
     """매수호가총잔량직전대비."""
     netprps_req = Element(kinds.quantity, "순매수잔량", unit="shares")
     """순매수잔량, shares."""

@@ -17,7 +17,7 @@ class UsDailyPricesRow(Row):
 
     dt = Element(kinds.date, "일자")
     """일자, YYYYMMDD."""
-    cur_prc = Element(kinds.decimal_amount, "현재가(종가)", unit="USD")
+    cur_prc = Element(kinds.decimal_price, "현재가(종가)", unit="USD")
     """현재가(종가), USD."""
     pred_pre_sig = Element(
         kinds.code, "전일대비기호", codes={"1": "상한가", "2": "상승", "3": "보합", "4": "하한가", "5": "하락"}

@@ -29,7 +29,7 @@ class UsEtfTopTradedRow(Row):
         kinds.code, "키움상위순위등락부호", codes={"0": "신규", "1": "상승", "2": "하락", "3": "동일"}
     )
     """키움상위순위등락부호; codes: 0 신규, 1 상승, 2 하락, 3 동일."""
-    kw_high_rank_hl = Element(kinds.change, "키움상위 순위등락폭")
+    kw_high_rank_hl = Element(kinds.decimal_change, "키움상위 순위등락폭")
     """키움상위 순위등락폭."""
     cur_prc = Element(kinds.decimal_price, "현재가", unit="USD")
     """현재가, USD."""

@@ -39,13 +39,13 @@ class UsWatchlistNearHighsAndLowsRow(Row):
     """신종목구분자."""
     flu_rt = Element(kinds.ratio, "등락률", unit="percent")
     """등락률, percent."""
-    sel_bid = Element(kinds.ratio, "(최우선)매도호가", unit="percent")
+    sel_bid = Element(kinds.decimal_price, "(최우선)매도호가", unit="percent")
     """(최우선)매도호가, percent."""
-    buy_bid = Element(kinds.ratio, "(최우선)매수호가", unit="percent")
+    buy_bid = Element(kinds.decimal_price, "(최우선)매수호가", unit="percent")
     """(최우선)매수호가, percent."""
-    high_pric = Element(kinds.ratio, "고가", unit="percent")
+    high_pric = Element(kinds.decimal_price, "고가", unit="percent")
     """고가, percent."""
-    low_pric = Element(kinds.ratio, "저가", unit="percent")
+    low_pric = Element(kinds.decimal_price, "저가", unit="percent")
     """저가, percent."""
 
 

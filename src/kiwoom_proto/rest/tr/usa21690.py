@@ -17,35 +17,35 @@ class UsYearlyAccountReturnsRow(Row):
 
     base_dt = Element(kinds.code, "기준일")
     """기준일."""
-    stk_evlta = Element(kinds.amount, "주식평가금")
+    stk_evlta = Element(kinds.decimal_amount, "주식평가금")
     """주식평가금."""
-    pl_amt = Element(kinds.amount, "손익금액")
+    pl_amt = Element(kinds.decimal_amount, "손익금액")
     """손익금액."""
-    dvid_amt = Element(kinds.amount, "배당금액")
+    dvid_amt = Element(kinds.decimal_amount, "배당금액")
     """배당금액."""
-    cmsn_tax = Element(kinds.amount, "수수료+세금")
+    cmsn_tax = Element(kinds.decimal_amount, "수수료+세금")
     """수수료+세금."""
-    acum_pl_amt = Element(kinds.amount, "누적손익")
+    acum_pl_amt = Element(kinds.decimal_amount, "누적손익")
     """누적손익."""
-    pymn_amt = Element(kinds.amount, "출금금액")
+    pymn_amt = Element(kinds.decimal_amount, "출금금액")
     """출금금액."""
-    dast = Element(kinds.amount, "예탁자산")
+    dast = Element(kinds.decimal_amount, "예탁자산")
     """예탁자산."""
-    dly_amt = Element(kinds.amount, "연체금액")
+    dly_amt = Element(kinds.decimal_amount, "연체금액")
     """연체금액."""
-    sell_amt = Element(kinds.amount, "매도금액")
+    sell_amt = Element(kinds.decimal_amount, "매도금액")
     """매도금액."""
-    buy_amt = Element(kinds.amount, "매수금액")
+    buy_amt = Element(kinds.decimal_amount, "매수금액")
     """매수금액."""
     prft_rt = Element(kinds.ratio, "수익률", unit="percent")
     """수익률, percent."""
-    frgn_stk_outq_amt = Element(kinds.amount, "출고금액")
+    frgn_stk_outq_amt = Element(kinds.decimal_amount, "출고금액")
     """출고금액."""
-    frgn_stk_inq_amt = Element(kinds.amount, "입고금액")
+    frgn_stk_inq_amt = Element(kinds.decimal_amount, "입고금액")
     """입고금액."""
-    ina_amt = Element(kinds.amount, "입금금액")
+    ina_amt = Element(kinds.decimal_amount, "입금금액")
     """입금금액."""
-    exrt = Element(kinds.ratio, "환율")
+    exrt = Element(kinds.number, "환율")
     """환율."""
 
 

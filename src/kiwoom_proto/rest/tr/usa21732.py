@@ -23,13 +23,13 @@ class UsYearlyStockReturnsRow(Row):
     """최초기준일."""
     last_base_dt = Element(kinds.date, "최종기준일")
     """최종기준일."""
-    pl_amt = Element(kinds.amount, "매매수익")
+    pl_amt = Element(kinds.decimal_amount, "매매수익")
     """매매수익."""
     prft_rt = Element(kinds.ratio, "수익률")
     """수익률."""
-    frst_stk_evlta = Element(kinds.amount, "최초주식평가금")
+    frst_stk_evlta = Element(kinds.decimal_amount, "최초주식평가금")
     """최초주식평가금."""
-    last_stk_evlta = Element(kinds.amount, "최종주식평가금")
+    last_stk_evlta = Element(kinds.decimal_amount, "최종주식평가금")
     """최종주식평가금."""
     frst_qty = Element(kinds.quantity, "최초수량")
     """최초수량."""
@@ -43,13 +43,13 @@ class UsYearlyStockReturnsRow(Row):
     """매수금, shares."""
     sell_amt = Element(kinds.quantity, "매도금", unit="shares")
     """매도금, shares."""
-    frgn_stk_inq_amt = Element(kinds.amount, "입고평가금")
+    frgn_stk_inq_amt = Element(kinds.decimal_amount, "입고평가금")
     """입고평가금."""
-    frgn_stk_outq_amt = Element(kinds.amount, "출고평가금")
+    frgn_stk_outq_amt = Element(kinds.decimal_amount, "출고평가금")
     """출고평가금."""
-    cmsn_tax = Element(kinds.amount, "수수료+세금")
+    cmsn_tax = Element(kinds.decimal_amount, "수수료+세금")
     """수수료+세금."""
-    dvid_amt = Element(kinds.amount, "배당금")
+    dvid_amt = Element(kinds.decimal_amount, "배당금")
     """배당금."""
     crnc_code = Element(kinds.code, "통화코드")
     """통화코드."""

@@ -37,7 +37,7 @@ class UsChangeBetweenDatesRow(Row):
     """전일대비, USD."""
     acc_trde_qty = Element(kinds.quantity, "거래량", unit="shares")
     """거래량, shares."""
-    trde_prica = Element(kinds.amount, "누적거래대금")
+    trde_prica = Element(kinds.decimal_amount, "누적거래대금")
     """누적거래대금."""
     open_pric = Element(kinds.decimal_price, "시가", unit="USD")
     """시가, USD."""

@@ -43,7 +43,7 @@ class UsGapsRow(Row):
     """전일종가, USD."""
     gap_rt = Element(kinds.ratio, "갭비율", unit="percent")
     """갭비율, percent."""
-    pre_high_pric = Element(kinds.price, "전일고가")
+    pre_high_pric = Element(kinds.decimal_price, "전일고가")
     """전일고가."""
     pred_trde_qty = Element(kinds.quantity, "전일거래량")
     """전일거래량."""

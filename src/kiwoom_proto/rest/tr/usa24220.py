@@ -37,15 +37,15 @@ class UsVolumeConcentrationRow(Row):
     """등락률, percent."""
     acc_trde_qty = Element(kinds.quantity, "거래량")
     """거래량."""
-    pric_cnd_st = Element(kinds.text, "가격대시작")
+    pric_cnd_st = Element(kinds.decimal_price, "가격대시작")
     """가격대시작."""
-    pric_cnd_ed = Element(kinds.number, "가격대끝")
+    pric_cnd_ed = Element(kinds.decimal_price, "가격대끝")
     """가격대끝."""
     prps_qty = Element(kinds.quantity, "매물량")
     """매물량."""
     prps_rt = Element(kinds.ratio, "매물비")
     """매물비."""
-    pric_end = Element(kinds.amount, "가격대끝", unit="KRW", note="not in the official table, but in its example")
+    pric_end = Element(kinds.price, "가격대끝", unit="KRW", note="not in the official table, but in its example")
     """가격대끝, KRW; not in the official table, but in its example."""
 
 

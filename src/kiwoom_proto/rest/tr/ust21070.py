@@ -53,7 +53,7 @@ class UsBalanceRow(Row):
     """손익금액(원)."""
     natn_nm = Element(kinds.text, "국가명")
     """국가명."""
-    exch_rate = Element(kinds.ratio, "환율")
+    exch_rate = Element(kinds.number, "환율")
     """환율."""
     frgn_stk_book_uv_krw = Element(kinds.price, "매입단가(원)")
     """매입단가(원)."""

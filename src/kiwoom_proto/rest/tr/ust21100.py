@@ -21,13 +21,13 @@ class UsTransactionsRow(Row):
     """거래종류명."""
     rmrk_nm = Element(kinds.text, "적요명")
     """적요명."""
-    deal_amt = Element(kinds.amount, "거래금액")
+    deal_amt = Element(kinds.decimal_amount, "거래금액")
     """거래금액."""
-    tax_tot_amt = Element(kinds.amount, "소득/주민세")
+    tax_tot_amt = Element(kinds.decimal_amount, "소득/주민세")
     """소득/주민세."""
-    exct_amt = Element(kinds.amount, "정산금액")
+    exct_amt = Element(kinds.decimal_amount, "정산금액")
     """정산금액."""
-    uncl_ocr = Element(kinds.amount, "미수(원/주)")
+    uncl_ocr = Element(kinds.decimal_amount, "미수(원/주)")
     """미수(원/주)."""
     fc_uncl_ocr = Element(kinds.decimal_amount, "미수(외)")
     """미수(외)."""
@@ -43,7 +43,7 @@ class UsTransactionsRow(Row):
     """거래세(외)."""
     frgn_pay_txam = Element(kinds.number, "외국납부세액(외)")
     """외국납부세액(외)."""
-    rpym_sum = Element(kinds.amount, "변제합")
+    rpym_sum = Element(kinds.decimal_amount, "변제합")
     """변제합."""
     fc_rpym_sum = Element(kinds.decimal_amount, "변제합(외)")
     """변제합(외)."""
@@ -55,13 +55,13 @@ class UsTransactionsRow(Row):
     """원거래번호."""
     stk_cd = Element(kinds.stock_code, "종목코드")
     """종목코드."""
-    uv_exrt = Element(kinds.ratio, "거래단가/환율")
+    uv_exrt = Element(kinds.number, "거래단가/환율")
     """거래단가/환율."""
     fc_cmsn = Element(kinds.decimal_amount, "수수료(외)")
     """수수료(외)."""
     fc_exct_amt = Element(kinds.decimal_amount, "정산금액(외)")
     """정산금액(외)."""
-    dly_sum = Element(kinds.amount, "연체합")
+    dly_sum = Element(kinds.decimal_amount, "연체합")
     """연체합."""
     fc_dly_sum = Element(kinds.decimal_amount, "연체합(외)")
     """연체합(외)."""

@@ -25,11 +25,11 @@ class OverseasDepositRow(Row):
     """외화출금가능금액."""
     futr_repl_profa = Element(kinds.decimal_amount, "선물대용증거금")
     """선물대용증거금."""
-    fc_booka = Element(kinds.amount, "외화장부금액")
+    fc_booka = Element(kinds.decimal_amount, "외화장부금액")
     """외화장부금액."""
     fc_ord_alowa = Element(kinds.decimal_amount, "외화주문가능금액")
     """외화주문가능금액."""
-    futr_profa_booka = Element(kinds.amount, "선물증거금장부금액")
+    futr_profa_booka = Element(kinds.decimal_amount, "선물증거금장부금액")
     """선물증거금장부금액."""
     fc_ch_uncla = Element(kinds.decimal_amount, "외화현금미수금")
     """외화현금미수금."""
@@ -46,9 +46,9 @@ class OverseasDepositReply(ListReply[OverseasDepositRow]):
 
     krw_entra = Element(kinds.amount, "원화예수금")
     """원화예수금."""
-    ch_uncla = Element(kinds.amount, "현금미수금")
+    ch_uncla = Element(kinds.decimal_amount, "현금미수금")
     """현금미수금."""
-    etc_loana = Element(kinds.amount, "기타대여금")
+    etc_loana = Element(kinds.decimal_amount, "기타대여금")
     """기타대여금."""
 
 

@@ -58,7 +58,7 @@ class CurrencyBalancesOnDate(Request[CurrencyBalancesOnDateReply]):
     계좌, POST /api/us/acnt. Source: the official documents of ust21132.
 
     Args:
-        base_dt: 기준일자, YYYYMMDD, at most 8 characters.
+        base_dt: 기준일자, YYYYMMDD, at most 8 characters; empty in the official example.
     """
 
     api_id = "ust21132"
@@ -70,4 +70,6 @@ class CurrencyBalancesOnDate(Request[CurrencyBalancesOnDateReply]):
     pages = True
     reply_type = CurrencyBalancesOnDateReply
 
-    base_dt: str = parameter("기준일자", length=8, format="YYYYMMDD")
+    base_dt: str = parameter(
+        "기준일자", length=8, format="YYYYMMDD", may_be_empty=True, note="empty in the official example"
+    )

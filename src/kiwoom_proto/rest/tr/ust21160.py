@@ -23,7 +23,7 @@ class UsDepositReply(Reply):
     """기타 대여금, KRW."""
     krw_ord_set_amt = Element(kinds.amount, "해외원화주문설정금", unit="KRW")
     """해외원화주문설정금, KRW."""
-    usd_exch_rate = Element(kinds.ratio, "매도환율(USD)", note="thousands commas in the text")
+    usd_exch_rate = Element(kinds.number, "매도환율(USD)", note="thousands commas in the text")
     """매도환율(USD); thousands commas in the text."""
     d0_setl_dt = Element(kinds.date, "D0 국내결제일자")
     """D0 국내결제일자, YYYYMMDD."""

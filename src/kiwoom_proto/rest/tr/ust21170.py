@@ -41,9 +41,9 @@ class UsTodayRealizedProfitByStockRow(Row):
     """매입금액."""
     evlt_amt = Element(kinds.decimal_amount, "평가금액")
     """평가금액."""
-    prch_exrt = Element(kinds.ratio, "매입환율")
+    prch_exrt = Element(kinds.number, "매입환율")
     """매입환율."""
-    sell_exrt = Element(kinds.ratio, "매도환율")
+    sell_exrt = Element(kinds.number, "매도환율")
     """매도환율."""
     krw_chg_dfrn_pl_amt = Element(kinds.amount, "환차손익(원)", unit="KRW")
     """환차손익(원), KRW."""

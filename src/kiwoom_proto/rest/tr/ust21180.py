@@ -59,7 +59,7 @@ class UsPeriodOrdersRow(Row):
     """정정단가, USD."""
     ord_remnq = Element(kinds.quantity, "주문잔량", unit="shares")
     """주문잔량, shares."""
-    cntr_amt = Element(kinds.amount, "체결금액")
+    cntr_amt = Element(kinds.decimal_amount, "체결금액")
     """체결금액."""
     comm_ord_tp_nm = Element(kinds.code, "통신주문구분명")
     """통신주문구분명."""
@@ -88,8 +88,8 @@ class UsPeriodOrders(Request[UsPeriodOrdersReply]):
     계좌, POST /api/us/acnt. Source: the official documents of ust21180.
 
     Args:
-        strt_dt: 시작주문일자, YYYYMMDD, at most 8 characters.
-        end_dt: 종료주문일자, YYYYMMDD, at most 8 characters.
+        strt_dt: 시작주문일자, YYYYMMDD, at most 8 characters; empty in the official example.
+        end_dt: 종료주문일자, YYYYMMDD, at most 8 characters; empty in the official example.
         slby_tp: 매도수구분, at most 1 characters, may be left out; codes: 0 전체(기본값), 1 매도, 2 매수.
         stex_tp: 거래소구분, may be left out; codes: ND NASDAQ, NY NYSE, NA AMEX.
         stk_cd: 종목코드, at most 12 characters, may be left out; left out = all.
@@ -105,8 +105,12 @@ class UsPeriodOrders(Request[UsPeriodOrdersReply]):
     pages = True
     reply_type = UsPeriodOrdersReply
 
-    strt_dt: str = parameter("시작주문일자", length=8, format="YYYYMMDD")
-    end_dt: str = parameter("종료주문일자", length=8, format="YYYYMMDD")
+    strt_dt: str = parameter(
+        "시작주문일자", length=8, format="YYYYMMDD", may_be_empty=True, note="empty in the official example"
+    )
+    end_dt: str = parameter(
+        "종료주문일자", length=8, format="YYYYMMDD", may_be_empty=True, note="empty in the official example"
+    )
     slby_tp: str | None = parameter(
         "매도수구분", default=None, length=1, codes={"0": "전체(기본값)", "1": "매도", "2": "매수"}
     )

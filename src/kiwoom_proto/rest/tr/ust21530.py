@@ -37,9 +37,9 @@ class UsRealizedProfitRow(Row):
     """손익금액."""
     pl_rt = Element(kinds.ratio, "실현수익률(%)")
     """실현수익률(%)."""
-    prch_exrt = Element(kinds.ratio, "매입환율")
+    prch_exrt = Element(kinds.number, "매입환율")
     """매입환율."""
-    sell_exrt = Element(kinds.ratio, "매도환율")
+    sell_exrt = Element(kinds.number, "매도환율")
     """매도환율."""
     krw_chg_dfrn_pl_amt = Element(kinds.amount, "환차손익(원)")
     """환차손익(원)."""

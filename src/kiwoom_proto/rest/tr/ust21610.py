@@ -41,7 +41,7 @@ class UsTodayTradesRow(Row):
     """실현손익률, percent."""
     bf_prch_uv = Element(kinds.decimal_price, "이전매입가", unit="USD")
     """이전매입가, USD."""
-    exch_rate = Element(kinds.ratio, "기준환율")
+    exch_rate = Element(kinds.number, "기준환율")
     """기준환율."""
 
 
@@ -72,7 +72,7 @@ class UsTodayTradesReply(ListReply[UsTodayTradesRow]):
     """총실현손익, USD."""
     tot_pl_rt = Element(kinds.ratio, "총실현손익률", unit="percent")
     """총실현손익률, percent."""
-    exch_rate = Element(kinds.ratio, "기준환율")
+    exch_rate = Element(kinds.number, "기준환율")
     """기준환율."""
 
 

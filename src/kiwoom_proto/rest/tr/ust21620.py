@@ -25,19 +25,19 @@ class UsTodaySettlementRow(Row):
     """매도수구분명; codes: + 매수, - 매도."""
     crnc_code = Element(kinds.code, "통화코드")
     """통화코드."""
-    cntr_uv = Element(kinds.price, "체결단가")
+    cntr_uv = Element(kinds.decimal_price, "체결단가")
     """체결단가."""
     cntr_qty = Element(kinds.quantity, "체결수량")
     """체결수량."""
-    engg_amt = Element(kinds.amount, "약정금액")
+    engg_amt = Element(kinds.decimal_amount, "약정금액")
     """약정금액."""
-    cmsn = Element(kinds.amount, "수수료")
+    cmsn = Element(kinds.decimal_amount, "수수료")
     """수수료."""
-    altx = Element(kinds.amount, "제세금")
+    altx = Element(kinds.decimal_amount, "제세금")
     """제세금."""
-    exct_amt = Element(kinds.amount, "정산금액")
+    exct_amt = Element(kinds.decimal_amount, "정산금액")
     """정산금액."""
-    exch_rate = Element(kinds.ratio, "환율")
+    exch_rate = Element(kinds.number, "환율")
     """환율."""
     natn_nm = Element(kinds.text, "국가명")
     """국가명."""

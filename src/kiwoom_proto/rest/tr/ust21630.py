@@ -37,7 +37,7 @@ class UsTodayProfitRow(Row):
     """수수료."""
     altx = Element(kinds.decimal_amount, "제세금")
     """제세금."""
-    exch_rate = Element(kinds.ratio, "환율")
+    exch_rate = Element(kinds.number, "환율")
     """환율."""
     natn_nm = Element(kinds.text, "국가명")
     """국가명."""
@@ -64,7 +64,7 @@ class UsTodayProfit(Request[UsTodayProfitReply]):
     Args:
         stex_tp: 거래소구분, may be left out; codes: ND NASDAQ, NY NYSE, NA AMEX.
         stk_cd: 종목코드, at most 12 characters, may be left out.
-        fc_krw_tp: 외화원화구분, at most 1 characters; codes: 0 외화, 1 원화.
+        fc_krw_tp: 외화원화구분, at most 1 characters; codes: 0 외화, 1 원화; empty in the official example.
     """
 
     api_id = "ust21630"
@@ -78,4 +78,10 @@ class UsTodayProfit(Request[UsTodayProfitReply]):
 
     stex_tp: str | None = parameter("거래소구분", default=None, codes={"ND": "NASDAQ", "NY": "NYSE", "NA": "AMEX"})
     stk_cd: str | None = parameter("종목코드", default=None, length=12)
-    fc_krw_tp: str = parameter("외화원화구분", length=1, codes={"0": "외화", "1": "원화"})
+    fc_krw_tp: str = parameter(
+        "외화원화구분",
+        length=1,
+        codes={"0": "외화", "1": "원화"},
+        may_be_empty=True,
+        note="empty in the official example",
+    )

@@ -37,7 +37,7 @@ class UsDailyProfitByStockRow(Row):
     """수수료."""
     altx = Element(kinds.decimal_amount, "제세금")
     """제세금."""
-    exch_rate = Element(kinds.ratio, "환율")
+    exch_rate = Element(kinds.number, "환율")
     """환율."""
     natn_nm = Element(kinds.text, "국가명")
     """국가명."""

@@ -17,15 +17,15 @@ class UsDailyProfitRow(Row):
 
     trde_dt = Element(kinds.date, "매매일자")
     """매매일자."""
-    buy_amt = Element(kinds.amount, "매수금액")
+    buy_amt = Element(kinds.decimal_amount, "매수금액")
     """매수금액."""
-    sell_amt = Element(kinds.amount, "매도금액")
+    sell_amt = Element(kinds.decimal_amount, "매도금액")
     """매도금액."""
-    pl_amt = Element(kinds.amount, "실현손익금액")
+    pl_amt = Element(kinds.decimal_amount, "실현손익금액")
     """실현손익금액."""
-    cmsn = Element(kinds.amount, "수수료")
+    cmsn = Element(kinds.decimal_amount, "수수료")
     """수수료."""
-    tax = Element(kinds.amount, "세금")
+    tax = Element(kinds.decimal_amount, "세금")
     """세금."""
 
 

@@ -19,11 +19,11 @@ class ExchangeEstimateReply(Reply):
 
     api_id = "ust31300"
 
-    sell_aplc_exrt = Element(kinds.ratio, "매도적용환율")
+    sell_aplc_exrt = Element(kinds.number, "매도적용환율")
     """매도적용환율."""
-    buy_aplc_exrt = Element(kinds.ratio, "매수적용환율")
+    buy_aplc_exrt = Element(kinds.number, "매수적용환율")
     """매수적용환율."""
-    aplc_exrt = Element(kinds.ratio, "적용환율")
+    aplc_exrt = Element(kinds.number, "적용환율")
     """적용환율."""
     sell_crnc_entra_nowrm = Element(kinds.decimal_amount, "매도통화예수금금잔")
     """매도통화예수금금잔."""

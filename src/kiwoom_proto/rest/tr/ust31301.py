@@ -15,15 +15,15 @@ class ExchangeRatesReply(Reply):
 
     api_id = "ust31301"
 
-    sell_aplc_exrt = Element(kinds.ratio, "매도적용환율")
+    sell_aplc_exrt = Element(kinds.number, "매도적용환율")
     """매도적용환율."""
-    buy_aplc_exrt = Element(kinds.ratio, "매수적용환율")
+    buy_aplc_exrt = Element(kinds.number, "매수적용환율")
     """매수적용환율."""
-    aplc_exrt = Element(kinds.ratio, "적용환율", note="rate of the conversion; moves until the order is placed")
+    aplc_exrt = Element(kinds.number, "적용환율", note="rate of the conversion; moves until the order is placed")
     """적용환율; rate of the conversion; moves until the order is placed."""
     exrt_tp_nm = Element(kinds.code, "환율구분명")
     """환율구분명."""
-    spcl_bf_exrt = Element(kinds.ratio, "우대율 적용 전 환율", note="rate before the discount")
+    spcl_bf_exrt = Element(kinds.number, "우대율 적용 전 환율", note="rate before the discount")
     """우대율 적용 전 환율; rate before the discount."""
     exrt_spcl_rt = Element(kinds.ratio, "환율우대율")
     """환율우대율."""

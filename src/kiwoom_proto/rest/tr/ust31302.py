@@ -15,33 +15,33 @@ class ExchangeOrderReply(Reply):
 
     api_id = "ust31302"
 
-    sell_aplc_exrt = Element(kinds.ratio, "매도적용환율")
+    sell_aplc_exrt = Element(kinds.number, "매도적용환율")
     """매도적용환율."""
-    buy_aplc_exrt = Element(kinds.ratio, "매수적용환율")
+    buy_aplc_exrt = Element(kinds.number, "매수적용환율")
     """매수적용환율."""
-    aplc_exrt = Element(kinds.ratio, "적용환율")
+    aplc_exrt = Element(kinds.number, "적용환율")
     """적용환율."""
-    entra_prerm = Element(kinds.amount, "예수금전잔")
+    entra_prerm = Element(kinds.decimal_amount, "예수금전잔")
     """예수금전잔."""
-    ch_uncla_prerm = Element(kinds.amount, "현금미수금전잔")
+    ch_uncla_prerm = Element(kinds.decimal_amount, "현금미수금전잔")
     """현금미수금전잔."""
-    etc_loana_prerm = Element(kinds.amount, "기타대여금전잔")
+    etc_loana_prerm = Element(kinds.decimal_amount, "기타대여금전잔")
     """기타대여금전잔."""
-    entra_nowrm = Element(kinds.amount, "예수금금잔")
+    entra_nowrm = Element(kinds.decimal_amount, "예수금금잔")
     """예수금금잔."""
-    ch_uncla_nowrm = Element(kinds.amount, "현금미수금금잔")
+    ch_uncla_nowrm = Element(kinds.decimal_amount, "현금미수금금잔")
     """현금미수금금잔."""
-    etc_loana_nowrm = Element(kinds.amount, "기타대여금금잔")
+    etc_loana_nowrm = Element(kinds.decimal_amount, "기타대여금금잔")
     """기타대여금금잔."""
     krw_exmn_alow_amt = Element(kinds.amount, "원화환전가능금액")
     """원화환전가능금액."""
-    ch_uncl_rpym_amt = Element(kinds.amount, "현금미수변제금")
+    ch_uncl_rpym_amt = Element(kinds.decimal_amount, "현금미수변제금")
     """현금미수변제금."""
-    ch_uncl_dlfe = Element(kinds.amount, "현금미수연체료")
+    ch_uncl_dlfe = Element(kinds.decimal_amount, "현금미수연체료")
     """현금미수연체료."""
-    etc_loan_npay_rpym_amt = Element(kinds.amount, "기타대여미납변제금")
+    etc_loan_npay_rpym_amt = Element(kinds.decimal_amount, "기타대여미납변제금")
     """기타대여미납변제금."""
-    etc_loan_npay_dlfe = Element(kinds.amount, "기타대여미납연체료")
+    etc_loan_npay_dlfe = Element(kinds.decimal_amount, "기타대여미납연체료")
     """기타대여미납연체료."""
     fc_entra_prerm = Element(kinds.decimal_amount, "외화예수금전잔")
     """외화예수금전잔."""
