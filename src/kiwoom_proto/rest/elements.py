@@ -6,9 +6,11 @@ and the documented codes, so that a program can explain itself and an error can 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
+from ..known import KnownValues
 from ..realtime.fields import Kind
 
 __all__ = ("Element", "make_getter")
@@ -69,6 +71,34 @@ class Element(Generic[T]):
         def __get__(self, values: object, owner: type) -> property | T | None: ...
 
 
+class _TextValues(KnownValues):
+    """A cache of text -> value that knows what an absent element is."""
+
+    __slots__ = ()
+
+    def __missing__(self, text: str | None) -> Any:
+        return None if text is None else super().__missing__(text)
+
+
+class _SecretValues(_TextValues):
+    """The same without a cache, for personal values."""
+
+    __slots__ = ()
+
+    def __missing__(self, text: str | None) -> Any:
+        return None if text is None else self._convert(text)
+
+
+@functools.cache
+def _cache_of(convert: Callable[[str], Any]) -> _TextValues:
+    """Return the cache that all kinds with the same conversion share."""
+    return _TextValues(convert)
+
+
+def _known_values(kind: Kind[Any]) -> _TextValues:
+    return _SecretValues(kind.convert) if kind.masked else _cache_of(kind.convert)
+
+
 class _Values(Protocol):
     """What a getter needs of a reply or row."""
 
@@ -85,17 +115,13 @@ def make_getter(element: Element[Any], member: str) -> Callable[[Any], Any]:
         element: the element.
         member: the attribute that holds its text.
     """
-    known = element.kind.known
+    known = _known_values(element.kind)
 
     def getter(values: Any) -> Any:
-        text = values.f
-        if text is None:
-            return None
         try:
-            return known[text]
+            return known[values.f]
         except (ValueError, ArithmeticError):
-            text = None  # a traceback may show variables
-        return values._fail(element)
+            return values._fail(element)
 
     code = getter.__code__
     names = tuple(member if name == "f" else name for name in code.co_names)

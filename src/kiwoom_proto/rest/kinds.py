@@ -116,6 +116,17 @@ def _parts(text: str) -> tuple[bool, str, str]:
 
 def _whole(text: str) -> int | None:
     """Return a whole number with its sign. Decimals are allowed if they are zeros."""
+    try:
+        value = int(text)
+    except ValueError:
+        return _other_whole(text)
+    if "_" in text or not text.isascii():  # int() accepts more than Kiwoom sends
+        raise ValueError(text)
+    return value
+
+
+def _other_whole(text: str) -> int | None:
+    """Return a whole number that `int` does not read; None if the text is blank."""
     if not text.strip():
         return None
     is_negative, whole, decimals = _parts(text)
@@ -125,12 +136,10 @@ def _whole(text: str) -> int | None:
 
 
 def _price(text: str) -> int | None:
-    if not text.strip():
-        return None
-    is_negative, whole, decimals = _parts(text)
-    if decimals.strip(".0"):
-        raise ValueError(text)
-    return int(whole) or (None if is_negative else 0)
+    value = _whole(text)
+    if value:
+        return abs(value)
+    return None if "-" in text else value
 
 
 def _decimal(text: str) -> Decimal | None:
@@ -172,6 +181,8 @@ def _shifted(places: int, *, has_direction: bool = False) -> Callable[[str], Dec
 
 
 def _date(text: str) -> datetime.date | None:
+    if len(text) == 8 and text.isdigit() and text != "00000000":
+        return datetime.date.fromisoformat(text)
     if not text.strip(" 0"):
         return None
     match = _DATE(text)
@@ -198,6 +209,11 @@ def _moment_in(zone: datetime.tzinfo) -> Callable[[str], datetime.datetime | Non
     """Return the conversion of YYYYMMDDHHmmss in a zone."""
 
     def convert(text: str) -> datetime.datetime | None:
+        if zone is KST and len(text) == 14 and text.isdigit():
+            try:
+                return datetime.datetime.fromisoformat(f"{text[:8]}T{text[8:]}+09:00")  # five times as fast
+            except ValueError:
+                pass
         match = _MOMENT(text)
         if match is None:
             if not text.strip(" 0"):
