@@ -128,10 +128,10 @@ class Parameter:
         text = self._text_of(value)
         if not text and not self.is_required:
             return text
-        if not text.strip():
-            if text or not self.may_be_empty:
-                self.refuse("required, and must not be empty")
+        if not text and self.may_be_empty:
             return text
+        if not text.strip():
+            self.refuse("must not be blank" if text else "required, and must not be empty")
         if self.length is not None and len(text) > self.length:
             self.refuse(f"{quoted(mask_opaque(text))} has {len(text)} characters, the limit is {self.length}")
         if not text.isprintable():
@@ -154,8 +154,8 @@ class Parameter:
         if not isinstance(value, str | Secret):
             self.refuse(f"must be a str or Secret, not {type(value).__name__}")
         secret = Secret(value) if isinstance(value, str) else value
-        if not len(secret):
-            self.refuse("required, and must not be empty")
+        if not secret.reveal().strip() or not secret.reveal().isprintable():
+            self.refuse("must be printable, and not blank")
         return secret
 
     def _checked_stocks(self, value: Any) -> list[dict[str, str]]:
@@ -241,17 +241,15 @@ class Request(Generic[R]):
         cls = type(self)
         if not cls.api_id:
             raise TypeError("Request has no elements of its own: make one of the classes of the catalogue")
+        for name in values:
+            if name not in cls._by_attribute:
+                _refuse_unknown(cls, name)
         given: dict[str, Any] = {}
         for attribute, each in cls._by_attribute.items():
-            value = values.pop(attribute, None)
-            if value is None:
-                if each.is_required:
-                    _refuse_unknown(cls, values)
-                    each.refuse("required")
-            else:
-                value = each.checked(value)
-            given[attribute] = value
-        _refuse_unknown(cls, values)
+            value = values.get(attribute)
+            if value is None and each.is_required:
+                each.refuse("required")
+            given[attribute] = value if value is None else each.checked(value)
         vars(self).update(given)
 
     @classmethod
@@ -316,11 +314,8 @@ class Request(Generic[R]):
         return hash((self.api_id, self.to_json()))
 
 
-def _refuse_unknown(cls: type[Request[Any]], values: Mapping[str, Any]) -> None:
-    """Raise if arguments are left that the TR does not have."""
-    if not values:
-        return
-    name = next(iter(values))
+def _refuse_unknown(cls: type[Request[Any]], name: str) -> NoReturn:
+    """Raise the error of an argument that the TR does not have."""
     near = difflib.get_close_matches(name, cls._by_attribute, 1, 0.5)
     known = ", ".join(f"{each.attribute} ({each.label})" for each in cls._by_attribute.values()) or "none"
     suggestion = f"; did you mean {near[0]} ({cls._by_attribute[near[0]].label})?" if near else "."
