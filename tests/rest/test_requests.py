@@ -62,7 +62,7 @@ def test_a_misspelt_name_gets_the_nearest_one() -> None:
     assert "Its elements: none" in refused(rest.AccountNumbers, x="1")
 
 
-@pytest.mark.parametrize(("value", "meant"), [("3틱", "3"), ("03", "3"), ("31", "30")])
+@pytest.mark.parametrize(("value", "meant"), [("3틱", "3"), ("03", "3"), ("30분틱", "30")])
 def test_a_misspelt_code_gets_the_one_meant(value: str, meant: str) -> None:
     message = refused(rest.TickChart, **{**CHART, "tic_scope": value})
 

@@ -30,6 +30,8 @@ from .unexpected import plain_members, read_members, take_outcome, take_rows, ta
 
 __all__ = ("ListReply", "Reply", "Row", "Values")
 
+MEMBER = "_text_of_"
+"""What the members of the decoded objects begin with, which hold the texts of the elements."""
 SATURATED = frozenset({2**32 - 1, 2**31 - 1})
 """Where a counter of the server stops [measured]: the true quantity is this or more."""
 
@@ -51,12 +53,17 @@ class Values(msgspec.Struct, **_OPTIONS):
         declared = {name: value for name, value in vars(cls).items() if isinstance(value, Element)}
         if not declared:
             return
+        for name in declared:
+            if hasattr(Reply, name):
+                raise TypeError(
+                    f"{cls.__name__}: every reply has an attribute {name}; an element cannot have this name"
+                )
         cls.elements = {element.name: element for element in declared.values()}
         cls._by_attribute = declared
         cls._decoded_type = None
         for attribute, element in declared.items():
             doc = ": ".join(filter(None, (element.label, element.note))) or None
-            setattr(cls, attribute, property(make_getter(element, f"_{element.name}"), doc=doc))
+            setattr(cls, attribute, property(make_getter(element, f"{MEMBER}{element.name}"), doc=doc))
 
     @property
     def unknown(self) -> dict[str, Any]:
@@ -72,7 +79,7 @@ class Values(msgspec.Struct, **_OPTIONS):
             name: the name on the wire, "cur_prc".
         """
         if name in self.elements:
-            text: str | None = getattr(self, f"_{name}")
+            text: str | None = getattr(self, f"{MEMBER}{name}")
             return text
         value = self.unknown.get(name)
         return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
@@ -98,7 +105,8 @@ class Values(msgspec.Struct, **_OPTIONS):
     def symbol(self, name: str = "stk_cd") -> Symbol | None:
         """Return the instrument that an element names, as it is subscribed to; None if it names none.
 
-        The letter in front of a code ("A005930") is left out. In US replies the element `stex_tp` gives the exchange.
+        The letter in front of a code ("A005930") is left out. In US replies the element `stex_tp` names the exchange;
+        without it nobody knows the instrument.
 
         Raises:
             LocalProtocolError: no element of this name holds the code of an instrument.
@@ -118,7 +126,7 @@ class Values(msgspec.Struct, **_OPTIONS):
         """The quantities that are at the limit of the server's counter: the true ones are as great, or greater."""
         names = []
         for name, element in self.elements.items():
-            if element.kind is quantity and (text := getattr(self, f"_{name}")) and len(text) >= 10:
+            if element.kind is quantity and (text := getattr(self, f"{MEMBER}{name}")) and len(text) >= 10:
                 try:
                     if abs(element.kind.known[text] or 0) in SATURATED:
                         names.append(name)
@@ -141,7 +149,7 @@ class Values(msgspec.Struct, **_OPTIONS):
         directions: dict[str, str] = {}
         texts: dict[str, str] = {}
         for name, element in self.elements.items():
-            text = getattr(self, f"_{name}")
+            text = getattr(self, f"{MEMBER}{name}")
             if text is None:
                 continue
             try:
@@ -162,7 +170,7 @@ class Values(msgspec.Struct, **_OPTIONS):
 
     def _fail(self, element: Element[Any]) -> Any:
         """Raise the error of an element whose text cannot be read; return None if the text is blank."""
-        text: str = getattr(self, f"_{element.name}")
+        text: str = getattr(self, f"{MEMBER}{element.name}")
         if not text.strip():
             return None
         error = ElementError(self.api_id, element.name, element.label, text, masked=element.kind.masked)
@@ -178,7 +186,7 @@ class Values(msgspec.Struct, **_OPTIONS):
     def _repr_parts(self) -> list[str]:
         parts = []
         for name, element in self.elements.items():
-            text = getattr(self, f"_{name}")
+            text = getattr(self, f"{MEMBER}{name}")
             if not text:
                 continue
             if element.kind.masked:
@@ -205,15 +213,15 @@ class Values(msgspec.Struct, **_OPTIONS):
         return not self == other  # that of msgspec.Struct would compare its members
 
     def __hash__(self) -> int:
-        return hash((self.api_id, *(getattr(self, f"_{name}") for name in self.elements)))
+        return hash((self.api_id, *(getattr(self, f"{MEMBER}{name}") for name in self.elements)))
 
     def _state(self) -> tuple[Any, ...]:
-        texts = tuple(getattr(self, f"_{name}") for name in self.elements)
+        texts = tuple(getattr(self, f"{MEMBER}{name}") for name in self.elements)
         return _declared_type(type(self)), texts, self.unknown
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The class of the decoded object is made at run time, and pickle could not find it.
-        texts = {name: text for name in self.elements if (text := getattr(self, f"_{name}")) is not None}
+        texts = {name: text for name in self.elements if (text := getattr(self, f"{MEMBER}{name}")) is not None}
         return _restore, (_declared_type(type(self)), texts, self.unknown, {})
 
 
@@ -342,7 +350,7 @@ class ListReply(Reply, Generic[RowT], **_OPTIONS):
         return rows
 
 
-# The members of the decoded objects beside the texts of the elements. No name of an element begins like these.
+# The other members of the decoded objects.
 _UNKNOWN, _ROWS, _RETURN_CODE, _RETURN_MSG = "x_unknown", "x_rows", "x_return_code", "x_return_msg"
 
 
@@ -357,8 +365,8 @@ def _decoded_type(cls: type[Values]) -> Any:
     members: list[tuple[str, Any, Any]] = []
     names: dict[str, str] = {}
     for name in cls.elements:
-        members.append((f"_{name}", str | None, None))
-        names[f"_{name}"] = name
+        members.append((f"{MEMBER}{name}", str | None, None))
+        names[f"{MEMBER}{name}"] = name
     if issubclass(cls, Reply):
         members += [(_RETURN_CODE, int | str | None, None), (_RETURN_MSG, str | None, None)]
         names |= {_RETURN_CODE: "return_code", _RETURN_MSG: "return_msg"}
@@ -388,7 +396,7 @@ def _declared_type(cls: type[Values]) -> type[Values]:
 def _make(
     cls: type[Values], texts: Mapping[str, str | None], unknown: dict[str, Any], special: Mapping[str, Any]
 ) -> Any:
-    made = _decoded_type(cls)(**{f"_{name}": text for name, text in texts.items()}, **special)
+    made = _decoded_type(cls)(**{f"{MEMBER}{name}": text for name, text in texts.items()}, **special)
     if unknown:
         force_setattr(made, _UNKNOWN, unknown)
     return made

@@ -44,6 +44,8 @@ _DATES = {"YYYYMMDD": r"[0-9]{8}", "YYYYMM": r"[0-9]{6}", "YYYY": r"[0-9]{4}"}
 _ITEM = re.compile(r"[0-9A-Z]+(?:_NX|_AL)?").fullmatch
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?").fullmatch
 MAX_CODES_SHOWN = 12
+MIN_LENGTH_TO_SUGGEST = 3
+"""Shorter codes are like too many others."""
 
 
 class Parameter:
@@ -182,7 +184,8 @@ class Parameter:
             folded: dict[str, str] = {code.strip("0 ").casefold(): code for code in reversed(tuple(self.codes))}
             meant = folded.get(text.strip("0 ").casefold())
         if meant is None:
-            near = difflib.get_close_matches(text, [*self.codes, *self.codes.values()], 1)
+            words = [word for pair in self.codes.items() for word in pair if len(word) >= MIN_LENGTH_TO_SUGGEST]
+            near = difflib.get_close_matches(text, words, 1)
             meant = next((code for code, meaning in self.codes.items() if near and near[0] in (code, meaning)), None)
         shown = [f"{code} ({meaning})" if meaning else code for code, meaning in self.codes.items()]
         more = f" and {len(shown) - MAX_CODES_SHOWN} more" if len(shown) > MAX_CODES_SHOWN else ""

@@ -89,7 +89,7 @@ def _text(value: Any) -> str | None:
         return None
     if isinstance(value, str):
         return str(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(_plain(value), ensure_ascii=False)
 
 
 def plain_members(members: Mapping[str, Any]) -> dict[str, Any]:
