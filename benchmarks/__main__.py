@@ -48,6 +48,7 @@ from . import (
     recording,
     report,
     rest,
+    rest_pages,
     scale,
     steps,
     streams,
@@ -73,6 +74,7 @@ LAYERS: dict[str, Callable[[Bench], None]] = {
     "recording": recording.measure,
     "tables": tables.measure,
     "rest": rest.measure,
+    "rest-pages": rest_pages.measure,
 }
 
 

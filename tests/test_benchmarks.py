@@ -26,6 +26,7 @@ from benchmarks import (
     recording,
     report,
     rest,
+    rest_pages,
     scale,
     streams,
 )
@@ -86,6 +87,12 @@ def test_decode(subject: str, shape: str, reads: str) -> None:
     figures = decode.prepare(setting)({"times": 2})
     assert figures.keys() == CPU
     assert figures["wall"] > 0
+
+
+@pytest.mark.parametrize(("subject", "reads"), list(rest_pages.in_process()))
+def test_rest_pages(subject: str, reads: str) -> None:
+    figures = rest_pages.prepare({"subject": subject, "reads": reads, "count": 2})({"times": 1})
+    assert figures.keys() == CPU and all(value > 0 for value in figures.values())
 
 
 @pytest.mark.parametrize(("subject", "shape", "reads"), list(recording.in_process()))

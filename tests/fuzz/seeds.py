@@ -10,9 +10,10 @@ from kiwoom_proto import REALTIME
 from kiwoom_proto.wire.tolerant import REPLIES
 
 from ..proto.wire import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_payload, frame
+from ..rest.samples import reply_of
 from .recording import recording_seeds
 from .rest import rest_seeds
-from .targets import APPKEY, LOGGED_IN, MESSAGES, REQUEST, SECRET, TOKEN
+from .targets import APPKEY, LOGGED_IN, MESSAGES, REPLY_TYPES, REQUEST, SECRET, TOKEN
 
 MESSAGE_FILE = Path(__file__).parent.parent / "data" / "messages.jsonl"
 JSON_WORDS = (
@@ -54,12 +55,27 @@ def dictionary() -> str:
     return "".join('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n' for word in words())
 
 
+def reply_seeds() -> Iterator[bytes]:
+    """Bodies of REST replies: as documented, and in other shapes."""
+    for index, cls in enumerate(REPLY_TYPES):
+        body = reply_of(cls.reply_type)
+        yield bytes((index,)) + json.dumps(body, ensure_ascii=False).encode()
+        others: tuple[object, ...] = (1, None, True, 1.5, [], {}, "--", "１")
+        shapes = dict(zip(body, others, strict=False))
+        yield bytes((index,)) + json.dumps({**body, **shapes, "unknown": [1.5]}).encode()
+        yield bytes((index,)) + json.dumps({**body, "return_code": "5", "return_msg": "[1700:x]"}).encode()
+    yield b'\0{"stk_tic_chart_qry":{"cur_prc":"1"},"return_msg":"a\nb"}'
+    yield b'\0{"result_lsit":[{"cur_prc":-1e3}]}'
+
+
 def seeds(target: str) -> Iterator[bytes]:
     """What to begin with for one target."""
     received = messages("recv")
     if target == "decoder":
         yield from received
         yield from MESSAGES
+    elif target == "reply":
+        yield from reply_seeds()
     elif target == "websocket":
         for mode, mask in ((b"\0", None), (b"\1", b"\1\2\3\4")):
             parts = (

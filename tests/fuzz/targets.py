@@ -35,6 +35,7 @@ from kiwoom_proto import (
     TokenNeeded,
     UnknownMessage,
 )
+from kiwoom_proto import rest as rest_api
 from kiwoom_proto.auth import TokenCall
 from kiwoom_proto.config import ServerConfig
 from kiwoom_proto.connection.lifecycle import ConnectionState
@@ -44,6 +45,7 @@ from kiwoom_proto.events import RequestAccepted, RequestRefusal, RequestUnanswer
 from kiwoom_proto.realtime.catalogue import REALTIME, codes_of_scope
 from kiwoom_proto.realtime.layout import read_fids
 from kiwoom_proto.realtime.traits import Scope
+from kiwoom_proto.rest.errors import RestError
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.simulator.rest.http import HttpRequest, HttpServer
@@ -172,6 +174,56 @@ def check_record(record: Record) -> None:
     copy = pickle.loads(pickle.dumps(record))
     assert copy == record and copy.sequence == record.sequence, "pickle loses nothing"
     assert copy.fids() == fids
+
+
+# A REST reply: the first byte picks one of REPLY_TYPES, the rest is the body.
+
+REPLY_TYPES: tuple[type[rest_api.Request[Any]], ...] = (
+    rest_api.TickChart,
+    rest_api.StockQuote,
+    rest_api.StockInfo,
+    rest_api.AccountBalance,
+    rest_api.OpenOrders,
+    rest_api.UsMinuteChart,
+    rest_api.TokenIssue,
+)
+
+
+def reply(data: bytes) -> None:
+    if not data:
+        return
+    cls, body = REPLY_TYPES[data[0] % len(REPLY_TYPES)], data[1:]
+    try:
+        found: Any = cls.reply_type.decode(body)
+    except RestError as error:
+        assert cls.api_id in str(error)
+        repr(error)
+        return
+    assert found == cls.reply_type.decode(body), "the same body says the same twice"
+    try:
+        assert cls.decode(body) == found
+    except RestError:
+        assert not found.is_success
+    members = [found, *(found.rows if cls.list_element is not None else ())]
+    for values in members:
+        hash(values)
+        repr(values)
+        json.dumps(values.to_dict())
+        json.dumps(values.to_dict(masked=False))
+        assert pickle.loads(pickle.dumps(values)) == values, "pickle loses nothing"
+        for name, element in values.elements.items():
+            text = values.element(name)
+            assert text is None or type(text) is str
+            try:
+                value = getattr(values, element.attribute)
+            except FieldError as error:
+                assert error.text == text and cls.api_id in str(error)
+            else:
+                assert value is None or isinstance(value, element.kind.python_type)
+                assert value is None or text is not None
+    if cls.reply_type.row_type is not None or found.unknown:
+        return
+    assert cls.reply_type._decode_tolerantly(body) == found, "both ways give the same"
 
 
 # A WebSocket, either end: mode, splits, then what comes after a proper opening handshake.
@@ -790,4 +842,5 @@ TARGETS: dict[str, Callable[[bytes], Any]] = {
     "server": server,
     "recording": recording,
     "rest": lambda data: rest(data, pieces),
+    "reply": reply,
 }
