@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ("KnownValues", "NothingKnown")
+__all__ = ("MAX_KNOWN_LENGTH", "KnownValues", "NothingKnown")
 
 MAX_KNOWN_VALUES = 4096
 """Maximum number of strings in one cache."""

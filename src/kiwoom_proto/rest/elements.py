@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from ..known import KnownValues
+from ..known import MAX_KNOWN_LENGTH, KnownValues
 from ..realtime.fields import Kind
 
 __all__ = ("Element", "make_getter")
@@ -77,7 +77,14 @@ class _TextValues(KnownValues):
     __slots__ = ()
 
     def __missing__(self, text: str | None) -> Any:
-        return None if text is None else super().__missing__(text)
+        if text is None:
+            return None
+        value = self._convert(text)
+        if len(text) <= MAX_KNOWN_LENGTH:  # not with super(): most texts of a chart are new
+            if len(self) >= self._max_values:
+                self.clear()
+            self[text] = value
+        return value
 
 
 class _SecretValues(_TextValues):
