@@ -134,12 +134,12 @@ class Parameter:
             return text
         if not text.strip():
             self.refuse("must not be blank" if text else "required, and must not be empty")
+        if self.codes and not self.is_open and text not in self.codes:
+            self._refuse_code(text)
         if self.length is not None and len(text) > self.length:
             self.refuse(f"{quoted(mask_opaque(text))} has {len(text)} characters, the limit is {self.length}")
         if not text.isprintable():
             self.refuse(f"{quoted(mask_opaque(text))} has characters that cannot be printed")
-        if self.codes and not self.is_open and text not in self.codes:
-            self._refuse_code(text)
         self._check_format(text)
         return text
 
