@@ -20,17 +20,21 @@ from . import blocking
 from .auth import issue_token, revoke_token
 from .client import Client, connect, open
 from .replay import Replay, replay
+from .rest import RestClient, open_rest, rest
 from .server import Server, serve
 
 __all__ = (
     "Client",
     "Replay",
+    "RestClient",
     "Server",
     "blocking",
     "connect",
     "issue_token",
     "open",
+    "open_rest",
     "replay",
+    "rest",
     "revoke_token",
     "serve",
 )

@@ -16,6 +16,18 @@ except ImportError:
 from .auth import issue_token, revoke_token
 from .client import Client, connect
 from .replay import Replay, replay
+from .rest import RestClient, rest
 from .server import Server, serve
 
-__all__ = ("Client", "Replay", "Server", "connect", "issue_token", "replay", "revoke_token", "serve")
+__all__ = (
+    "Client",
+    "Replay",
+    "RestClient",
+    "Server",
+    "connect",
+    "issue_token",
+    "replay",
+    "rest",
+    "revoke_token",
+    "serve",
+)

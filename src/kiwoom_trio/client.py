@@ -26,7 +26,7 @@ from kiwoom_proto.secrets import conceal_each
 from kiwoom_proto.session.pool import Pool
 
 from .auth import fresh_token
-from .dial import NETWORK_ERRORS, describe, dial
+from .dial import NETWORK_ERRORS, STREAM_ERRORS, describe, dial
 from .own_loop import HAND_OVER, here
 from .tasks import background_tasks, block
 
@@ -35,7 +35,6 @@ __all__ = ("Client", "connect")
 T = TypeVar("T")
 
 READ_SIZE = 262_144
-STREAM_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 @block

@@ -8,7 +8,7 @@ import trio
 
 from .tasks import ungrouped
 
-__all__ = ("NETWORK_ERRORS", "describe", "dial")
+__all__ = ("NETWORK_ERRORS", "STREAM_ERRORS", "describe", "dial")
 
 NETWORK_ERRORS = (
     OSError,
@@ -16,6 +16,8 @@ NETWORK_ERRORS = (
     trio.BrokenResourceError,
 )
 """Exceptions that `dial`, reads and writes raise."""
+STREAM_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+"""Exceptions that reads and writes raise, also while the stream is closed by another task."""
 
 
 async def dial(host: str, port: int) -> trio.SocketStream:

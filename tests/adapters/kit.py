@@ -19,11 +19,13 @@ import trio
 import kiwoom_asyncio
 import kiwoom_trio
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, Event, Record, Secret
+from kiwoom_proto.config import RestConfig
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.recorder import Recorder
 from kiwoom_proto.simulator import Exchange
 
 Client: TypeAlias = kiwoom_trio.Client | kiwoom_asyncio.Client
+RestClient: TypeAlias = kiwoom_trio.RestClient | kiwoom_asyncio.RestClient
 Server: TypeAlias = kiwoom_trio.Server | kiwoom_asyncio.Server
 Token: TypeAlias = str | Secret | AppKey | Callable[[], Awaitable[str | Secret]]
 
@@ -71,6 +73,18 @@ class Loop:
             types=types,
             record=record,
         )
+
+    def rest(
+        self,
+        endpoint: Endpoint,
+        *,
+        token: Token = TOKEN,
+        config: RestConfig | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> AbstractAsyncContextManager[RestClient]:
+        """The adapter's `rest`."""
+        rest = kiwoom_trio.rest if self.name == "trio" else kiwoom_asyncio.rest
+        return rest(endpoint, token=token, config=config, ssl_context=ssl_context)
 
     def serve(
         self,

@@ -25,16 +25,18 @@ from tests.adapters.test_tokens import issue, revoke
 import kiwoom_asyncio
 import kiwoom_proto
 from kiwoom_asyncio.cli.arguments import token_of_environment
-from kiwoom_proto import AppKey, ClientConfig, ConnectionLost, Endpoint, KiwoomError, LocalProtocolError
+from kiwoom_proto import AppKey, ClientConfig, ConnectionLost, Endpoint, KiwoomError, LocalProtocolError, rest
 from kiwoom_proto.auth import Token
 from kiwoom_proto.errors import LoginRefused, TokenRefused, TransportError
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.simulator import Exchange
+from kiwoom_proto.token_folder import TokenFolder
 
 PACKAGES = Path(kiwoom_proto.__file__).parent.parent
 APPKEY, SECRETKEY = "the-app-key-that-nobody-may-see", "the-secret-key-that-nobody-may-see"
 FIXED = "the-fixed-token-that-nobody-may-see"
 CONFIG = ClientConfig(backoff_min=0.01, backoff_max=0.05, connect_timeout=3)
+QUOTE = rest.StockQuote(stk_cd="005930")
 HEADER = RequestHeader(api_id="0E")
 
 READS_BYTES = {("http.py", "_read_events"), ("auth.py", "_read_answer")}
@@ -160,6 +162,37 @@ async def test_a_session_lives(loop: Loop, exchange: tuple[Exchange, Endpoint], 
             await client.subscribe("0E", "005930")
             with pytest.raises(KiwoomError):
                 await client.subscribe("0E", "A005930")
+
+
+@pytest.mark.parametrize("how", ["text", "key", "callable"])
+async def test_tr_calls(loop: Loop, exchange: tuple[Exchange, Endpoint], watch: Watch, how: str) -> None:
+    endpoint, faults = exchange[1], exchange[0].faults
+    await issued(loop, endpoint, watch)
+
+    async def fixed() -> str:
+        return FIXED
+
+    with watch():
+        token = {"text": FIXED, "key": AppKey(APPKEY, SECRETKEY), "callable": fixed}[how]
+        async with loop.rest(endpoint, token=token) as api:  # type: ignore[arg-type]
+            await api.call(QUOTE)
+            faults.rest_answer, faults.rest_times = "html", 1
+            with pytest.raises(KiwoomError):
+                await api.call(QUOTE)
+        async with loop.rest(endpoint, token=f"{FIXED}!") as api:
+            with pytest.raises(KiwoomError):
+                await api.call(QUOTE)
+
+
+async def test_tokens_in_files(loop: Loop, exchange: tuple[Exchange, Endpoint], watch: Watch, tmp_path: Path) -> None:
+    _, endpoint = exchange
+    token = await issued(loop, endpoint, watch)
+    with watch():
+        for _ in range(2):  # written, then read
+            key = AppKey(APPKEY, SECRETKEY, folder=TokenFolder(tmp_path / "tokens"))
+            async with loop.rest(endpoint, token=key) as api:
+                await api.call(QUOTE)
+        await revoke(loop, endpoint, key, token.value)
 
 
 async def test_a_token_is_refused(loop: Loop, exchange: tuple[Exchange, Endpoint], watch: Watch) -> None:

@@ -21,20 +21,37 @@ from kiwoom_proto import ClientConfig, Endpoint, Record
 from kiwoom_proto.client.credentials import Token
 from kiwoom_proto.client.feeds import Feeds
 from kiwoom_proto.client.replay import Time
+from kiwoom_proto.config import RestConfig
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.files import Paths
 from kiwoom_proto.recording.recorder import Recorder
-from kiwoom_proto.secrets import conceal_each
+from kiwoom_proto.secrets import conceal, conceal_each
 
 from ..client import connect as _connect
 from ..replay import replay as _play
+from ..rest import rest as _rest
 from .bridge import Bridge
 from .client import Client, Replay
+from .rest import Pages, RestClient, Rows
 from .streams import ConditionStream, Listener, Stream
 
-__all__ = ("Client", "ConditionStream", "Listener", "Replay", "Stream", "connect", "open", "replay")
+__all__ = (
+    "Client",
+    "ConditionStream",
+    "Listener",
+    "Pages",
+    "Replay",
+    "RestClient",
+    "Rows",
+    "Stream",
+    "connect",
+    "open",
+    "open_rest",
+    "replay",
+    "rest",
+)
 
-C = TypeVar("C", bound=Client)
+C = TypeVar("C", bound=Client | RestClient)
 
 
 def connect(
@@ -115,11 +132,44 @@ def replay(
     return _Block(make)
 
 
-class _Block(AbstractContextManager[C], Generic[C]):
-    """What `connect` and `replay` return."""
+def rest(
+    endpoint: Endpoint,
+    *,
+    token: Token,
+    config: RestConfig | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> AbstractContextManager[RestClient]:
+    """Yield a `RestClient` for the TRs of the REST interface; leaving the block closes it, and ends its thread.
 
-    def __init__(self, make: Callable[[], C]) -> None:
+    Args and errors as for `kiwoom_asyncio.rest`.
+    """
+    token = conceal(token)  # tracebacks may show variables
+    return _Block(lambda: open_rest(endpoint, token=token, config=config, ssl_context=ssl_context), "rest", "api")
+
+
+def open_rest(
+    endpoint: Endpoint,
+    *,
+    token: Token,
+    config: RestConfig | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> RestClient:
+    """Return a `RestClient` that is open until its `close()`, as the cells of a notebook want.
+
+    Args and errors as for `kiwoom_asyncio.rest`.
+    """
+    token = conceal(token)  # tracebacks may show variables
+    return RestClient(Bridge(lambda: _rest(endpoint, token=token, config=config, ssl_context=ssl_context)))
+
+
+class _Block(AbstractContextManager[C], Generic[C]):
+    """What `connect`, `replay` and `rest` return."""
+
+    def __init__(self, make: Callable[[], C], function: str = "connect", name: str = "client") -> None:
         self._make = make
+        opened = "open" if function == "connect" else f"open_{function}"
+        self._how = f"`with blocking.{function}(...) as {name}:`, or `{name} = blocking.{opened}(...)`"
+        self._close = f"`{name}.close()`"
 
     def __enter__(self) -> C:
         self._client = self._make()
@@ -134,6 +184,5 @@ class _Block(AbstractContextManager[C], Generic[C]):
 
         def __getattr__(self, name: str) -> NoReturn:
             raise AttributeError(
-                f"this is no client yet, and has no {name!r}: write `with blocking.connect(...) as client:`, or "
-                "`client = blocking.open(...)` and later `client.close()`"
+                f"this is no client yet, and has no {name!r}: write {self._how} and later {self._close}"
             )

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from ..auth import AppKey
-from ..errors import LocalProtocolError
+from ..errors import KiwoomError, LocalProtocolError, TokenError
 from ..secrets import Secret, conceal
+from ..wire.messages import check_token
 
-__all__ = ("Credentials", "Token", "credentials_of", "resolve_token")
+__all__ = ("Credentials", "Token", "credentials_of", "one_credential", "renew_token", "resolve_token")
 
 Credentials: TypeAlias = Secret | AppKey | Callable[[], Awaitable[str | Secret]]
 """What a client logs in with: a token, the keys to obtain one, or a callable that returns one."""
@@ -36,6 +37,22 @@ def credentials_of(tokens: Sequence[Credentials]) -> tuple[Credentials, ...]:
     return tuple(tokens)
 
 
+def one_credential(token: object) -> Credentials:
+    """Return what to call REST with.
+
+    Args:
+        token: what a program named, concealed first of all.
+
+    Raises:
+        LocalProtocolError: it is not one token.
+    """
+    if isinstance(token, Secret | AppKey) or callable(token):
+        return token
+    if isinstance(token, list | tuple):
+        raise LocalProtocolError("token: a REST client calls with one token; make one for each key")
+    raise LocalProtocolError("token: must be a str, an AppKey, or an async callable that returns a str")
+
+
 def _is_same(one: Credentials, other: Credentials) -> bool:
     if isinstance(one, AppKey) and isinstance(other, AppKey):
         return one.appkey == other.appkey
@@ -54,3 +71,15 @@ async def resolve_token(token: Credentials) -> Secret:
     if not isinstance(answer, Awaitable):
         raise LocalProtocolError("token: must be a str, an AppKey, or an async callable that returns a str")
     return conceal(await answer)
+
+
+async def renew_token(resolve: Callable[[], Awaitable[Secret]]) -> Secret:
+    """Return what the user's callable returns, if that can be a token. What it raises becomes a `TokenError`."""
+    try:
+        token = await resolve()
+    except KiwoomError:
+        raise
+    except Exception as error:
+        raise TokenError(f"the token callable raised {type(error).__name__}") from error
+    check_token(token)
+    return token

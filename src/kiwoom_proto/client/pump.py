@@ -38,7 +38,7 @@ from ..session.connector import LinkNeeded, Need, TokenNeeded
 from ..session.pool import Pool
 from ..session.session import Session
 from ..wire.messages import check_token
-from .credentials import Credentials, resolve_token
+from .credentials import Credentials, renew_token, resolve_token
 from .feeds import Feeds
 from .line import Line
 from .wires import SecureWire, Wire
@@ -274,14 +274,7 @@ class BaseClient(Feeds):
     async def _obtain_token(self, line: Line, refused: Secret | None) -> Secret:
         if isinstance(line.token, AppKey):
             return await self._fresh_token(line.token, refused)
-        try:
-            token = await self._resolve_token(line.token)
-        except KiwoomError:
-            raise
-        except Exception as error:
-            raise TokenError(f"the token callable raised {type(error).__name__}") from error
-        check_token(token)
-        return token
+        return await renew_token(partial(self._resolve_token, line.token))
 
     def _open_wire(self, line: Line, need: LinkNeeded) -> Wire | SecureWire:
         """Return what carries the bytes of one connection, with TLS if the endpoint asks for it.

@@ -276,7 +276,9 @@ class Request(Generic[R]):
     def _values(self) -> dict[str, Any]:
         """Return what is sent, by the names on the wire."""
         values = vars(self)
-        return {name: value for name, each in self.elements.items() if (value := values[each.attribute]) is not None}
+        return {
+            name: value for name, each in self.elements.items() if (value := values.get(each.attribute)) is not None
+        }
 
     def to_json(self) -> bytes:
         """Return the body to be sent."""
