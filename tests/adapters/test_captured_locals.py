@@ -11,15 +11,15 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import anyio
 import pytest
-from tests.adapters.kit import Loop
+from tests.adapters.kit import Loop, open_sockets, until
 from tests.adapters.test_tokens import issue, revoke
 
 import kiwoom_asyncio
@@ -30,6 +30,7 @@ from kiwoom_proto.auth import Token
 from kiwoom_proto.errors import LoginRefused, TokenRefused, TransportError
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.simulator import Exchange
+from kiwoom_proto.simulator.faults import Faults
 from kiwoom_proto.token_folder import TokenFolder
 
 PACKAGES = Path(kiwoom_proto.__file__).parent.parent
@@ -127,6 +128,14 @@ def watch() -> Iterator[Watch]:
     assert watch.leaks == set()
 
 
+@asynccontextmanager
+async def both_ends_closed() -> AsyncIterator[None]:
+    """Wait until the exchange has closed its ends too, in its own thread."""
+    before = open_sockets()
+    yield
+    await until(lambda: open_sockets() <= before)
+
+
 async def issued(loop: Loop, endpoint: Endpoint, watch: Watch) -> Token:
     token = await issue(loop, endpoint, AppKey(APPKEY, SECRETKEY))
     watch.secrets.append(token.value.reveal())
@@ -172,26 +181,32 @@ async def test_tr_calls(loop: Loop, exchange: tuple[Exchange, Endpoint], watch: 
     async def fixed() -> str:
         return FIXED
 
-    with watch():
-        token = {"text": FIXED, "key": AppKey(APPKEY, SECRETKEY), "callable": fixed}[how]
-        async with loop.rest(endpoint, token=token) as api:  # type: ignore[arg-type]
+    async with both_ends_closed():
+        with watch():
+            token = {"text": FIXED, "key": AppKey(APPKEY, SECRETKEY), "callable": fixed}[how]
+            await call_twice(loop, endpoint, token, faults)
+
+
+async def call_twice(loop: Loop, endpoint: Endpoint, token: Any, faults: Faults) -> None:
+    async with loop.rest(endpoint, token=token) as api:
+        await api.call(QUOTE)
+        faults.rest_answer, faults.rest_times = "html", 1
+        with pytest.raises(KiwoomError):
             await api.call(QUOTE)
-            faults.rest_answer, faults.rest_times = "html", 1
-            with pytest.raises(KiwoomError):
-                await api.call(QUOTE)
-        async with loop.rest(endpoint, token=f"{FIXED}!") as api:
-            with pytest.raises(KiwoomError):
-                await api.call(QUOTE)
+    async with loop.rest(endpoint, token=f"{FIXED}!") as api:
+        with pytest.raises(KiwoomError):
+            await api.call(QUOTE)
 
 
 async def test_tokens_in_files(loop: Loop, exchange: tuple[Exchange, Endpoint], watch: Watch, tmp_path: Path) -> None:
     _, endpoint = exchange
     token = await issued(loop, endpoint, watch)
-    with watch():
-        for _ in range(2):  # written, then read
-            key = AppKey(APPKEY, SECRETKEY, folder=TokenFolder(tmp_path / "tokens"))
-            async with loop.rest(endpoint, token=key) as api:
-                await api.call(QUOTE)
+    async with both_ends_closed():
+        with watch():
+            for _ in range(2):  # written, then read
+                key = AppKey(APPKEY, SECRETKEY, folder=TokenFolder(tmp_path / "tokens"))
+                async with loop.rest(endpoint, token=key) as api:
+                    await api.call(QUOTE)
         await revoke(loop, endpoint, key, token.value)
 
 
