@@ -59,7 +59,7 @@ FORBIDDEN = {
 """What the core must not import. `random` is for the simulator, which is seeded."""
 ALLOWED = {
     ("auth", "os"),
-    *((module, "ssl") for module in ("wire/tls", "client/wires", "client/pump")),
+    *((module, "ssl") for module in ("wire/tls", "client/wires", "client/pump", "client/rest_pump")),
     *(("recording/recorder", name) for name in ("os", "threading", "time")),
     ("recording/disk", "os"),
     ("recording/ahead", "concurrent"),
