@@ -105,7 +105,7 @@ $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(INSTALL_VENV) && $(PYTHON) -m venv $(VENV); } || \
 		{ rm -rf $(VENV); echo "This Python cannot make environments. On Debian: apt install python3-venv"; exit 1; }
 ifdef LOCKED
-	@$(BIN)/pip $(PIP) --require-hashes --requirement $(LOCK)
+	@$(BIN)/pip $(PIP) --no-compile --require-hashes --requirement $(LOCK)  # Python compiles what is used
 	@$(BIN)/pip $(PIP) --no-deps --no-build-isolation --editable .
 else
 	@$(BIN)/pip $(PIP) --editable '.[dev]'

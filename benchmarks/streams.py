@@ -8,6 +8,7 @@ Subjects, on asyncio and on trio, each reading the usual fields of every row tha
     callback          `client.on`
     10 of a tenth     ten streams of a tenth of the items each, a task each: a row goes to one
     10 of all         ten streams of all items, a task each: a row goes to ten. Figures are for rows received
+    blocking          a stream of `kiwoom_asyncio.blocking`, in a thread beside its event loop
 
 Latency is measured at 1,000 messages a second, of iteration, stream and callback, against picows and msgspec.
 """
@@ -25,6 +26,7 @@ import trio
 
 import kiwoom_asyncio
 import kiwoom_trio
+from kiwoom_asyncio import blocking
 from kiwoom_proto import ClientConfig, Endpoint
 
 from . import opponents
@@ -46,6 +48,7 @@ REGISTRATIONS = {"10 of a tenth": 10, "10 of all": 2}
 QUICK = ClientConfig(request_interval=0)
 FACES = ("iteration", "stream", "conflating", "callback", "10 of a tenth", "10 of all")
 LOOPS = ("asyncio", "trio")
+CASES = (*((face, loop) for loop in LOOPS for face in FACES), ("blocking", "asyncio"))
 
 
 def measure(bench: Bench) -> None:
@@ -54,12 +57,13 @@ def measure(bench: Bench) -> None:
         feeder, url = start_feeder(shape)
         command = {"count": bench.effort.messages(COUNT), "rate": 0}
         try:
-            for loop in LOOPS:
-                for face in FACES[1:]:
-                    told = {**command, "registrations": REGISTRATIONS.get(face, 1)}
-                    both = [player(name, loop, shape, url) for name in ("iteration", face)]
-                    case = f"{shape}, {face} on {loop}"
-                    bench.compare("streams", case, both, THROUGHPUT, told, before=partial(feeder.ask, told))
+            for face, loop in CASES:
+                if face == "iteration":
+                    continue
+                told = {**command, "registrations": REGISTRATIONS.get(face, 1)}
+                both = [player(name, loop, shape, url) for name in ("iteration", face)]
+                case = f"{shape}, {face} on {loop}"
+                bench.compare("streams", case, both, THROUGHPUT, told, before=partial(feeder.ask, told))
         finally:
             feeder.close()
     _latency(bench)
@@ -70,7 +74,7 @@ def _latency(bench: Bench) -> None:
     status = opponents.find("picows")
     setting = {"shape": "0B", "url": url, "authority": None, "stamp": STAMP_FID, "fids": {"0B": fids("0B")}}
     command = {"count": round(RATE * LATENCY_SECONDS * min(1.0, bench.effort.scale)), "rate": RATE, "registrations": 1}
-    who = [player(face, "asyncio", "0B", url) for face in ("iteration", "stream", "callback")]
+    who = [player(face, "asyncio", "0B", url) for face in ("iteration", "stream", "callback", "blocking")]
     who.append(
         Player(
             "picows + msgspec",
@@ -102,6 +106,8 @@ def prepare(setting: dict[str, Any]) -> Round:
 
     def run(command: dict[str, Any]) -> dict[str, float]:
         plan = {**setting, **command}
+        if setting["face"] == "blocking":
+            return _receive_blocking(plan)
         if setting["loop"] == "asyncio":
             return asyncio.run(_receive(kiwoom_asyncio.connect, plan))
         receive: Callable[..., Awaitable[dict[str, float]]] = _receive
@@ -111,9 +117,28 @@ def prepare(setting: dict[str, Any]) -> Round:
     return run
 
 
-async def _receive(connect: Any, plan: dict[str, Any]) -> dict[str, float]:
+def _meter(plan: dict[str, Any]) -> Meter:
     stamp = (lambda row: int(row.fid(STAMP_FID))) if plan["rate"] else None
-    meter = Meter(plan["count"], our_reader(plan["shape"], "usual"), stamp)
+    return Meter(plan["count"], our_reader(plan["shape"], "usual"), stamp)
+
+
+def _receive_blocking(plan: dict[str, Any]) -> dict[str, float]:
+    meter = _meter(plan)
+    take, left = meter.take, meter.count
+    with blocking.connect(Endpoint(plan["url"]), token="token", config=QUICK) as client:
+        for row in client.stream(plan["shape"], *ITEMS):
+            if left == meter.count:
+                meter.start()
+            take(row)
+            left -= 1
+            if not left:
+                break
+        meter.stop()
+    return meter.result()
+
+
+async def _receive(connect: Any, plan: dict[str, Any]) -> dict[str, float]:
+    meter = _meter(plan)
     async with connect(Endpoint(plan["url"]), token="token", config=QUICK) as client:
         if plan["face"] == "iteration":
             await _iteration(client, plan["shape"], meter, plan["registrations"])

@@ -144,8 +144,7 @@ def test_latency(subject: str, feeder: tuple[Feeder, dict[str, str | None]]) -> 
     assert server.report()["p50"] >= 0
 
 
-@pytest.mark.parametrize("loop", streams.LOOPS)
-@pytest.mark.parametrize("face", streams.FACES)
+@pytest.mark.parametrize("face, loop", streams.CASES)
 def test_streams(face: str, loop: str) -> None:
     registrations = streams.REGISTRATIONS.get(face, 1)
     feeder = Feeder("0B", pool=100)
