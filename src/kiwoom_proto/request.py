@@ -42,7 +42,7 @@ class RequestKind(enum.Enum):
 
 @attrs.define(eq=False)
 class Request:
-    """One call, and what became of it. Compared by identity.
+    """One call, and its outcome. Compared by identity.
 
     Exactly one of `RequestAccepted`, `RequestRefusal`, `RequestUnanswered` or `Closed` follows. A call is sent as one
     message, or as several: if it has more items than `ClientConfig.items_per_request`, or if the list of conditions

@@ -100,7 +100,7 @@ class Client:
         return self._source.disconnected
 
     def stats(self) -> Stats:
-        """Return what became of the events so far, and where the session stands."""
+        """Return the counters of the events, and the state of the session."""
         return self._source.stats()
 
     subscribe = _plain(Calls.subscribe)
@@ -238,7 +238,7 @@ class Client:
         """Call a function with each row of a type, on the client's own thread, in the turn in which its bytes came.
 
         The function must not block, and cannot make calls that wait. It may call `latest`, `stats`, `on` and `close` of
-        its handle. Args, errors, and what becomes of an exception in it, as for the async client's `on`.
+        its handle. Args, errors, and the handling of its exceptions, as for the async client's `on`.
         """
         make: Callable[..., Any] = self._source.on
         options = {"group": group, "fresh_within": fresh_within}

@@ -79,7 +79,7 @@ class BlockingStream(Generic[T]):
         return self._source.gaps
 
     def stats(self) -> BufferStats:
-        """Return what became of its rows so far."""
+        """Return the counters of its rows."""
         return self._source.stats()
 
     def __enter__(self) -> Self:

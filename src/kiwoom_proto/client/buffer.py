@@ -172,7 +172,7 @@ class EventBuffer:
         return cast("list[Event]", events)
 
     def stats(self) -> BufferStats:
-        """Return what became of the events so far."""
+        """Return the counters of the events."""
         return BufferStats(self._received, self._delivered, self._dropped, self._conflated, self._count)
 
     # Add and remove events, and their bytes with them; popping is above.

@@ -84,7 +84,7 @@ class Calls(abc.ABC):
         return self._session.disconnected
 
     def stats(self) -> Stats:
-        """Return what became of the events so far, and where the session stands."""
+        """Return the counters of the events, and the state of the session."""
         return self._inbox.stats(self._wall_clock())
 
     async def subscribe(

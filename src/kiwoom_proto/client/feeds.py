@@ -234,8 +234,8 @@ class Feeds(Calls):
         rows. Without items, for a type that takes some, it subscribes to nothing, and gets every row of the type.
 
         A slow callback delays everything. An exception in one is reported once, to asyncio's exception handler or to
-        the logger `kiwoom_trio`; all are counted, and the callback stays. The same is told of a subscription that the
-        server refuses, after which it is closed.
+        the logger `kiwoom_trio`; all are counted, and the callback stays. A subscription that the
+        server refuses is reported in the same way, and the callback is closed.
 
         Args:
             type: a class of the catalogue or of `types`, or a type code.

@@ -51,7 +51,7 @@ NOT_ITERATED = "Nobody has iterated the client: iterate it, or take rows by clie
 
 @attrs.frozen
 class Stats:
-    """What became of a session's events so far, and where it stands.
+    """Counters of a session's events, and its state.
 
     Attributes:
         received: events for the consumer, including those dropped later.
@@ -284,7 +284,7 @@ class Inbox:
         return error
 
     def stats(self, now: int) -> Stats:
-        """Return what became of the events so far.
+        """Return the counters of the events.
 
         Args:
             now: nanoseconds since the epoch, on the clock whose time is passed to `Session.receive_data`.

@@ -116,7 +116,7 @@ class BaseReplay(Feeds):
         return await super().search_condition(seq, realtime=realtime, next_key=next_key)
 
     def stats(self) -> Stats:
-        """Return what became of the events so far. `lag` is in recorded time."""
+        """Return the counters of the events. `lag` is in recorded time."""
         stats = super().stats()
         return attrs.evolve(stats, received=stats.received - self._skipped, delivered=stats.delivered - self._skipped)
 

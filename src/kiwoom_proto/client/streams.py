@@ -96,7 +96,7 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         self._error: KiwoomError | None = None  # which ends this stream alone
 
     def stats(self) -> BufferStats:
-        """Return what became of its rows so far."""
+        """Return the counters of its rows."""
         stats, held = self._buffer.stats(), len(self._batch)
         return attrs.evolve(stats, delivered=stats.delivered - held, waiting=stats.waiting + held)
 

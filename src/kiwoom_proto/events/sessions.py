@@ -163,7 +163,7 @@ class Unplaced(Numbered):
 
     Attributes:
         items: the items, as registered.
-        reason: what became of their connection.
+        reason: what happened to their connection.
     """
 
     items: tuple[str, ...]

@@ -1,7 +1,7 @@
 """The backlog of a recorder: what was heard and said and is not written yet, in a queue that never blocks the feed.
 
 The feed adds, one thread takes. Both sides keep a count of their own, so neither needs a lock. If the queue is full,
-what does not fit is lost and counted, and two events tell of it where they belong in the stream: `RecordingFailed` when
+what does not fit is lost and counted, and two events report it where they belong in the stream: `RecordingFailed` when
 something goes wrong, `RecordingHole` when the queue, half empty again, takes what comes. The hole goes into the
 recording too.
 """

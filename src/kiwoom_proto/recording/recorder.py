@@ -51,7 +51,7 @@ LEAST_FILE_BYTES = 64 * 1024
 
 @attrs.frozen
 class RecorderStats:
-    """What became of what was heard and said so far.
+    """Counters of what was recorded and lost so far.
 
     Attributes:
         messages: messages received that are in files.
@@ -196,7 +196,7 @@ class Recorder:
         return True
 
     def stats(self) -> RecorderStats:
-        """Return what became of what was heard and said so far."""
+        """Return the counters of what was recorded and lost so far."""
         before, run = self._totals, self._run
         if run is None:
             return attrs.evolve(before, free_bytes=free_bytes(self.folder))

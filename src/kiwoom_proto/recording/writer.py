@@ -284,7 +284,7 @@ class Writer:
         """Write the footer, and close. Return why there is no footer; "" if there is.
 
         Without one, a file still has all of its frames. A reader says that its end is missing. A disk that is full when
-        a file ends is not told of: the frame that follows tells.
+        a file ends is not reported: the frame that follows reports it.
         """
         assert self._file is not None
         failure = ""
@@ -302,7 +302,7 @@ class Writer:
         return failure
 
     def _note_removed(self, at: int) -> None:
-        """Count what was in the file, and tell of it."""
+        """Count what was in the file, and report it."""
         self.bytes_written -= self._size
         if self._file_at:
             self.messages -= self._file_messages

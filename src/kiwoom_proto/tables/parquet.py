@@ -55,7 +55,7 @@ def to_parquet(
         paths: a file, a folder, or several of them.
         out: the folder; made if there is none.
         types: your own record classes, added to the catalogue or replacing one with the same type code.
-        existing: what becomes of files that are there already: "refuse" writes nothing at all, "skip" keeps them, which
+        existing: what to do with files that exist already: "refuse" writes nothing at all, "skip" keeps them, which
             continues an interrupted export of the same files and nothing else: what was recorded since is not added to
             a day that is there, nor to `gap.parquet` and `hole.parquet`; "replace" writes them again.
         progress: called with the number of rows written and of all that are to be.
