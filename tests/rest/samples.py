@@ -17,6 +17,7 @@ __all__ = ("arguments_of", "reply_of", "text_of", "texts")
 
 _FORMATS: dict[str, Any] = {
     "item": "005930",
+    "items": "005930|000660_NX",
     "YYYYMMDD": "20260917",
     "YYYYMM": "202609",
     "YYYY": "2026",

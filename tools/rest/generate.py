@@ -253,7 +253,9 @@ def format_of(field: FieldFacts) -> str:
     if field.kind in ("secret", "stocks"):
         return field.kind
     if field.format:
-        return "item" if field.format.startswith("item code") else field.format
+        if field.format.startswith("item code"):
+            return "items" if field.format.startswith("item codes") else "item"
+        return field.format
     return "number" if field.element.endswith(NUMBERS) and not field.codes else ""
 
 

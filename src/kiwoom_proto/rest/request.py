@@ -46,6 +46,8 @@ _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?").fullmatch
 MAX_CODES_SHOWN = 12
 MIN_LENGTH_TO_SUGGEST = 3
 """Shorter codes are like too many others."""
+MAX_ITEMS = 100
+"""Item codes in one call. More are refused with 1634 [measured]."""
 
 
 class Parameter:
@@ -57,7 +59,8 @@ class Parameter:
         is_required: whether it must be given.
         length: the maximum number of characters; None if none is documented.
         unit: "원", "1주" ...; "" if there is none.
-        format: "YYYYMMDD", "item" for item codes, "number", "secret", "stocks" for a list of stocks; else "".
+        format: "YYYYMMDD", "item" for an item code, "items" for several joined with |, "number", "secret", "stocks" for
+            a list of stocks; else "".
         codes: the documented codes and what they mean.
         is_open: whether other codes are taken, too.
         may_be_empty: whether an empty text will do although it is required.
@@ -175,6 +178,13 @@ class Parameter:
             self.refuse(f"{quoted(text)} is not {self.format}")
         if self.format == "item" and _ITEM(text) is None:
             self.refuse(f'{quoted(text)} is not an item code such as "005930", "005930_NX" (NXT) or "005930_AL" (SOR)')
+        if self.format == "items":
+            codes = text.split("|")
+            if len(codes) > MAX_ITEMS:
+                self.refuse(f"{len(codes)} item codes, the limit is {MAX_ITEMS}")
+            wrong = next((code for code in codes if _ITEM(code) is None), None)
+            if wrong is not None:
+                self.refuse(f'{quoted(wrong)} is not an item code; join them with | as in "005930|000660_NX"')
         if self.format == "number" and _NUMBER(text) is None:
             self.refuse(f"{quoted(text)} is not a number")
 

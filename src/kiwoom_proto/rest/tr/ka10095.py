@@ -172,8 +172,7 @@ class WatchedStocks(Request[WatchedStocksReply]):
     return_code 5 [1634].
 
     Args:
-        stk_cd: 종목코드, item code: KRX 039490, NXT 039490_NX, SOR 039490_AL, at most 20 characters; several codes joined
-            with |.
+        stk_cd: 종목코드, item codes: KRX 039490, NXT 039490_NX, SOR 039490_AL; up to 100 joined with |.
     """
 
     api_id = "ka10095"
@@ -185,4 +184,4 @@ class WatchedStocks(Request[WatchedStocksReply]):
     mock = True
     reply_type = WatchedStocksReply
 
-    stk_cd: str = parameter("종목코드", length=20, format="item", note="several codes joined with |")
+    stk_cd: str = parameter("종목코드", format="items")
