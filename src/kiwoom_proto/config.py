@@ -5,6 +5,7 @@ Times are in seconds, sizes in bytes. The classes are frozen, so one object can 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 import attrs
@@ -12,7 +13,7 @@ import attrs
 from .errors import LocalProtocolError
 from .hours import MarketHours
 
-__all__ = ("ClientConfig", "Overflow", "RestConfig", "ServerConfig", "Takeover")
+__all__ = ("ClientConfig", "Overflow", "RecoveryPolicy", "RestConfig", "ServerConfig", "Takeover")
 
 Overflow = Literal["raise", "drop_oldest", "conflate"]
 """What happens when a consumer is too slow: `ClientConfig.overflow`."""
@@ -49,6 +50,16 @@ def _hours(instance: object, attribute: attrs.Attribute[Any], value: object) -> 
         raise LocalProtocolError(f"ClientConfig.hours: must be a MarketHours or None, not {value!r}")
 
 
+def _types(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not (isinstance(value, frozenset) and all(isinstance(code, str) for code in value)):
+        raise LocalProtocolError(f"RecoveryPolicy.types: must be type codes such as '0D', not {value!r}")
+
+
+def _policy(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, bool | RecoveryPolicy):
+        raise LocalProtocolError(f"ClientConfig.recover: must be True, False or a RecoveryPolicy, not {value!r}")
+
+
 def _one_of(policies: Any) -> Any:
     def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if value not in get_args(policies):
@@ -64,6 +75,29 @@ def _not_below_backoff_min(instance: ClientConfig, attribute: attrs.Attribute[An
     _positive(instance, attribute, value)
     if value < instance.backoff_min:
         raise LocalProtocolError(f"ClientConfig.backoff_max: must not be below backoff_min, {instance.backoff_min:g}")
+
+
+def _frozen(types: Iterable[str] | None) -> frozenset[str] | None:
+    if types is None or isinstance(types, str):
+        return types  # type: ignore[return-value]  # a str is refused by the validator
+    return frozenset(types)
+
+
+@attrs.frozen(kw_only=True)
+class RecoveryPolicy:
+    """What state a session asks for after a gap.
+
+    Attributes:
+        types: the real-time types whose state is asked for: "0D", "00"; None: every type that a TR has the state of.
+        at_start: whether the state is asked for when something is registered first, too.
+        missed_trades: whether the trades (0B) that were missed are asked for.
+        max_pages: maximum number of pages of one list: of missed trades, orders, holdings.
+    """
+
+    types: frozenset[str] | None = attrs.field(default=None, converter=_frozen, validator=_types)
+    at_start: bool = attrs.field(default=True, validator=_flag)
+    missed_trades: bool = attrs.field(default=True, validator=_flag)
+    max_pages: int = attrs.field(default=20, validator=_count)
 
 
 @attrs.frozen(kw_only=True)
@@ -112,6 +146,7 @@ class ClientConfig:
             (pools). Those of a token that is lost for good move at once.
         takeover_limit: maximum number of takeovers in a row after which "wait" and "reconnect" reconnect; one more
             stops the session.
+        recover: whether a session asks for the state after a gap (`Snapshot`, `Recovered`), or which.
         hours: trading days and hours: while a market is closed, silence is not `Stale`. None: silence counts round the
             clock.
     """
@@ -137,6 +172,7 @@ class ClientConfig:
     takeover_wait: float = attrs.field(default=300.0, validator=_positive)
     move_after: float = attrs.field(default=10.0, validator=_positive)
     takeover_limit: int = attrs.field(default=3, validator=_count)
+    recover: bool | RecoveryPolicy = attrs.field(default=False, validator=_policy)
     hours: MarketHours | None = attrs.field(factory=MarketHours, validator=_hours)
 
 

@@ -1,5 +1,7 @@
 """Run the fault suite on virtual time, a month of random faults (`soak`), or minutes on sockets (`soak-sockets`).
 
+`healing` compares what a program knows after gaps with the truth, `--tries` times.
+
 `soak-crowd` is the part of the last in which many tasks use one client and give up at random.
 
 Exits 1 where anything is not as it must be.
@@ -16,6 +18,7 @@ from tests.adapters.kit import LOOPS, LoopName
 from tests.faults import suite
 from tests.faults.catalogue import CATALOGUE
 from tests.faults.crowd import Crowd, gather
+from tests.faults.healing import heal
 from tests.faults.soak import soak
 from tests.faults.sockets import soak_sockets
 
@@ -36,6 +39,20 @@ def run_soak(days: float, seed: int) -> bool:
     for problem in result.problems:
         print(problem)
     return result.is_good
+
+
+def run_healing(tries: int, seed: int) -> bool:
+    begin, gaps, snapshots, missed, bad = time.perf_counter(), 0, 0, 0, 0
+    for number in range(seed, seed + tries):
+        healed = heal(number)
+        gaps, snapshots, missed = gaps + healed.gaps, snapshots + healed.snapshots, missed + healed.missed
+        bad += bool(healed.problems)
+        for problem in healed.problems:
+            print(problem, flush=True)
+    seconds = time.perf_counter() - begin
+    print(f"{tries} seeds in {seconds:.0f} s: {gaps:,} gaps, {snapshots:,} snapshots, {missed:,} missed trades found")
+    print(f"{bad} seeds NOT good" if bad else "good")
+    return not bad
 
 
 def run_sockets(loop: LoopName, duration: float, seed: int) -> bool:
@@ -72,9 +89,11 @@ def run_sockets_apart(duration: float, seed: int) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("what", nargs="?", choices=("suite", "soak", "soak-sockets", "soak-crowd"), default="suite")
+    parser.add_argument(
+        "what", nargs="?", choices=("suite", "soak", "soak-sockets", "soak-crowd", "healing"), default="suite"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
-    parser.add_argument("--tries", type=int, default=10, help="suite: of each fault (default 10)")
+    parser.add_argument("--tries", type=int, default=10, help="suite: of each fault; healing: in all (default 10)")
     parser.add_argument("--only", default="", help="suite: faults whose name holds this")
     parser.add_argument("--days", type=float, default=30.0, help="soak: virtual days (default 30)")
     parser.add_argument("--duration", type=float, default=180.0, help="soak-sockets: seconds in all (default 180)")
@@ -83,6 +102,8 @@ def main() -> int:
     match arguments.what:
         case "soak":
             good = run_soak(arguments.days, arguments.seed)
+        case "healing":
+            good = run_healing(arguments.tries, arguments.seed)
         case "soak-sockets" if arguments.loop is not None:
             good = run_sockets(arguments.loop, arguments.duration, arguments.seed)
         case "soak-sockets":

@@ -34,8 +34,9 @@ DEFAULTS = {
     "takeover_wait": 300,
     "takeover_limit": 3,
     "move_after": 10,
+    "recover": False,
 }
-MUST_BE_POSITIVE = sorted(DEFAULTS.keys() - {"request_interval", "overflow", "reconnect", "takeover"})
+MUST_BE_POSITIVE = sorted(DEFAULTS.keys() - {"request_interval", "overflow", "reconnect", "takeover", "recover"})
 COUNTS = (
     "max_message_size",
     "items_per_request",

@@ -36,6 +36,7 @@ from kiwoom_proto.events import (
     Disconnected,
     Event,
     Evicted,
+    Extent,
     Gap,
     LoggedIn,
     LoginRefusal,
@@ -43,14 +44,17 @@ from kiwoom_proto.events import (
     Opened,
     RecordingFailed,
     RecordingHole,
+    Recovered,
     RequestAccepted,
     RequestRefusal,
     RequestUnanswered,
+    Snapshot,
     Stale,
     SystemNotice,
     UnknownMessage,
     Unplaced,
 )
+from kiwoom_proto.events.snapshots import RecoveryResult
 from kiwoom_proto.headers import ResponseHeader
 from kiwoom_proto.realtime import Trade
 from kiwoom_proto.realtime.conditions import Condition, read_rows, read_symbols
@@ -97,7 +101,11 @@ ERRORS = [
 ]
 NOTICE = SystemNotice("R10001", "같은 키", {"x": [1, {"y": None}]}, epoch=1, sequence=3)
 CLOSED = Closed(1000, "Bye", ClosedByPeer("the server closed the connection"), 1000, NOTICE, epoch=1, sequence=4)
+RESTORED = Trade("0B", "005930", "", 7, b'{"13":"5"}', "", 2, 9, {"api_id": "ka10003"})
 EVENTS: list[Event] = [
+    Snapshot("0B", "005930", (RESTORED,), (RESTORED, RESTORED), 17, False),
+    Snapshot("04", "", ()),
+    Recovered.of([RecoveryResult("0s", "", Extent.NOT_AT_ALL, "no TR"), RecoveryResult("0D", "1", Extent.COMPLETE)]),
     Opened(ResponseHeader(api_id="0B", next_key="x")),
     LoggedIn({"sor_yn": "Y"}),
     LoginRefusal("1", "토큰", None),

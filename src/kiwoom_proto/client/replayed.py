@@ -42,6 +42,7 @@ from ..events import (
     RequestAccepted,
     RequestRefusal,
     RequestUnanswered,
+    Snapshot,
     Stale,
 )
 from ..headers import ResponseHeader
@@ -179,8 +180,9 @@ class ReplayedSession:
             if event.type_code in self._condition_types:
                 return number_of(event.fid("841") or "") in items
             return event.item in items or "" in items
-        if isinstance(event, Stale):
-            return event.item in self._wanted.get(event.type, ())
+        if isinstance(event, Stale | Snapshot):
+            items = self._wanted.get(event.type, set())
+            return event.item in items or row_item(event.item) in items
         return True
 
     # Calls of the user: as those of a `Session`.

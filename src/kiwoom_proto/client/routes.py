@@ -8,6 +8,9 @@
   session, so what the client's calls want is what is wanted beyond what the sinks hold.
 * A row that names no item, of a type that is about items, goes to the client's own iteration: it may be about any.
 * After a sink has given its registration up, rows of it may come until the server has removed it. They go to nobody.
+* A `Snapshot` is for whoever gets the rows of its type and item. Streams, callbacks and newest rows take its record as
+  a row; of trades, those that were missed. Snapshots of many records (orders, holdings, interruptions) are not rows:
+  they go to the client's own iteration, whoever subscribed.
 * Everything else (notices, replies) goes to the client's own iteration.
 * A sink whose registration is gone is told: another call replaced it, or the server refused to renew it.
 
@@ -21,13 +24,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol, TypeAlias, cast
 
-from ..events import ConditionResult, Disconnected, Event, Gap, RequestAccepted, RequestRefusal
+from ..events import ConditionResult, Disconnected, Event, Gap, RequestAccepted, RequestRefusal, Snapshot
 from ..realtime.catalogue import condition_type
 from ..realtime.record import Record
 from ..realtime.traits import Scope
 from ..request import Key, Request, number_of
 from ..session.freshness import row_item
 from ..session.lifecycle import SubscriptionState
+from ..session.snapshot_tables import TRADES
+from ..session.snapshots import MERGED_TYPES
 from ..session.subscriptions import Subscription
 from .errors import RequestRefused
 
@@ -262,7 +267,8 @@ class Router:
     def _flush(self, count: int, size: int) -> list[Event]:
         for sink in self._sinks:
             if sink.pending:
-                sink.flush(size * len(sink.pending) // count)
+                # A snapshot is one event of many rows, which came in no bytes of this line.
+                sink.flush(size * len(sink.pending) // max(count, len(sink.pending)))
         own = self._own[:]
         self._own.clear()
         return own
@@ -277,6 +283,8 @@ class Router:
             case Gap():
                 for sink in self._sinks:
                     sink.handle_gap(event)
+            case Snapshot() if event.type not in MERGED_TYPES:
+                return self._share_snapshot(event)
             case ConditionResult():
                 for sink in self._sinks:
                     if sink.code in _CONDITION_TYPES and number_of(event.seq) in sink.items:
@@ -288,6 +296,20 @@ class Router:
                             sink.lose(RequestRefused(event.request, event.code, event.message))
                         return True
         return False
+
+    def _share_snapshot(self, snapshot: Snapshot) -> bool:
+        """Give out the rows of a snapshot. Return whether the client's own iteration does not get it."""
+        rows = snapshot.missed or snapshot.records
+        if not rows:
+            return False
+        is_held = False
+        for sink in self._sinks:
+            if sink.code == snapshot.type and sink.covers(rows[0], rows[0].item):
+                is_held = is_held or sink.request is not None
+                # The newest trade is no trade of the time since the stream began.
+                for row in snapshot.missed if snapshot.type == TRADES else rows:
+                    sink.take(row)
+        return not self._is_own(rows[0], rows[0].item, is_held=is_held)
 
     # Lookups.
 

@@ -42,6 +42,7 @@ from .sessions import (
     Stale,
     Unplaced,
 )
+from .snapshots import Extent, Recovered, Snapshot
 
 __all__ = (
     "Batch",
@@ -52,6 +53,7 @@ __all__ = (
     "Disconnected",
     "Event",
     "Evicted",
+    "Extent",
     "Gap",
     "LoggedIn",
     "LoginRefusal",
@@ -60,9 +62,11 @@ __all__ = (
     "Opened",
     "RecordingFailed",
     "RecordingHole",
+    "Recovered",
     "RequestAccepted",
     "RequestRefusal",
     "RequestUnanswered",
+    "Snapshot",
     "Stale",
     "SystemNotice",
     "UnknownMessage",
@@ -84,6 +88,8 @@ Event: TypeAlias = (
     | Connecting
     | Disconnected
     | Gap
+    | Snapshot
+    | Recovered
     | Stale
     | RecordingHole
     | RecordingFailed

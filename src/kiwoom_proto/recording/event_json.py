@@ -18,7 +18,8 @@ import msgspec
 
 from .. import errors, events
 from ..errors import KiwoomError, RecordingError
-from ..events import Event
+from ..events import Event, Extent
+from ..events.snapshots import RecoveryResult
 from ..headers import ResponseHeader
 from ..realtime import REALTIME
 from ..realtime.conditions import Condition, ConditionRow, UsConditionRow
@@ -145,6 +146,8 @@ class _Writer:
             return self._row(value)
         if isinstance(value, Condition):
             return {"seq": self._text(value.seq), "name": self._text(value.name)}
+        if isinstance(value, RecoveryResult):
+            return {name: self._text(str(each)) for name, each in attrs.asdict(value).items()}
         if isinstance(value, ResponseHeader):
             return {name: self._plain(each) for name, each in attrs.asdict(value).items()}
         if depth > MAX_DEPTH:
@@ -250,6 +253,7 @@ _RESTORE: dict[str, Callable[[Any], Any]] = {
     "conditions": lambda conditions: tuple(Condition(each["seq"], each["name"]) for each in conditions),
     "symbols": lambda symbols: tuple(map(Symbol.parse, symbols)),
     "rows": lambda rows: tuple(_read_row(each, _CONDITION_ROWS) for each in rows),
+    "results": lambda results: tuple(RecoveryResult(**{**each, "extent": Extent(each["extent"])}) for each in results),
     "payload": _read_bytes,
     "cause": _read_error,
     "error": lambda error: error if isinstance(error, str) else _read_error(error),
@@ -264,5 +268,7 @@ _RESTORE: dict[str, Callable[[Any], Any]] = {
 def _restored(name: str, value: Any, types: _Types) -> Any:
     if name in ("closed", "system"):
         return None if value is None else event_from_dict(value, types)
+    if name in ("records", "missed"):
+        return tuple(_read_row(each, types) for each in value)
     restore = _RESTORE.get(name)
     return value if restore is None else restore(value)

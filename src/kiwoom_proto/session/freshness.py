@@ -52,6 +52,7 @@ class Entry:
         reported_in: since when rows had been expected (nanoseconds since the epoch) when it was last reported as stale;
             None: it has not been since the last row.
         has_row: whether a row has arrived on this connection.
+        is_news: whether it has been confirmed since that was last looked at.
     """
 
     consumers: int = 0
@@ -62,6 +63,7 @@ class Entry:
     stale_at: float | None = None
     reported_in: int | None = None
     has_row: bool = False
+    is_news: bool = False
 
 
 class Freshness:

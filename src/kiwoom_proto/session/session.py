@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from ..config import ClientConfig
+from ..config import ClientConfig, RecoveryPolicy
 from ..connection.capture import Capture
 from ..connection.lifecycle import ConnectionState
 from ..endpoint import Endpoint, checked_config
@@ -45,8 +45,6 @@ from ..realtime.record import Record
 from ..realtime.traits import Scope
 from ..request import Request
 from ..secrets import Secret, conceal
-from ..symbol import Symbol
-from ..wire.messages import Reg, Remove
 from ..wire.rfc6455 import check_close
 from .connector import Connector, LinkNeeded, Need
 from .gap import GapTracker, is_restored
@@ -55,7 +53,11 @@ from .market_clock import MarketClock, MarketStatus
 from .pending import CallAnswer
 from .quota import Quota
 from .registrations import Registrations
+from .restoration import Restoration
 from .searches import Answer, Searches
+from .session_calls import SessionCalls
+from .snapshot_needs import Registered, SnapshotNeeded
+from .snapshots import Texts
 from .subscriptions import Subscription, Subscriptions
 
 __all__ = ("Session",)
@@ -64,7 +66,7 @@ _CONNECTION_CLOSING = ConnectionState.CLOSING  # on the hot path a global is fou
 _CONNECTION_CLOSED = ConnectionState.CLOSED
 
 
-class Session:
+class Session(SessionCalls):
     """A feed that lasts, without I/O: connections come and go beneath it.
 
     Args:
@@ -121,6 +123,10 @@ class Session:
         self._freshness = self._subscriptions.freshness
         self._registrations = Registrations(endpoint, self._types, self.config, self._subscriptions)
         self._searches = Searches(endpoint)
+        self._restoration: Restoration | None = None
+        if recover := self.config.recover:
+            policy = recover if isinstance(recover, RecoveryPolicy) else RecoveryPolicy()
+            self._restoration = Restoration(policy, self._types, self._subscriptions.is_wanted)
 
     # State.
 
@@ -195,84 +201,6 @@ class Session:
         """
         can_renew, keeps_token = renewable or token is None, keep or token is not None
         self._connector.start(conceal(token), header, can_renew=can_renew, keeps_token=keeps_token, secrets=secrets)
-
-    def subscribe(
-        self,
-        type: str | type[Record],
-        *items: str | Symbol,
-        group: str = "1",
-        replace: bool = False,
-        fresh_within: float | None = None,
-        transient: bool = False,
-    ) -> Request:
-        """Subscribe to items for one real-time type, until `unsubscribe`. Every call counts.
-
-        They are registered as soon as there is a connection, and on every further one.
-
-        Args:
-            type: a class of the catalogue or of `types`, or its type code: "0E".
-            items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
-            group: group number (grp_no), at most 4 characters.
-            replace: give up everything else in this group, whoever wants it. (Refresh "0" is never sent.)
-            fresh_within: seconds after which silence is reported as `Stale`; None: never.
-            transient: whether the items may be evicted once others need the room (transients.py); `Evicted` says so.
-
-        Raises:
-            QuotaExceeded: the connection, or the group, would have too many items; nothing has changed.
-            LocalProtocolError: names what is wrong; nothing has changed. That includes what the server would
-                acknowledge and never serve: "A005930", a US type on a domestic endpoint.
-        """
-        self._check_open()
-        return self._asked(self._registrations.subscribe(type, items, group, replace, fresh_within, transient))
-
-    def unsubscribe(self, type: str | type[Record], *items: str | Symbol, group: str = "1") -> Request:
-        """Undo one `subscribe`. What nobody wants any more is removed. Args as `subscribe`.
-
-        It is accepted once the server has removed it, or at once if there is nothing to remove.
-
-        Raises:
-            LocalProtocolError: names what is wrong; nothing has changed.
-        """
-        self._check_open()
-        return self._asked(self._registrations.unsubscribe(type, items, group))
-
-    def request(self, message: Reg | Remove) -> Request:
-        """Subscribe to, or unsubscribe from, everything that a hand-built message names.
-
-        Its lengths are checked, and that the endpoint serves the venues; types and items are not. This is the way to
-        what this library does not know, and back: `unsubscribe` would refuse it too. Errors as for `subscribe`.
-        """
-        self._check_open()
-        return self._asked(self._registrations.request(message))
-
-    def list_conditions(self) -> Request:
-        """Ask for the saved conditions (조건검색 목록조회). `ConditionList` answers it."""
-        self._check_open()
-        return self._asked(self._searches.list_conditions())
-
-    def search_condition(self, seq: str, *, realtime: bool = False, next_key: str = "") -> Request:
-        """Ask which stocks meet a condition (조건검색 요청). `ConditionResult` answers it.
-
-        A live search is asked for anew on every further connection, with a new `ConditionResult` each time.
-
-        Args:
-            seq: the condition's number, from the list of conditions.
-            realtime: keep streaming which stocks enter and leave, until `clear_condition`. Every call counts.
-            next_key: `ConditionResult.next_key`, to ask for the next page of a search that is not live.
-
-        Raises:
-            LocalProtocolError: names what is wrong; nothing has changed.
-        """
-        self._check_open()
-        return self._asked(self._searches.search_condition(seq, live=realtime, next_key=next_key))
-
-    def clear_condition(self, seq: str) -> Request:
-        """End a live search (조건검색 실시간 해제), once for each time that it was asked for.
-
-        Args and errors as for `search_condition`.
-        """
-        self._check_open()
-        return self._asked(self._searches.clear_condition(seq))
 
     def withdraw(self, request: Request) -> None:
         """Take a call back: it no longer counts as a consumer, and is no longer answered.
@@ -353,6 +281,13 @@ class Session:
             return
         if self._freshness.is_watching:
             self._freshness.note_rows(cast("list[Record]", events), self._clock())
+        restoration = self._restoration
+        if restoration is not None and restoration.is_watching:
+            events = restoration.note_rows(events)
+            if restoration.events:
+                self._events += events
+                self._report_restored(restoration)
+                return
         if self._events or not self._events.rows_only:
             self._events += events
         else:
@@ -381,6 +316,8 @@ class Session:
         times.append(connector.next_give_up() if connector.state is CONNECTING else self._freshness.next_timeout())
         if connector.state is READY:
             times += self._searches.next_timeout(), self._subscriptions.next_retry()
+            if self._restoration is not None:
+                times.append(self._restoration.next_timeout())
         return min((time for time in times if time is not None), default=None)
 
     def handle_timeout(self) -> None:
@@ -398,9 +335,43 @@ class Session:
             if expired is not None:
                 connection.abort(expired)
             self._handle_events(connection.events())
+        if self._restoration is not None:
+            self._restoration.handle_timeout(now)
         retries = (self._searches.next_timeout(), self._subscriptions.next_retry())
         if any(at is not None and now >= at for at in retries):
             self._advance()
+
+    def snapshots_needed(self) -> list[SnapshotNeeded]:
+        """Return the calls of TRs that are needed now, the most important first; none without `ClientConfig.recover`.
+
+        Each is returned once: ask again after whatever happens. Make them in this order, as fast as the server allows,
+        and answer each with `receive_snapshot` or `snapshot_failed`, unless it is no longer needed by then.
+        """
+        if self._restoration is None or self.state is not READY:
+            return []
+        now = self._clock()
+        found = self._restoration.needed(now, self._market.time_at(now))
+        self._report_restored(self._restoration)
+        return found
+
+    def receive_snapshot(self, id: int, reply: Texts, next_key: str = "", received_at: int = 0) -> None:
+        """Receive the reply to a call that was needed. Ignored if it is not needed any more. Another page may follow.
+
+        Args:
+            id: `SnapshotNeeded.id`.
+            reply: the reply of the TR.
+            next_key: the key of the next page, from the header of the answer; "" if this is the last.
+            received_at: when it came, in nanoseconds since the epoch.
+        """
+        if self._restoration is not None:
+            self._restoration.receive(id, reply, next_key, received_at)
+            self._report_restored(self._restoration)
+
+    def snapshot_failed(self, id: int, error: KiwoomError) -> None:
+        """Note that a call that was needed has failed for good. Ignored if it is not needed any more."""
+        if self._restoration is not None:
+            self._restoration.fail(id, error, self._clock())
+            self._report_restored(self._restoration)
 
     def data_to_send(self) -> bytes:
         """Return the bytes to write to the network, and forget them; empty: nothing.
@@ -426,14 +397,23 @@ class Session:
             self._report_answers()  # the end is the last event
         self._events.append(self._numbering.stamp(event))
 
+    def _report_restored(self, restoration: Restoration) -> None:
+        events, restoration.events = restoration.events, []
+        for event in events:
+            self._events.rows_only = False
+            self._events.append(event.stamped(self._numbering))
+
     def _report_answers(self) -> None:
         for event in (*self._searches.pop_answers(), *self._registrations.pop_answers()):
             self._report(event)
 
-    def _handle_events(self, events: list[Event]) -> None:
+    def _handle_events(self, events: Batch) -> None:
         """Handle what the connection reports."""
         self._events.rows_only = False
         closed = None
+        restoration = self._restoration
+        if restoration is not None and restoration.is_watching:
+            events = restoration.note_rows(events)
         for event in events:
             if isinstance(event, Record):
                 self._freshness.note_rows((event,), self._clock())
@@ -445,6 +425,8 @@ class Session:
         if closed is not None:
             self._report_answers()
             self._connection_lost(closed)
+        if restoration is not None:
+            self._report_restored(restoration)
         if events:
             self._advance()
 
@@ -473,6 +455,8 @@ class Session:
             self._searches.blame(guilty, now)
         self._registrations.connection_lost()
         self._searches.connection_lost()
+        if self._restoration is not None:
+            self._restoration.connection_lost()
         self._connector.connection_lost(closed)
 
     # Requests.
@@ -496,5 +480,21 @@ class Session:
         self._registrations.answer_calls()
         self._subscriptions.arm_freshness(now)
         self._report_answers()
+        gap = None
         if self._gaps.open is not None and self.state is READY and is_restored(self._subscriptions, self._searches):
-            self._report(self._gaps.end())
+            gap = self._gaps.end()
+            self._report(gap)
+        if self._restoration is not None and self.state is READY and self._gaps.open is None:
+            self._restore(self._restoration, gap)
+
+    def _restore(self, restoration: Restoration, gap: Gap | None) -> None:
+        """Note what state is needed now: after a gap, or because something was registered or given up."""
+        if self._subscriptions.has_dropped:
+            self._subscriptions.has_dropped = False
+            restoration.drop_unwanted()
+        if gap is not None:
+            restoration.gap_ended(gap)
+        news = self._subscriptions.pop_confirmed()
+        if news:
+            restoration.registered((Registered(*each) for each in news), after_gap=gap is not None)
+        self._report_restored(restoration)

@@ -104,6 +104,8 @@ class Subscriptions:
         self._evicted: list[str] = []
         self._suspects: Suspects[Key] = Suspects()
         self._was_answered = False  # whether the server has answered anything on this connection
+        self.has_dropped = False
+        """Whether anything is wanted no more since this was last reset."""
 
     # What is wanted.
 
@@ -167,6 +169,7 @@ class Subscriptions:
             if entry.consumers:
                 continue
             dropped.add(key)
+            self.has_dropped = True
             self.quota.remove(key)
             self._transients.remove(key)
             self.freshness.unwatch(key)
@@ -184,6 +187,18 @@ class Subscriptions:
         """Return the items that were evicted since the last time, and forget them."""
         evicted, self._evicted = tuple(self._evicted), []
         return evicted
+
+    def is_wanted(self, key: Key) -> bool:
+        """Return whether some call wants this."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.consumers > 0
+
+    def pop_confirmed(self) -> list[tuple[Key, bool, bool]]:
+        """Return what was confirmed since the last time, whether its item is pinned, and whether it has had a row."""
+        news = [(key, entry) for key, entry in self._entries.items() if entry.is_news and entry.consumers]
+        for _, entry in news:
+            entry.is_news = False
+        return [(key, self._transients.is_pinned(key[2]), entry.has_row) for key, entry in news]
 
     def claims(self, keys: Iterable[Key]) -> Claims:
         """Return what a call claims that has just been added as a consumer of these."""
@@ -332,7 +347,7 @@ class Subscriptions:
         self._entries = {key: entry for key, entry in self._entries.items() if entry.consumers}
         self._to_register = {key: None for key in self._entries if not self._suspects.rests(key)}
         for key, entry in self._entries.items():
-            entry.stale_at, entry.has_row = None, False
+            entry.stale_at, entry.has_row, entry.is_news = None, False, False
             if key in self._to_register:
                 entry.state, entry.reason = WANTED, ""
             else:
@@ -437,6 +452,7 @@ class Subscriptions:
 
     def _confirm(self, key: Key, entry: Entry) -> None:
         entry.state = RECEIVING if entry.has_row else CONFIRMED
+        entry.is_news = True
         if not entry.has_row or entry.fresh_within is not None:
             self.freshness.watch(key, entry)
 
