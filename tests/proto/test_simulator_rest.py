@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import random
 from typing import Any
 
 import pytest
@@ -330,3 +331,55 @@ def test_a_stock_that_is_asked_for_trades_for_a_minute_and_the_market_does_not_s
     asked_now(evening, "ka10004")
     evening.advance(10)
     assert refused(evening, "kt10000", dmst_stex_tp="KRX", stk_cd=ITEM, ord_qty="1", trde_tp="3") == (20, "RC4058")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_rows_say_of_many_orders_is_what_rest_says(seed: int) -> None:
+    """Amounts, quantities and money, after orders, amendments and cancellations at random."""
+    draw, sim = random.Random(seed), Sim(start=NOON, seed=seed, rate=8)
+    client = listener(sim, "00", "04")
+    codes = "005930", "000660", "035720"
+    for _ in range(40):
+        sim.advance(draw.uniform(0.25, 1.5))
+        waiting = asked(sim, "ka10075", all_stk_tp="0", trde_tp="0", stex_tp="0")["oso"]
+        code = draw.choice(codes)
+        body = {"dmst_stex_tp": "KRX", "stk_cd": code}
+        best = int(asked(sim, "ka10004", stk_cd=code)[draw.choice(["sel_fpr_bid", "buy_3th_pre_bid"])].lstrip("+-"))
+        if waiting and draw.random() < 0.4:
+            one = draw.choice(waiting)
+            body |= {"stk_cd": one["stk_cd"], "orig_ord_no": one["ord_no"]}
+            quantity = str(draw.randint(0, int(one["oso_qty"])))
+            if draw.random() < 0.5:
+                posted(sim, "kt10003", **body, cncl_qty=quantity)
+            else:
+                posted(sim, "kt10002", **body, mdfy_qty=quantity, mdfy_uv=str(best))
+        else:
+            price = {"trde_tp": "3"} if draw.random() < 0.3 else {"trde_tp": "0", "ord_uv": str(best)}
+            quantity = str(draw.randint(1, 150))
+            posted(sim, draw.choice(["kt10000", "kt10000", "kt10001"]), **body, **price, ord_qty=quantity)
+    sim.advance(0.2)
+    told = {row["9203"]: row for row in rows(client, "00")}
+    assert len(told) > 15
+    left = {number: row["902"] for number, row in told.items() if row["902"] != "0"}
+    waiting = json.loads(posted(sim, "ka10075", all_stk_tp="0", trde_tp="0", stex_tp="0").body)["oso"]
+    assert {row["ord_no"]: row["oso_qty"] for row in waiting} == left
+    done = json.loads(posted(sim, "ka10076", qry_tp="0", sell_tp="0", stex_tp="0").body)["cntr"]
+    assert {row["ord_no"]: row["cntr_qty"] for row in done} == {
+        number: row["911"] for number, row in told.items() if row["911"]
+    }
+    history = asked(sim, "kt00007", qry_tp="1", stk_bond_tp="0", sell_tp="0", dmst_stex_tp="%")
+    assert [row["ord_no"] for row in history["acnt_ord_cntr_prps_dtl"]] == sorted(told)
+    held = {row["9001"]: (int(row["930"]), int(row["932"]), int(row["933"])) for row in rows(client, "04")}
+    account = json.loads(posted(sim, "kt00018", qry_tp="1", dmst_stex_tp="KRX").body)["acnt_evlt_remn_indv_tot"]
+    assert {row["stk_cd"][1:]: (int(row["rmnd_qty"]), int(row["pur_amt"])) for row in account} == {
+        code: (quantity, cost) for code, (quantity, cost, _) in held.items() if quantity
+    }
+    paid = sum(
+        (1 if row["907"] == "2" else -1) * int(row["903"]) + int(row["938"]) + int(row["939"]) for row in told.values()
+    )
+    money = json.loads(posted(sim, "kt00001", qry_tp="3").body)
+    assert int(money["entr"]) == 100_000_000 - paid
+    reserved = sum(
+        int(row["902"]) * int(row["901"]) for row in told.values() if row["907"] == "2" and row["902"] != "0"
+    )
+    assert int(money["profa_ch"]) == reserved
