@@ -11,7 +11,7 @@ LOCK := .ci/requirements.txt
 PIP := install --quiet --disable-pip-version-check
 TARGETS :=
 # More than one for each core: many tests wait for other processes.
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 2)
 BIN := $(VENV)/bin
 # Hundreds of tests start Python anew: without bytecode files, each of them would compile the library first.
 export PYTHONDONTWRITEBYTECODE :=
