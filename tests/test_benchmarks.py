@@ -18,6 +18,7 @@ from benchmarks import (
     chart,
     check,
     core,
+    curve,
     data,
     decode,
     loopback,
@@ -287,3 +288,14 @@ def test_an_opponent_that_is_not_there_is_reported(tmp_path: pathlib.Path, monke
     assert "make bench-peers" in status.error
     find: Callable[[str], opponents.Status] = opponents.find
     assert all(find(opponent.name).error for opponent in opponents.OPPONENTS)
+
+
+def test_the_curve_names_rows_and_files_and_gives_a_line_for_each_way(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("duckdb")
+
+    assert curve.main(["0.002", "--shape", "0D", "--ways", "listed", "six columns"]) == 0
+
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("0.002 GB of lines, ") and first.endswith(" in 1 files")
+    assert [line.split("  ")[1] for line in lines] == ["listed", "six columns"]
+    assert all("ns of CPU" in line and line.endswith(" MB") for line in lines)
