@@ -509,6 +509,22 @@ def test_without_a_row_the_newest_trade_is_the_state_and_no_trade_comes_twice() 
     assert [event.fid("13") for event in events if isinstance(event, Record)] == ["1050"]
 
 
+def test_what_comes_in_the_same_read_as_a_repeated_trade_is_not_lost() -> None:
+    ground = Ground()
+    ground.subscribe("0B", "005930")
+    ground.row("0B", "005930", f13="1000", f15="+10")
+    ground.lose()
+    ground.answer(ground.needed()[0], *trades((1030, 20), (1010, 10), (1000, 10)))
+    ground.network.events.clear()
+    (link,) = ground.exchange.links
+    link.connection.send_text(real(("0B", "005930", {"13": "1030", "15": "+20"})))
+    link.connection.send_text(b'{"trnm":"SYSTEM","code":"R10002","message":"x"}')
+    link.connection.send_text(real(("0D", "005930", {"41": "+1"})))
+    ground.network.settle()
+
+    assert [type(event).__name__ for event in ground.network.events] == ["SystemNotice", "OrderBook"]
+
+
 def test_trades_that_are_not_there_any_more_are_said() -> None:
     ground = Ground()
     ground.subscribe("0B", "005930")

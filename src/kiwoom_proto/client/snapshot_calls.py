@@ -46,7 +46,11 @@ class SnapshotCalls:
                 self._session.snapshot_failed(need.id, error)
             else:
                 self._tickets[ticket] = need
-        superfluous = [ticket for ticket, need in self._tickets.items() if not need.is_needed and ticket.place is None]
+        superfluous = [
+            ticket
+            for ticket, need in self._tickets.items()
+            if not need.is_needed and ticket.place is None and ticket.outcome is None
+        ]
         for ticket in superfluous:
             self._dispatcher.cancel(ticket)
         return bool(needed or superfluous)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 import attrs
 
@@ -92,6 +93,7 @@ class Restoration:
         self._results: dict[tuple[str, str], RecoveryResult] = {}
         self._last_id = 0
         self._has_news = False  # whether something may be asked for
+        self._is_catching_up = False  # whether rows say something about a hole
 
     # What the session tells it.
 
@@ -143,9 +145,16 @@ class Restoration:
         A row is left out if it repeats a trade that was reported as missed.
         """
         tapes, subjects = self._tapes, self._subjects
+        if rows.rows_only and not self._is_catching_up and not subjects:
+            for record in cast("list[Record]", rows):  # nearly always: on the way of every row
+                if record.type_code == TRADES and (tape := tapes.get(record.item)) is not None:
+                    tape.last = record
+            return rows
         kept: Batch | None = None
         for index, row in enumerate(rows):
             if not isinstance(row, Record):
+                if kept is not None:
+                    kept.append(row)
                 continue
             tape = tapes.get(row.item) if row.type_code == TRADES else None
             if tape is not None and not tape.note_row(row):
@@ -156,8 +165,7 @@ class Restoration:
                 kept.append(row)
             if subjects:
                 self._note_row(row)
-        if self._results:
-            self._update()
+        self._update()
         return rows if kept is None else kept
 
     # What the driver asks and answers, through the session.
@@ -305,6 +313,7 @@ class Restoration:
             self.events.append(Recovered.of(tuple(self._results.values())))
             self._results.clear()
         self.is_watching = bool(self._tapes or self._subjects)
+        self._is_catching_up = any(tape.holes or tape.repeats for tape in self._tapes.values())
 
     # What is asked.
 
