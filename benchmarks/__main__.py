@@ -19,6 +19,7 @@ layers:
   recording  messages -> lines and frames of zstd, and events again
   tables     a recording -> typed columns: every field, six columns, by size of the recording
   rest       calls -> replies through the dispatcher, in memory, beside h11 alone
+  calls      REST calls one after the other on one connection, a real socket, beside httpx and aiohttp
 
 Each subject runs in a process of its own, and those that are compared take turns, so look at the ratios first: figures
 on a busy machine drift, ratios much less. Medians and quartiles of the rounds.
@@ -48,6 +49,7 @@ from . import (
     recording,
     report,
     rest,
+    rest_loopback,
     rest_pages,
     scale,
     steps,
@@ -75,6 +77,7 @@ LAYERS: dict[str, Callable[[Bench], None]] = {
     "tables": tables.measure,
     "rest": rest.measure,
     "rest-pages": rest_pages.measure,
+    "calls": rest_loopback.measure,
 }
 
 

@@ -48,6 +48,8 @@ OPPONENTS = (
     Opponent("kiwoom-restful", ("kiwoom-restful==0.4.0",), "import kiwoom.api"),
     Opponent("cluefin-openapi", ("cluefin-openapi==1.0.0",), "import cluefin_openapi.kiwoom"),
     Opponent("picows", ("picows==2.3.1", "msgspec==0.22.0"), "import picows, msgspec"),
+    Opponent("httpx", ("httpx==0.28.1",), "import httpx"),
+    Opponent("aiohttp", ("aiohttp==3.14.5",), "import aiohttp"),
 )
 
 

@@ -27,7 +27,9 @@ from benchmarks import (
     recording,
     report,
     rest,
+    rest_loopback,
     rest_pages,
+    rest_server,
     scale,
     streams,
 )
@@ -106,6 +108,13 @@ def test_recording(subject: str, shape: str, reads: str) -> None:
 def test_core(subject: str, shape: str, reads: str, read: str) -> None:
     setting = {"subject": subject, "shape": shape, "reads": reads, "read": read, "count": 40}
     assert core.prepare(setting)({"times": 2}).keys() == CPU  # it asserts that no event is missing
+
+
+@pytest.mark.parametrize("subject", list(rest_loopback.SUBJECTS))
+def test_rest_calls(subject: str) -> None:
+    port = round(rest_server.prepare({})({})["port"])
+    figures = rest_loopback.prepare({"subject": subject, "port": port})({"count": 3})
+    assert figures.keys() == {"rate", "cpu"}
 
 
 @pytest.mark.parametrize("subject", list(rest.SUBJECTS))

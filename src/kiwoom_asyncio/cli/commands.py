@@ -1,7 +1,8 @@
 """The `kiwoom-proto` command.
 
 Exit codes: 0 finished as requested, or the reader of the output left; 1 refused by the server, lost for good, or the
-output cannot be written; 2 usage error; 130 ended by Ctrl-C (SIGINT), 143 by SIGTERM, 129 by SIGHUP.
+output cannot be written; 2 usage error; 3 an order was shown and not sent; 130 ended by Ctrl-C (SIGINT), 143 by
+SIGTERM, 129 by SIGHUP.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from kiwoom_proto.realtime.traits import Scope
 
 from .. import connect
 from .arguments import other_case, token_of_environment, undeclared
+from .call import call_command
 from .demo import run_demo
 from .ending import Ending
 from .endpoint_option import endpoint_options
@@ -75,6 +77,9 @@ def cli() -> None:
     Follow the real feed. Set KIWOOM_APPKEY and KIWOOM_SECRETKEY first, or
     KIWOOM_TOKEN:
       kiwoom-proto stream 0E 005930 000660
+    Call a TR of the REST interface, and find one:
+      kiwoom-proto call ka10004 stk_cd=005930
+      kiwoom-proto call --describe daily chart
     Keep it in files, and ask them questions:
       kiwoom-proto record 0B 0D --item 005930 --folder DIR
       kiwoom-proto recordings DIR
@@ -269,7 +274,7 @@ def decode(file: IO[bytes]) -> None:
     decode_lines(file)
 
 
-for command in (record, recordings, query, export, serve_command):
+for command in (call_command, record, recordings, query, export, serve_command):
     cli.add_command(command)
 
 

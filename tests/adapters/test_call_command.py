@@ -1,0 +1,154 @@
+"""`kiwoom-proto call`: what it prints, what it refuses, and orders that are not sent by mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.adapters.command import COMMAND, environment, run, run_on_terminal
+from tests.adapters.test_rest import make_exchange
+from tests.exchanges import served
+
+from kiwoom_proto.simulator import Exchange
+
+ORDER = ("kt10000", "dmst_stex_tp=KRX", "stk_cd=005930", "ord_qty=1", "trde_tp=3")
+CHART = ("ka10080", "stk_cd=005930", "tic_scope=1", "upd_stkpc_tp=1")
+
+
+@pytest.fixture(scope="module")
+def served_exchange() -> Iterator[tuple[Exchange, str]]:
+    exchange = make_exchange()
+    with served(exchange) as (url, _):
+        yield exchange, url
+
+
+@pytest.fixture
+def url(served_exchange: tuple[Exchange, str]) -> str:
+    return served_exchange[1]
+
+
+def test_a_reply_is_one_json_object(url: str) -> None:
+    done = run("call", "ka10004", "stk_cd=005930", "--endpoint", url)
+    (line,) = done.stdout.splitlines()
+    reply = json.loads(line)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert reply["return_code"] == 0
+    assert isinstance(reply["buy_fpr_bid"], int)
+
+
+def test_a_tr_may_be_named_and_a_list_is_in_its_reply(url: str) -> None:
+    done = run("call", "minutechart", *CHART[1:], "--endpoint", url)
+    (line,) = done.stdout.splitlines()
+    assert len(json.loads(line)["stk_min_pole_chart_qry"]) > 100
+
+
+def test_rows_of_all_pages_are_a_line_each(url: str) -> None:
+    page = run("call", *CHART, "--endpoint", url)
+    size = len(json.loads(page.stdout)["stk_min_pole_chart_qry"])
+    done = run("call", *CHART, "--limit", str(size + 10), "--endpoint", url)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0
+    assert len(rows) == len({row["cntr_tm"] for row in rows}) == size + 10
+    done = run("call", "ka10081", "stk_cd=005930", "base_dt=20261126", "upd_stkpc_tp=1", "--all", "--endpoint", url)
+    assert len(done.stdout.splitlines()) > 100
+
+
+def test_an_order_is_shown_and_not_sent_without_yes(served_exchange: tuple[Exchange, str]) -> None:
+    exchange, url = served_exchange
+    before = exchange.orders_processed
+    done = run("call", *ORDER, "--endpoint", url)
+    assert done.returncode == 3
+    assert "api-id: kt10000" in done.stdout
+    assert '"ord_qty":"1"' in done.stdout
+    assert "it was not sent: add --yes" in done.stderr
+    assert exchange.orders_processed == before
+
+    done = run("call", *ORDER, "--yes", "--endpoint", url)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["ord_no"]
+    assert exchange.orders_processed == before + 1
+
+
+def test_an_order_without_an_answer_says_so_and_is_not_sent_again(served_exchange: tuple[Exchange, str]) -> None:
+    exchange, url = served_exchange
+    before = exchange.orders_processed
+    exchange.faults.rest_cut, exchange.faults.rest_times = "after", 1
+    done = run("call", *ORDER, "--yes", "--endpoint", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nobody knows whether this order was processed" in done.stderr
+    assert exchange.orders_processed == before + 1
+
+
+def test_a_refusal_is_told(url: str) -> None:
+    done = run("call", *ORDER[:-1], "trde_tp=0", "ord_uv=71", "--yes", "--endpoint", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.match("kiwoom-proto: kt10000: code RC", done.stderr)
+
+
+WRONG = {
+    ("ka1004",): "did you mean",
+    ("ka10004",): "stk_cd (종목코드): required",
+    ("ka10004", "stk_cd"): "is not NAME=VALUE",
+    ("ka10004", "stk_cd=1", "stk_cd=2"): "given twice",
+    ("ka10004", "stk_code=005930"): "did you mean stk_cd",
+    ("ka10004", "stk_cd=005930", "--all"): "has no list",
+    ("kt10000", "dmst_stex_tp=ABC", "stk_cd=005930", "ord_qty=1", "trde_tp=3"): "dmst_stex_tp",
+    ("au10002", "appkey=a", "secretkey=b", "token=c"): "kiwoom-proto gets tokens by itself",
+    (): "name a TR",
+    ("--describe", "no such thing"): "no TR has 'no such thing'",
+}
+
+
+@pytest.mark.parametrize("words", WRONG, ids=" ".join)
+def test_a_mistake_is_a_usage_error(url: str, words: tuple[str, ...]) -> None:
+    done = run("call", *words, "--endpoint", url)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert WRONG[words] in done.stderr
+
+
+def test_a_tr_is_described_in_korean_and_english() -> None:
+    done = run("call", "--describe", "ka10081", token=None)
+    assert done.returncode == 0
+    for text in (
+        "DailyChart",
+        "주식일봉차트조회요청",
+        "Chart of a stock by days",
+        "stk_cd",
+        "종목코드",
+        "cur_prc",
+        "price",
+    ):
+        assert text in done.stdout
+
+
+@pytest.mark.parametrize(("words", "api_id"), [("잔고", "kt00018"), ("daily chart", "ka10081"), ("주문", "kt10000")])
+def test_trs_are_found_by_words(words: str, api_id: str) -> None:
+    done = run("call", "--describe", *words.split(), token=None)
+    assert done.returncode == 0
+    assert api_id in done.stdout
+    assert "ka10004" not in done.stdout
+
+
+def test_all_trs_are_listed_and_a_terminal_is_not_overrun() -> None:
+    done = run("call", "--describe", token=None)
+    assert "306 of 306 TRs" in done.stdout
+    code, shown = run_on_terminal(["call", "--describe", "kt10000"])
+    assert code == 0
+    assert "매매구분" in shown.decode()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the folder of caches is named by a variable")
+def test_a_token_is_kept_for_the_next_command(tmp_path: Path) -> None:
+    exchange = Exchange(app_keys={"an-app-key": "a-secret-key"}, seed=1)
+    keys = {"KIWOOM_APPKEY": "an-app-key", "KIWOOM_SECRETKEY": "a-secret-key", "XDG_CACHE_HOME": str(tmp_path)}
+    with served(exchange) as (url, _):
+        words = [*COMMAND, "call", "ka10004", "stk_cd=005930", "--endpoint", url]
+        for more in ([], [], ["--keep-token"], ["--keep-token"]):
+            done = subprocess.run([*words, *more], env=environment(None) | keys, capture_output=True, timeout=60)
+            assert (done.returncode, done.stderr) == (0, b"")
+    assert exchange.token_requests == 3
