@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -24,16 +24,20 @@ from kiwoom_proto.client.credentials import Credentials, Token, credentials_of
 from kiwoom_proto.client.line import Line
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.pump import BaseClient, new_session
+from kiwoom_proto.client.recovery import with_recovery
+from kiwoom_proto.config import RecoveryPolicy
 from kiwoom_proto.connection.capture import Capture
 from kiwoom_proto.errors import TokenError
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.recorder import Recorder
+from kiwoom_proto.rest.ticket import Ticket
 from kiwoom_proto.secrets import conceal_each
 from kiwoom_proto.session.pool import Pool
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, describe, dial
 from .own_loop import HAND_OVER, here
+from .rest import RestPump
 from .tasks import BackgroundTask, background_tasks, run_together
 
 __all__ = ("Client", "connect", "open")
@@ -52,6 +56,7 @@ def connect(
     ssl_context: ssl.SSLContext | None = None,
     types: Iterable[type[Record]] = (),
     record: Recorder | None = None,
+    recover: bool | RecoveryPolicy = False,
 ) -> AbstractAsyncContextManager[Client]:
     """Connect, log in, and yield a `Client` that stays connected; leaving the block closes.
 
@@ -67,6 +72,8 @@ def connect(
         ssl_context: TLS settings; None verifies against the system's trust store.
         types: record classes of your own, in addition to the catalogue or replacing its class of the same type code.
         record: keeps everything that is heard and said in files; see docs/recordings.md.
+        recover: whether the state after a gap, and at the start, is asked for over REST and iterated as `Snapshot`
+            events; a policy says what of it. See docs/reliability.md.
 
     Raises:
         LoginRefused: the server refused the token.
@@ -79,6 +86,7 @@ def connect(
         RecordingError: on leaving the block: the end of the recording could not be written.
     """
     token = conceal_each(token)  # tracebacks may show variables
+    config = with_recovery(config, recover)
     return _Connection(endpoint, credentials_of(token), config, header, ssl_context, types, record)
 
 
@@ -91,6 +99,7 @@ async def open(
     ssl_context: ssl.SSLContext | None = None,
     types: Iterable[type[Record]] = (),
     record: Recorder | None = None,
+    recover: bool | RecoveryPolicy = False,
 ) -> Client:
     """Connect, log in, and return a `Client` that stays connected until its `aclose()`, whatever task calls that.
 
@@ -98,6 +107,7 @@ async def open(
     closed, its connection ends with the event loop. Args and errors as for `connect`.
     """
     token = conceal_each(token)  # tracebacks may show variables
+    config = with_recovery(config, recover)
     connection = _Connection(endpoint, credentials_of(token), config, header, ssl_context, types, record)
     client = await connection.__aenter__()
     client._block = connection
@@ -218,6 +228,9 @@ class Client(BaseClient):
     async def _run_in_thread(self, function: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
 
+    def _new_rest_pump(self, token: Credentials, tell: Callable[[list[Ticket[Any]]], None]) -> RestPump:
+        return RestPump(self.endpoint, token, None, self._ssl_context, tell)
+
     async def _fresh_token(self, key: AppKey, refused: Secret | None) -> Secret:
         return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context, refused=refused)
 
@@ -236,6 +249,8 @@ class Client(BaseClient):
         async with background_tasks() as tasks:
             tasks.start_soon(self._watch_clock)
             tasks.start_soon(self._watch_loop)
+            for recovery in self._recoveries:
+                tasks.start_soon(recovery.run, tasks)
             await run_together(*(partial(self._serve, line) for line in self._lines))
 
     async def _serve(self, line: Line) -> None:

@@ -8,7 +8,7 @@ import random
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
@@ -18,16 +18,20 @@ from kiwoom_proto.client.credentials import Credentials, Token, credentials_of, 
 from kiwoom_proto.client.line import Line
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.pump import BaseClient, new_session
+from kiwoom_proto.client.recovery import with_recovery
 from kiwoom_proto.client.wires import SecureWire, Wire
+from kiwoom_proto.config import RecoveryPolicy
 from kiwoom_proto.connection.capture import Capture
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.recorder import Recorder
+from kiwoom_proto.rest.ticket import Ticket
 from kiwoom_proto.secrets import conceal_each
 from kiwoom_proto.session.pool import Pool
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, STREAM_ERRORS, describe, dial
 from .own_loop import HAND_OVER, here
+from .rest import RestPump
 from .tasks import background_tasks, block
 
 __all__ = ("Client", "connect")
@@ -47,6 +51,7 @@ async def connect(
     ssl_context: ssl.SSLContext | None = None,
     types: Iterable[type[Record]] = (),
     record: Recorder | None = None,
+    recover: bool | RecoveryPolicy = False,
 ) -> AsyncGenerator[Client]:
     """Connect, log in, and yield a `Client` that stays connected; leaving the block closes.
 
@@ -62,6 +67,8 @@ async def connect(
         ssl_context: TLS settings; None verifies against the system's trust store.
         types: record classes of your own, in addition to the catalogue or replacing its class of the same type code.
         record: keeps everything that is heard and said in files; see docs/recordings.md.
+        recover: whether the state after a gap, and at the start, is asked for over REST and iterated as `Snapshot`
+            events; a policy says what of it. See docs/reliability.md.
 
     Raises:
         LoginRefused: the server refused the token.
@@ -75,6 +82,7 @@ async def connect(
     """
     token = conceal_each(token)  # tracebacks may show variables
     tokens = credentials_of(token)
+    config = with_recovery(config, recover)
     if isinstance(endpoint, Endpoint):  # `Session` refuses anything else
         endpoint.check_tls(ssl_context)
     capture = None if record is None else Capture()
@@ -136,6 +144,9 @@ class Client(BaseClient):
     async def _run_in_thread(self, function: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
 
+    def _new_rest_pump(self, token: Credentials, tell: Callable[[list[Ticket[Any]]], None]) -> RestPump:
+        return RestPump(self.endpoint, token, None, self._ssl_context, tell)
+
     async def _fresh_token(self, key: AppKey, refused: Secret | None) -> Secret:
         return await fresh_token(self.endpoint, key, ssl_context=self._ssl_context, refused=refused)
 
@@ -159,6 +170,8 @@ class Client(BaseClient):
         async with trio.open_nursery() as tasks:
             tasks.start_soon(self._watch_clock)
             tasks.start_soon(self._watch_loop)
+            for recovery in self._recoveries:
+                tasks.start_soon(recovery.run, tasks)
             async with trio.open_nursery() as others:
                 for line in self._lines[1:]:
                     others.start_soon(self._serve, line)

@@ -111,6 +111,7 @@ class RestPump(BaseRestPump):
     async def _resolve_token(self) -> Secret:
         return await super()._resolve_token()
 
+    run = enable_ki_protection(BaseRestPump.run)
     _serve = enable_ki_protection(BaseRestPump._serve)
 
     async def _carry(self, wire: LinkWire, served: Any) -> None:

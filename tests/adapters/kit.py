@@ -19,7 +19,7 @@ import trio
 import kiwoom_asyncio
 import kiwoom_trio
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, Event, Record, Secret
-from kiwoom_proto.config import RestConfig
+from kiwoom_proto.config import RecoveryPolicy, RestConfig
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.recorder import Recorder
 from kiwoom_proto.simulator import Exchange
@@ -61,6 +61,7 @@ class Loop:
         ssl_context: ssl.SSLContext | None = None,
         types: Iterable[type[Record]] = (),
         record: Recorder | None = None,
+        recover: bool | RecoveryPolicy = False,
     ) -> AbstractAsyncContextManager[Client]:
         """The adapter's `connect`."""
         connect = kiwoom_trio.connect if self.name == "trio" else kiwoom_asyncio.connect
@@ -72,6 +73,7 @@ class Loop:
             ssl_context=ssl_context,
             types=types,
             record=record,
+            recover=recover,
         )
 
     def rest(

@@ -21,7 +21,7 @@ from kiwoom_proto import ClientConfig, Endpoint, Record
 from kiwoom_proto.client.credentials import Token
 from kiwoom_proto.client.feeds import Feeds
 from kiwoom_proto.client.replay import Time
-from kiwoom_proto.config import RestConfig
+from kiwoom_proto.config import RecoveryPolicy, RestConfig
 from kiwoom_proto.headers import RequestHeader
 from kiwoom_proto.recording.files import Paths
 from kiwoom_proto.recording.recorder import Recorder
@@ -63,6 +63,7 @@ def connect(
     ssl_context: ssl.SSLContext | None = None,
     types: Iterable[type[Record]] = (),
     record: Recorder | None = None,
+    recover: bool | RecoveryPolicy = False,
 ) -> AbstractContextManager[Client]:
     """Connect, log in, and yield a `Client` that stays connected; leaving the block closes it, and ends its thread.
 
@@ -79,6 +80,7 @@ def connect(
             ssl_context=ssl_context,
             types=types,
             record=record,
+            recover=recover,
         )
     )
 
@@ -92,6 +94,7 @@ def open(
     ssl_context: ssl.SSLContext | None = None,
     types: Iterable[type[Record]] = (),
     record: Recorder | None = None,
+    recover: bool | RecoveryPolicy = False,
 ) -> Client:
     """Connect, log in, and return a `Client` that stays connected until its `close()`, as the cells of a notebook want.
 
@@ -107,6 +110,7 @@ def open(
             ssl_context=ssl_context,
             types=types,
             record=record,
+            recover=recover,
         )
     )
     return Client(bridge)

@@ -33,6 +33,7 @@ from ..errors import DeadlineExceeded, KiwoomError, LocalProtocolError, Recordin
 from ..headers import RequestHeader
 from ..realtime.record import Record
 from ..recording.recorder import Recorder
+from ..rest.ticket import Ticket
 from ..secrets import Secret
 from ..session.connector import LinkNeeded, Need, TokenNeeded
 from ..session.pool import Pool
@@ -41,6 +42,8 @@ from ..wire.messages import check_token
 from .credentials import Credentials, renew_token, resolve_token
 from .feeds import Feeds
 from .line import Line
+from .recovery import Recovery
+from .rest_pump import BaseRestPump
 from .wires import SecureWire, Wire
 
 __all__ = ("BaseClient", "new_session")
@@ -107,6 +110,11 @@ class BaseClient(Feeds):
         )
         self._deadline_moved = self._new_event()
         self._armed = math.inf
+        self._recoveries: tuple[Recovery, ...] = ()
+        if session.config.recover:
+            self._recoveries = tuple(
+                Recovery(line.session, line.token, self._new_rest_pump, wall_clock, self._pump) for line in self._lines
+            )
 
     # What the adapter provides.
 
@@ -121,6 +129,10 @@ class BaseClient(Feeds):
     @abc.abstractmethod
     async def _fresh_token(self, key: AppKey, refused: Secret | None) -> Secret:
         """Return a token that is valid, from `key` or from the token server; not one that was refused."""
+
+    @abc.abstractmethod
+    def _new_rest_pump(self, token: Credentials, tell: Callable[[list[Ticket[Any]]], None]) -> BaseRestPump:
+        """Return what drives the calls of a recovery."""
 
     @abc.abstractmethod
     async def _carry(self, line: Line, need: LinkNeeded) -> None:
@@ -197,6 +209,8 @@ class BaseClient(Feeds):
     # The pump.
 
     def _pump(self) -> None:
+        for recovery in self._recoveries:
+            recovery.advance()
         self._inbox.collect()
         self._apply_session()
         self._wake()
@@ -297,6 +311,8 @@ class BaseClient(Feeds):
     def _handle_data(self, session: Session, need: LinkNeeded, data: bytes | bytearray) -> None:
         if need is session.needs:  # otherwise it is another connection's turn
             session.receive_data(data, self._wall_clock())
+            for recovery in self._recoveries:
+                recovery.advance()
             if self._inbox.collect():  # as in `_pump`, without what rows alone cannot change
                 self._apply_session()
             self._wake()

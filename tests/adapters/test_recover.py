@@ -1,0 +1,98 @@
+"""Clients that recover by themselves: `connect(..., recover=True)` on every loop, in a pool, and without async."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from tests.adapters.kit import ITEM, Loop, until
+from tests.adapters.test_rest import make_exchange
+from tests.exchanges import served
+
+from kiwoom_asyncio import blocking
+from kiwoom_proto import ClientConfig, Endpoint, Gap, LocalProtocolError, OrderBook, Trade
+from kiwoom_proto.config import RecoveryPolicy
+from kiwoom_proto.events import Event, Recovered, Snapshot
+
+CONFIG = ClientConfig(request_interval=0, backoff_min=0.01, backoff_max=0.05)
+
+
+async def test_after_a_gap_there_is_a_snapshot_and_what_was_recovered(loop: Loop) -> None:
+    exchange = make_exchange(rate=0.2)
+    events: list[Event] = []
+    async with (
+        loop.serve(exchange) as server,
+        loop.connect(server.endpoint, config=CONFIG, recover=True) as client,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def follow() -> None:
+            async for event in client:
+                events.append(event)  # noqa: PERF401  # a comprehension would show none before the end
+
+        tasks.start_soon(follow)
+        await client.subscribe(OrderBook, ITEM)
+        await until(lambda: any(isinstance(event, Recovered) for event in events))
+        events.clear()
+        exchange.drop()
+        await until(lambda: any(isinstance(event, Recovered) for event in events))
+        await client.aclose()
+    kinds = [type(event) for event in events if isinstance(event, Gap | Snapshot | Recovered)]
+    assert kinds in ([Gap, Snapshot, Recovered], [Gap, Recovered])  # a row may have come first
+    recovered = next(event for event in events if isinstance(event, Recovered))
+    assert (recovered.complete, recovered.partly, recovered.not_at_all) == (1, 0, 0)
+
+
+async def test_a_stream_of_a_book_has_its_state_at_once(loop: Loop) -> None:
+    """Also where no row comes."""
+    exchange = make_exchange(rate=0.0001)
+    async with (
+        loop.serve(exchange) as server,
+        loop.connect(server.endpoint, config=CONFIG, recover=True) as client,
+        client.stream(OrderBook, ITEM) as books,
+    ):
+        book = await anext(books)
+        assert book.item == ITEM
+        assert book.ask_price_1 and book.bid_price_1 and book.ask_price_1 > book.bid_price_1
+        exchange.drop()
+        assert (await anext(books)).item == ITEM
+
+
+async def test_a_pool_recovers_too(loop: Loop) -> None:
+    exchange = make_exchange(rate=0.0001)
+    async with (
+        loop.serve(exchange) as server,
+        loop.connect(server.endpoint, token=["one-token", "another-token"], config=CONFIG, recover=True) as client,
+    ):
+        await client.subscribe(OrderBook, ITEM)
+        async for event in client:
+            if isinstance(event, Snapshot):
+                break
+
+
+async def test_without_recover_nothing_is_asked_for(loop: Loop) -> None:
+    exchange = make_exchange(rate=40)
+    async with loop.serve(exchange) as server, loop.connect(server.endpoint, config=CONFIG) as client:
+        await client.subscribe(Trade, ITEM)
+        exchange.drop()
+        async for event in client:
+            if isinstance(event, Gap):
+                break
+        assert len(exchange.links) == 1
+
+
+def test_without_async() -> None:
+    with (
+        served(make_exchange(rate=0.0001)) as (url, _),
+        blocking.connect(Endpoint(url), token="any", config=CONFIG, recover=RecoveryPolicy()) as client,
+        client.stream(OrderBook, ITEM) as books,
+    ):
+        assert books.next(timeout=30).item == ITEM
+
+
+@pytest.mark.parametrize("recover", [1, "yes", None])
+async def test_a_policy_that_is_none(loop: Loop, recover: Any) -> None:
+    with pytest.raises(LocalProtocolError, match="recover"):
+        async with loop.connect(Endpoint("ws://127.0.0.1:1/"), recover=recover):
+            pass
