@@ -129,7 +129,7 @@ def programs(name: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", READMES)
 def test_the_programs_need_what_they_say(name: str) -> None:
-    assert [extra for extra, _ in programs(name)] == ["asyncio", "asyncio", ""]
+    assert [extra for extra, _ in programs(name)] == ["asyncio", "asyncio", "asyncio", ""]
 
 
 RUN = """
