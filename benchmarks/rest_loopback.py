@@ -29,9 +29,10 @@ from .peers.driver import Round, serve
 from .rest import HEADERS, Quote
 from .runner import Bench, Player, Worker
 
-__all__ = ("SUBJECTS", "measure", "players", "prepare")
+__all__ = ("CASE", "SUBJECTS", "UNITS", "measure", "players", "prepare")
 
 COUNT = 2_000
+CASE = "ka10004, 700 bytes, plain"
 UNITS = {"rate": "calls per second", "cpu": "ns of CPU per call"}
 PEERS = ("httpx", "aiohttp")
 CONFIG = RestConfig(calls_per_second=1_000_000)
@@ -43,7 +44,7 @@ def measure(bench: Bench) -> None:
     try:
         port = round(server.ask({"url": True})["port"])
         command = {"count": bench.effort.messages(COUNT)}
-        bench.compare("calls", "ka10004, 700 bytes, plain", players(port), UNITS, command)
+        bench.compare("calls", CASE, players(port), UNITS, command)
     finally:
         server.close()
 

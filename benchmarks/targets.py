@@ -8,6 +8,7 @@ import attrs
 
 from .decode import CPU
 from .loopback import LATENCY, RATES, THROUGHPUT
+from .rest_loopback import CASE, UNITS
 from .results import Ratio, Results
 
 __all__ = ("TARGETS", "Found", "Target")
@@ -199,6 +200,13 @@ TARGETS: tuple[Target, ...] = (
         False,
         _figure("memory", "0B, waiting", "bytes per buffered event"),
         "bytes",
+    ),
+    *(
+        Target(
+            f"REST calls, {ours}, against {opponent}", limit, True, _ratio("calls", CASE, opponent, ours, UNITS["cpu"])
+        )
+        for opponent, limit in (("httpx", 2), ("aiohttp", 1))
+        for ours in ("ours (asyncio)", "ours (trio)")
     ),
     Target("scale, up to 10,000 items against one", 1.1, False, _flat(("10", "100", "1,000", "10,000"))),
     Target("  the same, one item silent", 1.1, False, _flat(("10,000 + 1 silent",))),

@@ -149,6 +149,17 @@ def test_a_token_is_kept_for_the_next_command(tmp_path: Path) -> None:
     with served(exchange) as (url, _):
         words = [*COMMAND, "call", "ka10004", "stk_cd=005930", "--endpoint", url]
         for more in ([], [], ["--keep-token"], ["--keep-token"]):
-            done = subprocess.run([*words, *more], env=environment(None) | keys, capture_output=True, timeout=60)
-            assert (done.returncode, done.stderr) == (0, b"")
-    assert exchange.token_requests == 3
+            done = subprocess.run(
+                [*words, *more], env=environment(None) | keys, capture_output=True, encoding="utf-8", timeout=60
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+        assert exchange.token_requests == 3
+
+        folder = tmp_path / "kiwoom-proto" / "tokens"
+        folder.chmod(0o755)
+        done = subprocess.run(
+            [*words, "--keep-token"], env=environment(None) | keys, capture_output=True, encoding="utf-8", timeout=60
+        )
+        assert done.returncode == 0
+        assert done.stderr.startswith(f"kiwoom-proto: {folder} is not used: others may use it")
+    assert exchange.token_requests == 4

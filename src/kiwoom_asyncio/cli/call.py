@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -120,7 +121,13 @@ def call_command(
     token = token_of_environment()
     if keep_token and isinstance(token, AppKey):
         token = AppKey(*token.secrets, folder=TokenFolder())
+        warnings.showwarning = _show_warning
     run(lambda ending: _call(ending, endpoint, token, request, takes_rows=takes_rows, limit=limit))
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning, such as that of a token folder that others may enter, as this command prints everything."""
+    warn(str(message))
 
 
 def _found(tr: str) -> type[Request[Any]] | None:
