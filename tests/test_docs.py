@@ -23,6 +23,7 @@ from tests import environments
 
 import kiwoom_asyncio
 import kiwoom_proto
+from kiwoom_proto.config import RestConfig
 from kiwoom_proto.simulator import Exchange
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -203,6 +204,12 @@ def test_the_diagrams_are_drawn_from_the_tables_as_they_are() -> None:
 def test_every_setting_is_explained() -> None:
     text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     missing = [field.name for field in attrs.fields(kiwoom_proto.ClientConfig) if f"`{field.name}" not in text]
+    assert not missing
+
+
+def test_every_setting_of_calls_is_explained() -> None:
+    text = (ROOT / "docs" / "rest.md").read_text(encoding="utf-8")
+    missing = [field.name for field in attrs.fields(RestConfig) if f"`{field.name}`" not in text]
     assert not missing
 
 

@@ -96,3 +96,28 @@ async def test_a_policy_that_is_none(loop: Loop, recover: Any) -> None:
     with pytest.raises(LocalProtocolError, match="recover"):
         async with loop.connect(Endpoint("ws://127.0.0.1:1/"), recover=recover):
             pass
+
+
+async def test_a_book_heals_after_the_exchange_was_restarted(loop: Loop) -> None:
+    endpoints: list[Endpoint] = []
+
+    async def serve(port: int, over: anyio.Event) -> None:
+        async with loop.serve(make_exchange(rate=0.0001), port=port) as server:
+            endpoints.append(server.endpoint)
+            await over.wait()
+
+    async with anyio.create_task_group() as tasks:
+        over, finally_over = anyio.Event(), anyio.Event()
+        tasks.start_soon(serve, 0, over)
+        await until(lambda: endpoints)
+        async with (
+            loop.connect(endpoints[0], config=CONFIG, recover=True) as client,
+            client.stream(OrderBook, ITEM) as books,
+        ):
+            assert (await anext(books)).item == ITEM
+            over.set()
+            await until(lambda: client.disconnected)
+            tasks.start_soon(serve, endpoints[0].port, finally_over)
+            assert (await anext(books)).item == ITEM
+            assert books.gaps == 1
+        finally_over.set()
