@@ -15,7 +15,7 @@ What travels: a POST whose `api-id` names the TR and whose body holds the elemen
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 import msgspec
@@ -44,10 +44,13 @@ QUERIES = frozenset({"read", "account_read"})
 class Asked(Protocol[R_co]):
     """The interface that a call needs of a request. The requests of the catalogue have it."""
 
-    api_id: ClassVar[str]
-    path: ClassVar[str]
-    safety: ClassVar[str]
-
+    # Properties, since pyright takes what a generated class assigns without annotation for no class variable.
+    @property
+    def api_id(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def safety(self) -> str: ...
     def to_json(self) -> bytes: ...
     def to_dict(self) -> dict[str, Any]: ...
     def decode(self, body: bytes) -> R_co: ...

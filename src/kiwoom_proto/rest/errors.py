@@ -29,7 +29,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -196,8 +196,8 @@ class CallCancelled(KiwoomError):
 class AskedOrder(Protocol):
     """The interface that `OrderOutcomeUnknown` needs of a request. Every request of an order TR has it."""
 
-    api_id: ClassVar[str]
-
+    @property
+    def api_id(self) -> str: ...
     def to_dict(self) -> dict[str, Any]: ...
 
 
