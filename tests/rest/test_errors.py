@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwoom_proto import KiwoomError
+from kiwoom_proto import KiwoomError, rest
 from kiwoom_proto.codes import Remedy
 from kiwoom_proto.errors import TransportError
 from kiwoom_proto.realtime.record import KST
@@ -248,3 +248,46 @@ def test_no_answer_makes_it_raise(status: int, headers: list[tuple[str, str]], b
         assert found.remedy is None or isinstance(found.remedy, Remedy)
     else:
         assert status // 100 == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "cls"),
+    [
+        (b'{"return_code":0,"return_msg":"a\n\tb\x00"}', None),
+        (b'{"return_code":0,"return_msg":"\xb1\xb8"}', None),
+        (b'{"stk_nm":"\xb1\xb8"}', None),
+        (b'{"\xb1\xb8":"a\nb"}', None),
+        (b'{"return_code":5,"return_msg":"a\nb[1700:x]"}', RateLimited),
+        (b'{"return_code":"3","return_msg":"\xb1\xb8[8005:x]"}', TokenRejected),
+        (b'{"returnCode":5,"returnMsg":"[1700:x]"}', RateLimited),
+        (b'{"returnCode":5,"returnMsg":"\n[1700:x]"}', RateLimited),
+        (b'{"return_code":null,"returnCode":0}', None),
+        (b'{"return_code":[5],"return_msg":"\n"}', UnreadableReply),
+        (b'{"return_code":true,"return_msg":"\n"}', UnreadableReply),
+        (b'{"return_code":0,"return_msg":"\n', UnreadableReply),
+    ],
+)
+def test_an_outcome_is_read_from_whatever_a_reply_is_read_from(body: bytes, cls: type[RestError] | None) -> None:
+    found = read_failure("ka10004", 200, [], body)
+
+    assert type(found) is (cls or type(None))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *(b'"return_code"', b'"returnCode"', b'"return_msg"', b"0", b'"0"', b'" 00 "', b"5", b"null"),
+                *(b'"a\nb"', b'"\xb1\xb8"', b":", b",", b"[", b"]", b"1.5", b"true"),
+            ]
+        ),
+        max_size=9,
+    ).map(lambda parts: b"{" + b"".join(parts) + b"}")
+)
+def test_a_reply_that_can_be_decoded_reaches_the_caller(body: bytes) -> None:
+    try:
+        reply = rest.StockQuoteReply.decode(body)
+    except UnreadableReply:
+        assert isinstance(read_failure("ka10004", 200, [], body), UnreadableReply)
+    else:
+        assert (read_failure("ka10004", 200, [], body) is None) is reply.is_success

@@ -27,17 +27,15 @@ An order is not processed if, and only if, `was_not_processed` says so of its er
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-import msgspec
-
 from ..codes import Remedy, explain_code, reason_in, remedy_of
 from ..display import displayed
-from ..errors import UNREADABLE, KiwoomError
+from ..errors import KiwoomError
 from ..headers import MAX_SHOWN, describe_page, read_retry_after, read_words
 from ..secrets import Redaction
+from .outcome import is_success, read_code, read_outcome
 
 __all__ = (
     "AccountRefused",
@@ -306,19 +304,6 @@ def was_not_processed(error: KiwoomError) -> bool:
     return isinstance(error, _NOT_PROCESSED) and not (error.status is not None and error.status >= 500)
 
 
-_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
-
-
-class _Outcome(msgspec.Struct):
-    """The members of an answer that tell the outcome, of whatever type. The others are skipped, not decoded."""
-
-    return_code: Any = None
-    return_msg: Any = None
-
-
-_outcome = msgspec.json.Decoder(_Outcome)
-
-
 def read_failure(
     api_id: str,
     status: int,
@@ -328,7 +313,7 @@ def read_failure(
 ) -> RestError | None:
     """Return what is wrong with an answer; None if it is a JSON object that says success. Raises nothing.
 
-    A `return_code` is an int, or a str [both seen]. Success is 0, or none.
+    What counts as success is in `outcome`.
 
     Args:
         api_id: the TR that was called.
@@ -337,21 +322,20 @@ def read_failure(
         body: the body.
         redaction: what to mask in the server's words, beside account numbers and opaque words.
     """
-    try:
-        outcome = _outcome.decode(body)
-    except UNREADABLE:
+    outcome = read_outcome(body)
+    if outcome is None:
         headers = list(headers)
         cls, words = _describe_other(status, headers, body)
         number, code = None, ""
     else:
-        number = _number(outcome.return_code)
-        is_success = number == 0 or outcome.return_code in (None, "")
-        if is_success and status // 100 == 2:
+        number = read_code(outcome.return_code)
+        succeeded = is_success(outcome.return_code)
+        if succeeded and status // 100 == 2:
             return None
         words = outcome.return_msg if isinstance(outcome.return_msg, str) else ""
         code = reason_in(words) or (str(number) if str(number) in _CLASSES else "")
         cls = _class_of(status, number, code)
-        if number is None and not is_success:
+        if number is None and not succeeded:
             cls, words, code = UnreadableReply, "the return_code is not a number", ""
         words = words or read_words(body) or _words_of_status(status)
     masked = (Redaction() if redaction is None else redaction).words(words)[:MAX_SHOWN]
@@ -393,14 +377,3 @@ def _class_of_status(status: int) -> type[RestError]:
 
 def _words_of_status(status: int) -> str:
     return "the server redirects, which is not followed" if status // 100 == 3 else ""
-
-
-def _number(value: object) -> int | None:
-    """Return a return code, which comes as an int or as a str; None if it is neither."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) and _INTEGER.fullmatch(value):
-        return int(value)
-    return None

@@ -26,6 +26,7 @@ from ..symbol import Symbol, parse_item, parse_stock_code
 from .elements import Element, make_getter
 from .errors import UnreadableReply
 from .kinds import quantity, stock_code
+from .outcome import is_success, read_code
 from .unexpected import plain_members, read_members, take_outcome, take_rows, take_texts
 
 __all__ = ("ListReply", "Reply", "Row", "Values")
@@ -247,18 +248,12 @@ class Reply(Values, **_OPTIONS):
     @property
     def return_code(self) -> int | None:
         """0 is success; None if the reply holds none, or one that is not a number."""
-        value = getattr(self, _RETURN_CODE)
-        if isinstance(value, str):
-            try:
-                return int(value)
-            except ValueError:
-                return None
-        return value if isinstance(value, int) else None
+        return read_code(getattr(self, _RETURN_CODE))
 
     @property
     def is_success(self) -> bool:
         """Whether the reply does not say that the server refused: `return_code` is 0, or there is none."""
-        return getattr(self, _RETURN_CODE) in (0, "0", None, "")
+        return is_success(getattr(self, _RETURN_CODE))
 
     @property
     def return_msg(self) -> str:

@@ -1,0 +1,76 @@
+"""What an answer says of its own outcome: `return_code` and `return_msg`. One rule for all who ask.
+
+    spelled           return_code and return_msg, or returnCode and returnMsg (official examples)
+    a code            an int, or the text of one [both seen]; anything else is not a code
+    success           0, or no code at all
+
+Whatever `read_members` can read has an outcome: a raw control character, or bytes that are not UTF-8, somewhere in a
+reply say nothing about whether the call succeeded.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..errors import UNREADABLE
+from .unexpected import read_members, take_outcome
+
+__all__ = ("Outcome", "is_success", "read_code", "read_outcome")
+
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
+
+
+class Outcome(NamedTuple):
+    """The members of an answer that tell its outcome, of whatever type.
+
+    Attributes:
+        return_code: the code, as received; None if there is none.
+        return_msg: the words, as received; None if there are none.
+    """
+
+    return_code: Any
+    return_msg: Any
+
+
+class _Members(msgspec.Struct):
+    """The others are skipped, not decoded."""
+
+    return_code: Any = None
+    return_msg: Any = None
+    returnCode: Any = None
+    returnMsg: Any = None
+
+
+_members = msgspec.json.Decoder(_Members)
+
+
+def read_outcome(body: bytes) -> Outcome | None:
+    """Return what the body of an answer says of its outcome; None if it is not a JSON object."""
+    try:
+        found = _members.decode(body)
+    except UNREADABLE:
+        members = read_members(body)
+        return None if members is None else Outcome(*take_outcome(members))
+    return Outcome(
+        found.returnCode if found.return_code is None else found.return_code,
+        found.returnMsg if found.return_msg is None else found.return_msg,
+    )
+
+
+def read_code(value: object) -> int | None:
+    """Return a return code as an int; None if it is not one."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    return None
+
+
+def is_success(return_code: object) -> bool:
+    """Return whether an answer with this return code says that the call succeeded. None: it has no code."""
+    return return_code in (None, "") or read_code(return_code) == 0
