@@ -8,6 +8,7 @@ import attrs
 import msgspec
 
 from kiwoom_proto.errors import RemoteProtocolError
+from kiwoom_proto.rest.unexpected import read_members
 
 __all__ = ("Buy", "Chart", "Deposit", "Quote", "Reply")
 
@@ -38,8 +39,8 @@ class Quote:
         return attrs.asdict(self)
 
     def decode(self, body: bytes) -> Reply:
-        members = msgspec.json.decode(body)
-        if not isinstance(members, dict):
+        members = read_members(body)
+        if members is None:
             raise RemoteProtocolError("not an object")
         return Reply(members)
 

@@ -397,6 +397,10 @@ def test_a_token_that_another_program_part_stored_is_used() -> None:
         Answer(refusal(1, "[1999:x]")),
         Answer(refusal(99, "new")),
         Answer(http(b"{}", "200 OK", "Content-Encoding: gzip")),
+        Answer(http(b"{}")),
+        Answer(http(b'{"return_msg":"","ord_no":" "}')),
+        Answer(http(b'{"return_code":null,"ord_no":"0000000"}')),
+        Answer(http(b'{"return_msg":"a\nb"}')),
     ],
 )
 @pytest.mark.parametrize("kept", [False, True])
@@ -425,6 +429,23 @@ def test_an_order_that_was_refused_is_raised_to_its_caller(answer: bytes, cls: t
     order = network.dispatcher.submit(Buy())
     network.advance(60)
     assert type(order.outcome) is cls and len(network.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"return_code":0}', b'{"ord_no":"0000139"}', b'{"ord_no":"0000139","x":"a\nb"}', b'{"returnCode":"0"}']
+)
+def test_a_code_or_a_number_says_that_an_order_was_accepted(body: bytes) -> None:
+    network = Network(lambda seen: Answer(http(body)))
+    order = network.dispatcher.submit(Buy())
+    network.advance(1)
+    assert ok(order)
+
+
+def test_a_query_needs_neither() -> None:
+    network = Network(lambda seen: Answer(http(b"{}")))
+    query = network.dispatcher.submit(Quote())
+    network.advance(1)
+    assert ok(query)
 
 
 def test_an_order_of_which_no_byte_was_handed_over_goes_on_another_connection() -> None:

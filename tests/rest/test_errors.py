@@ -11,6 +11,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.rest.samples import arguments_of
 
 from kiwoom_proto import KiwoomError, rest
 from kiwoom_proto.codes import Remedy
@@ -217,6 +218,28 @@ def test_an_unknown_outcome_names_the_order_and_when_to_look() -> None:
     assert isinstance(error.__cause__, TransportError)
     twin = pickle.loads(pickle.dumps(error))
     assert (str(twin), twin.window) == (str(error), error.window)
+
+
+def test_an_unknown_outcome_names_the_trs_that_tell() -> None:
+    by_order = {
+        "kt10000 kt10001 kt10002 kt10003": ("ka10075", "ka10076"),
+        "kt10006 kt10007 kt10008 kt10009": ("ka10075", "ka10076", "kt00007"),
+        "kt50000 kt50001 kt50002 kt50003": ("kt50075", "kt50031"),
+        "ust20000 ust20001 ust20002 ust20003": ("ust21050", "ust21510"),
+        "ust31302": ("ust21100",),
+    }
+    expected = {api_id: trs for api_ids, trs in by_order.items() for api_id in api_ids.split()}
+    orders = {api_id: cls for api_id, cls in rest.CATALOGUE.items() if cls.safety == "order_write"}
+    assert orders.keys() == expected.keys()
+    sent = datetime.datetime(2026, 11, 26, 9, tzinfo=KST)
+    for api_id, cls in orders.items():
+        error = OrderOutcomeUnknown(cls.from_dict(arguments_of(cls)), (sent, sent), TransportError("reset"))
+        assert error.look_up == expected[api_id], api_id
+        assert f"Look it up ({', '.join(error.look_up)}) from" in str(error)
+        assert error.side and (error.quantity or error.original), api_id
+        for look_up in error.look_up:
+            assert rest.CATALOGUE[look_up].safety == "account_read"
+            assert rest.CATALOGUE[look_up].market == cls.market
 
 
 @pytest.mark.parametrize("cls", [RestError, RateLimited, ServerFailed])

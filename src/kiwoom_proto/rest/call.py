@@ -27,6 +27,7 @@ from ..headers import MAX_SHOWN, describe_page
 from ..secrets import MASK, Redaction, Secret, conceal, redact
 from ..wire.http import HttpAnswer, HttpConnection, request_bytes
 from .errors import RestError, UnreadableReply, read_failure
+from .outcome import read_outcome
 
 __all__ = ("Asked", "Call", "DryRun", "Page", "check_cursor", "dry_run", "is_order")
 
@@ -215,6 +216,8 @@ class Call(Generic[R]):
             failure = self._unreadable(f"the answer is compressed ({coding}), which was not asked for", answer)
         if failure is not None:
             return failure
+        if is_order(self.request) and (outcome := read_outcome(body)) is not None and outcome.says_nothing_of_an_order:
+            return self._unreadable("the answer has neither a return_code nor the number of an order", answer)
         try:
             reply = self.request.decode(body)
         except RestError as error:

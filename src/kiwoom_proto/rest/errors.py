@@ -27,6 +27,7 @@ An order is not processed if, and only if, `was_not_processed` says so of its er
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -206,10 +207,18 @@ _SIDES = {
     **dict.fromkeys(("kt10003", "kt10009", "kt50003", "ust20003"), "cancel"),
     "ust31302": "exchange",
 }
+_LOOK_UPS = (
+    ("kt1000[0-3]", ("ka10075", "ka10076")),
+    ("kt1000[6-9]", ("ka10075", "ka10076", "kt00007")),  # the last one says which orders are on credit
+    ("kt5000[0-3]", ("kt50075", "kt50031")),
+    ("ust2000[0-3]", ("ust21050", "ust21510")),
+    ("ust31302", ("ust21100",)),
+)
+"""Which TRs list the open orders, and then the executions, by what an order TR is."""
 
 
 class OrderOutcomeUnknown(RestError):
-    """Nobody knows whether an order was processed: look it up (ka10075, ka10076) before you send it again.
+    """Nobody knows whether an order was processed: look it up before you send it again.
 
     The answer did not come, or does not say. This library never sends such an order again.
 
@@ -222,6 +231,8 @@ class OrderOutcomeUnknown(RestError):
         quantity: the quantity, as the order names it; "" if it names none.
         price: the price, as the order names it; "" if it names none, as an order at market.
         original: the number of the order to modify or cancel (원주문번호); "" if it names none.
+        look_up: the TRs that tell: of open orders and of executions, ("ka10075", "ka10076"), or those of gold, of US
+            stocks, of exchanged currencies; () for a TR that is not known.
         __cause__: why there is no answer, or the answer that does not say.
     """
 
@@ -242,6 +253,7 @@ class OrderOutcomeUnknown(RestError):
         self.quantity = first("ord_qty", "mdfy_qty", "cncl_qty", "fc_exmn_amt")
         self.price = first("ord_uv", "mdfy_uv")
         self.original = first("orig_ord_no")
+        self.look_up = next((trs for order, trs in _LOOK_UPS if re.fullmatch(order, request.api_id)), ())
         self.__cause__ = cause
 
     @property
@@ -259,9 +271,10 @@ class OrderOutcomeUnknown(RestError):
         )
         order = displayed(" ".join(filter(None, terms)))
         begin, end = (f"{time:%H:%M:%S.%f}"[:-3] for time in self.window)
+        look_up = f"Look it up ({', '.join(self.look_up)})" if self.look_up else "Look it up"
         return (
             f"{self.api_id}: nobody knows whether this order was processed: {order}. "
-            f"Look it up (ka10075, ka10076) from {begin} to a little after {end} KST before you send it again. "
+            f"{look_up} from {begin} to a little after {end} KST before you send it again. "
             f"Why: {displayed(self.message)}"
         )
 

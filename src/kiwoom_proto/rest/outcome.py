@@ -2,7 +2,7 @@
 
     spelled           return_code and return_msg, or returnCode and returnMsg (official examples)
     a code            an int, or the text of one [both seen]; anything else is not a code
-    success           0, or no code at all
+    success           0, or no code at all; but an order needs a code or the number that it was given (주문번호)
 
 Whatever `read_members` can read has an outcome: a raw control character, or bytes that are not UTF-8, somewhere in a
 reply say nothing about whether the call succeeded.
@@ -29,10 +29,17 @@ class Outcome(NamedTuple):
     Attributes:
         return_code: the code, as received; None if there is none.
         return_msg: the words, as received; None if there are none.
+        ord_no: the number of an order, as received; None if there is none.
     """
 
     return_code: Any
     return_msg: Any
+    ord_no: Any
+
+    @property
+    def says_nothing_of_an_order(self) -> bool:
+        """Whether an order may or may not have been accepted: there is no code and no number."""
+        return self.return_code in (None, "") and not str(self.ord_no or "").strip("0 ")
 
 
 class _Members(msgspec.Struct):
@@ -42,6 +49,7 @@ class _Members(msgspec.Struct):
     return_msg: Any = None
     returnCode: Any = None
     returnMsg: Any = None
+    ord_no: Any = None
 
 
 _members = msgspec.json.Decoder(_Members)
@@ -53,10 +61,11 @@ def read_outcome(body: bytes) -> Outcome | None:
         found = _members.decode(body)
     except UNREADABLE:
         members = read_members(body)
-        return None if members is None else Outcome(*take_outcome(members))
+        return None if members is None else Outcome(*take_outcome(members), members.get("ord_no"))
     return Outcome(
         found.returnCode if found.return_code is None else found.return_code,
         found.returnMsg if found.return_msg is None else found.return_msg,
+        found.ord_no,
     )
 
 
