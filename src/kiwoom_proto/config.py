@@ -181,8 +181,8 @@ class RestConfig:
     """Configuration of calls of the REST interface.
 
     Attributes:
-        answer_timeout: seconds from sending a call to the end of its answer. A call that waits for its turn has no
-            deadline: the caller may cancel it.
+        answer_timeout: seconds from sending a call to the end of its answer; and how long a query waits for a server
+            that cannot be reached. A call that waits for its turn has no deadline: the caller may cancel it.
         open_timeout: seconds for a TCP connection, TLS included.
         token_timeout: seconds for getting an access token.
         idle_timeout: seconds after which a connection without a call is closed: before the server does, and before
@@ -191,8 +191,8 @@ class RestConfig:
         max_answer_size: maximum size of an answer, head and body, bytes. Pages of charts were measured to have about
             1 MB.
         tries: how often a query is sent in all, if connections break or the server fails (HTTP 5xx); and how many
-            attempts in a row to connect, or to get a token, may fail before the calls that wait for it fail. An order
-            is sent once.
+            attempts in a row may fail before calls that wait for them fail: to get a token for all of them, to connect
+            for orders. An order is sent once.
         rate_limit_tries: how often a query is sent in all, if the server says that it comes too fast (1700, HTTP 429).
         calls_per_second: calls of one TR in a second, and orders of all TRs; None: 5 in production, 1 in mock trading.
     """

@@ -224,14 +224,67 @@ def test_a_query_that_always_comes_too_fast_fails() -> None:
     assert isinstance(ticket.outcome, RateLimited) and len(network.seen) == 3
 
 
-def test_a_server_that_cannot_be_reached_fails_the_calls_that_wait() -> None:
+def test_a_server_that_cannot_be_reached_fails_orders_soon_and_queries_when_their_time_is_up() -> None:
     network = Network(dial=lambda link: "connection refused")
-    tickets = [network.dispatcher.submit(request) for request in (Quote(), Buy())]
-    network.advance(30)
-    assert [str(ticket.outcome) for ticket in tickets] == ["connection refused"] * 2
-    assert [type(ticket.outcome) for ticket in tickets] == [TransportError] * 2, "the order was not sent either"
-    assert len(network.dialled) >= 3
+    query, order = (network.dispatcher.submit(request) for request in (Quote(), Buy()))
+    network.advance(2)
+    assert str(order.outcome) == "connection refused" and len(set(network.dialled)) == 3
+    assert type(order.outcome) is TransportError, "it was not sent"
+    network.advance(9)
+    assert query.outcome is None
+    network.advance(4)
+    assert type(query.outcome) is TransportError and str(query.outcome) == "connection refused"
     assert network.dispatcher.next_timeout() is None
+
+
+def test_a_query_waits_for_a_server_that_comes_back_within_its_time() -> None:
+    network = Network(dial=lambda link: "connection refused" if network.clock.now < 1011 else None)
+    network.dispatcher.submit(Quote())
+    network.advance(5)
+    late = [network.dispatcher.submit(request) for request in (Quote(), Chart(), Deposit())]
+    network.advance(10)
+    assert all(map(ok, [*network.done, *late])) and len(network.done) == 4
+
+
+def test_a_query_that_came_later_has_more_time() -> None:
+    network = Network(dial=lambda link: "connection refused" if network.clock.now < 1016 else None)
+    first = network.dispatcher.submit(Quote())
+    network.advance(10)
+    second = network.dispatcher.submit(Quote())
+    network.advance(10)
+    assert isinstance(first.outcome, TransportError) and ok(second)
+
+
+@pytest.mark.parametrize("why", ["dial", "token"])
+def test_all_that_wait_fail_at_once_and_each_with_an_error_of_its_own(why: str) -> None:
+    ended: list[tuple[float, Ticket[Any]]] = []
+    network = Network(
+        token=None if why == "token" else "token-of-the-test",
+        obtain=lambda need: TokenRefused("3", "[8001:x]", 200, "8001"),
+        dial=lambda link: "connection refused",
+    )
+    tickets = [network.dispatcher.submit(request) for request in [Quote()] * 12 + [Chart(), Deposit()]]
+    while network.dispatcher.is_busy:
+        network.advance(0.25)
+        ended += [(network.clock.now, ticket) for ticket in network.done[len(ended) :]]
+    assert len({at for at, _ in ended}) == 1, "also those that wait for their turn"
+    assert [ticket for _, ticket in ended] == tickets and not network.seen
+    assert len({str(ticket.outcome) for ticket in tickets}) == 1
+    assert len({id(ticket.outcome) for ticket in tickets}) == len(tickets), "each is raised with its own traceback"
+
+
+def test_an_order_does_not_wait_for_a_connection_that_is_too_old_for_it() -> None:
+    network = Network(dial=lambda link: None if link.number == 1 else "connection refused")
+    network.dispatcher.submit(Quote())
+    network.advance(10)
+    order = network.dispatcher.submit(Buy())
+    network.advance(2)
+    assert isinstance(order.outcome, TransportError) and network.dispatcher.needs != ()
+    query = network.dispatcher.submit(Chart())
+    network.advance(0.1)
+    again = network.dispatcher.submit(Buy())
+    network.advance(0.1)
+    assert ok(query) and ok(again), "it was in use just now"
 
 
 def test_a_dial_that_takes_too_long_is_given_up() -> None:

@@ -13,6 +13,12 @@ Every call gets exactly one outcome, which `outcomes` returns: a `Page`, or an e
 
 * A call leaves when `Pacing` lets it, a connection is free and there is a token. Orders go first. A call that waits for
   its turn has no deadline.
+* If no connection can be opened, it is tried again after a pause that doubles, up to 5 s. A query is given up when the
+  next attempt would come later than `answer_timeout` after it was submitted, or after the first attempt that failed. An
+  order is given up with the same, or after `tries` attempts in a row: it is meant for now, and its caller decides. As
+  long as another connection may carry a call, it waits for that.
+* If there will be no token (see `authorization`), every call that waits fails at once, whether its turn has come or
+  not: none of them could be sent, for the same reason. Each gets an error of its own with the same words.
 * A query that met a broken connection, a server that failed, or a refusal for coming too fast is sent again, a bounded
   number of times. One that is not answered in time is not, unless its connection had been kept: it may have been dead.
 * **An order is never sent twice**, except after an answer that says that it was not processed because of its token. For
@@ -23,6 +29,7 @@ Every call gets exactly one outcome, which `outcomes` returns: a `Page`, or an e
 
 from __future__ import annotations
 
+import copy
 import datetime
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
@@ -57,7 +64,9 @@ RestNeed: TypeAlias = Link | TokenNeeded
 LIMIT, MOCK_LIMIT = 5, 1
 """Calls of one TR in a second [measured]."""
 RETRY_PAUSE, MAX_RETRY_PAUSE = 0.5, 30.0
-"""Seconds before a query is sent again, and before another attempt to connect. They double."""
+"""Seconds before a query is sent again. They double."""
+MAX_DIAL_PAUSE = 5.0
+"""Maximum of seconds before another attempt to connect, which begin and double likewise."""
 ALL_TRS = frozenset({"1701", "1702"})
 """Codes of limits that are not those of one TR."""
 
@@ -105,7 +114,8 @@ class Dispatcher:
         self._known_token: Secret | None = None
         self._outcomes: list[Ticket[Any]] = []
         self._submitted = 0
-        self._failed_dials = 0
+        self._failed_dials = 0  # in a row
+        self._unreachable_since = float("-inf")
         self._dial_not_before = float("-inf")
 
     # State.
@@ -141,6 +151,7 @@ class Dispatcher:
         check_cursor(cont_yn, next_key)
         self._submitted += 1
         ticket = Ticket(request, cont_yn, next_key, number=self._submitted)
+        ticket.waits_since = self._clock()
         self._waiting.add(ticket)
         self._advance()
         return ticket
@@ -160,14 +171,13 @@ class Dispatcher:
         if self.is_closed:
             return
         self.is_closed = True
-        error = CallCancelled("the dispatcher was closed")
+        words = "the dispatcher was closed"
         for link in self._links:
             if link.ticket is None:
                 self._links.drop(link)
             else:
-                self._cancel(link.ticket, error)
-        for ticket in self._waiting.pop_all():
-            self._end(ticket, error)
+                self._cancel(link.ticket, CallCancelled(words))
+        self._fail_waiting(CallCancelled(words))
         self._authorization.end()
 
     def outcomes(self) -> list[Ticket[Any]]:
@@ -339,15 +349,24 @@ class Dispatcher:
             self._judge(ticket, DeadlineExceeded("answer", self.config.answer_timeout, what=what), was_kept)
 
     def _dial_failed(self, link: Link, error: KiwoomError) -> None:
-        """Note that a link could not be opened. After several attempts in a row the calls that wait fail."""
+        """Note that a link could not be opened. The calls that have waited for long enough fail."""
         now = self._clock()
         self._links.drop(link)
         if now >= self._dial_not_before:  # else it is one of several at once
+            if not self._failed_dials:
+                self._unreachable_since = link.deadline - self.config.open_timeout
             self._failed_dials += 1
-            self._dial_not_before = now + _pause(self._failed_dials)
-        if self._failed_dials >= self.config.tries and not len(self._links):
-            self._failed_dials = 0
-            self._fail_waiting(error)
+            self._dial_not_before = now + min(MAX_DIAL_PAUSE, _pause(self._failed_dials))
+        self._fail_waiting(error, lambda ticket: self._has_waited(ticket, now))
+
+    def _has_waited(self, ticket: Ticket[Any], now: float) -> bool:
+        """Return whether a call has waited for a connection for long enough."""
+        if self._links.may_carry(ticket, now):
+            return False
+        if ticket.is_order and self._failed_dials >= self.config.tries:
+            return True
+        since = max(ticket.waits_since, self._unreachable_since)
+        return self._dial_not_before > since + self.config.answer_timeout
 
     def _drop(self, link: Link) -> None:
         """Give up a link. A call of which nothing was handed to the driver waits again: it was not sent."""
@@ -392,6 +411,7 @@ class Dispatcher:
         else:
             self._pacing.lost(place, now)
         if self._goes_again(ticket, outcome, now, was_kept):
+            ticket.waits_since = now
             self._waiting.add_again(ticket)
         elif ticket.is_order and isinstance(outcome, KiwoomError) and not was_not_processed(outcome):
             self._end(ticket, self._unknown(ticket, outcome))
@@ -448,10 +468,12 @@ class Dispatcher:
         begin, end = (datetime.datetime.fromtimestamp(at, KST) for at in (ticket.sent_at, self._wall_clock()))
         return OrderOutcomeUnknown(ticket.request, (begin, end), cause)
 
-    def _fail_waiting(self, error: KiwoomError) -> None:
-        """Fail the calls that wait: none of them was processed."""
-        for ticket in self._waiting.pop_all():
-            self._end(ticket, error)
+    def _fail_waiting(self, error: KiwoomError, which: Callable[[Ticket[Any]], bool] = lambda ticket: True) -> None:
+        """Fail calls that wait: none of them was processed."""
+        for ticket in self._waiting.pop_all(which):
+            own = copy.copy(error)  # each is raised with a traceback of its own
+            own.__cause__ = error.__cause__
+            self._end(ticket, own)
 
     def _end(self, ticket: Ticket[Any], outcome: Page[Any] | KiwoomError) -> None:
         ticket.outcome = outcome

@@ -114,6 +114,10 @@ class Links:
             return None
         return found
 
+    def may_carry(self, ticket: Ticket[Any], now: float) -> bool:
+        """Return whether one of the links may carry this call, now or when it is free."""
+        return any(not link.is_idle for link in self) or self.idle_for(ticket, now) is not None
+
     def open(self, now: float) -> None:
         """Ask for another connection."""
         self._number += 1

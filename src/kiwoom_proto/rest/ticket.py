@@ -7,7 +7,7 @@ of one TR leave in their order, and calls of different TRs do not wait for one a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -50,6 +50,7 @@ class Ticket(Generic[R]):
     is_order: bool = attrs.field(init=False)
     # For the dispatcher.
     not_before: float = attrs.field(default=float("-inf"), init=False)
+    waits_since: float = attrs.field(default=float("-inf"), init=False)
     failures: int = attrs.field(default=0, init=False)
     stale: int = attrs.field(default=0, init=False)
     """How often a connection broke that had been kept."""
@@ -122,10 +123,12 @@ class WaitingCalls:
             del self._queues[ticket.bucket]
         return True
 
-    def pop_all(self) -> list[Ticket[Any]]:
-        """Remove and return all, in the order of submission."""
-        tickets = sorted(self, key=lambda ticket: ticket.number)
-        self._queues.clear()
+    def pop_all(self, which: Callable[[Ticket[Any]], bool]) -> list[Ticket[Any]]:
+        """Remove and return those for which `which` returns True, in the order of submission."""
+        tickets = sorted(filter(which, self), key=lambda ticket: ticket.number)
+        gone = set(tickets)
+        queues = {bucket: deque(each for each in queue if each not in gone) for bucket, queue in self._queues.items()}
+        self._queues = {bucket: queue for bucket, queue in queues.items() if queue}
         return tickets
 
     def ready(self, pacing: Pacing, now: float, *, orders: bool) -> Ticket[Any] | None:
