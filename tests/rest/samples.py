@@ -120,7 +120,8 @@ _POOLS: dict[int, tuple[str, ...]] = {}
 
 def _pool(kind: Kind[Any]) -> tuple[str, ...]:
     """Return some texts of a kind: drawing each one anew would take minutes for all TRs."""
-    if id(kind) not in _POOLS:
+    strategy = _BY_KIND.get(id(kind), _TEXT)
+    if id(strategy) not in _POOLS:
         found: list[str] = []
 
         @settings(max_examples=60, database=None, derandomize=True)
@@ -129,5 +130,5 @@ def _pool(kind: Kind[Any]) -> tuple[str, ...]:
             found.append(text)
 
         collect()
-        _POOLS[id(kind)] = tuple(dict.fromkeys(found))
-    return _POOLS[id(kind)]
+        _POOLS[id(strategy)] = tuple(dict.fromkeys(found))
+    return _POOLS[id(strategy)]

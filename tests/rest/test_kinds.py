@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.rest.every import check_every
 
 from kiwoom_proto.hours import KST
 from kiwoom_proto.realtime.fields import Kind
@@ -25,20 +27,24 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("text", ["", " ", "   "])
-def test_a_blank_text_is_absent(kind: Kind[Any], text: str) -> None:
-    try:
-        assert kind.convert(text) is None
-    except ValueError:
-        assert kind is kinds.clock_time  # None for the reader all the same: see test_replies
+def test_a_blank_text_is_absent() -> None:
+    def check(case: tuple[Kind[Any], str]) -> None:
+        kind, text = case
+        try:
+            assert kind.convert(text) is None
+        except ValueError:
+            assert kind is kinds.clock_time  # None for the reader all the same: see test_replies
+
+    check_every(itertools.product(KINDS, ["", " ", "   "]), check)
 
 
-@pytest.mark.parametrize("kind", NUMBERS, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("text", HOSTILE)
-def test_what_is_not_a_number_is_refused(kind: Kind[Any], text: str) -> None:
-    with pytest.raises((ValueError, ArithmeticError)):
-        kind.convert(text)
+def test_what_is_not_a_number_is_refused() -> None:
+    def check(case: tuple[Kind[Any], str]) -> None:
+        kind, text = case
+        with pytest.raises((ValueError, ArithmeticError)):
+            kind.convert(text)
+
+    check_every(itertools.product(NUMBERS, HOSTILE), check)
 
 
 @pytest.mark.parametrize("kind", WHOLE, ids=lambda kind: kind.name)

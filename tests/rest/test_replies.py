@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import copy
 import datetime
+import itertools
 import json
 import pickle
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.rest.every import check_every
 from tests.rest.samples import reply_of
 
 from kiwoom_proto import Symbol, Venue, rest
 from kiwoom_proto.errors import FieldError, LocalProtocolError
 from kiwoom_proto.realtime.fields import Direction
-from kiwoom_proto.rest import errors
+from kiwoom_proto.rest import Element, errors
 from kiwoom_proto.rest.reply import Values
 
 ROW = {
@@ -52,76 +55,99 @@ def chart_row(**changes: Any) -> rest.TickChartRow:
 def check_every_element(values: Values, body: dict[str, Any]) -> None:
     """Every element has its exact text, and reads as its declared type."""
     for name, each in values.elements.items():
-        assert values.element(name) == body[name]
+        assert values.element(name) == body[name], name
         value = getattr(values, each.attribute)
-        assert value is None or type(value) is each.kind.python_type
-        assert value is not None or not body[name].strip("0+-., ") or each.kind.python_type is datetime.time
+        assert value is None or type(value) is each.kind.python_type, name
+        assert value is not None or not body[name].strip("0+-., ") or each.kind.python_type is datetime.time, name
         if each.kind.directional:
-            assert (values.direction(name) is None) == (value is None)
+            assert (values.direction(name) is None) == (value is None), name
 
 
 # Every TR.
 
 
-@pytest.mark.parametrize("api_id", rest.CATALOGUE)
-@pytest.mark.parametrize("seed", range(3))
-def test_every_reply_decodes(api_id: str, seed: int) -> None:
-    cls = rest.CATALOGUE[api_id]
-    body = reply_of(cls.reply_type, seed)
+def test_every_reply_decodes() -> None:
+    def check(case: tuple[str, int]) -> None:
+        api_id, seed = case
+        cls = rest.CATALOGUE[api_id]
+        body = reply_of(cls.reply_type, seed)
 
-    reply = cls.decode(encoded(body))
+        reply = cls.decode(encoded(body))
 
-    assert type(reply).__name__ == cls.reply_type.__name__
-    assert isinstance(reply, cls.reply_type)
-    assert (reply.return_code, reply.return_msg) == (0, body["return_msg"])
-    assert reply.unknown == {}
-    check_every_element(reply, body)
-    rows: Any = getattr(reply, "rows", ())
-    if cls.list_element is not None:
-        assert len(rows) == 2
-        for row, members in zip(rows, body[cls.list_element], strict=True):
-            assert cls.reply_type.row_type is not None and isinstance(row, cls.reply_type.row_type)
-            check_every_element(row, members)
-    json.dumps(reply.to_dict(masked=False))
-    assert pickle.loads(pickle.dumps(reply)) == reply
-    assert cls.reply_type._decode_tolerantly(encoded(body)) == reply, "both ways give the same"
+        assert type(reply).__name__ == cls.reply_type.__name__
+        assert isinstance(reply, cls.reply_type)
+        assert (reply.return_code, reply.return_msg) == (0, body["return_msg"])
+        assert reply.unknown == {}
+        check_every_element(reply, body)
+        rows: Any = getattr(reply, "rows", ())
+        if cls.list_element is not None:
+            assert len(rows) == 2
+            for row, members in zip(rows, body[cls.list_element], strict=True):
+                assert cls.reply_type.row_type is not None and isinstance(row, cls.reply_type.row_type)
+                check_every_element(row, members)
+        json.dumps(reply.to_dict(masked=False))
+        assert pickle.loads(pickle.dumps(reply)) == reply
+        assert cls.reply_type._decode_tolerantly(encoded(body)) == reply, "both ways give the same"
 
-
-@pytest.mark.parametrize("api_id", rest.CATALOGUE)
-def test_no_reply_needs_an_element(api_id: str) -> None:
-    cls = rest.CATALOGUE[api_id]
-
-    reply = cls.decode(b"{}")
-
-    assert reply.return_code is None
-    assert reply.return_msg == ""
-    assert all(getattr(reply, each.attribute) is None for each in reply.elements.values())
-    assert tuple(getattr(reply, "rows", ())) == ()
+    check_every(itertools.product(rest.CATALOGUE, range(3)), check)
 
 
-@pytest.mark.parametrize("api_id", rest.CATALOGUE)
-def test_hostile_texts_raise_one_error_when_read(api_id: str) -> None:
-    cls = rest.CATALOGUE[api_id]
-    body = reply_of(cls.reply_type)
-    for hostile in ("１２", "1_000", "1e3", "NaN", "--", "+-2", "가\n나", "1" * 5000):
-        members: dict[str, Any] = dict.fromkeys(cls.reply_type.elements, hostile)
+def test_no_reply_needs_an_element() -> None:
+    def check(api_id: str) -> None:
+        reply = rest.CATALOGUE[api_id].decode(b"{}")
+
+        assert reply.return_code is None
+        assert reply.return_msg == ""
+        assert all(getattr(reply, each.attribute) is None for each in reply.elements.values())
+        assert tuple(getattr(reply, "rows", ())) == ()
+
+    check_every(rest.CATALOGUE, check)
+
+
+HOSTILE = ("１２", "1_000", "1e3", "NaN", "--", "+-2", "가\n나", "1" * 5000)
+
+
+def test_hostile_texts_raise_one_error_when_read() -> None:
+    """Every element gets one of them, and every kind of value gets them all."""
+    turns: dict[str, Iterator[str]] = {}
+    seen: set[tuple[str, str]] = set()
+    holders: dict[str, str] = {}
+
+    def hostile_values(elements: Mapping[str, Element[Any]]) -> dict[str, Any]:
+        return {
+            name: next(turns.setdefault(each.kind.name, itertools.cycle(HOSTILE))) for name, each in elements.items()
+        }
+
+    def check(api_id: str) -> None:
+        cls = rest.CATALOGUE[api_id]
+        body = hostile_values(cls.reply_type.elements)
+        bodies = [body]
         if cls.reply_type.row_type is not None and cls.list_element is not None:
-            members[cls.list_element] = [dict.fromkeys(cls.reply_type.row_type.elements, hostile)]
+            bodies.append(hostile_values(cls.reply_type.row_type.elements))
+            body = {**body, cls.list_element: bodies[1:]}
 
-        reply = cls.decode(encoded({**body, **members}))
+        reply = cls.decode(encoded(body))
 
-        for values in (reply, *getattr(reply, "rows", ())):
+        for values, texts in zip((reply, *getattr(reply, "rows", ())), bodies, strict=True):
             repr(values)
             json.dumps(values.to_dict())
             for name, each in values.elements.items():
-                assert values.element(name) == hostile
+                hostile = texts[name]
+                seen.add((each.kind.name, hostile))
+                holders[each.kind.name] = api_id
+                assert values.element(name) == hostile, name
                 try:
                     value = getattr(values, each.attribute)
                 except FieldError as error:
-                    assert (error.text, each.kind.python_type is str) == (hostile, False)
-                    assert api_id in str(error) and name in str(error) and each.label in str(error)
+                    assert (error.text, each.kind.python_type is str) == (hostile, False), name
+                    words = str(error)
+                    assert api_id in words and name in words and each.label in words
                 else:
-                    assert each.kind.python_type not in (int, Decimal) or hostile == "1" * 5000 or value is None
+                    assert each.kind.python_type not in (int, Decimal) or hostile == HOSTILE[-1] or value is None, name
+
+    check_every(rest.CATALOGUE, check)
+    while missing := set(itertools.product(turns, HOSTILE)) - seen:
+        check_every({holders[kind] for kind, _ in missing}, check)
 
 
 # One TR in detail.

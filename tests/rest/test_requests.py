@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.rest.every import check_every
 from tests.rest.samples import arguments_of
 
 from kiwoom_proto import LocalProtocolError, Secret, rest
@@ -183,11 +184,12 @@ def test_the_base_class_is_not_a_request() -> None:
         rest.Request()
 
 
-@pytest.mark.parametrize("api_id", rest.CATALOGUE)
-def test_every_element_is_checked(api_id: str) -> None:
-    cls = rest.CATALOGUE[api_id]
-    arguments = arguments_of(cls)
-    for name, each in cls.elements.items():
+def test_every_element_is_checked() -> None:
+    def check(case: tuple[str, str]) -> None:
+        api_id, name = case
+        cls = rest.CATALOGUE[api_id]
+        each = cls.elements[name]
+        arguments = arguments_of(cls)
         label = re.escape(f"{name} ({each.label}): ")
         if each.is_required:
             rest_of = {other: value for other, value in arguments.items() if other != name}
@@ -204,5 +206,14 @@ def test_every_element_is_checked(api_id: str) -> None:
                 cls.from_dict({**arguments, name: "?"})
             for code in each.codes:
                 assert cls.from_dict({**arguments, name: code}).to_dict()[name] == code
-    with pytest.raises(LocalProtocolError, match=re.escape(f"{api_id} ({cls.label}) has no element")):
-        cls.from_dict({**arguments, "no_such_element": "1"})
+
+    check_every([(api_id, name) for api_id, cls in rest.CATALOGUE.items() for name in cls.elements], check)
+
+
+def test_every_request_refuses_an_element_that_it_does_not_have() -> None:
+    def check(api_id: str) -> None:
+        cls = rest.CATALOGUE[api_id]
+        with pytest.raises(LocalProtocolError, match=re.escape(f"{api_id} ({cls.label}) has no element")):
+            cls.from_dict({**arguments_of(cls), "no_such_element": "1"})
+
+    check_every(rest.CATALOGUE, check)
