@@ -67,6 +67,14 @@ def test_every_request_builds_and_encodes() -> None:
     check_every(rest.CATALOGUE, check)
 
 
+def test_importing_the_core_loads_nothing_of_rest() -> None:
+    program = "import sys; import kiwoom_proto; print(*[name for name in sys.modules if 'kiwoom_proto.rest' in name])"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.split() == []
+
+
 def test_importing_the_core_loads_no_tr() -> None:
     program = (
         "import sys; from kiwoom_proto import rest; rest.CATALOGUE['ka10004']; "

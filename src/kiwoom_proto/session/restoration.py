@@ -37,7 +37,7 @@ from ..realtime.record import KST, Record
 from ..request import Key
 from .freshness import row_item
 from .missed_trades import TradeTape, find_missed, lowest_volume, newest_of
-from .snapshot_needs import Call, Registered, SnapshotNeeded, Subject
+from .snapshot_needs import Call, SnapshotNeeded, Subject
 from .snapshot_tables import NO_SOURCE, SOURCES, TRADES
 from .snapshots import (
     MERGED_TYPES,
@@ -69,7 +69,7 @@ class Restoration:
     """What one session needs, and what it has learned. Times are seconds on the session's clock.
 
     Args:
-        policy: what is asked for.
+        policy: what is asked for; True: everything.
         types: the record classes by type code.
         is_wanted: whether some call still wants a subscription.
 
@@ -78,10 +78,10 @@ class Restoration:
         is_watching: whether rows must be passed to `note_rows`.
     """
 
-    def __init__(self, policy: RecoveryPolicy, types: Types, is_wanted: Callable[[Key], bool]) -> None:
+    def __init__(self, policy: RecoveryPolicy | bool, types: Types, is_wanted: Callable[[Key], bool]) -> None:
         self.events: list[Snapshot | Recovered] = []
         self.is_watching = False
-        self._policy = policy
+        self._policy = policy if isinstance(policy, RecoveryPolicy) else RecoveryPolicy()
         self._types = types
         self._is_wanted = is_wanted
         self._subjects: dict[tuple[str, str], Subject] = {}
@@ -94,6 +94,11 @@ class Restoration:
         self._last_id = 0
         self._has_news = False  # whether something may be asked for
         self._is_catching_up = False  # whether rows say something about a hole
+
+    def pop_events(self) -> list[Snapshot | Recovered]:
+        """Return what is to be reported, and forget it."""
+        events, self.events = self.events, []
+        return events
 
     # What the session tells it.
 
@@ -115,15 +120,16 @@ class Restoration:
             for tape in self._tapes.values():
                 tape.start_day()
 
-    def registered(self, registrations: Iterable[Registered], *, after_gap: bool) -> None:
+    def registered(self, registrations: Iterable[tuple[Key, bool, bool]], *, after_gap: bool) -> None:
         """Note what was acknowledged.
 
         Args:
-            registrations: what it is.
+            registrations: the key of each, whether its item is not transient, and whether a row has come since the
+                connection was made.
             after_gap: whether a `Gap` has just been reported, which tells of it.
         """
-        for each in registrations:
-            self._register(each, after_gap or self._policy.at_start)
+        for key, is_pinned, has_row in registrations:
+            self._register(key, is_pinned, has_row, after_gap or self._policy.at_start)
         self._has_news = True
         self._update()
 
@@ -240,27 +246,27 @@ class Restoration:
 
     # What comes and goes.
 
-    def _register(self, registered: Registered, is_asked_for: bool) -> None:
-        _, type, item = registered.key
+    def _register(self, registration: Key, is_pinned: bool, has_row: bool, is_asked_for: bool) -> None:
+        _, type, item = registration
         item = "" if type in MERGED_TYPES else item
         key = (type, row_item(item))
         if type == TRADES:
             self._tapes.setdefault(key[1], TradeTape())
-            self._tape_keys.setdefault(key[1], set()).add(registered.key)
+            self._tape_keys.setdefault(key[1], set()).add(registration)
         subject = self._subjects.get(key)
         if subject is not None:
-            subject.keys.add(registered.key)
+            subject.keys.add(registration)
             return
         if not is_asked_for or (self._policy.types is not None and type not in self._policy.types):
             return
         sources = SOURCES.get(type, ())
-        rank = 0 if type in MERGED_TYPES and type != "1h" else 1 if registered.is_pinned else 2
-        subject = self._subjects[key] = Subject(type, item, rank, sources, {registered.key})
+        rank = 0 if type in MERGED_TYPES and type != "1h" else 1 if is_pinned else 2
+        subject = self._subjects[key] = Subject(type, item, rank, sources, {registration})
         if not sources:
             self._settle(subject, Extent.NOT_AT_ALL, NO_SOURCE.get(type, "no TR is known that has its state"))
         elif sources[0].form((item,)) is None:
             self._settle(subject, Extent.NOT_AT_ALL, sources[0].venues or "the item does not name its exchange")
-        elif registered.has_row and type not in MERGED_TYPES:
+        elif has_row and type not in MERGED_TYPES:
             self._has_state(subject)
 
     def _note_row(self, row: Record) -> None:

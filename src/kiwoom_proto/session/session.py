@@ -18,9 +18,9 @@ decides everything else. This file passes on what comes in; each rule has a file
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from ..config import ClientConfig, RecoveryPolicy
+from ..config import ClientConfig
 from ..connection.capture import Capture
 from ..connection.lifecycle import ConnectionState
 from ..endpoint import Endpoint, checked_config
@@ -53,12 +53,14 @@ from .market_clock import MarketClock, MarketStatus
 from .pending import CallAnswer
 from .quota import Quota
 from .registrations import Registrations
-from .restoration import Restoration
 from .searches import Answer, Searches
 from .session_calls import SessionCalls
-from .snapshot_needs import Registered, SnapshotNeeded
-from .snapshots import Texts
 from .subscriptions import Subscription, Subscriptions
+
+if TYPE_CHECKING:
+    from .restoration import Restoration
+    from .snapshot_needs import SnapshotNeeded
+    from .snapshots import Texts
 
 __all__ = ("Session",)
 
@@ -125,8 +127,9 @@ class Session(SessionCalls):
         self._searches = Searches(endpoint)
         self._restoration: Restoration | None = None
         if recover := self.config.recover:
-            policy = recover if isinstance(recover, RecoveryPolicy) else RecoveryPolicy()
-            self._restoration = Restoration(policy, self._types, self._subscriptions.is_wanted)
+            from .restoration import Restoration  # and the classes of REST with it, which others need not load
+
+            self._restoration = Restoration(recover, self._types, self._subscriptions.is_wanted)
 
     # State.
 
@@ -342,15 +345,13 @@ class Session(SessionCalls):
             self._advance()
 
     def snapshots_needed(self) -> list[SnapshotNeeded]:
-        """Return the calls of TRs that are needed now, the most important first; none without `ClientConfig.recover`.
+        """Return the calls of TRs that are needed, each once, the most important first; without `recover` none.
 
-        Each is returned once: ask again after whatever happens. Make them in this order, as fast as the server allows,
-        and answer each with `receive_snapshot` or `snapshot_failed`, unless it is no longer needed by then.
+        Answer each with `receive_snapshot` or `snapshot_failed`, unless it is no longer needed by then.
         """
         if self._restoration is None or self.state is not READY:
             return []
-        now = self._clock()
-        found = self._restoration.needed(now, self._market.time_at(now))
+        found = self._restoration.needed(now := self._clock(), self._market.time_at(now))
         self._report_restored(self._restoration)
         return found
 
@@ -398,8 +399,7 @@ class Session(SessionCalls):
         self._events.append(self._numbering.stamp(event))
 
     def _report_restored(self, restoration: Restoration) -> None:
-        events, restoration.events = restoration.events, []
-        for event in events:
+        for event in restoration.pop_events():
             self._events.rows_only = False
             self._events.append(event.stamped(self._numbering))
 
@@ -496,5 +496,5 @@ class Session(SessionCalls):
             restoration.gap_ended(gap)
         news = self._subscriptions.pop_confirmed()
         if news:
-            restoration.registered((Registered(*each) for each in news), after_gap=gap is not None)
+            restoration.registered(news, after_gap=gap is not None)
         self._report_restored(restoration)

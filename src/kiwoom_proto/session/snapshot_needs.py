@@ -13,7 +13,7 @@ from .freshness import row_item
 from .snapshot_tables import Source
 from .snapshots import Identity
 
-__all__ = ("Call", "Registered", "SnapshotNeeded", "Subject")
+__all__ = ("Call", "SnapshotNeeded", "Subject")
 
 
 @attrs.define(eq=False)
@@ -40,21 +40,6 @@ class SnapshotNeeded:
         """The request of the catalogue."""
         made: Request[Reply] = CATALOGUE[self.api_id](**self.parameters)
         return made
-
-
-@attrs.frozen
-class Registered:
-    """What the server has acknowledged on the present connection.
-
-    Attributes:
-        key: group, type and item.
-        is_pinned: whether the item is not transient.
-        has_row: whether a row has come since the connection was made.
-    """
-
-    key: Key
-    is_pinned: bool
-    has_row: bool
 
 
 @attrs.define(eq=False)
