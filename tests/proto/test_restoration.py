@@ -558,9 +558,11 @@ def test_a_loss_in_between_leaves_both_holes_to_be_filled() -> None:
 def test_a_policy_says_which_types_and_whether_at_the_start() -> None:
     ground = Ground(RecoveryPolicy(types=["0D"], at_start=False))
     ground.subscribe("0D", "005930")
-    ground.subscribe("0E", "005930")
+    ground.subscribe("0B", "005930")
+    ground.row("0B", "005930", f13="1000", f15="+10")
     assert ground.needed() == []
     ground.lose()
+    ground.row("0B", "005930", f13="2000", f15="+10")
 
     assert calls(ground.needed()) == [("ka10004", "005930")]
 

@@ -250,6 +250,8 @@ class Restoration:
         _, type, item = registration
         item = "" if type in MERGED_TYPES else item
         key = (type, row_item(item))
+        if self._policy.types is not None and type not in self._policy.types:
+            return
         if type == TRADES:
             self._tapes.setdefault(key[1], TradeTape())
             self._tape_keys.setdefault(key[1], set()).add(registration)
@@ -257,7 +259,7 @@ class Restoration:
         if subject is not None:
             subject.keys.add(registration)
             return
-        if not is_asked_for or (self._policy.types is not None and type not in self._policy.types):
+        if not is_asked_for:
             return
         sources = SOURCES.get(type, ())
         rank = 0 if type in MERGED_TYPES and type != "1h" else 1 if is_pinned else 2
