@@ -21,7 +21,7 @@ from tests.adapters.kit import ITEM, LOOPS, TOKEN, Loop
 from tests.adapters.test_tokens import issue
 
 import kiwoom_asyncio
-import kiwoom_proto.client.pump
+import kiwoom_proto.client.credentials
 import kiwoom_trio
 from kiwoom_proto import AppKey, ClientConfig, Disconnected, Gap, KiwoomError, Secret, Session, Trade
 from kiwoom_proto.auth import TokenCall
@@ -232,7 +232,7 @@ async def test_a_mistake_of_ours_in_what_a_callable_returned_is_not_the_callable
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def token() -> str:
-        monkeypatch.setattr(kiwoom_proto.client.pump, "check_token", mistaken)
+        monkeypatch.setattr(kiwoom_proto.client.credentials, "check_token", mistaken)
         return TOKEN
 
     with pytest.raises(Mistake):
