@@ -93,15 +93,14 @@ def text_of(kind: Kind[Any]) -> str:
     return _SAMPLES.get(id(kind), "0017")
 
 
-def reply_of(cls: type[Reply], seed: int | None = None, *, rows: int = 2) -> dict[str, Any]:
+def reply_of(cls: type[Reply], draw: random.Random | None = None, *, rows: int = 2) -> dict[str, Any]:
     """Return the body of a reply with every element.
 
     Args:
         cls: the class of the reply.
-        seed: draws a text for each element; the same text for each kind if None.
+        draw: draws a text for each element; the same text for each kind if None.
         rows: how many rows, if there is a list.
     """
-    draw = None if seed is None else random.Random(seed)
 
     def values(elements: Mapping[str, Element[Any]]) -> dict[str, Any]:
         return {

@@ -237,6 +237,7 @@ def test_an_unknown_outcome_names_the_trs_that_tell() -> None:
         assert error.look_up == expected[api_id], api_id
         assert f"Look it up ({', '.join(error.look_up)}) from" in str(error)
         assert error.side and (error.quantity or error.original), api_id
+        assert error.side in cls.__name__.lower()
         for look_up in error.look_up:
             assert rest.CATALOGUE[look_up].safety == "account_read"
             assert rest.CATALOGUE[look_up].market == cls.market

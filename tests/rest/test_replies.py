@@ -7,6 +7,7 @@ import datetime
 import itertools
 import json
 import pickle
+import random
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -67,10 +68,11 @@ def check_every_element(values: Values, body: dict[str, Any]) -> None:
 
 
 def test_every_reply_decodes() -> None:
-    def check(case: tuple[str, int]) -> None:
-        api_id, seed = case
+    draw = random.Random(1)
+
+    def check(api_id: str) -> None:
         cls = rest.CATALOGUE[api_id]
-        body = reply_of(cls.reply_type, seed)
+        body = reply_of(cls.reply_type, draw)
 
         reply = cls.decode(encoded(body))
 
@@ -89,7 +91,7 @@ def test_every_reply_decodes() -> None:
         assert pickle.loads(pickle.dumps(reply)) == reply
         assert cls.reply_type._decode_tolerantly(encoded(body)) == reply, "both ways give the same"
 
-    check_every(itertools.product(rest.CATALOGUE, range(3)), check)
+    check_every(rest.CATALOGUE, check)
 
 
 def test_no_reply_needs_an_element() -> None:

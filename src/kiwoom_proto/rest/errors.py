@@ -203,7 +203,7 @@ class AskedOrder(Protocol):
 _SIDES = {
     **dict.fromkeys(("kt10000", "kt10006", "kt50000", "ust20000"), "buy"),
     **dict.fromkeys(("kt10001", "kt10007", "kt50001", "ust20001"), "sell"),
-    **dict.fromkeys(("kt10002", "kt10008", "kt50002", "ust20002"), "modify"),
+    **dict.fromkeys(("kt10002", "kt10008", "kt50002", "ust20002"), "amend"),
     **dict.fromkeys(("kt10003", "kt10009", "kt50003", "ust20003"), "cancel"),
     "ust31302": "exchange",
 }
@@ -226,11 +226,11 @@ class OrderOutcomeUnknown(RestError):
         request: the order.
         window: the time, in KST, at which it was sent, and the time at which its answer was given up. It may have
             arrived a little later than that, and the clock of the server may differ from yours.
-        side: "buy", "sell", "modify", "cancel" or "exchange" (of currencies); "" for a TR that is not known.
+        side: "buy", "sell", "amend", "cancel" or "exchange" (of currencies); "" for a TR that is not known.
         stock_code: the stock, as the order names it; "" if it names none.
         quantity: the quantity, as the order names it; "" if it names none.
         price: the price, as the order names it; "" if it names none, as an order at market.
-        original: the number of the order to modify or cancel (원주문번호); "" if it names none.
+        original: the number of the order to amend or cancel (원주문번호); "" if it names none.
         look_up: the TRs that tell: of open orders and of executions, ("ka10075", "ka10076"), or those of gold, of US
             stocks, of exchanged currencies; () for a TR that is not known.
         __cause__: why there is no answer, or the answer that does not say.

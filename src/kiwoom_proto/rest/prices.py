@@ -1,6 +1,7 @@
 """Prices of KRX: ticks and daily limits, for programs that check an order before they send it.
 
 Nothing here is called by the library: which rule applies depends on what the stock is, and that only the caller knows.
+Orders of US stocks and of gold have other ticks, which are not here.
 
     ticks of stocks       since 2023-01-25, KOSPI, KOSDAQ and KONEX alike [KRX, in the press of 2023-01-17]
     ticks of ETF, ETN     5 won; below 2,000 won 1 won since December 2023 [KRX, in the press of 2023-10-05]
@@ -76,7 +77,7 @@ def price_limits(base: int, instrument: Instrument = "stock", *, percent: int = 
     Args:
         base: the base price (기준가), in won: as a rule yesterday's close. ka10001 has it, and both limits.
         instrument: "stock", "etf" or "etn".
-        percent: 30; of a leveraged ETF or ETN a multiple of it.
+        percent: 30; of a leveraged ETF or ETN a multiple of it; 15 on KONEX.
 
     Raises:
         LocalProtocolError: an argument is not what it should be, or an ELW was asked for, which has no limits.
