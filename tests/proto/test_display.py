@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import attrs
 import pytest
@@ -42,6 +43,7 @@ from kiwoom_proto.connection.server import ClientOpened, PingAnswered, RequestRe
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed, json_displayed, quoted
 from kiwoom_proto.errors import (
     DeadlineExceeded,
+    ElementError,
     FieldError,
     HandshakeError,
     LoginRefused,
@@ -62,13 +64,18 @@ from kiwoom_proto.events import (
     Opened,
     RecordingFailed,
     RecordingHole,
+    Recovered,
     RequestAccepted,
     RequestRefusal,
     RequestUnanswered,
+    Snapshot,
     Unplaced,
 )
+from kiwoom_proto.events.snapshots import Extent, RecoveryResult
 from kiwoom_proto.headers import ResponseHeader
 from kiwoom_proto.realtime.conditions import Condition, ConditionRow
+from kiwoom_proto.realtime.record import KST
+from kiwoom_proto.rest import OrderOutcomeUnknown, RestError
 from kiwoom_proto.session.lifecycle import SubscriptionState
 from kiwoom_proto.session.subscriptions import Subscription
 from kiwoom_proto.wire.messages import ConditionRequest, Element, Reg, Reply, ticket_for
@@ -153,6 +160,7 @@ def nested(text: str) -> dict[str, Any]:
     return {text: text, "a": [[[[[[[text]]]]]], {text: {text: text}}], **{f"{text[:50]}{n}": n for n in range(500)}}
 
 
+MOMENT = datetime.datetime(2026, 11, 26, 9, tzinfo=KST)
 EVENTS: dict[type, Callable[[str], Iterable[Any]]] = {
     Opened: lambda text: [Opened(ResponseHeader(api_id=text, cont_yn=text, next_key=text))],
     LoggedIn: lambda text: [LoggedIn(nested(text))],
@@ -185,6 +193,8 @@ EVENTS: dict[type, Callable[[str], Iterable[Any]]] = {
     Stale: lambda text: [Stale(text, text, 1.0)],
     RecordingFailed: lambda text: [RecordingFailed(text)],
     RecordingHole: lambda text: [RecordingHole(1, 2, 3, text)],
+    Snapshot: lambda text: [Snapshot(text, text, (Record(text, text, text),) * 30, (Record(text, text, text),))],
+    Recovered: lambda text: [Recovered.of([RecoveryResult(text, text, Extent.PARTLY, text)] * 30)],
     Evicted: lambda text: [Evicted((text,) * 300)],
     Unplaced: lambda text: [Unplaced((text,) * 300, text)],
     MemberLost: lambda text: [MemberLost(Closed(1000, text, TransportError(text), None, SystemNotice(text, text)))],
@@ -195,6 +205,11 @@ EVENTS: dict[type, Callable[[str], Iterable[Any]]] = {
 }
 ERRORS: dict[type[KiwoomError], Callable[[str], Iterable[KiwoomError]]] = {
     QuotaExceeded: lambda text: [QuotaExceeded(1, 1, 1, text, text)],
+    ElementError: lambda text: [ElementError("ka10004", "cur_prc", "현재가", text)],
+    RestError: lambda text: [RestError(text, text, 3, 200, text), RestError(text, "", 20, 503, "ka10004", 1.0)],
+    OrderOutcomeUnknown: lambda text: [
+        OrderOutcomeUnknown(HostileOrder(text), (MOMENT, MOMENT), RestError(text, text, 1, 500, text))
+    ],
     HandshakeError: lambda text: [HandshakeError(text, 500, text.encode(errors="surrogatepass"))],
     FieldError: lambda text: [FieldError(text, text, text, text), FieldError(text, text, text, None, text)],
     LoginRefused: lambda text: [LoginRefused(text, text), LoginRefused("805004", text, text)],
@@ -206,6 +221,17 @@ ERRORS: dict[type[KiwoomError], Callable[[str], Iterable[KiwoomError]]] = {
     RequestTimeout: lambda text: [RequestTimeout(request(text), 1.0)],
     ConnectionLost: lambda text: [ConnectionLost(Closed(1000, text, TransportError(text), None))],
 }
+
+
+@attrs.frozen
+class HostileOrder:
+    """An order of which every element has the text."""
+
+    text: str
+    api_id: ClassVar[str] = "kt10000"
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict.fromkeys(("stk_cd", "ord_qty", "ord_uv", "orig_ord_no"), self.text)
 
 
 def families(base: type[KiwoomError]) -> Iterator[type[KiwoomError]]:

@@ -21,11 +21,52 @@ from typing import Any
 from . import tr
 from .catalogue import CATALOGUE
 from .elements import Element
-from .errors import RestError
+from .errors import (
+    AccountRefused,
+    AddressRejected,
+    CallCancelled,
+    InputRejected,
+    MaintenancePage,
+    NotInMock,
+    OrderOutcomeUnknown,
+    RateLimited,
+    RepeatedCursor,
+    RequestBlocked,
+    RestError,
+    ServerFailed,
+    TokenRejected,
+    TooManyCodes,
+    UnreadableReply,
+)
 from .reply import ListReply, Reply, Row
 from .request import Parameter, Request
 
-__all__ = ("CATALOGUE", "Element", "ListReply", "Parameter", "Reply", "Request", "RestError", "Row")
+__all__ = (
+    # Requests and replies.
+    "CATALOGUE",
+    "Element",
+    "ListReply",
+    "Parameter",
+    "Reply",
+    "Request",
+    "Row",
+    # What can go wrong with a call.
+    "AccountRefused",
+    "AddressRejected",
+    "CallCancelled",
+    "InputRejected",
+    "MaintenancePage",
+    "NotInMock",
+    "OrderOutcomeUnknown",
+    "RateLimited",
+    "RepeatedCursor",
+    "RequestBlocked",
+    "RestError",
+    "ServerFailed",
+    "TokenRejected",
+    "TooManyCodes",
+    "UnreadableReply",
+)
 
 
 def __getattr__(name: str) -> Any:

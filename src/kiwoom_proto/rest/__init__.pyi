@@ -2,7 +2,21 @@
 
 from .catalogue import CATALOGUE as CATALOGUE
 from .elements import Element as Element
+from .errors import AccountRefused as AccountRefused
+from .errors import AddressRejected as AddressRejected
+from .errors import CallCancelled as CallCancelled
+from .errors import InputRejected as InputRejected
+from .errors import MaintenancePage as MaintenancePage
+from .errors import NotInMock as NotInMock
+from .errors import OrderOutcomeUnknown as OrderOutcomeUnknown
+from .errors import RateLimited as RateLimited
+from .errors import RepeatedCursor as RepeatedCursor
+from .errors import RequestBlocked as RequestBlocked
 from .errors import RestError as RestError
+from .errors import ServerFailed as ServerFailed
+from .errors import TokenRejected as TokenRejected
+from .errors import TooManyCodes as TooManyCodes
+from .errors import UnreadableReply as UnreadableReply
 from .reply import ListReply as ListReply
 from .reply import Reply as Reply
 from .reply import Row as Row

@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from ..config import RestConfig
+from ..display import rich_repr
 from ..endpoint import Endpoint
 from ..wire.http import HttpConnection
 from .call import Call
@@ -77,6 +78,8 @@ class Link:
     def __repr__(self) -> str:
         state = "opening" if not self.is_open else "idle" if self.ticket is None else "busy"
         return f"<Link {self.number} to {self.host}:{self.port}, {state}>"
+
+    __rich_repr__ = rich_repr
 
 
 class Links:

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from ..display import rich_repr
 from ..errors import KiwoomError, LocalProtocolError
 from ..secrets import Secret
 from .call import Asked, Page, is_order
@@ -89,6 +90,8 @@ class Ticket(Generic[R]):
         else:
             state = "failed" if isinstance(self.outcome, KiwoomError) else "answered"
         return f"<Ticket {self.request.api_id}, {state}>"
+
+    __rich_repr__ = rich_repr
 
 
 class WaitingCalls:
