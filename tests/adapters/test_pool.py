@@ -19,7 +19,7 @@ from kiwoom_proto import (
     Trade,
 )
 from kiwoom_proto.errors import LoginRefused, PoolLost, TakenOver
-from kiwoom_proto.events import MemberLost, Unplaced
+from kiwoom_proto.events import MemberLost, StreamGap, Unplaced
 from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 
@@ -98,6 +98,35 @@ async def test_450_items_on_three_keys_one_taken_over_one_revoked(loop: Loop) ->
         assert stats.gaps >= 1
         tasks.cancel_scope.cancel()
     assert not any("S3CRET" in repr(event) or "secret-" in repr(event) for event in events)
+
+
+async def test_a_stream_alone_is_told_that_its_items_have_no_connection(loop: Loop) -> None:
+    exchange = Exchange(tokens=TOKENS, rate=1.5)
+    called: list[StreamGap] = []
+    async with (
+        loop.serve(exchange) as server,
+        loop.connect(server.endpoint, token=list(TOKENS), config=CONFIG) as client,
+        client.stream(Trade, *ITEMS, gaps="items") as trades,
+        client.stream(Trade, ITEMS[0]) as counting,
+    ):
+        handle = client.on(Trade, repr, *ITEMS, gaps=called.append)
+        exchange.kick(next(link for link in exchange.links if link.key == "app-b"))
+        said: list[StreamGap] = []
+        while len(said) < 2:
+            event = await anext(trades)
+            if not isinstance(event, Trade):
+                said.append(event)
+
+        (unplaced,) = [event for event in said if isinstance(event, Unplaced)]
+        (gap,) = [event for event in said if isinstance(event, Gap)]
+        assert (len(unplaced.items), len(gap.items)) == (50, 100)
+        assert (trades.gaps, handle.gaps) == (2, 2)
+        assert called == said
+        assert counting.gaps == (ITEMS[0] in unplaced.items) + (ITEMS[0] in gap.items)
+        reasons = {each.item: each.reason for each in client.subscriptions if each.reason}
+        assert reasons.keys() == set(unplaced.items)
+        assert all("no token has room" in reason and "R10001" in reason for reason in reasons.values())
+        assert "no token has room" in client._repr_html_()
 
 
 async def test_connect_waits_for_every_key_and_goes_on_without_the_refused(loop: Loop) -> None:

@@ -193,6 +193,7 @@ def test_a_token_that_is_taken_over_leaves_its_items_to_the_others() -> None:
     assert (len(unplaced.items), unplaced.token_index) == (50, 1)
     assert "R10001" in unplaced.reason
     assert ground.counts() == [200, 0, 200]
+    assert {each.item for each in ground.pool.subscriptions if each.reason} == set(unplaced.items)
     after = ground.held()
     moved = {item for item in before if before[item] == [1]}
     assert {item for item, places in before.items() if after.get(item) != places} == moved, "few moves"
@@ -206,6 +207,7 @@ def test_a_token_that_is_taken_over_leaves_its_items_to_the_others() -> None:
     ground.pool.unsubscribe("0B", *items(60))
     ground.advance(5)
     assert set(ground.held()) == set(items(390, start=61))
+    assert not any(each.reason for each in ground.pool.subscriptions)
     (gap,) = [event for event in ground.events if isinstance(event, Gap)]
     assert set(gap.items) == set(unplaced.items) - set(items(60))
     assert gap.start < gap.end
@@ -232,6 +234,8 @@ def test_a_token_that_is_dead_lends_its_items_and_gets_back_what_nobody_had_room
     (unplaced,) = [event for event in ground.events if isinstance(event, Unplaced)]
     assert len(unplaced.items) == 50
     assert unplaced.reason == "token 2: no connection for 10 s"
+    reasons = {each.item: each.reason for each in ground.pool.subscriptions if each.reason}
+    assert reasons == dict.fromkeys(unplaced.items, f"no token has room for it: {unplaced.reason}")
     (gap,) = [event for event in ground.events if isinstance(event, Gap)]
     assert (len(gap.items), gap.token_index) == (100, 2)
     moved = set(gap.items)
@@ -241,6 +245,7 @@ def test_a_token_that_is_dead_lends_its_items_and_gets_back_what_nobody_had_room
     ground.advance(10)
     after = ground.held()
     assert ground.counts() == [200, 200, 50]
+    assert not any(each.reason for each in ground.pool.subscriptions)
     assert {item for item in after if after[item] != before[item]} == moved, "nothing moves back"
     assert [(event.items, event.token_index) for event in ground.events if isinstance(event, Gap)] == [((), 2)]
     assert in_order(ground)

@@ -10,6 +10,7 @@ import pytest
 from kiwoom_proto import (
     US_PRODUCTION,
     ClientConfig,
+    Closed,
     ConnectionLost,
     Gap,
     InternationalGoldPrice,
@@ -26,7 +27,7 @@ from kiwoom_proto import (
 from kiwoom_proto.client.condition_stream import ConditionStream
 from kiwoom_proto.client.errors import BufferOverflow
 from kiwoom_proto.client.streams import Stream
-from kiwoom_proto.events import RequestAccepted, RequestRefusal
+from kiwoom_proto.events import Evicted, MemberLost, RequestAccepted, RequestRefusal, StreamGap, Unplaced
 from kiwoom_proto.request import RequestKind
 from kiwoom_proto.wire.messages import Row
 
@@ -351,7 +352,7 @@ def test_gaps_are_items_between_the_rows() -> None:
 
 def test_gaps_are_counted_or_passed_to_a_function() -> None:
     client = HandClient()
-    seen: list[Gap] = []
+    seen: list[StreamGap] = []
     ignoring = entered(client, client.stream(Trade, A))
     calling = entered(client, client.stream(Trade, B, gaps=seen.append))
     client.cut()
@@ -368,10 +369,57 @@ def test_a_gap_of_items_that_moved_concerns_the_streams_of_these_items() -> None
     assert (trades.gaps, others.gaps) == (1, 0)
 
 
+def test_what_a_pool_says_concerns_the_streams_of_these_items_and_of_the_account() -> None:
+    client = HandClient()
+    trades = entered(client, client.stream(Trade, A))
+    orders = entered(client, client.stream(OrderExecution))
+    unplaced, lost = Unplaced((A,), "token 1: taken over"), MemberLost(Closed(1006, "", None))
+    for stream in (trades, orders):
+        stream.handle_gap(unplaced)
+        stream.handle_gap(lost)
+    assert (trades.gaps, orders.gaps) == (1, 1)
+
+
+def test_a_callback_is_told_of_gaps_by_a_function_or_counts_them() -> None:
+    client = HandClient()
+    seen: list[StreamGap] = []
+    asked = client.on(Trade, print, A, gaps=seen.append)
+    counting = client.on(Trade, print, B)
+    every = client.on(Trade, print)
+    closed = client.on(Trade, print, A, gaps=seen.append)
+    client.settle()
+    client.cut()
+    client.advance(3)
+    assert [type(gap) for gap in seen] == [Gap, Gap]
+    closed.close()
+    client.cut()
+    client.advance(3)
+    assert len(seen) == 3
+    assert (asked.gaps, counting.gaps, every.gaps, closed.gaps) == (2, 2, 2, 1)
+
+
+def test_a_transient_stream_goes_on_until_its_last_item_is_evicted() -> None:
+    client = HandClient(ClientConfig(request_interval=0, item_limit=3))
+    shown = entered(client, client.stream(Trade, A, B, transient=True, gaps="items"))
+    handle = client.on(OrderBook, print, B, transient=True)
+    client.run(client.subscribe(Trade, "000001", "000002"))
+    client.send(trade(B))
+    found = rows(client, shown)
+    assert [(type(event), getattr(event, "items", None)) for event in found[:1]] == [(Evicted, (A,))]
+    assert names(found) == [("0B", B)]
+    assert (shown.gaps, handle.error) == (1, None)
+
+    client.run(client.subscribe(Trade, "000003"))
+    with pytest.raises(RequestRefused, match="evicted"):
+        rows(client, shown)
+    assert "evicted" in str(handle.error)
+    assert {each.item for each in client.subscriptions} == {"000001", "000002", "000003"}
+
+
 def test_a_gaps_function_that_raises_is_reported() -> None:
     client = HandClient()
 
-    def fail(gap: Gap) -> None:
+    def fail(gap: StreamGap) -> None:
         raise ValueError("mine")
 
     entered(client, client.stream(Trade, A, gaps=fail))

@@ -23,6 +23,7 @@ from kiwoom_proto import (
 from kiwoom_proto.client.condition_stream import ConditionChange
 from kiwoom_proto.client.listeners import Listener
 from kiwoom_proto.client.streams import Stream
+from kiwoom_proto.events import Evicted, MemberLost, StreamGap, Unplaced
 
 
 class Own(Record, tag="ZZ"):
@@ -32,7 +33,7 @@ class Own(Record, tag="ZZ"):
 def take_trade(row: Trade) -> None: ...
 def take_book(row: OrderBook) -> None: ...
 def take_record(row: Record) -> object: ...
-def take_gap(gap: Gap) -> None: ...
+def take_gap(gap: StreamGap) -> None: ...
 
 
 async def streams(client: kiwoom_asyncio.Client | kiwoom_trio.Client) -> None:
@@ -54,18 +55,20 @@ async def streams(client: kiwoom_asyncio.Client | kiwoom_trio.Client) -> None:
 async def streams_with_gaps(client: kiwoom_asyncio.Client) -> None:
     async with client.stream(OrderBook, "005930", gaps="items") as books:
         async for event in books:
-            assert_type(event, OrderBook | Gap)
+            assert_type(event, OrderBook | StreamGap)
             if isinstance(event, Gap):
                 assert_type(event.seconds, float)
-            else:
+            elif isinstance(event, OrderBook):
                 assert_type(event, OrderBook)
+            else:
+                assert_type(event, Unplaced | Evicted | MemberLost)
 
 
 async def streams_by_code(client: kiwoom_trio.Client) -> None:
     async with client.stream("0B", "005930") as rows:
         assert_type(await anext(rows), Record)
     async with client.stream("0B", "005930", gaps="items") as events:
-        assert_type(await anext(events), Record | Gap)
+        assert_type(await anext(events), Record | StreamGap)
 
 
 async def conditions(client: kiwoom_asyncio.Client) -> None:
@@ -87,7 +90,7 @@ def callbacks(client: kiwoom_asyncio.Client) -> None:
     assert_type(client.on(Trade, take_trade, "005930"), Listener)
     client.on(Trade, take_record)
     client.on(Trade, lambda trade: trade.price)
-    client.on("0B", take_record, "005930")
+    client.on("0B", take_record, "005930", transient=True, gaps=take_gap)
 
 
 async def wrong(client: kiwoom_asyncio.Client) -> None:

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, cast, overload
 
-from kiwoom_proto import Endpoint, Event, Gap, LocalProtocolError, Record, Symbol
+from kiwoom_proto import Endpoint, Event, LocalProtocolError, Record, Symbol
 from kiwoom_proto.client.calls import Calls
 from kiwoom_proto.client.feeds import Feeds
 from kiwoom_proto.client.inbox import Stats
 from kiwoom_proto.client.streams import Gaps
 from kiwoom_proto.config import Overflow
-from kiwoom_proto.events import Disconnected
+from kiwoom_proto.events import Disconnected, StreamGap
 from kiwoom_proto.headers import ResponseHeader
 from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.session.market_clock import MarketStatus
@@ -120,7 +120,8 @@ class Client:
         fresh_within: float | None = None,
         buffer_size: int | None = None,
         overflow: Overflow | None = None,
-        gaps: Literal["ignore"] | Callable[[Gap], object] = "ignore",
+        transient: bool = False,
+        gaps: Literal["ignore"] | Callable[[StreamGap], object] = "ignore",
     ) -> Stream[R]: ...
 
     @overload
@@ -132,8 +133,9 @@ class Client:
         fresh_within: float | None = None,
         buffer_size: int | None = None,
         overflow: Overflow | None = None,
+        transient: bool = False,
         gaps: Literal["items"],
-    ) -> Stream[R | Gap]: ...
+    ) -> Stream[R | StreamGap]: ...
 
     @overload
     def stream(
@@ -144,7 +146,8 @@ class Client:
         fresh_within: float | None = None,
         buffer_size: int | None = None,
         overflow: Overflow | None = None,
-        gaps: Literal["ignore"] | Callable[[Gap], object] = "ignore",
+        transient: bool = False,
+        gaps: Literal["ignore"] | Callable[[StreamGap], object] = "ignore",
     ) -> Stream[Record]: ...
 
     @overload
@@ -156,8 +159,9 @@ class Client:
         fresh_within: float | None = None,
         buffer_size: int | None = None,
         overflow: Overflow | None = None,
+        transient: bool = False,
         gaps: Literal["items"],
-    ) -> Stream[Record | Gap]: ...
+    ) -> Stream[Record | StreamGap]: ...
 
     def stream(
         self,
@@ -167,6 +171,7 @@ class Client:
         fresh_within: float | None = None,
         buffer_size: int | None = None,
         overflow: Overflow | None = None,
+        transient: bool = False,
         gaps: Gaps = "ignore",
     ) -> Stream[Any]:
         """Return a stream of the rows of one type: `for trade in client.stream(Trade, "005930"):`.
@@ -181,6 +186,7 @@ class Client:
             "fresh_within": fresh_within,
             "buffer_size": buffer_size,
             "overflow": overflow,
+            "transient": transient,
             "gaps": gaps,
         }
         return Stream(self, self._bridge, self._bridge.call(functools.partial(make, type, *items, **options)))
@@ -215,6 +221,8 @@ class Client:
         *items: str | Symbol,
         group: str = "1",
         fresh_within: float | None = None,
+        transient: bool = False,
+        gaps: Literal["ignore"] | Callable[[StreamGap], object] = "ignore",
     ) -> Listener: ...
 
     @overload
@@ -225,6 +233,8 @@ class Client:
         *items: str | Symbol,
         group: str = "1",
         fresh_within: float | None = None,
+        transient: bool = False,
+        gaps: Literal["ignore"] | Callable[[StreamGap], object] = "ignore",
     ) -> Listener: ...
 
     def on(
@@ -234,6 +244,8 @@ class Client:
         *items: str | Symbol,
         group: str = "1",
         fresh_within: float | None = None,
+        transient: bool = False,
+        gaps: Literal["ignore"] | Callable[[StreamGap], object] = "ignore",
     ) -> Listener:
         """Call a function with each row of a type, on the client's own thread, in the turn in which its bytes came.
 
@@ -241,7 +253,12 @@ class Client:
         its handle. Args, errors, and the handling of its exceptions, as for the async client's `on`.
         """
         make: Callable[..., Any] = self._source.on
-        options = {"group": group, "fresh_within": fresh_within}
+        options: dict[str, Any] = {
+            "group": group,
+            "fresh_within": fresh_within,
+            "transient": transient,
+            "gaps": gaps,
+        }
         return Listener(
             self, self._bridge, self._bridge.call(functools.partial(make, type, callback, *items, **options))
         )

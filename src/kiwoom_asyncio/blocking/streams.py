@@ -179,6 +179,11 @@ class Listener:
         """The first exception, or why its subscription is gone; None if there was none."""
         return self._source.error
 
+    @property
+    def gaps(self) -> int:
+        """How often rows of it were missing."""
+        return self._source.gaps
+
     def close(self) -> None:
         """Call it no more, and give up what it subscribed to. The callback itself may do so."""
         if self._bridge.is_open:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from ..config import Overflow
 from ..errors import LocalProtocolError
-from ..events import Gap
+from ..events import StreamGap
 from ..html import table
 from ..realtime.catalogue import REALTIME, declared_code
 from ..realtime.record import Record
@@ -57,7 +57,8 @@ class Feeds(Calls):
         fresh_within: float | None = None,
         buffer_size: int | None = None,
         overflow: Overflow | None = None,
-        gaps: Literal["ignore"] | Callable[[Gap], object] = "ignore",
+        transient: bool = False,
+        gaps: Literal["ignore"] | Callable[[StreamGap], object] = "ignore",
     ) -> Stream[R]: ...
 
     @overload
@@ -69,8 +70,9 @@ class Feeds(Calls):
         fresh_within: float | None = None,
         buffer_size: int | None = None,
         overflow: Overflow | None = None,
+        transient: bool = False,
         gaps: Literal["items"],
-    ) -> Stream[R | Gap]: ...
+    ) -> Stream[R | StreamGap]: ...
 
     @overload
     def stream(
@@ -81,7 +83,8 @@ class Feeds(Calls):
         fresh_within: float | None = None,
         buffer_size: int | None = None,
         overflow: Overflow | None = None,
-        gaps: Literal["ignore"] | Callable[[Gap], object] = "ignore",
+        transient: bool = False,
+        gaps: Literal["ignore"] | Callable[[StreamGap], object] = "ignore",
     ) -> Stream[Record]: ...
 
     @overload
@@ -93,8 +96,9 @@ class Feeds(Calls):
         fresh_within: float | None = None,
         buffer_size: int | None = None,
         overflow: Overflow | None = None,
+        transient: bool = False,
         gaps: Literal["items"],
-    ) -> Stream[Record | Gap]: ...
+    ) -> Stream[Record | StreamGap]: ...
 
     def stream(
         self,
@@ -104,6 +108,7 @@ class Feeds(Calls):
         fresh_within: float | None = None,
         buffer_size: int | None = None,
         overflow: Overflow | None = None,
+        transient: bool = False,
         gaps: Gaps = "ignore",
     ) -> Stream[Any]:
         """Return a stream of the rows of one type: `async with client.stream(Trade, "005930") as trades`.
@@ -124,8 +129,12 @@ class Feeds(Calls):
             buffer_size: maximum queued rows. Default: `ClientConfig.buffer_size`; with "conflate" to 4 for each item.
             overflow: the policy beyond that: "raise" ends this stream, "drop_oldest" drops rows, "conflate" keeps the
                 newest row of each item, as a screen needs it. Defaults to `ClientConfig.overflow`.
-            gaps: "ignore" only counts the gaps of this stream; "items" iterates each `Gap` between the rows; a function
-                is called with it, in the turn in which it is known.
+            transient: its items may be evicted for others that are not transient, as with `subscribe`. The stream goes
+                on until none of them is left.
+            gaps: "ignore" only counts the gaps of this stream; "items" iterates each between the rows; a function is
+                called with it, in the turn in which it is known. It is a `Gap`, or another event of `StreamGap`: with
+                several app keys an `Unplaced` that names items of this stream (among others), and for types of the
+                account a `MemberLost`; with `transient`, an `Evicted`.
 
         Raises:
             LocalProtocolError: an argument is invalid.
@@ -140,6 +149,7 @@ class Feeds(Calls):
             fresh_within=fresh_within,
             buffer_size=buffer_size,
             overflow=overflow,
+            transient=transient,
             gaps=gaps,
         )
 
@@ -208,6 +218,8 @@ class Feeds(Calls):
         *items: str | Symbol,
         group: str = "1",
         fresh_within: float | None = None,
+        transient: bool = False,
+        gaps: Literal["ignore"] | Callable[[StreamGap], object] = "ignore",
     ) -> Listener: ...
 
     @overload
@@ -218,6 +230,8 @@ class Feeds(Calls):
         *items: str | Symbol,
         group: str = "1",
         fresh_within: float | None = None,
+        transient: bool = False,
+        gaps: Literal["ignore"] | Callable[[StreamGap], object] = "ignore",
     ) -> Listener: ...
 
     def on(
@@ -227,6 +241,8 @@ class Feeds(Calls):
         *items: str | Symbol,
         group: str = "1",
         fresh_within: float | None = None,
+        transient: bool = False,
+        gaps: Literal["ignore"] | Callable[[StreamGap], object] = "ignore",
     ) -> Listener:
         """Call a function with each row of a type, in the very turn in which its bytes came.
 
@@ -243,6 +259,8 @@ class Feeds(Calls):
             items: "005930", "005930_NX" or a `Symbol`.
             group: group number (grp_no), at most 4 characters.
             fresh_within: the client iterates `Stale` after this many silent seconds; None disables it.
+            transient: its items may be evicted for others that are not transient, as with `subscribe`.
+            gaps: a function that is called when rows of it are missing, as for `stream`; "ignore" only counts it.
 
         Returns:
             A handle, whose `close()` ends it.
@@ -255,10 +273,10 @@ class Feeds(Calls):
         self._check_place()
         self._inbox.check_open()
         code = _code_of(type)
-        listener = Listener(self, self._router, code, map(str, items), callback)
+        listener = Listener(self, self._router, code, map(str, items), callback, gaps, transient)
         request = None
         if items or _takes_none(type):
-            request = self._session.subscribe(type, *items, group=group, fresh_within=fresh_within)
+            request = self._session.subscribe(type, *items, group=group, fresh_within=fresh_within, transient=transient)
         listener.open(request)
         return listener
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import LocalProtocolError
-from ..realtime.catalogue import ACCOUNT_TYPES
+from ..events import StreamGap
+from ..realtime.catalogue import ACCOUNT_TYPES, shown_argument
 from ..realtime.record import Record
 from ..request import Key, Request
 from ..session.freshness import row_item
@@ -23,7 +24,35 @@ from .calls import Calls
 from .errors import RequestRefused
 from .routes import Due, Router, Sink
 
-__all__ = ("Latest", "Listener", "is_subscribed")
+__all__ = ("GapCallback", "Latest", "Listener", "is_subscribed")
+
+
+class GapCallback:
+    """Calls the user's function for gaps.
+
+    Args:
+        client: reports what the function raises.
+        owner: what has the gaps.
+        function: the function.
+
+    Attributes:
+        is_closed: whether it must not be called any more.
+    """
+
+    def __init__(self, client: Calls, owner: str, function: Callable[[Any], object]) -> None:
+        self._client = client
+        self._owner = owner
+        self._function = function
+        self.is_closed = False
+
+    def call(self, event: Due, /) -> None:
+        """Call the function, unless it is closed."""
+        if self.is_closed:
+            return
+        try:
+            self._function(event)
+        except Exception as error:
+            self._client._report_failure(f"the gaps function of {self._owner} raised", error)
 
 
 class Listener(Sink):
@@ -32,12 +61,20 @@ class Listener(Sink):
     Attributes:
         errors: how many of its calls raised an exception.
         error: the first exception, or why its subscription is gone; None if there was none.
+        gaps: how often rows of it were missing.
     """
 
     answers_alone = True
 
     def __init__(
-        self, client: Calls, router: Router, code: str, items: Iterable[str], callback: Callable[[Any], object]
+        self,
+        client: Calls,
+        router: Router,
+        code: str,
+        items: Iterable[str],
+        callback: Callable[[Any], object],
+        gaps: Literal["ignore"] | Callable[[StreamGap], object],
+        transient: bool,
     ) -> None:
         super().__init__(code, items)
         if not callable(callback):
@@ -46,11 +83,15 @@ class Listener(Sink):
             raise LocalProtocolError(
                 "callback: must be a plain function; an async one would never run: iterate client.stream(...) instead"
             )
+        if gaps != "ignore" and not callable(gaps):
+            raise LocalProtocolError(f'gaps: must be "ignore" or a function, not {shown_argument(gaps)}')
+        self.is_transient = transient
         self.errors = 0
         self.error: Exception | None = None
         self._client = client
         self._router = router
         self._callback = callback
+        self._gap_callback = GapCallback(client, f"a callback of {code}", gaps) if callable(gaps) else None
         self._is_closed = False
         self._loss: RequestRefused | None = None
         append = router.due.append
@@ -76,6 +117,8 @@ class Listener(Sink):
             return
         self._client._check_place()
         self._is_closed = True
+        if self._gap_callback is not None:
+            self._gap_callback.is_closed = True
         self._router.remove(self)
         if self.request is not None:
             self._client._session.withdraw(self.request)
@@ -104,6 +147,11 @@ class Listener(Sink):
         if self._loss is None:
             self._loss = error
             self._router.due.append((self, error))
+
+    def say_gap(self, event: StreamGap) -> None:
+        """Have the user's function called."""
+        if self._gap_callback is not None:
+            self._router.due.append((self._gap_callback, event))
 
     def _fail(self, error: Exception, message: str) -> None:
         if self.error is None:

@@ -12,7 +12,10 @@
   a row; of trades, those that were missed. Snapshots of many records (orders, holdings, interruptions) are not rows:
   they go to the client's own iteration, whoever subscribed.
 * Everything else (notices, replies) goes to the client's own iteration.
-* A sink whose registration is gone is told: another call replaced it, or the server refused to renew it.
+* A sink whose registration is gone is told: another call replaced it, or the server refused to renew it. If it is
+  transient, its evicted items are named by `Evicted`, and it goes on until none is left.
+* A sink is told what its rows are missing for: a `Gap`; `Unplaced` and `Evicted` that name items of it; if its rows are
+  about the account, `MemberLost`. The client's own iteration gets these events too.
 
 Who gets the rows of one type and item is looked up once and kept until something changes, so a row costs two lookups
 and one call for each that gets it.
@@ -24,8 +27,20 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol, TypeAlias, cast
 
-from ..events import ConditionResult, Disconnected, Event, Gap, RequestAccepted, RequestRefusal, Snapshot
-from ..realtime.catalogue import condition_type
+from ..events import (
+    ConditionResult,
+    Disconnected,
+    Event,
+    Evicted,
+    Gap,
+    MemberLost,
+    RequestAccepted,
+    RequestRefusal,
+    Snapshot,
+    StreamGap,
+    Unplaced,
+)
+from ..realtime.catalogue import ACCOUNT_TYPES, condition_type
 from ..realtime.record import Record
 from ..realtime.traits import Scope
 from ..request import Key, Request, number_of
@@ -38,12 +53,13 @@ from .errors import RequestRefused
 
 __all__ = ("Callback", "Due", "Router", "Sink")
 
-Due: TypeAlias = Record | Gap | RequestRefused
+Due: TypeAlias = Record | StreamGap | RequestRefused
 """What a callback is called with, or why it gets nothing more."""
 
 MAX_LOOKUPS = 16_384
 """Maximum number of types and items that are kept: the server may name any number."""
 GIVEN_UP = "given up by another call: `replace=True` in its group, or one `unsubscribe` too many"
+EVICTED = "evicted for items that are not transient, or given up by another call"
 
 _CONDITION_TYPES = frozenset(condition_type(us) for us in (False, True))
 
@@ -66,18 +82,23 @@ class Sink:
         take: called with each of its rows.
         is_read: whether somebody has begun to iterate it.
         answers_alone: whether the answer to its request is for nobody else; False: a call waits for it.
+        is_transient: whether its items may be evicted.
+        gaps: how often it was told that rows of it are missing.
     """
 
     take: Callable[[Record], object]
     answers_alone = False
     is_read = False
+    is_transient = False
 
     def __init__(self, code: str, items: Iterable[str] = ()) -> None:
         self.code = code
         self.items: Collection[str] = frozenset(map(row_item, items))
         self.request: Request | None = None
         self.pending: list[Event] = []
+        self.gaps = 0
         self._lost: set[Key] = set()
+        self._lossy_tokens: set[int] = set()  # the tokens between the loss of their connection and its gap
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -115,19 +136,37 @@ class Sink:
                 self._lost.add(key)  # if it comes back, somebody else has asked for it
             elif each.state is SubscriptionState.REFUSED:
                 self.lose(RequestRefused(self.request, "", each.reason))
-        if self._lost:
-            self.lose(RequestRefused(self.request, "", GIVEN_UP))
+        if self._lost and not (self.is_transient and self.keys):
+            self.lose(RequestRefused(self.request, "", EVICTED if self.is_transient else GIVEN_UP))
+
+    def connection_lost(self, token_index: int) -> None:
+        """Note that rows are missing from now on, of what a token has, until its `Gap`."""
+        self._lossy_tokens.add(token_index)
+
+    def handle_gap(self, event: StreamGap) -> None:
+        """Count what its rows are missing for, and say it as wished."""
+        if self._concerns(event):
+            self.gaps += 1
+            self.say_gap(event)
+
+    def _concerns(self, event: StreamGap) -> bool:
+        if isinstance(event, MemberLost):
+            return self.code in ACCOUNT_TYPES
+        if isinstance(event, Evicted) and not self.is_transient:
+            return False
+        if isinstance(event, Gap) and not event.items:  # otherwise they moved to another connection
+            is_lossy = event.token_index in self._lossy_tokens
+            self._lossy_tokens.discard(event.token_index)
+            return is_lossy
+        return not self.items or any(row_item(item) in self.items for item in event.items)
 
     # What a subclass does about it. Nothing unless it says so.
 
     def flush(self, size: int) -> None:
         """Take over what is `pending`, which came in so many bytes."""
 
-    def connection_lost(self, token_index: int) -> None:
-        """Note that rows are missing from now on, of what a token has, until its `Gap`."""
-
-    def handle_gap(self, gap: Gap) -> None:
-        """Note that everything is registered again."""
+    def say_gap(self, event: StreamGap) -> None:
+        """Say that rows of it are missing; it is counted already."""
 
     def handle_result(self, result: ConditionResult) -> None:
         """Note a new answer to a live search."""
@@ -278,9 +317,9 @@ class Router:
         match event:
             case Disconnected():
                 for sink in self._sinks:
-                    if sink.is_accepted:
+                    if sink.is_accepted or sink.request is None:
                         sink.connection_lost(event.token_index)
-            case Gap():
+            case Gap() | Unplaced() | Evicted() | MemberLost():
                 for sink in self._sinks:
                     sink.handle_gap(event)
             case Snapshot() if event.type not in MERGED_TYPES:

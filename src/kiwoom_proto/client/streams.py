@@ -6,8 +6,10 @@
 * Leaving gives up what it subscribed to, and waits for nothing. What others want stays registered.
 * Its buffer and its overflow policy are its own. With "raise", too slow a consumer ends this stream, and nothing else.
 * It ends with the client, the way that the client's iteration ends.
-* A `Gap` concerns it if it was acknowledged when the connection was lost.
-* It also ends, with `RequestRefused`, when a registration of it is gone: silence must not look like a quiet market.
+* A `Gap` concerns it if it was acknowledged when the connection was lost. What else its rows may be missing for is in
+  routes.py.
+* It also ends, with `RequestRefused`, when a registration of it is gone: silence must not look like a quiet market. A
+  transient one ends when none of its items is left.
 """
 
 from __future__ import annotations
@@ -22,22 +24,22 @@ import attrs
 from ..config import Overflow
 from ..display import displayed
 from ..errors import KiwoomError, LocalProtocolError
-from ..events import Event, Gap
+from ..events import Event, StreamGap
 from ..realtime.catalogue import shown_argument
 from ..realtime.record import Record
 from ..request import Request
-from ..session.freshness import row_item
 from ..symbol import Symbol
 from .buffer import BufferStats, EventBuffer
 from .calls import Calls
 from .errors import BufferOverflow, RequestRefused
-from .routes import Due, Router, Sink
+from .listeners import GapCallback
+from .routes import Router, Sink
 
 __all__ = ("BaseStream", "Gaps", "Stream")
 
 T = TypeVar("T")
 
-Gaps: TypeAlias = Literal["items", "ignore"] | Callable[[Gap], object]
+Gaps: TypeAlias = Literal["items", "ignore"] | Callable[[StreamGap], object]
 """What becomes of the gaps of a stream: iterated between the rows, counted only, or passed to a function."""
 
 ROWS_PER_ITEM = 4
@@ -56,7 +58,7 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         overflow: the policy beyond that; None: that of the client.
 
     Attributes:
-        gaps: how many gaps there were in it.
+        gaps: how often it was told that rows of it are missing: see `StreamGap`.
     """
 
     def __init__(
@@ -79,7 +81,6 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         if buffer_size is None:
             conflates = overflow == "conflate" and self.items
             buffer_size = len(self.items) * ROWS_PER_ITEM if conflates else config.buffer_size
-        self.gaps = 0
         self.take = self.pending.append
         self._client = client
         self._router = router
@@ -89,7 +90,6 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         self._batch: list[Event] = []  # newest first
         self._changed = client._new_event()
         self._is_awaited = False
-        self._lossy_tokens: set[int] = set()  # the tokens between the loss of their connection and its gap
         self._is_entered = self._is_left = False
         self._was_looped = False  # by `async for`
         self._has_ended = False  # with the client
@@ -240,24 +240,6 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         self.pending.clear()
         self.wake()
 
-    def connection_lost(self, token_index: int) -> None:
-        """Note that rows are missing from now on, of what a token has."""
-        self._lossy_tokens.add(token_index)
-
-    def handle_gap(self, gap: Gap) -> None:
-        """Count a gap, and say it as wished."""
-        if gap.items:  # they moved to another connection
-            concerns = any(row_item(item) in self.items for item in gap.items)
-        else:
-            concerns = gap.token_index in self._lossy_tokens
-            self._lossy_tokens.discard(gap.token_index)
-        if concerns:
-            self.gaps += 1
-            self._say_gap(gap)
-
-    def _say_gap(self, gap: Gap) -> None:
-        """Say a gap; counting it is all that is done unless a subclass says more."""
-
     def lose(self, error: RequestRefused) -> None:
         """End this stream, after what is queued."""
         if self._error is None:
@@ -292,13 +274,16 @@ class Stream(BaseStream[T]):
         buffer_size: int | None,
         overflow: Overflow | None,
         gaps: Gaps,
+        transient: bool,
     ) -> None:
         super().__init__(client, router, code, map(str, items) if items else ("",), buffer_size, overflow)
         if gaps not in ("items", "ignore") and not callable(gaps):
             raise LocalProtocolError(f'gaps: must be "items", "ignore" or a function, not {shown_argument(gaps)}')
         self._arguments: Any = (type, *items)
-        self._options: dict[str, Any] = {"group": group, "fresh_within": fresh_within}
-        self._gaps = gaps
+        self._options: dict[str, Any] = {"group": group, "fresh_within": fresh_within, "transient": transient}
+        self.is_transient = transient
+        self._gaps_are_items = gaps == "items"
+        self._gap_callback = GapCallback(client, str(self), gaps) if callable(gaps) else None
 
     async def _register(self) -> None:
         client = self._client
@@ -308,17 +293,9 @@ class Stream(BaseStream[T]):
         self._router.add(self)
         await client._wait_reply(request)
 
-    def _say_gap(self, gap: Gap) -> None:
-        if self._gaps == "items":
-            self.pending.append(gap)
-        elif callable(self._gaps):
-            self._router.due.append((self, gap))
-
-    def call(self, event: Due, /) -> None:
-        """Pass a gap to the user's function."""
-        assert callable(self._gaps)
-        assert isinstance(event, Gap)
-        try:
-            self._gaps(event)
-        except Exception as error:
-            self._client._report_failure(f"the gaps function of {self} raised", error)
+    def say_gap(self, event: StreamGap) -> None:
+        """Queue it between the rows, or have the user's function called."""
+        if self._gaps_are_items:
+            self.pending.append(event)
+        elif self._gap_callback is not None:
+            self._router.due.append((self._gap_callback, event))

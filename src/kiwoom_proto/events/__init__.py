@@ -40,6 +40,7 @@ from .sessions import (
     RecordingFailed,
     RecordingHole,
     Stale,
+    StreamGap,
     Unplaced,
 )
 from .snapshots import Extent, Recovered, Snapshot
@@ -68,6 +69,7 @@ __all__ = (
     "RequestUnanswered",
     "Snapshot",
     "Stale",
+    "StreamGap",
     "SystemNotice",
     "UnknownMessage",
     "Unplaced",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import attrs
 
 from ..display import MESSAGE_LIMIT, displayed
@@ -18,6 +20,7 @@ __all__ = (
     "RecordingFailed",
     "RecordingHole",
     "Stale",
+    "StreamGap",
     "Unplaced",
 )
 
@@ -182,3 +185,11 @@ class MemberLost(Numbered):
 
     def __str__(self) -> str:
         return displayed(f"token {self.token_index} is lost for good: {self.closed}", MESSAGE_LIMIT)
+
+
+StreamGap: TypeAlias = Gap | Unplaced | Evicted | MemberLost
+"""What streams and callbacks say of rows that they lack.
+
+`Gap` when everything is registered again, `Unplaced` when items of it have no connection, `Evicted` when transient ones
+of it were given up, `MemberLost` when an account of it is gone.
+"""

@@ -376,10 +376,10 @@ class Pool:
         for loss, read_at, items in self._subscriptions.pop_restored():
             self._report(Gap(loss.start, read_at, loss.last_sequence, items), loss.epoch)
         if self._troubles:
-            items = self._subscriptions.pop_unplaced()
-            reasons = dict.fromkeys(f"token {member.index}: {reason}" for member, reason in self._troubles)
+            reason = "; ".join(dict.fromkeys(f"token {member.index}: {reason}" for member, reason in self._troubles))
+            items = self._subscriptions.pop_unplaced(reason)
             if items:
-                self._report(Unplaced(items, "; ".join(reasons)), self._troubles[-1][0].epoch)
+                self._report(Unplaced(items, reason), self._troubles[-1][0].epoch)
             self._troubles.clear()
 
     def _act(self) -> bool:

@@ -63,7 +63,7 @@ class PoolSubscriptions:
         self._missing: dict[str, Loss] = {}  # of items that moved and are not registered again yet
         self._refused_by: dict[str, set[int]] = {}  # item -> members that refused it for the quota
         self._asked_again: set[tuple[int, Key]] = set()  # of the account, after such a refusal
-        self._reported: set[str] = set()  # items known to have no connection
+        self._reported: dict[str, str] = {}  # items known to have no connection, and why
 
     # What is wanted: see the methods of `Subscriptions` with the same names.
 
@@ -165,6 +165,8 @@ class PoolSubscriptions:
             states = [member.state_of(key) for member in self._carriers(key)]
             state, reason = min(states, key=_progress, default=(SubscriptionState.WANTED, ""))
             group, type, item = key
+            if state is SubscriptionState.WANTED and not reason and item in self._reported:
+                reason = f"no token has room for it: {self._reported[item]}"
             found.append(Subscription(type, item, state, group, wanted.consumers, reason, wanted.fresh_within))
         return tuple(found)
 
@@ -179,7 +181,8 @@ class PoolSubscriptions:
         """Note that a member is logged in."""
         member.note_ready()
         self.is_unsettled = True
-        self._reported.difference_update(self._placement.rooms[member.index].items)
+        for item in self._placement.rooms[member.index].items:
+            self._reported.pop(item, None)
         self._asked_again = {(index, key) for index, key in self._asked_again if index != member.index}
         for refused_by in self._refused_by.values():
             refused_by.discard(member.index)
@@ -237,10 +240,14 @@ class PoolSubscriptions:
         self.is_unsettled = False
         return dropped
 
-    def pop_unplaced(self) -> tuple[str, ...]:
-        """Return the items that are known since the last time to have no connection."""
+    def pop_unplaced(self, reason: str) -> tuple[str, ...]:
+        """Return the items that are known since the last time to have no connection.
+
+        Args:
+            reason: what happened to their connections.
+        """
         unplaced = tuple(item for item in self._without_connection() if item not in self._reported)
-        self._reported.update(unplaced)
+        self._reported.update(dict.fromkeys(unplaced, reason))
         return unplaced
 
     def homeless_keys(self) -> tuple[Key, ...]:
@@ -405,7 +412,7 @@ class PoolSubscriptions:
             if not self._placement.keys_of(item):
                 self._missing.pop(item, None)
                 self._refused_by.pop(item, None)
-                self._reported.discard(item)
+                self._reported.pop(item, None)
 
     def _evict_for(self, item: str, members: Collection[int]) -> list[Key]:
         """Evict the item that makes room for another. Return what nobody wants any more."""
@@ -428,7 +435,7 @@ class PoolSubscriptions:
             self._members[old].drop(keys)
         self._placement.move(item, place)
         if self._members[place].state is READY:
-            self._reported.discard(item)
+            self._reported.pop(item, None)
         self._ask(keys)
 
 

@@ -56,7 +56,7 @@ class Subscription:
         state: how far it has come.
         group: group number (grp_no); "" for a condition.
         consumers: number of calls that want it.
-        reason: why it was refused; "" if it was not.
+        reason: why it was refused, or has no place in a pool; "" if neither.
         fresh_within: seconds after which silence is reported as `Stale`; None: never.
     """
 
