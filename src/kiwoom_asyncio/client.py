@@ -172,11 +172,11 @@ class _Connection(AsyncBlock["Client"]):
         try:
             if error is None or isinstance(error, Exception):
                 await self._client.aclose()
-            # Cancelled or interrupted, there is no time for a closing handshake: the connection is cut.
         except BaseException as failed:
             ended_by = failed
             raise
         finally:
+            self._client._cut()  # cancelled or interrupted, there is no time for a closing handshake
             failure = await self._task.end()
             await self._client._end_recording(ended_by or failure)
         if failure is not None and error is None:

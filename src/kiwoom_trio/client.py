@@ -97,12 +97,14 @@ async def connect(
             tasks.start_soon(client._run)
             await client._wait_login()
             try:
-                yield client
-            except Exception:
+                try:
+                    yield client
+                except Exception:
+                    await client.aclose()
+                    raise
                 await client.aclose()
-                raise
-            await client.aclose()
-            # Cancelled or interrupted, there is no time for a closing handshake: the connection is cut.
+            finally:
+                client._cut()  # cancelled or interrupted, there is no time for a closing handshake
     except BaseException as error:
         await client._end_recording(error)
         raise

@@ -283,6 +283,54 @@ def test_one_thread_ends_the_wait_of_another(served: Served) -> None:
         assert (own.result(30), its.result(30)) == ([], [])
 
 
+def loop_over_stream(client: Any, begun: threading.Event) -> None:
+    for _ in client.stream(Trade, ITEM):
+        begun.set()
+
+
+def loop_over_client(client: Any, begun: threading.Event) -> None:
+    client.subscribe(Trade, ITEM)
+    for _ in client:
+        begun.set()
+
+
+def wait_for_a_condition(client: Any, begun: threading.Event) -> None:
+    with client.condition(client.list_conditions()[0].name) as hits, pytest.raises(StopIteration):
+        begun.set()
+        while True:
+            hits.next()
+
+
+def wait_with_a_limit(client: Any, begun: threading.Event) -> None:
+    with client.stream(Trade, SILENT) as silent, pytest.raises(StopIteration):
+        begun.set()
+        silent.next(timeout=1000)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
+@pytest.mark.parametrize("wait", [loop_over_stream, loop_over_client, wait_for_a_condition, wait_with_a_limit])
+def test_an_error_of_the_block_ends_the_wait_of_another_thread(
+    served: Served, wait: Callable[[Any, threading.Event], None], error: type[BaseException]
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def work(client: Any) -> None:
+        wait(client, begun)
+        ended.set()
+
+    def own() -> None:
+        with pytest.raises(error), connect(served) as client:
+            threading.Thread(target=work, args=[client], daemon=True).start()
+            assert begun.wait(30)
+            raise error
+
+    owner = threading.Thread(target=own, daemon=True)  # a daemon, so that a hang is a failure
+    owner.start()
+    assert ended.wait(30)
+    owner.join(30)
+    assert not owner.is_alive()
+
+
 def test_closing_inside_a_loop_ends_it(served: Served) -> None:
     with connect(served) as client:
         client.subscribe(Trade, ITEM)

@@ -230,6 +230,14 @@ class BaseClient(Feeds):
         if timeout is not None and timeout < self._armed:
             self._deadline_moved.set()
 
+    def _cut(self) -> None:
+        """End without a closing handshake, if it has not ended: whoever waits for anything learns of it now."""
+        if self._inbox.closed is None:
+            self._inbox.close()
+            for line in self._lines:
+                line.session.receive_eof()
+            self._pump()
+
     async def _connect(self, header: RequestHeader | None) -> None:
         """Obtain the first token of each line, and connect its session with it.
 
