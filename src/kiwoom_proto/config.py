@@ -192,7 +192,7 @@ class RestConfig:
             1 MB.
         tries: how often a query is sent in all, if connections break or the server fails (HTTP 5xx); and how many
             attempts in a row may fail before calls that wait for them fail: to get a token for all of them, to connect
-            for orders. An order is sent once.
+            for orders. An order is sent once. 1: no attempt to connect is repeated.
         rate_limit_tries: how often a query is sent in all, if the server says that it comes too fast (1700, HTTP 429).
         calls_per_second: calls of one TR in a second, and orders of all TRs; None: 5 in production, 1 in mock trading.
     """

@@ -237,6 +237,13 @@ def test_a_server_that_cannot_be_reached_fails_orders_soon_and_queries_when_thei
     assert network.dispatcher.next_timeout() is None
 
 
+def test_nothing_is_tried_again_for_a_caller_who_wants_one_try() -> None:
+    network = Network(dial=lambda link: "connection refused", config=RestConfig(tries=1))
+    query = network.dispatcher.submit(Quote())
+    network.advance(0.1)
+    assert isinstance(query.outcome, TransportError) and len(network.dialled) == 1
+
+
 def test_a_query_waits_for_a_server_that_comes_back_within_its_time() -> None:
     network = Network(dial=lambda link: "connection refused" if network.clock.now < 1011 else None)
     network.dispatcher.submit(Quote())

@@ -15,8 +15,8 @@ Every call gets exactly one outcome, which `outcomes` returns: a `Page`, or an e
   its turn has no deadline.
 * If no connection can be opened, it is tried again after a pause that doubles, up to 5 s. A query is given up when the
   next attempt would come later than `answer_timeout` after it was submitted, or after the first attempt that failed. An
-  order is given up with the same, or after `tries` attempts in a row: it is meant for now, and its caller decides. As
-  long as another connection may carry a call, it waits for that.
+  order is given up with the same, or after `tries` attempts in a row: it is meant for now, and its caller decides. With
+  `tries=1` no attempt is repeated. As long as another connection may carry a call, it waits for that.
 * If there will be no token (see `authorization`), every call that waits fails at once, whether its turn has come or
   not: none of them could be sent, for the same reason. Each gets an error of its own with the same words.
 * A query that met a broken connection, a server that failed, or a refusal for coming too fast is sent again, a bounded
@@ -363,7 +363,7 @@ class Dispatcher:
         """Return whether a call has waited for a connection for long enough."""
         if self._links.may_carry(ticket, now):
             return False
-        if ticket.is_order and self._failed_dials >= self.config.tries:
+        if self._failed_dials >= self.config.tries and (ticket.is_order or self.config.tries == 1):
             return True
         since = max(ticket.waits_since, self._unreachable_since)
         return self._dial_not_before > since + self.config.answer_timeout
