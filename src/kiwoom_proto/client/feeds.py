@@ -5,12 +5,15 @@ Each is a sink of the router (routes.py). A client without any costs what it did
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar, overload
 
 from ..config import Overflow
 from ..errors import LocalProtocolError
 from ..events import StreamGap
+from ..hours import KST
 from ..html import table
 from ..realtime.catalogue import REALTIME, declared_code
 from ..realtime.record import Record
@@ -22,9 +25,11 @@ from ..session.pool import Pool
 from ..session.session import Session
 from ..session.subscriptions import Subscription
 from ..symbol import Symbol
+from .buffer import BufferStats
 from .calls import Calls
 from .condition_stream import ConditionStream
 from .listeners import Latest, Listener, is_subscribed
+from .newest import NewestRows
 from .replayed import ReplayedSession
 from .streams import Gaps, Stream
 
@@ -33,7 +38,15 @@ __all__ = ("Feeds",)
 R = TypeVar("R", bound=Record)
 
 _SUBSCRIPTION_HEADINGS = ("type", "실시간 항목", "item 종목", "state 상태", "fresh within, s", "newest row 최근")
-_COUNTER_HEADINGS = ("received 수신", "delivered 전달", "waiting 대기", "dropped 버림", "conflated 합침", "gaps 누락")
+_COUNTER_HEADINGS = (
+    "rows for",
+    "received 수신",
+    "delivered 전달",
+    "waiting 대기",
+    "dropped 버림",
+    "conflated 합침",
+    "gaps 누락",
+)
 
 
 class Feeds(Calls):
@@ -47,6 +60,8 @@ class Feeds(Calls):
         self._due = self._router.due
         self._is_calling = False
         self._kept: dict[tuple[str, str], Latest] = {}
+        if "IPython" in sys.modules:  # a notebook, or a console, which may show the client at any time
+            self._inbox.newest = NewestRows()
 
     @overload
     def stream(
@@ -281,21 +296,42 @@ class Feeds(Calls):
         return listener
 
     def _repr_html_(self) -> str:
-        """Return a table for a notebook: what is subscribed to, how far each has come, and the counters."""
-        stats, lost = self.stats(), self.disconnected
+        """Return a table for a notebook: what is subscribed to, how far each has come, and the counters.
+
+        Elsewhere than in a notebook, newest rows are kept from the first call on.
+        """
+        lost = self.disconnected
         caption = " · ".join(filter(None, (repr(self), str(lost or ""))))
-        counters = (stats.received, stats.delivered, stats.waiting, stats.dropped, stats.conflated, stats.gaps)
+        if self._inbox.newest is None:
+            self._inbox.newest = NewestRows()
         rows = map(self._shown, self.subscriptions)
-        return table(caption, _SUBSCRIPTION_HEADINGS, rows) + table("", _COUNTER_HEADINGS, (counters,))
+        return table(caption, _SUBSCRIPTION_HEADINGS, rows) + table("", _COUNTER_HEADINGS, self._shown_counters())
 
     def _shown(self, each: Subscription) -> tuple[object, ...]:
         cls = REALTIME.get(each.type, Record)
         kept = self._kept.get((each.type, row_item(each.item)))
-        newest = kept.row._exchange_time() if kept is not None and kept.row is not None else None
-        state = each.reason or each.state.value
+        newest = self._inbox.newest and self._inbox.newest.of(each.type, each.item)
+        if newest is None and kept is not None:
+            newest = kept.row
+        state = "closed" if self._inbox.closed is not None else each.reason or each.state.value
         name = cls.__name__ if cls is not Record else ""
-        time = newest and f"{newest:%X}"
+        at = newest and (newest._exchange_time() or datetime.datetime.fromtimestamp(newest.received_at / 1e9, KST))
+        time = at and f"{at:%X}"
         return f"{each.type} {name}".strip(), cls.label, redact(each.item), state, each.fresh_within, time
+
+    def _shown_counters(self) -> Iterator[tuple[object, ...]]:
+        """Show the counters of the client's own iteration, then of each stream and callback, then of those of before."""
+        stats = self.stats()
+        own = BufferStats(stats.received, stats.delivered, stats.dropped, stats.conflated, stats.waiting)
+        consumers = [("the client's iteration", own, stats.gaps)]
+        for sink in self._router.sinks:
+            counters = sink.stats()
+            if counters is not None:
+                consumers.append((str(sink), counters, sink.gaps))
+        if self._router.past is not None:
+            consumers.append(("streams and callbacks that were left", *self._router.past))
+        for name, each, gaps in consumers:
+            yield name, each.received, each.delivered, each.waiting, each.dropped, each.conflated, gaps
 
     # What is behind it.
 

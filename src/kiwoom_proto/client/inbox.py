@@ -40,6 +40,7 @@ from ..session.pool import Pool
 from ..session.session import Session
 from .buffer import EventBuffer
 from .errors import BufferOverflow, ConnectionLost, RequestRefused, RequestTimeout
+from .newest import NewestRows
 from .replayed import ReplayedSession
 from .routes import Router
 from .unsent import Unsent
@@ -94,6 +95,7 @@ class Inbox:
         logged_in: whether a LOGIN was accepted.
         unsent: the outgoing bytes of the session, or of each member of the pool.
         router: gives rows to streams and callbacks, if there are any.
+        newest: the newest row of each registration; None: nobody looks at it.
         is_iterated: whether anybody has begun to iterate. Until then, what somebody else has got need not be kept.
     """
 
@@ -112,6 +114,7 @@ class Inbox:
         elif isinstance(session, Session):
             self.unsent = (Unsent(session),)
         self.router = Router(lambda: session.subscriptions)
+        self.newest: NewestRows | None = None
         self.is_iterated = False
         config = session.config
         self._buffer = EventBuffer(config.buffer_size, config.overflow, config.buffer_bytes)
@@ -156,6 +159,8 @@ class Inbox:
         is_routed = router.is_active
         if events:
             wanted: list[Event] = events
+            if self.newest is not None:
+                self.newest.add(events)
             size = session.bytes_received - self._bytes_seen
             if is_routed:
                 wanted, size = self._share(router, events, size)

@@ -13,6 +13,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal
 
+from ..display import displayed
 from ..errors import LocalProtocolError
 from ..events import StreamGap
 from ..realtime.catalogue import ACCOUNT_TYPES, shown_argument
@@ -20,6 +21,7 @@ from ..realtime.record import Record
 from ..request import Key, Request
 from ..session.freshness import row_item
 from ..session.subscriptions import Subscription
+from .buffer import BufferStats
 from .calls import Calls
 from .errors import RequestRefused
 from .routes import Due, Router, Sink
@@ -62,6 +64,7 @@ class Listener(Sink):
         errors: how many of its calls raised an exception.
         error: the first exception, or why its subscription is gone; None if there was none.
         gaps: how often rows of it were missing.
+        calls: how many rows it was called with.
     """
 
     answers_alone = True
@@ -86,6 +89,7 @@ class Listener(Sink):
         if gaps != "ignore" and not callable(gaps):
             raise LocalProtocolError(f'gaps: must be "ignore" or a function, not {shown_argument(gaps)}')
         self.is_transient = transient
+        self.calls = 0
         self.errors = 0
         self.error: Exception | None = None
         self._client = client
@@ -124,6 +128,13 @@ class Listener(Sink):
             self._client._session.withdraw(self.request)
         self._client._pump()
 
+    def stats(self) -> BufferStats:
+        """Return the counters of its rows."""
+        return BufferStats(self.calls, self.calls, 0, 0, 0)
+
+    def __str__(self) -> str:
+        return f"callback of {self.code} {displayed(', '.join(sorted(self.items)[:3]))}".rstrip()
+
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else f"{self.errors} errors"
         return f"<Listener of {self.code}, {state}>"
@@ -137,6 +148,7 @@ class Listener(Sink):
             self.close()
             return
         try:
+            self.calls += 1
             self._callback(event)
         except Exception as error:
             self.errors += 1

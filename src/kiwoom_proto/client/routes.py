@@ -49,6 +49,7 @@ from ..session.lifecycle import SubscriptionState
 from ..session.snapshot_tables import TRADES
 from ..session.snapshots import MERGED_TYPES
 from ..session.subscriptions import Subscription
+from .buffer import BufferStats
 from .errors import RequestRefused
 
 __all__ = ("Callback", "Due", "Router", "Sink")
@@ -160,6 +161,10 @@ class Sink:
             return is_lossy
         return not self.items or any(row_item(item) in self.items for item in event.items)
 
+    def stats(self) -> BufferStats | None:
+        """Return the counters of its rows; None: it is no consumer, and counts none."""
+        return None
+
     # What a subclass does about it. Nothing unless it says so.
 
     def flush(self, size: int) -> None:
@@ -192,6 +197,7 @@ class Router:
     Attributes:
         due: callbacks to be called, and what with, once everything else has been seen to.
         is_active: whether anything must be routed. If not, all events are for the client's own iteration.
+        past: the counters of all that have been removed, and how many gaps they had; None: none was.
         on_refresh: called after each look at what is wanted.
         keeps_unasked: whether the client's own iteration gets rows that nobody is known to want.
     """
@@ -200,6 +206,7 @@ class Router:
         self.due: deque[tuple[Callback, Due]] = deque()
         self.is_active = False
         self.keeps_unasked = True
+        self.past: tuple[BufferStats, int] | None = None
         self.on_refresh: Callable[[], object] = _do_nothing
         self._subscriptions = subscriptions
         self._sinks: list[Sink] = []
@@ -222,6 +229,7 @@ class Router:
         if sink in self._sinks:
             self._sinks.remove(sink)
             sink.pending.clear()
+            self._add_to_past(sink)
             self._left.update(sink.keys)
             self._forget_lookups()
 
@@ -250,6 +258,11 @@ class Router:
             sink.check(standing)
         self.is_active = bool(self._sinks or self._left)
         self.on_refresh()
+
+    @property
+    def sinks(self) -> tuple[Sink, ...]:
+        """Everything that takes rows now."""
+        return tuple(self._sinks)
 
     @property
     def is_read(self) -> bool:
@@ -349,6 +362,22 @@ class Router:
                 for row in snapshot.missed if snapshot.type == TRADES else rows:
                     sink.take(row)
         return not self._is_own(rows[0], rows[0].item, is_held=is_held)
+
+    def _add_to_past(self, sink: Sink) -> None:
+        stats = sink.stats()
+        if stats is None:
+            return
+        before, gaps = self.past or (BufferStats(0, 0, 0, 0, 0), 0)
+        self.past = (
+            BufferStats(
+                before.received + stats.received,
+                before.delivered + stats.delivered,
+                before.dropped + stats.dropped + stats.waiting,
+                before.conflated + stats.conflated,
+                0,
+            ),
+            gaps + sink.gaps,
+        )
 
     # Lookups.
 
