@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import re
 import time
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 from tests.adapters.kit import ITEM, QUICK, TOKEN, Loop, until
 
 import kiwoom_asyncio
@@ -114,6 +117,56 @@ async def test_a_forgotten_await(loop: Loop) -> None:
             client.subscribe(Trade, ITEM)  # type: ignore[unused-coroutine]
             gc.collect()
     assert any("subscribe' was never awaited" in str(each.message) for each in caught)
+
+
+class ShiftedLoop(asyncio.SelectorEventLoop):
+    """Its time may jump, as it does for a loop that is blocked."""
+
+    shift = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.shift
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.4, 0.8])
+@pytest.mark.parametrize("seconds", [5.0, 7.0])
+@pytest.mark.parametrize("name", ["asyncio", "trio"])
+def test_a_blocked_loop_is_always_warned_of_and_for_how_long(
+    name: str, seconds: float, phase: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    said: list[str] = []
+
+    def note() -> bool:
+        said[:] = [record.getMessage() for record in caplog.records if record.name == f"kiwoom_{name}"]
+        return bool(said)
+
+    async def on_trio() -> None:
+        async with kiwoom_trio.serve(Exchange(seed=1)) as server, kiwoom_trio.connect(server.endpoint, token="a"):
+            await trio.sleep(phase)
+            clock.jump(seconds)
+            await until(note)
+
+    async def on_asyncio() -> None:
+        async with kiwoom_asyncio.serve(Exchange(seed=1)) as server, kiwoom_asyncio.connect(server.endpoint, token="a"):
+            await asyncio.sleep(0)
+            shifted.shift += phase
+            await asyncio.sleep(0)
+            shifted.shift += seconds
+            await until(note)
+
+    if name == "trio":
+        clock = trio.testing.MockClock(autojump_threshold=0.02)
+        trio.run(on_trio, clock=clock)
+    else:
+        shifted = ShiftedLoop()
+        with asyncio.Runner(loop_factory=lambda: shifted) as runner:
+            runner.run(on_asyncio())
+
+    found = re.match(r"the event loop stood still for ([0-9.]+) to ([0-9.]+) s, and the client with it", said[0])
+    assert found, said
+    assert seconds <= float(found[2]) + 0.1
+    assert name == "asyncio" or float(found[1]) - 0.1 <= seconds  # asyncio's time goes on by itself beside the jump
+    assert len(said) == 1
 
 
 async def test_time_sleep(loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -320,7 +320,7 @@ class Feeds(Calls):
         return f"{each.type} {name}".strip(), cls.label, redact(each.item), state, each.fresh_within, time
 
     def _shown_counters(self) -> Iterator[tuple[object, ...]]:
-        """Show the counters of the client's own iteration, then of each stream and callback, then of those of before."""
+        """Show the counters of the client's own iteration, of each stream and callback, and of those that are gone."""
         stats = self.stats()
         own = BufferStats(stats.received, stats.delivered, stats.dropped, stats.conflated, stats.waiting)
         consumers = [("the client's iteration", own, stats.gaps)]

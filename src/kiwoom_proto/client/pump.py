@@ -50,10 +50,10 @@ __all__ = ("BaseClient", "new_session")
 
 T = TypeVar("T")
 
-BEAT = 5.0
-"""Seconds between two looks at whether the event loop still turns."""
+BEAT = 1.0
+"""Seconds between two looks at whether the event loop still turns. A standstill may begin at any time between them."""
 STANDSTILL = 5.0
-"""Seconds that a look may be late; a busy machine may delay it for a while."""
+"""Seconds of standing still that are always warned of; a busy machine may delay a look for a while."""
 FLUSH_TIME = 0.5
 """Seconds for writing the last bytes to a connection that has ended."""
 RECORDING_TIME = 30.0
@@ -199,10 +199,11 @@ class BaseClient(Feeds):
             with self._move_on_after(BEAT):
                 await self._new_event().wait()
             late = self._clock() - due
-            if late >= STANDSTILL:
+            if late >= STANDSTILL - BEAT:
                 self._warn(
-                    f"the event loop stood still for {late:.0f} s or more, and the client with it: no row was read, no "
-                    "PING answered. Did an async function or a callback call `time.sleep`, or calculate for long? "
+                    f"the event loop stood still for {late:.1f} to {late + BEAT:.1f} s, and the client with it: no row "
+                    "was read, no PING answered. Did an async function or a callback call `time.sleep`, or calculate "
+                    "for long? "
                     f"Write `await {self._sleep_call}` or `await {self._thread_call}`"
                 )
 
