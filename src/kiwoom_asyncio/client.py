@@ -19,7 +19,7 @@ import anyio.to_thread
 from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
-from kiwoom_proto.client.async_block import AsyncBlock
+from kiwoom_proto.client.async_block import AsyncBlock, opening
 from kiwoom_proto.client.credentials import Credentials, Token, credentials_of
 from kiwoom_proto.client.line import Line
 from kiwoom_proto.client.own_loop import Place
@@ -36,7 +36,7 @@ from kiwoom_proto.session.pool import Pool
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, describe, dial
-from .own_loop import HAND_OVER, here
+from .own_loop import HAND_OVER, check_loop, here
 from .rest import RestPump
 from .tasks import BackgroundTask, background_tasks, run_together
 
@@ -45,6 +45,7 @@ __all__ = ("Client", "connect", "open")
 T = TypeVar("T")
 
 CONNECT = "write `async with connect(...) as client:`, or in the cells of a notebook `client = await open(...)`"
+OPEN = "write `client = await open(...)`, and `await client.aclose()` in the end; a block is `async with connect(...)`"
 
 
 def connect(
@@ -90,6 +91,7 @@ def connect(
     return _Connection(endpoint, credentials_of(token), config, header, ssl_context, types, record)
 
 
+@opening(OPEN)
 async def open(
     endpoint: Endpoint,
     *,
@@ -127,7 +129,7 @@ class _Connection(AsyncBlock["Client"]):
         types: Iterable[type[Record]],
         record: Recorder | None,
     ) -> None:
-        super().__init__("connect", CONNECT, "use kiwoom_asyncio.blocking.connect(...)")
+        super().__init__("connect", CONNECT, "use kiwoom_asyncio.blocking.connect(...)", check_loop)
         self._endpoint = endpoint
         self._tokens = tokens
         self._config = config
@@ -138,6 +140,7 @@ class _Connection(AsyncBlock["Client"]):
         self._task: BackgroundTask | None = None
 
     async def __aenter__(self) -> Client:
+        self._enter()
         if isinstance(self._endpoint, Endpoint):  # `Session` refuses anything else
             self._endpoint.check_tls(self._ssl_context)
         clock = asyncio.get_running_loop().time

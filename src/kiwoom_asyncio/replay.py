@@ -15,13 +15,13 @@ from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.replay import BaseReplay, Time, open_recording
 from kiwoom_proto.recording.files import Paths
 
-from .own_loop import HAND_OVER, here
+from .own_loop import HAND_OVER, check_loop, here
 from .tasks import BackgroundTask
 
 __all__ = ("Replay", "replay")
 
 
-@block
+@block(check_loop)
 async def replay(
     paths: Paths,
     *,

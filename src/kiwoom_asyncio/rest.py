@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import AppKey, Endpoint, Secret
+from kiwoom_proto.client.async_block import AsyncBlock, opening
 from kiwoom_proto.client.credentials import Credentials, Token, one_credential
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.rest import BaseRestClient
@@ -25,12 +26,13 @@ from kiwoom_proto.secrets import conceal
 
 from .auth import fresh_token
 from .dial import NETWORK_ERRORS, describe, dial
-from .own_loop import HAND_OVER, here
+from .own_loop import HAND_OVER, check_loop, here
 from .tasks import BackgroundTask, background_tasks
 
 __all__ = ("RestClient", "RestPump", "open_rest", "rest")
 
 REST = "write `async with rest(...) as api:`, or in the cells of a notebook `api = await open_rest(...)`"
+OPEN_REST = "write `api = await open_rest(...)`, and `await api.aclose()` in the end; a block is `async with rest(...)`"
 
 
 def rest(
@@ -59,6 +61,7 @@ def rest(
     return _Block(endpoint, one_credential(token), config, ssl_context)
 
 
+@opening(OPEN_REST)
 async def open_rest(
     endpoint: Endpoint,
     *,
@@ -78,15 +81,17 @@ async def open_rest(
     return client
 
 
-class _Block(AbstractAsyncContextManager["RestClient"]):
+class _Block(AsyncBlock["RestClient"]):
     """What `rest` returns. It may be entered in one task and left in another, as the cells of a notebook are."""
 
     def __init__(
         self, endpoint: Endpoint, token: Credentials, config: RestConfig | None, ssl_context: ssl.SSLContext | None
     ) -> None:
+        super().__init__("rest", REST, "use kiwoom_asyncio.blocking.rest(...)", check_loop)
         self._arguments = endpoint, token, config, ssl_context
 
     async def __aenter__(self) -> RestClient:
+        self._enter()
         self._client = RestClient(*self._arguments)
         self._task = BackgroundTask(self._client._run, self._client._fail)
         return self._client
@@ -98,20 +103,6 @@ class _Block(AbstractAsyncContextManager["RestClient"]):
         failure = await self._task.end()
         if failure is not None and error is None:
             raise failure
-
-    if not TYPE_CHECKING:  # type checkers find these mistakes because the methods are missing
-
-        def __enter__(self) -> NoReturn:
-            raise TypeError(f"rest: {REST}; without async, use kiwoom_asyncio.blocking.rest(...)")
-
-        def __exit__(self, *error: object) -> None:
-            """Never called: `__enter__` raises."""
-
-        def __await__(self) -> NoReturn:
-            raise TypeError(f"rest: {REST}")
-
-        def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(f"rest(...) is no client yet, and has no {name!r}: {REST}")
 
 
 class RestClient(BaseRestClient):

@@ -19,6 +19,7 @@ from kiwoom_proto.connection.lifecycle import ConnectionState
 from kiwoom_proto.simulator import PATH, US_PATH, ClientLink, Exchange
 from kiwoom_proto.wire.tls import Tls
 
+from .own_loop import check_loop
 from .tasks import background_tasks
 
 __all__ = ("Server", "serve")
@@ -32,7 +33,7 @@ ACCEPT_PAUSE = 0.1
 _logger = logging.getLogger(__name__)
 
 
-@block
+@block(check_loop)
 async def serve(
     exchange: Exchange,
     *,

@@ -17,6 +17,8 @@ import trio
 
 from kiwoom_proto.client.async_block import GeneratorBlock
 
+from .own_loop import check_loop
+
 __all__ = ("background_tasks", "block", "ungrouped")
 
 P = ParamSpec("P")
@@ -29,7 +31,7 @@ def block(function: Callable[P, AsyncGenerator[T]]) -> Callable[P, AbstractAsync
 
     @wraps(function)
     def made(*arguments: P.args, **options: P.kwargs) -> AbstractAsyncContextManager[T]:
-        return _Block(function.__name__, make(*arguments, **options))
+        return _Block(function.__name__, make(*arguments, **options), check_loop)
 
     return made
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from tests.adapters.kit import ITEM, QUICK, TOKEN
 
 import kiwoom_asyncio
@@ -387,12 +388,20 @@ def test_mistakes_name_the_cure(served: Served, monkeypatch: pytest.MonkeyPatch)
             pass
         with pytest.raises(LocalProtocolError, match="was left"):
             iter(stream)
+        with pytest.raises(LocalProtocolError, match="was left"):
+            next(stream)
+        with pytest.raises(LocalProtocolError, match="was left"):
+            stream.next(timeout=1)
+        with pytest.raises(AttributeError, match=r"client\.close\(\)"):
+            client.aclose()
 
         async def wrong() -> None:
             client.subscribe(Trade, ITEM)
 
         with pytest.raises(LocalProtocolError, match=r"async function.*kiwoom_asyncio\.connect"):
             asyncio.run(wrong())
+        with pytest.raises(LocalProtocolError, match=r"async function.*kiwoom_trio\.connect"):
+            trio.run(wrong)
         process = os.getpid() + 1
         with monkeypatch.context() as patch:
             patch.setattr(os, "getpid", lambda: process)
@@ -412,6 +421,16 @@ def test_connecting_in_an_async_function_is_refused(served: Served) -> None:
 
     with pytest.raises(LocalProtocolError, match="async function"):
         asyncio.run(wrong())
+    with pytest.raises(LocalProtocolError, match="async function"):
+        trio.run(wrong)
+
+
+def test_a_block_is_entered_once(served: Served) -> None:
+    block = connect(served)
+    with block, pytest.raises(LocalProtocolError, match="a block is entered once"), block:
+        pass
+    with pytest.raises(LocalProtocolError, match="a block is entered once"), block:
+        pass
 
 
 def test_what_fails_to_connect_leaves_no_thread(served: Served) -> None:

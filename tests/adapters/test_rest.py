@@ -451,7 +451,7 @@ async def test_a_token_that_is_none(loop: Loop, token: Any) -> None:
 
 NO_BLOCK: dict[str, tuple[Callable[[Any], object], type[Exception], str]] = {
     "with": (enter_plain, TypeError, r"write `async with rest.*blocking\.rest"),
-    "no block": (lambda block: block.call(QUOTE), AttributeError, "no client yet.*write `async with rest"),
+    "no block": (lambda block: block.call(QUOTE), AttributeError, "not entered yet.*write `async with rest"),
 }
 
 

@@ -41,6 +41,10 @@ async def loop_async(rows: Any) -> None:
         pass
 
 
+async def awaited(value: Any) -> None:
+    await value
+
+
 async def enter(block: Any) -> None:
     async with block:
         pass
@@ -68,6 +72,18 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
         LocalProtocolError,
         "not entered: write `async with",
     ),
+    "await a stream": (
+        lambda client: awaited(client.stream(Trade, ITEM)),
+        TypeError,
+        r"write `async with client\.stream\(",
+    ),
+    "await a condition": (
+        lambda client: awaited(client.condition("1")),
+        TypeError,
+        r"write `async with client\.condition\(",
+    ),
+    "close": (lambda client: client.close(), AttributeError, r"await client\.aclose\(\)"),
+    "enter the client": (lambda client: enter(client), TypeError, r"await client\.aclose\(\).*async with connect"),
     "the item first": (lambda client: client.subscribe(ITEM, Trade), LocalProtocolError, "the type comes first"),
     "a list of items": (lambda client: client.subscribe(Trade, [ITEM]), LocalProtocolError, r"pass a list as \*items"),
     "a number as an item": (lambda client: client.subscribe(Trade, 5930), LocalProtocolError, "must be str"),
@@ -266,3 +282,88 @@ def test_what_looks_for_attributes_finds_none() -> None:
     for block in (kiwoom_asyncio.connect(MOCK, token=TOKEN, config=QUICK), blocking.connect(MOCK, token=TOKEN)):
         assert not hasattr(block, "_repr_html_")
         assert TOKEN not in repr(block)
+
+
+async def test_a_block_is_entered_once(loop: Loop) -> None:
+    exchange = Exchange(seed=1)
+    async with loop.serve(exchange) as server:
+        for block in (loop.connect(server.endpoint), loop.rest(server.endpoint)):
+            async with block:
+                with pytest.raises(LocalProtocolError, match="a block is entered once; call "):
+                    await enter(block)
+                assert len(exchange.links) <= 1
+            with pytest.raises(LocalProtocolError, match="a block is entered once"):
+                await enter(block)
+        await until(lambda: not exchange.links)
+
+
+WRONG_LOOP: dict[str, tuple[Callable[[], Any], bool]] = {
+    "connect": (lambda: kiwoom_asyncio.connect(MOCK, token=TOKEN), True),
+    "rest": (lambda: kiwoom_asyncio.rest(MOCK, token=TOKEN), True),
+    "replay": (lambda: kiwoom_asyncio.replay("day"), True),
+    "serve": (lambda: kiwoom_asyncio.serve(Exchange()), True),
+    "trio's connect": (lambda: kiwoom_trio.connect(MOCK, token=TOKEN), False),
+    "trio's rest": (lambda: kiwoom_trio.rest(MOCK, token=TOKEN), False),
+    "trio's replay": (lambda: kiwoom_trio.replay("day"), False),
+    "trio's serve": (lambda: kiwoom_trio.serve(Exchange()), False),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_LOOP)
+def test_the_adapter_of_another_loop(name: str) -> None:
+    make, is_asyncio = WRONG_LOOP[name]
+    call = name.split()[-1]
+    if is_asyncio:
+        with pytest.raises(LocalProtocolError, match=rf"needs asyncio, and trio runs here: use kiwoom_trio\.{call}"):
+            trio.run(enter, make())
+    else:
+        with pytest.raises(LocalProtocolError, match=rf"needs trio, and asyncio runs here: use kiwoom_asyncio\.{call}"):
+            asyncio.run(enter(make()))
+
+
+OPENING: dict[str, tuple[Callable[[], Any], str]] = {
+    "open": (lambda: kiwoom_asyncio.open(MOCK, token=TOKEN), r"client = await open\(\.\.\.\)`.*async with connect"),
+    "open_rest": (lambda: kiwoom_asyncio.open_rest(MOCK, token=TOKEN), r"api = await open_rest\(.*async with rest\("),
+}
+
+
+@pytest.mark.parametrize("name", OPENING)
+def test_a_forgotten_await_of_open(name: str) -> None:
+    make, cure = OPENING[name]
+    opened = make()
+    with pytest.raises(AttributeError, match=rf"{name}\(\.\.\.\) is not awaited yet, .*: write `{cure}"):
+        opened.stream(Trade, ITEM)
+    opened.close()
+    with pytest.raises(TypeError, match=cure):
+        asyncio.run(enter(make()))
+    with pytest.raises(TypeError, match=cure):
+        enter_plain(make())
+    assert TOKEN not in repr(opened)
+
+
+def test_open_as_a_task() -> None:
+    async def scenario() -> None:
+        async with kiwoom_asyncio.serve(Exchange(seed=1)) as server:
+            client = await asyncio.create_task(kiwoom_asyncio.open(server.endpoint, token=TOKEN, config=QUICK))
+            with pytest.raises(TypeError, match=r"open already.*await client\.aclose"):
+                await enter(client)
+            await client.aclose()
+
+    Loop("asyncio").run(scenario)
+
+
+BLOCKING: dict[str, Callable[[], Any]] = {
+    "connect": lambda: blocking.connect(MOCK, token=TOKEN),
+    "replay": lambda: blocking.replay("day"),
+    "rest": lambda: blocking.rest(MOCK, token=TOKEN),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKING)
+def test_a_blocking_block_used_as_something_else(name: str) -> None:
+    block = BLOCKING[name]()
+    for use in (enter, awaited):
+        with pytest.raises(TypeError, match=rf"without async: .*`async with kiwoom_asyncio\.{name}\("):
+            asyncio.run(use(block))
+    with pytest.raises(TypeError, match=rf"no client yet: write `with blocking\.{name}\("):
+        loop_over(block)

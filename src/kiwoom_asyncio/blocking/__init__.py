@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
-from kiwoom_proto import ClientConfig, Endpoint, Record
+from kiwoom_proto import ClientConfig, Endpoint, LocalProtocolError, Record
 from kiwoom_proto.client.credentials import Token
 from kiwoom_proto.client.feeds import Feeds
 from kiwoom_proto.client.replay import Time
@@ -133,7 +133,7 @@ def replay(
     def make() -> Replay:
         return Replay(Bridge(lambda: _play(paths, speed=speed, start=start, end=end, config=config, types=types)))
 
-    return _Block(make)
+    return _Block(make, "replay")
 
 
 def rest(
@@ -171,11 +171,19 @@ class _Block(AbstractContextManager[C], Generic[C]):
 
     def __init__(self, make: Callable[[], C], function: str = "connect", name: str = "client") -> None:
         self._make = make
-        opened = "open" if function == "connect" else f"open_{function}"
-        self._how = f"`with blocking.{function}(...) as {name}:`, or `{name} = blocking.{opened}(...)`"
-        self._close = f"`{name}.close()`"
+        self._function = function
+        self._is_entered = False
+        self._how = f"`with blocking.{function}(...) as {name}:`"
+        if function != "replay":
+            opened = "open" if function == "connect" else f"open_{function}"
+            self._how += f", or `{name} = blocking.{opened}(...)` and later `{name}.close()`"
+        self._with_async = f"with it, write `async with kiwoom_asyncio.{function}(...) as {name}:`"
 
     def __enter__(self) -> C:
+        if self._is_entered:
+            name = f"blocking.{self._function}"
+            raise LocalProtocolError(f"{name}: a block is entered once; call {name}(...) again for another")
+        self._is_entered = True
         self._client = self._make()
         return self._client
 
@@ -184,9 +192,19 @@ class _Block(AbstractContextManager[C], Generic[C]):
     ) -> None:
         self._client.__exit__(kind, error, traceback)
 
-    if not TYPE_CHECKING:  # type checkers find this mistake because there is no such attribute
+    if not TYPE_CHECKING:  # type checkers find these mistakes because there is no such attribute
+
+        def __aenter__(self) -> NoReturn:
+            raise TypeError(f"blocking.{self._function} is for programs without async: {self._with_async}")
+
+        def __aexit__(self, *error: object) -> None:
+            """Never called: `__aenter__` raises."""
+
+        def __await__(self) -> NoReturn:
+            raise TypeError(f"blocking.{self._function} is for programs without async: {self._with_async}")
+
+        def __iter__(self) -> NoReturn:
+            raise TypeError(f"this is no client yet: write {self._how}, and loop over what that gives")
 
         def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(
-                f"this is no client yet, and has no {name!r}: write {self._how} and later {self._close}"
-            )
+            raise AttributeError(f"this is no client yet, and has no {name!r}: write {self._how}")

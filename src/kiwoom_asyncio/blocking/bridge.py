@@ -25,6 +25,8 @@ from anyio.from_thread import start_blocking_portal
 
 from kiwoom_proto import LocalProtocolError
 
+from ..own_loop import here, runs_trio
+
 __all__ = ("Bridge",)
 
 T = TypeVar("T")
@@ -202,14 +204,16 @@ def _result(future: Future[T], timeout: float | None) -> T:
 
 def _refuse_async(what: str) -> None:
     """Refuse a caller whose event loop would stand still meanwhile."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if runs_trio():
+        adapter = "kiwoom_trio"
+    elif here().loop is not None:
+        adapter = "kiwoom_asyncio"
+    else:
         return
     ipython = sys.modules.get("IPython")
     if ipython is not None and ipython.get_ipython() is not None:
         return  # a cell runs inside the kernel's loop, and holds it up whatever it does
     raise LocalProtocolError(
-        f"called in an async function: {what} its event loop; use `async with kiwoom_asyncio.connect(...)` and await "
+        f"called in an async function: {what} its event loop; use `async with {adapter}.connect(...)` and await "
         "there, or call from another thread"
     )

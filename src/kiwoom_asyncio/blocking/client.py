@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, NoReturn, ParamSpec, Self, TypeVar, cast, overload
 
 from kiwoom_proto import Endpoint, Event, LocalProtocolError, Record, Symbol
 from kiwoom_proto.client.calls import Calls
@@ -301,6 +301,14 @@ class Client:
     def _end(self, error: BaseException | None) -> None:
         self._bridge.close(error)
         self._finalizer.detach()
+
+    if not TYPE_CHECKING:  # type checkers find this mistake because there is no such attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            problem = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name == "aclose":
+                problem += ": write `client.close()`, or leave its block"
+            raise AttributeError(problem, name=name, obj=self)
 
     def __repr__(self) -> str:
         return repr(self._source)

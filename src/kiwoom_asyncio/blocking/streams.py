@@ -104,11 +104,8 @@ class BlockingStream(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         self._bridge.check_open()
-        if self._is_left:
-            raise LocalProtocolError(
-                f"{self} was left with its block or loop: open another, with client.{self._source._call}(...)"
-            )
-        return self if self._is_entered else self._loop()
+        self._check_not_left()
+        return _Rows(self) if self._is_entered else self._loop()
 
     def __next__(self) -> T:
         return self.next()
@@ -119,12 +116,23 @@ class BlockingStream(Generic[T]):
         Raises:
             TimeoutError: nothing came in time. Nothing is lost; call again.
             StopIteration: the client is closed, or the stream was left meanwhile.
+            LocalProtocolError: the stream is not entered yet, or was left before.
             KiwoomError: as for the async stream.
         """
         if not self._is_entered:
             raise LocalProtocolError(
                 f"{self} is not entered: write `with client.{self._source._call}(...) as rows:`, or loop over it"
             )
+        self._check_not_left()
+        return self._take(timeout)
+
+    def _check_not_left(self) -> None:
+        if self._is_left:
+            raise LocalProtocolError(
+                f"{self} was left with its block or loop: open another, with client.{self._source._call}(...)"
+            )
+
+    def _take(self, timeout: float | None = None) -> T:
         try:
             return take_next(self._bridge, self._source._pop, self._source._refill, timeout)
         except LocalProtocolError:
@@ -141,6 +149,16 @@ class BlockingStream(Generic[T]):
 
     def __repr__(self) -> str:
         return repr(self._source)
+
+
+class _Rows(Iterator[T]):
+    """What a loop inside `with stream:` iterates. It ends when another thread leaves the stream."""
+
+    def __init__(self, stream: BlockingStream[T]) -> None:
+        self._take = stream._take
+
+    def __next__(self) -> T:
+        return self._take()
 
 
 class Stream(BlockingStream[T]):

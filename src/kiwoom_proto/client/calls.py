@@ -217,7 +217,22 @@ class Calls(abc.ABC):
             await self._refill()
         return self._batch.pop()
 
-    if not TYPE_CHECKING:  # type checkers find this mistake because the method is missing
+    if not TYPE_CHECKING:  # type checkers find these mistakes because the methods are missing
+
+        def __getattr__(self, name: str) -> NoReturn:
+            problem = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name == "close":
+                problem += ": write `await client.aclose()`, or leave its block"
+            raise AttributeError(problem, name=name, obj=self)
+
+        def __aenter__(self) -> NoReturn:
+            raise TypeError(
+                "the client is open already: use it as it is, and write `await client.aclose()` in the end; a block is "
+                "`async with connect(...) as client:`"
+            )
+
+        def __aexit__(self, *error: object) -> None:
+            """Never called: `__aenter__` raises."""
 
         def __iter__(self) -> NoReturn:
             raise TypeError(

@@ -148,6 +148,9 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         def __exit__(self, *error: object) -> None:
             """Never called: `__enter__` raises."""
 
+        def __await__(self) -> NoReturn:
+            raise TypeError(f"there is nothing to await: write `async with client.{self._call}(...) as rows:`")
+
         def __iter__(self) -> NoReturn:
             call = self._call
             raise TypeError(
