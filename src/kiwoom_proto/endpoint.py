@@ -245,7 +245,10 @@ def checked_config(endpoint: object, config: object) -> ClientConfig:
         LocalProtocolError: endpoint or config is not what it should be.
     """
     if not isinstance(endpoint, Endpoint):
-        raise LocalProtocolError(f"endpoint: must be an Endpoint, such as PRODUCTION, not {type(endpoint).__name__}")
+        raise LocalProtocolError(
+            f"endpoint: must be an Endpoint, such as PRODUCTION, MOCK or Endpoint('ws://127.0.0.1:8765/api/dostk/websocket')"
+            f", not {type(endpoint).__name__}"
+        )
     if config is not None and not isinstance(config, ClientConfig):
         raise LocalProtocolError(f"config: must be a ClientConfig, not {type(config).__name__}")
     return ClientConfig() if config is None else config

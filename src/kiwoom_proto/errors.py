@@ -106,7 +106,8 @@ class QuotaExceeded(LocalProtocolError):
         return (
             f"items{f' of group {self.group}' if self.group else ''}: {self.used} of {self.limit} are in use and "
             f"{self.asked} more were asked for, {self.used + self.asked - self.limit} too many ({self.source}; a stock "
-            "counts once for each of KRX, NXT and SOR, however many types it has)"
+            "counts once for each of KRX, NXT and SOR, however many types it has): subscribe to fewer items, or pass "
+            "several app keys: token=[key, other]"
         )
 
 
@@ -263,7 +264,10 @@ class PoolLost(KiwoomError):
 
     def _text(self) -> str:
         reasons = (f"token {index}: {error or 'closed'}" for index, error in enumerate(self.errors))
-        return displayed(f"every token is lost: {'; '.join(reasons)}", MESSAGE_LIMIT)
+        text = f"every token is lost: {'; '.join(reasons)}"
+        if len(self.errors) == 2 and all(isinstance(error, LoginRefused) for error in self.errors):
+            text += ". An app key and its secret are one token: AppKey(key, secret)"
+        return displayed(text, MESSAGE_LIMIT)
 
 
 class TakenOver(KiwoomError):

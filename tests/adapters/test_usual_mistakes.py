@@ -19,7 +19,18 @@ from tests.adapters.kit import ITEM, QUICK, TOKEN, Loop, until
 import kiwoom_asyncio
 import kiwoom_trio
 from kiwoom_asyncio import blocking
-from kiwoom_proto import MOCK, PRODUCTION, AfterHoursQuote, ConnectionLost, LocalProtocolError, OrderBook, Trade
+from kiwoom_proto import (
+    MOCK,
+    PRODUCTION,
+    AfterHoursQuote,
+    AppKey,
+    ClientConfig,
+    ConnectionLost,
+    Endpoint,
+    LocalProtocolError,
+    OrderBook,
+    Trade,
+)
 from kiwoom_proto.client import pump
 from kiwoom_proto.client.listeners import Listener
 from kiwoom_proto.simulator import Exchange
@@ -206,6 +217,33 @@ async def test_time_sleep(loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: p
     said = warnings_of(name)[0]
     assert said.startswith("the event loop stood still for ") and "`time.sleep`" in said
     assert f"`await {name}.sleep(...)`" in said and f"`await {name}.to_thread" in said
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "token", "cure"),
+    [
+        ("mock", "a", r"endpoint: must be an Endpoint, such as PRODUCTION, MOCK or Endpoint\('ws://"),
+        (MOCK, None, r"not NoneType; with the keys in the environment write token=AppKey.from_env\(\)"),
+        (MOCK, AppKey, r"a function that returns|missing"),
+    ],
+)
+async def test_an_endpoint_or_token_that_is_none(loop: Loop, endpoint: Any, token: Any, cure: str) -> None:
+    with pytest.raises((LocalProtocolError, TypeError), match=cure):
+        await enter(loop.connect(endpoint, token=token))
+
+
+async def test_the_wrong_path_is_named(loop: Loop) -> None:
+    once = ClientConfig(reconnect=False)
+    async with loop.serve(Exchange()) as server:
+        wrong = Endpoint(server.endpoint.url.replace("/api/dostk/websocket", "/websocket"))
+        with pytest.raises(ConnectionLost, match=r"HTTP 404.*the path is /websocket"):
+            await enter(loop.connect(wrong, token="a", config=once))
+
+
+async def test_a_key_and_its_secret_as_two_tokens(loop: Loop) -> None:
+    async with loop.serve(Exchange(tokens={})) as server:
+        with pytest.raises(ConnectionLost, match=r"one token: AppKey\(key, secret\)"):
+            await enter(loop.connect(server.endpoint, token=("an app key", "its secret")))
 
 
 BLOCKS: dict[str, Callable[[], Any]] = {

@@ -235,6 +235,7 @@ def test_a_quota_that_would_be_exceeded_is_told_with_its_arithmetic() -> None:
 
     assert (error.limit, error.used, error.asked) == (200, 199, 5)
     assert str(error).startswith("items: 199 of 200 are in use and 5 more were asked for, 4 too many")
+    assert str(error).endswith("subscribe to fewer items, or pass several app keys: token=[key, other]")
     assert "ClientConfig.item_limit" in str(error)
 
 

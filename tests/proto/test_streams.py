@@ -398,6 +398,12 @@ def test_a_callback_is_told_of_gaps_by_a_function_or_counts_them() -> None:
     assert (asked.gaps, counting.gaps, every.gaps, closed.gaps) == (2, 2, 2, 1)
 
 
+def test_a_stream_of_conditions_says_what_to_write() -> None:
+    client = HandClient()
+    with pytest.raises(LocalProtocolError, match=r"rows come from client.condition\(name\)"):
+        client.run(client.stream("02").__aenter__())
+
+
 def test_a_transient_stream_goes_on_until_its_last_item_is_evicted() -> None:
     client = HandClient(ClientConfig(request_interval=0, item_limit=3))
     shown = entered(client, client.stream(Trade, A, B, transient=True, gaps="items"))

@@ -521,7 +521,8 @@ def test_no_more_items_than_a_connection_may_have() -> None:
     assert (error.limit, error.used, error.asked) == (200, 200, 2)
     assert str(error) == (
         "items: 200 of 200 are in use and 2 more were asked for, 2 too many (ClientConfig.item_limit; a stock counts "
-        "once for each of KRX, NXT and SOR, however many types it has)"
+        "once for each of KRX, NXT and SOR, however many types it has): subscribe to fewer items, or pass several app "
+        "keys: token=[key, other]"
     )
     assert isinstance(error, LocalProtocolError)
 

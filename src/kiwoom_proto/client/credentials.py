@@ -15,6 +15,11 @@ __all__ = ("Credentials", "Token", "credentials_of", "one_credential", "renew_to
 Credentials: TypeAlias = Secret | AppKey | Callable[[], Awaitable[str | Secret]]
 """What a client logs in with: a token, the keys to obtain one, or a callable that returns one."""
 
+_CURE = (
+    "token: must be a str, an AppKey, or an async callable that returns a str, not {}; with the keys in the "
+    "environment write token=AppKey.from_env()"
+)
+
 Token: TypeAlias = str | Credentials
 """A token as a program names it."""
 
@@ -50,7 +55,7 @@ def one_credential(token: object) -> Credentials:
         return token
     if isinstance(token, list | tuple):
         raise LocalProtocolError("token: a REST client calls with one token; make one for each key")
-    raise LocalProtocolError("token: must be a str, an AppKey, or an async callable that returns a str")
+    raise LocalProtocolError(_CURE.format(type(token).__name__))
 
 
 def _is_same(one: Credentials, other: Credentials) -> bool:
@@ -69,7 +74,8 @@ async def resolve_token(token: Credentials) -> Secret:
         return token
     answer = token() if callable(token) else None
     if not isinstance(answer, Awaitable):
-        raise LocalProtocolError("token: must be a str, an AppKey, or an async callable that returns a str")
+        shown = f"a function that returns {type(answer).__name__}" if callable(token) else type(token).__name__
+        raise LocalProtocolError(_CURE.format(shown))
     return conceal(await answer)
 
 

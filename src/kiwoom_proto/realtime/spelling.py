@@ -59,7 +59,7 @@ def check_type(endpoint: Endpoint, types: Types, asked: object, items: tuple[obj
         raise LocalProtocolError(f"type {shown_argument(asked)}{_explain(endpoint, types, str(asked), items)}")
     cls = types[code]
     if cls.scope is Scope.CONDITION:
-        search = "search_condition(seq, realtime=True)"
+        search = "client.condition(name), or search_condition(seq, realtime=True)"
         raise LocalProtocolError(f"type {_named(types, code)}: rows come from {search}, not from a registration")
     if (cls.market is Market.US) != endpoint.us:
         where = "US types are served on the US path only; see US_PRODUCTION"

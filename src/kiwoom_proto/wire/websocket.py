@@ -20,6 +20,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidStatus, ProtocolError
 from websockets.frames import Close, CloseCode, Frame, Opcode
@@ -41,6 +42,7 @@ _TEXT_FRAME_16 = 0x817E  # the same, and the next two bytes are the length: near
 _read_head = struct.Struct(">HH").unpack_from
 _CLOSE = 0x8
 _END_OF_HEAD = b"\r\n\r\n"
+_NOT_FOUND = 404
 
 FRAMES, FRAME_SIZE = 1024, 64
 """Fragments and control frames accepted in one call: this many, and one more for each so many bytes. The package takes
@@ -339,6 +341,7 @@ class WebSocketClient(_WebSocket):
         self._redaction = Redaction() if redaction is None else redaction
         self.response_headers: list[tuple[str, str]] = []
         """HTTP headers of the server's answer, once received."""
+        self._path = urlsplit(url).path
         self._request: UnshownRequest | None = None
         self._answer = bytearray()  # as it came, as far as it is read
         self._is_too_long = False
@@ -389,6 +392,8 @@ class WebSocketClient(_WebSocket):
         masked = self._redaction.words
         text = f"the opening handshake was answered HTTP {status}"
         text += f" {displayed(masked(phrase))} instead of 101" if phrase else " instead of 101"
+        if status == _NOT_FOUND:
+            text += f" (the path is {displayed(masked(self._path))}; Kiwoom's are in PRODUCTION and MOCK)"
         words = describe_page(headers, body) or read_words(body)
         text += f": {displayed(masked(words))}" if words else ""
         return HandshakeError(text, status, bytes(body), read_retry_after(headers))
