@@ -79,12 +79,22 @@ def test_python_blocks_run_and_print(
         socketserver.TCPServer.server_bind(server)
 
     def visit(server: socketserver.TCPServer) -> None:
-        """Serve one visitor, who reads until enough is seen."""
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        with server, urllib.request.urlopen("http://{}:{}/005930".format(*server.server_address)) as page:
-            for line in page:
-                show(line.decode())
+        """Serve a browser, which asks for an icon too, and reads until enough is seen."""
 
+        def ask(path: str) -> Any:
+            threading.Thread(target=server.handle_request, daemon=True).start()
+            return urllib.request.urlopen("http://{}:{}/{}".format(*server.server_address, path))
+
+        with server:
+            with ask("favicon.ico") as page:
+                page.read()
+            assert not failed
+            with ask("005930") as page:
+                for line in page:
+                    show(line.decode())
+
+    failed: list[object] = []
+    monkeypatch.setattr(ThreadingHTTPServer, "handle_error", lambda _, *request: failed.append(request))
     monkeypatch.setattr(ThreadingHTTPServer, "server_bind", bind_any)
     monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", visit)
     try:
