@@ -17,7 +17,7 @@ import os
 import sys
 
 import kiwoom_asyncio
-from kiwoom_proto import AppKey, ConnectionLost, Disconnected, Endpoint, KiwoomError, Trade
+from kiwoom_proto import AppKey, ConnectionLost, Disconnected, Endpoint, Gap, KiwoomError, Trade
 
 
 async def follow(endpoint: Endpoint, token: str | AppKey, items: list[str], count: int | None) -> None:
@@ -27,8 +27,11 @@ async def follow(endpoint: Endpoint, token: str | AppKey, items: list[str], coun
             async with client.stream(Trade, *items, gaps="items") as trades:
                 seen = 0
                 async for trade in trades:
-                    if not isinstance(trade, Trade):
-                        print(f"trades are missing: {trade}", file=sys.stderr)
+                    if isinstance(trade, Gap):
+                        print(f"trades of {trade.seconds:.1f} s are missing", file=sys.stderr)
+                        continue
+                    if not isinstance(trade, Trade):  # with several app keys: items that have no connection now
+                        print(trade, file=sys.stderr)
                         continue
                     print(trade.time, trade.symbol, trade.price, trade.quantity, flush=True)
                     seen += 1
