@@ -7,6 +7,7 @@ import json
 import pathlib
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 from tests.rest.every import check_every
@@ -20,6 +21,58 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 def test_the_generated_files_are_current() -> None:
     assert generate.outdated() == [], "run python tools/rest/generate.py"
+
+
+SCALES = {
+    "ka10048": {"iv": "0.75", "lp": "0.75"},
+    "ka10050": {"iv": "0.75", "lp": "0.75", "elwtheory_pric": "0.75"},
+    "ka10051": {"cur_prc": "0.75", "pred_pre": "0.75", "flu_rt": "0.75"},
+    "ka10059": {"flu_rt": "0.75"},
+    **{
+        api_id: dict.fromkeys(("open_pric", "high_pric", "low_pric", "cur_prc"), "0.75")
+        for api_id in ("ka20004", "ka20005", "ka20006", "ka20007", "ka20008", "ka20019")
+    },
+    "ka30004": {"theory_pric": "0.75", "dispty_rt": "0.75"},
+    "ka30012": {"elwtheory_pric": "0.75"},
+    "ka40003": {"trace_eor_rt": "0.75", "trace_cur_prc": "0.75", "trace_pred_pre": "0.75"},
+    "ka40006": {"trace_idex": "0.75", "trace_idex_pred_pre": "0.75"},
+    "ka90005": {"kospi200": "0.75"},
+    "ka90010": {"kospi200": "75"},
+    "usa24200": {"buy_rt": "0.75", "sel_rt": "0.75"},
+    "usa24201": {"buy_rt": "0.75", "sel_rt": "0.75"},
+}
+"""What the text "75" of an element is, by the facts of measured.csv about scales."""
+
+
+def test_every_scale_that_was_measured_is_applied() -> None:
+    with (ROOT / "tools/rest/measured.csv").open(encoding="utf-8", newline="") as file:
+        facts = {line["api_id"]: line["fact"] for line in csv.DictReader(file) if line["topic"] == "scale"}
+
+    assert SCALES.keys() == facts.keys() & rest.CATALOGUE.keys(), "a fact without a value here, or the reverse"
+    for api_id, values in SCALES.items():
+        reply_type = rest.CATALOGUE[api_id].reply_type
+        row_type = getattr(reply_type, "row_type", None)
+        for name, value in values.items():
+            cls = row_type if row_type is not None and name in row_type.elements else reply_type
+            assert cls.elements[name].kind.convert("75") == Decimal(value), f"{api_id} {name}: {facts[api_id]}"
+
+
+def test_a_sector_index_is_not_a_price_in_won() -> None:
+    reply = rest.CATALOGUE["ka10051"].decode(
+        json.dumps({"inds_netprps": [{"cur_prc": "+265381", "pred_pre": "+9030", "flu_rt": "352"}]}).encode()
+    )
+    (row,) = reply.rows
+
+    assert (row.cur_prc, row.pred_pre, row.flu_rt) == (Decimal("2653.81"), Decimal("90.30"), Decimal("3.52"))
+    assert row.elements["cur_prc"].unit == "points"
+
+
+def test_what_is_called_an_amount_is_not_a_price() -> None:
+    for api_id, cls in rest.CATALOGUE.items():
+        for values in (cls.reply_type, getattr(cls.reply_type, "row_type", None)):
+            for name, element in (values.elements if values else {}).items():
+                assert not (name.endswith("_amt") and element.kind.directional), f"{api_id} {name}"
+    assert rest.CATALOGUE["ka01690"].reply_type.elements["tot_buy_amt"].kind.name == "amount"
 
 
 def test_the_catalogue_has_every_tr_of_the_table() -> None:

@@ -195,6 +195,17 @@ def test_a_counter_at_its_limit_is_told() -> None:
     assert chart_row(trde_qty="4294967295").trde_qty == 2**32 - 1
 
 
+@pytest.mark.parametrize(("text", "names"), [("-2147483", ("orgn_nettrde_avg_pric",)), ("-2147482", ()), ("1e3", ())])
+def test_an_average_price_at_its_limit_is_told(text: str, names: tuple[str, ...]) -> None:
+    reply = rest.CATALOGUE["ka10062"].decode(
+        encoded(
+            {"eql_nettrde_rank": [{"orgn_nettrde_avg_pric": text, "cur_prc": "-2147483", "nettrde_qty": "2147483"}]}
+        )
+    )
+
+    assert reply.rows[0].saturated == names
+
+
 def test_codes_of_instruments() -> None:
     for text, symbol in (
         ("005930", Symbol("005930")),

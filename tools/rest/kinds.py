@@ -111,10 +111,15 @@ def _is_price(element: str) -> bool:
     return element.endswith(("_pric", "_bid"))
 
 
+def _is_price_label(field: FieldFacts, label: str) -> bool:
+    """Return whether a label is that of a price. A total is an amount, though it may be called like one (총 매입가)."""
+    return bool(_PRICE.search(label)) and not field.element.endswith("_amt")
+
+
 def _by_number(field: FieldFacts) -> str:
     """Return the kind of a field whose facts say that it is a number; else ""."""
     label = _bare(field.label)
-    has_price = bool(_PRICE.search(label))
+    has_price = _is_price_label(field, label)
     if field.scale == "100":
         return "hundredths_price" if has_price else "hundredths"
     if field.scale == "1000000":
@@ -157,9 +162,9 @@ def _by_label(field: FieldFacts) -> str:
         return "number"
     if _RATE.search(label):
         return "ratio"
-    if _PRICE.search(label):
+    if _is_price_label(field, label):
         return "decimal_price" if decimals else "price"
-    if _AMOUNT.search(label) or f" {label} " in INVESTORS:
+    if field.element.endswith("_amt") or _AMOUNT.search(label) or f" {label} " in INVESTORS:
         return "decimal_amount" if decimals else "amount"
     if _QUANTITY.search(label):
         return "number" if decimals else "quantity"

@@ -11,7 +11,7 @@ slower, and never an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -25,7 +25,7 @@ from ..secrets import MASK, Redaction, Secret, mask_opaque, redact
 from ..symbol import Symbol, parse_item, parse_stock_code
 from .elements import Element, make_getter
 from .errors import UnreadableReply
-from .kinds import quantity, stock_code
+from .kinds import price, quantity, stock_code
 from .outcome import is_success, read_code
 from .unexpected import plain_members, read_members, take_outcome, take_rows, take_texts
 
@@ -35,8 +35,18 @@ MEMBER = "_text_of_"
 """What the members of the decoded objects begin with, which hold the texts of the elements."""
 SATURATED = frozenset({2**32 - 1, 2**31 - 1})
 """Where a counter of the server stops [measured]: the true quantity is this or more."""
+SATURATED_AVERAGE = 2**31 // 1000
+"""Where an average price stops, which the server computes from such a counter, in thousandths (ka10062) [measured]."""
+MIN_SATURATED_LENGTH = len(str(SATURATED_AVERAGE))
 
 _OPTIONS: dict[str, Any] = {"frozen": True, "eq": False, "gc": False}
+
+
+def _limits_of(element: Element[Any]) -> Collection[int]:
+    """Return the values at which an element stops, whatever the true one is."""
+    if element.kind is quantity:
+        return SATURATED
+    return (SATURATED_AVERAGE,) if element.kind is price and element.name.endswith("_avg_pric") else ()
 
 
 class Values(msgspec.Struct, **_OPTIONS):
@@ -124,12 +134,13 @@ class Values(msgspec.Struct, **_OPTIONS):
 
     @property
     def saturated(self) -> tuple[str, ...]:
-        """The quantities that are at the limit of the server's counter: the true ones are as great, or greater."""
+        """The quantities, and the average prices, that are at a limit of the server: the true ones may be greater."""
         names = []
         for name, element in self.elements.items():
-            if element.kind is quantity and (text := getattr(self, f"{MEMBER}{name}")) and len(text) >= 10:
+            limits = _limits_of(element)
+            if limits and (text := getattr(self, f"{MEMBER}{name}")) and len(text) >= MIN_SATURATED_LENGTH:
                 try:
-                    if abs(element.kind.known[text] or 0) in SATURATED:
+                    if abs(element.kind.known[text] or 0) in limits:
                         names.append(name)
                 except ValueError:
                     pass

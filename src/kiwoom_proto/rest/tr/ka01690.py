@@ -46,7 +46,7 @@ class DailyHoldingReturnsReply(ListReply[DailyHoldingReturnsRow]):
 
     dt = Element(kinds.date, "일자")
     """일자, YYYYMMDD."""
-    tot_buy_amt = Element(kinds.price, "총 매입가", unit="KRW")
+    tot_buy_amt = Element(kinds.amount, "총 매입가", unit="KRW")
     """총 매입가, KRW."""
     tot_evlt_amt = Element(kinds.amount, "총 평가금액", unit="KRW")
     """총 평가금액, KRW."""

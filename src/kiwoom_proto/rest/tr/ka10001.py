@@ -79,12 +79,22 @@ class StockInfoReply(Reply):
     """예상체결가."""
     exp_cntr_qty = Element(kinds.quantity, "예상체결수량")
     """예상체결수량."""
-    n250hgst_pric_dt = Element(kinds.date, "250최고가일", name="250hgst_pric_dt")
-    """250최고가일, YYYYMMDD."""
+    n250hgst_pric_dt = Element(
+        kinds.date,
+        "250최고가일",
+        note="doubtful: the values of the official example are shifted here",
+        name="250hgst_pric_dt",
+    )
+    """250최고가일, YYYYMMDD; doubtful: the values of the official example are shifted here."""
     n250hgst_pric_pre_rt = Element(kinds.ratio, "250최고가대비율", unit="percent", name="250hgst_pric_pre_rt")
     """250최고가대비율, percent."""
-    n250lwst_pric_dt = Element(kinds.date, "250최저가일", name="250lwst_pric_dt")
-    """250최저가일, YYYYMMDD."""
+    n250lwst_pric_dt = Element(
+        kinds.date,
+        "250최저가일",
+        note="doubtful: the values of the official example are shifted here",
+        name="250lwst_pric_dt",
+    )
+    """250최저가일, YYYYMMDD; doubtful: the values of the official example are shifted here."""
     n250lwst_pric_pre_rt = Element(kinds.ratio, "250최저가대비율", unit="percent", name="250lwst_pric_pre_rt")
     """250최저가대비율, percent."""
     cur_prc = Element(kinds.decimal_price, "현재가", unit="KRW")

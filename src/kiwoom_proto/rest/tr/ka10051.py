@@ -19,16 +19,16 @@ class SectorInvestorNetBuyingRow(Row):
     """업종코드."""
     inds_nm = Element(kinds.text, "업종명")
     """업종명."""
-    cur_prc = Element(kinds.price, "현재가", unit="KRW")
-    """현재가, KRW."""
+    cur_prc = Element(kinds.hundredths_price, "현재가", unit="points")
+    """현재가, points; counts 1/100."""
     pre_smbol = Element(
         kinds.code, "대비부호", codes={"1": "상한가", "2": "상승", "3": "보합", "4": "하한가", "5": "하락"}
     )
     """대비부호; codes: 1 상한가, 2 상승, 3 보합, 4 하한가, 5 하락."""
-    pred_pre = Element(kinds.change, "전일대비", unit="KRW")
-    """전일대비, KRW."""
-    flu_rt = Element(kinds.ratio, "등락율", unit="percent")
-    """등락율, percent."""
+    pred_pre = Element(kinds.hundredths, "전일대비", unit="points")
+    """전일대비, points; counts 1/100."""
+    flu_rt = Element(kinds.hundredths, "등락율", unit="percent")
+    """등락율, percent; counts 1/100."""
     trde_qty = Element(kinds.quantity, "거래량", unit="shares")
     """거래량, shares."""
     sc_netprps = Element(kinds.amount, "증권순매수", unit="100 million KRW or thousand shares")

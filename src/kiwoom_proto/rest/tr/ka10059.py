@@ -25,8 +25,8 @@ class StockInvestorsRow(Row):
     """대비기호; codes: 1 상한가, 2 상승, 3 보합, 4 하한가, 5 하락."""
     pred_pre = Element(kinds.change, "전일대비", unit="KRW")
     """전일대비, KRW."""
-    flu_rt = Element(kinds.ratio, "등락율", note="hundredths: the last two digits are decimals")
-    """등락율; hundredths: the last two digits are decimals."""
+    flu_rt = Element(kinds.hundredths, "등락율", unit="percent")
+    """등락율, percent; counts 1/100."""
     acc_trde_qty = Element(kinds.quantity, "누적거래량", unit="shares")
     """누적거래량, shares."""
     acc_trde_prica = Element(kinds.amount, "누적거래대금", unit="million KRW")

@@ -35,14 +35,14 @@ class SameNetTradingRankingRow(Row):
     """기관순매매수량, shares or thousand shares, as unit_tp says."""
     orgn_nettrde_amt = Element(kinds.amount, "기관순매매금액", unit="million KRW")
     """기관순매매금액, million KRW."""
-    orgn_nettrde_avg_pric = Element(kinds.price, "기관순매매평균가", unit="million KRW")
-    """기관순매매평균가, million KRW."""
+    orgn_nettrde_avg_pric = Element(kinds.price, "기관순매매평균가", unit="KRW")
+    """기관순매매평균가, KRW."""
     for_nettrde_qty = Element(kinds.quantity, "외인순매매수량", unit="shares or thousand shares, as unit_tp says")
     """외인순매매수량, shares or thousand shares, as unit_tp says."""
     for_nettrde_amt = Element(kinds.amount, "외인순매매금액", unit="million KRW")
     """외인순매매금액, million KRW."""
-    for_nettrde_avg_pric = Element(kinds.price, "외인순매매평균가", unit="million KRW")
-    """외인순매매평균가, million KRW."""
+    for_nettrde_avg_pric = Element(kinds.price, "외인순매매평균가", unit="KRW")
+    """외인순매매평균가, KRW."""
     nettrde_qty = Element(kinds.quantity, "순매매수량", unit="shares or thousand shares, as unit_tp says")
     """순매매수량, shares or thousand shares, as unit_tp says."""
     nettrde_amt = Element(kinds.amount, "순매매금액", unit="million KRW")

@@ -27,8 +27,8 @@ class SectorTickChartRow(Row):
     """고가, points; counts 1/100."""
     low_pric = Element(kinds.hundredths_price, "저가", unit="points")
     """저가, points; counts 1/100."""
-    pred_pre = Element(kinds.change, "전일대비", note="last price minus yesterday's close")
-    """전일대비; last price minus yesterday's close."""
+    pred_pre = Element(kinds.hundredths, "전일대비", note="last price minus yesterday's close")
+    """전일대비; counts 1/100; last price minus yesterday's close."""
     pred_pre_sig = Element(
         kinds.code, "전일대비 기호", codes={"1": "상한가", "2": "상승", "3": "보합", "4": "하한가", "5": "하락"}
     )

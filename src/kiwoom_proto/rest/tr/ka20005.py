@@ -29,8 +29,8 @@ class SectorMinuteChartRow(Row):
     """저가, points; counts 1/100."""
     acc_trde_qty = Element(kinds.quantity, "누적거래량", unit="shares")
     """누적거래량, shares."""
-    pred_pre = Element(kinds.change, "전일대비", note="last price minus yesterday's close")
-    """전일대비; last price minus yesterday's close."""
+    pred_pre = Element(kinds.hundredths, "전일대비", note="last price minus yesterday's close")
+    """전일대비; counts 1/100; last price minus yesterday's close."""
     pred_pre_sig = Element(
         kinds.code, "전일대비 기호", codes={"1": "상한가", "2": "상승", "3": "보합", "4": "하한가", "5": "하락"}
     )

@@ -95,7 +95,7 @@ class ElwInfoReply(Reply):
     """ELW권리행사방식."""
     elwpblicte_orgn = Element(kinds.text, "ELW발행기관")
     """ELW발행기관."""
-    dcsn_pay_amt = Element(kinds.number, "확정지급액")
+    dcsn_pay_amt = Element(kinds.decimal_amount, "확정지급액")
     """확정지급액."""
     kobarr = Element(kinds.number, "KO베리어")
     """KO베리어."""

@@ -48,7 +48,7 @@ class ProgramTradingIntradayRow(Row):
     all_netprps = Element(kinds.amount, "전체순매수", unit="million KRW")
     """전체순매수, million KRW."""
     kospi200 = Element(kinds.hundredths_price, "KOSPI200")
-    """KOSPI200."""
+    """KOSPI200; counts 1/100."""
     basis = Element(kinds.number, "BASIS")
     """BASIS."""
 
