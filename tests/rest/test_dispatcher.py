@@ -360,15 +360,20 @@ def test_a_token_that_is_refused_is_renewed_once_for_all_calls_orders_too() -> N
     "answer",
     [refusal(3, "[8031:x]"), refusal(3, "[8010:x]"), refusal(3, "x"), refusal(3, "[8999:x]"), http(b"", "401 x")],
 )
-def test_what_another_token_may_put_right_renews_it(answer: bytes) -> None:
+@pytest.mark.parametrize("request_type", [Quote, Buy])
+def test_what_another_token_may_put_right_renews_it(answer: bytes, request_type: type[Quote]) -> None:
     network = Network(
         lambda seen: Answer() if seen.token == "T2" else Answer(answer, processed=False),
         token=None,
         obtain=lambda need: "T1" if need.refused is None else "T2",
     )
-    order = network.dispatcher.submit(Buy())
+    ticket = network.dispatcher.submit(request_type())
     network.advance(5)
-    assert ok(order) and [seen.token for seen in network.seen] == ["T1", "T2"]
+    if request_type is Buy and answer in (refusal(3, "x"), refusal(3, "[8999:x]")):
+        # The words do not say that it was not processed.
+        assert isinstance(ticket.outcome, OrderOutcomeUnknown) and [seen.token for seen in network.seen] == ["T1"]
+    else:
+        assert ok(ticket) and [seen.token for seen in network.seen] == ["T1", "T2"]
 
 
 def test_a_second_refusal_in_a_row_stops_for_a_while() -> None:

@@ -144,26 +144,52 @@ def test_what_is_not_json_is_told_apart(
 
 
 @pytest.mark.parametrize(
-    ("cls", "expected"),
+    ("status", "return_code", "words", "expected"),
     [
-        (RateLimited, True),
-        (TooManyCodes, True),
-        (TokenRejected, True),
-        (AddressRejected, True),
-        (AccountRefused, True),
-        (InputRejected, True),
-        (NotInMock, True),
-        (RequestBlocked, True),
-        (RestError, False),
-        (MaintenancePage, False),
-        (UnreadableReply, False),
-        (ServerFailed, False),
+        (200, 5, "[1700:x]", True),
+        (200, 5, "[1634:x]", True),
+        (200, 3, "[8005:x]", True),
+        (200, 3, "[8010:x]", True),
+        (200, 20, "[2000](RC4058:x)", True),
+        (200, 2, "[1511:x]", True),
+        (200, 2, "[8104:x]", True),
+        (429, 5, "x", True),
+        (401, 3, "x", True),
+        (404, 1, "x", True),
+        # A bare return code, or a code that nobody knows, says too little.
+        (200, 1, "x", False),
+        (200, 1, "", False),
+        (200, 2, "x", False),
+        (200, 3, "x", False),
+        (200, 3, "[8999:x]", False),
+        (200, 5, "x", False),
+        (200, 7, "x", False),
+        (200, 20, "x", False),
+        (200, 99, "x", False),
+        (200, 1, "[1999:x]", False),
+        (500, 5, "[1700:x]", False),
+        (503, 2, "[1511:x]", False),
     ],
 )
-def test_only_a_clear_refusal_says_that_nothing_was_processed(cls: type[RestError], expected: bool) -> None:
-    assert was_not_processed(cls("", status=200)) is expected
-    assert not was_not_processed(cls("", status=500))
+def test_only_a_clear_refusal_says_that_nothing_was_processed(
+    status: int, return_code: int, words: str, expected: bool
+) -> None:
+    body = json.dumps({"return_code": return_code, "return_msg": words}).encode()
+    error = read_failure("kt10000", status, [], body)
+    assert error is not None and was_not_processed(error) is expected
+
+
+@pytest.mark.parametrize("cls", [RestError, MaintenancePage, UnreadableReply, ServerFailed])
+def test_what_is_no_refusal_says_nothing_of_the_kind(cls: type[RestError]) -> None:
+    assert not was_not_processed(cls("", "1700", status=200))
     assert not was_not_processed(TransportError("reset"))
+
+
+def test_an_html_page_of_the_firewall_says_that_nothing_was_processed() -> None:
+    error = read_failure(
+        "kt10000", 400, [("Content-Type", "text/html")], b"<html><title>Request Blocked</title></html>"
+    )
+    assert isinstance(error, RequestBlocked) and was_not_processed(error)
 
 
 def test_what_helps_is_known() -> None:

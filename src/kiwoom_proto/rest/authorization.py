@@ -33,10 +33,10 @@ OTHER_ENVIRONMENT = "8031"
 
 def asks_for_renewal(error: KiwoomError) -> bool:
     """Return whether this refusal may be put right by another token."""
+    if isinstance(error, TokenRejected) and error.remedy is None:
+        return (error.status or 200) < 500  # nobody knows the reason, but it is about the token
     if not isinstance(error, RestError) or not was_not_processed(error):
         return False
-    if isinstance(error, TokenRejected) and error.remedy is None:
-        return True  # nobody knows the reason, but it is about the token
     return error.remedy is Remedy.RENEW or error.code == OTHER_ENVIRONMENT
 
 

@@ -430,7 +430,7 @@ class Dispatcher:
         if asks_for_renewal(outcome):
             may = self._authorization.refused(ticket.token, outcome, now) and not ticket.has_renewed
             ticket.has_renewed = True
-            return may
+            return may and (was_not_processed(outcome) or not ticket.is_order)
         if ticket.is_order:
             return False
         if isinstance(outcome, RateLimited):

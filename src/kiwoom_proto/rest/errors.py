@@ -313,8 +313,15 @@ _NOT_PROCESSED = (
 
 
 def was_not_processed(error: KiwoomError) -> bool:
-    """Return whether this refusal says that the call was not processed. HTTP 5xx never says that."""
-    return isinstance(error, _NOT_PROCESSED) and not (error.status is not None and error.status >= 500)
+    """Return whether this refusal says that the call was not processed.
+
+    A known code says so, and so does HTTP 4xx: the request went no further than the front of the server. A bare
+    `return_code`, or a code that nobody knows, says too little. HTTP 5xx never says so.
+    """
+    if not isinstance(error, _NOT_PROCESSED):
+        return False
+    status = error.status or 200
+    return status // 100 == 4 or (status < 400 and (error.code in _CLASSES or error.code.startswith("RC")))
 
 
 def read_failure(
