@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import math
@@ -59,13 +60,14 @@ async def serve(
         OSError: the address is not available.
     """
     server = Server(exchange, host, ssl_context, allowed_hosts)
+    clock = asyncio.get_running_loop().time  # anyio's answers only in a task; faults may be used in callbacks too
     async with (
         await anyio.create_tcp_listener(local_host=host, local_port=port) as listener,
         background_tasks() as tasks,
     ):
         addresses = [one.extra(anyio.abc.SocketAttribute.local_address)[0] for one in listener.listeners]
         server._set_addresses(map(str, addresses), listener.extra(anyio.abc.SocketAttribute.local_port))
-        exchange.run_on(anyio.current_time, server._pump, wall_time=time.time(), on_failure=_report)
+        exchange.run_on(clock, server._pump, wall_time=time.time(), on_failure=_report)
         tasks.start_soon(server._watch_clock)
         for one in listener.listeners:
             tasks.start_soon(server._accept, cast(anyio.abc.SocketListener, one), tasks)
@@ -207,7 +209,7 @@ class _Link:
             isinstance(self.wire, Tls) and (self.wire.is_open or self.wire.wants_write)
         )
         linger = LINGER if has_rest and not self.peer.is_cut else 0.0
-        self.scope.deadline = min(self.scope.deadline, anyio.current_time() + linger)
+        self.scope.deadline = min(self.scope.deadline, asyncio.get_running_loop().time() + linger)
 
 
 def _report(error: Exception) -> None:

@@ -105,17 +105,26 @@ class Loop:
         sockets = open_sockets()
         gc.freeze()  # what is older need not be looked at, which makes the collection below a quick one
         try:
-            anyio.run(self._watched, scenario, **self.backend(debug=True))
+            self._run(scenario)
             gc.collect()  # what was not closed says so now, and warnings are errors
         finally:
             gc.unfreeze()
         assert open_sockets() <= sockets
 
-    def backend(self, *, debug: bool = False) -> dict[str, Any]:
+    def _run(self, scenario: Callable[[], Awaitable[None]]) -> None:
+        if self.name == "trio":
+            anyio.run(self._watched, scenario, backend="trio")
+            return
+        # As `asyncio.run` does. Under `anyio.run`, callbacks of the loop may do what fails in programs.
+        factory = importlib.import_module("uvloop").new_event_loop if self.name == "uvloop" else None
+        with asyncio.Runner(debug=True, loop_factory=factory) as runner:
+            runner.run(self._watched(scenario))
+
+    def backend(self) -> dict[str, Any]:
         """The arguments of `anyio.run` for this loop."""
         if self.name == "trio":
             return {"backend": "trio"}
-        return {"backend": "asyncio", "backend_options": {"debug": debug, "use_uvloop": self.name == "uvloop"}}
+        return {"backend": "asyncio", "backend_options": {"use_uvloop": self.name == "uvloop"}}
 
     async def _watched(self, scenario: Callable[[], Awaitable[None]]) -> None:
         tasks, sockets = self._tasks(), open_sockets()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeAlias
 
 import anyio
 import pytest
-from tests.adapters.kit import ITEM, Loop, until
+from tests.adapters.kit import ITEM, LIMIT, TOKEN, Loop, until
 from tests.adapters.test_rest import make_exchange
 from tests.exchanges import served
 
+import kiwoom_asyncio
 from kiwoom_asyncio import blocking
 from kiwoom_proto import ClientConfig, Endpoint, Gap, LocalProtocolError, OrderBook, Trade
 from kiwoom_proto.config import RecoveryPolicy
@@ -69,6 +73,39 @@ async def test_a_pool_recovers_too(loop: Loop) -> None:
         async for event in client:
             if isinstance(event, Snapshot):
                 break
+
+
+Face: TypeAlias = Callable[[Endpoint, str | Sequence[str]], AbstractAsyncContextManager[kiwoom_asyncio.Client]]
+
+
+def connected(endpoint: Endpoint, token: str | Sequence[str]) -> AbstractAsyncContextManager[kiwoom_asyncio.Client]:
+    return kiwoom_asyncio.connect(endpoint, token=token, config=CONFIG, recover=True)
+
+
+@asynccontextmanager
+async def opened(endpoint: Endpoint, token: str | Sequence[str]) -> AsyncIterator[kiwoom_asyncio.Client]:
+    client = await kiwoom_asyncio.open(endpoint, token=token, config=CONFIG, recover=True)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@pytest.mark.parametrize("face", [connected, opened])
+@pytest.mark.parametrize("token", [TOKEN, ["one-token", "another-token"]], ids=["one", "pool"])
+def test_under_asyncio_run(face: Face, token: str | Sequence[str]) -> None:
+    """Calls are needed as bytes arrive: in a callback of the loop, outside every task, where anyio can start none."""
+
+    async def follow(url: str, drop: Callable[[], object]) -> None:
+        async with face(Endpoint(url), token) as client, client.stream(OrderBook, ITEM) as books:
+            assert (await anext(books)).item == ITEM  # of a `Snapshot`: no row comes
+            await asyncio.to_thread(drop)
+            assert (await anext(books)).item == ITEM
+            assert books.gaps >= 1  # one for each member of a pool
+
+    exchange = make_exchange(rate=0.0001)
+    with served(exchange) as (url, portal):
+        asyncio.run(asyncio.wait_for(follow(url, lambda: portal.call(exchange.drop)), LIMIT))
 
 
 async def test_without_recover_nothing_is_asked_for(loop: Loop) -> None:

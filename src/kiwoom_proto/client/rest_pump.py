@@ -3,9 +3,10 @@
     network  -->  [Tls]  -->  Dispatcher  -->  outcomes  -->  whoever submitted a call
     network  <--  [Tls]  <--  Dispatcher  <--  calls
 
-After whatever happened (bytes, a deadline, a call), `pump` does the same: it starts a task for each need that has none,
-lets the others write or hang up, rearms the timer, and hands out what has got an outcome. One task serves one link or
-one token; it ends when the need does.
+After whatever happened (bytes, a deadline, a call), `pump` does the same: it wakes `run` if a need has no task yet or
+the timer must be rearmed, lets the tasks write or hang up, and hands out what has got an outcome. One task serves one
+link or one token; it ends when the need does. `run` starts the tasks: `pump` may be called in a callback of the event
+loop, outside every task, where anyio can start none.
 
 It is used by the client of REST (rest.py), and by clients of the feed that recover. An adapter adds sockets, tasks and
 timers.
@@ -99,9 +100,8 @@ class BaseRestPump(abc.ABC):
         self._token = token
         self._clock = clock
         self._tell = tell
-        self._tasks: Tasks | None = None
         self._served: dict[RestNeed, _Served] = {}
-        self._deadline_moved = self._new_event()
+        self._changed = self._new_event()  # wakes `run`
         self._armed = math.inf
 
     # What the adapter provides.
@@ -136,44 +136,47 @@ class BaseRestPump(abc.ABC):
         """Let the tasks do what the dispatcher needs now, and hand out what has got an outcome."""
         needs = self.dispatcher.needs
         if len(self._served) != len(needs) or any(need not in self._served for need in needs):
-            self._serve_all(needs)
+            self._abandon(needs)
+            self._changed.set()
         for need, served in self._served.items():
             if isinstance(need, Link) and need.ticket is not None and not need.is_taken:
                 served.has_outgoing.set()
         timeout = self.dispatcher.next_timeout()
         if timeout is not None and timeout < self._armed:
-            self._deadline_moved.set()
+            self._changed.set()
         outcomes = self.dispatcher.outcomes()
         if outcomes:
             self._tell(outcomes)
 
-    def _serve_all(self, needs: tuple[RestNeed, ...]) -> None:
+    def _abandon(self, needs: tuple[RestNeed, ...]) -> None:
+        """Cancel the tasks whose need is none any more."""
         for need, served in tuple(self._served.items()):
             if need not in needs:
                 del self._served[need]
                 if served.scope is not None:
                     served.scope.cancel()
-        if self._tasks is None:
-            return  # `run` will
-        for need in needs:
+
+    def _serve_all(self, tasks: Tasks) -> None:
+        """Start a task for each need that has none."""
+        for need in self.dispatcher.needs:
             if need not in self._served:
                 self._served[need] = served = _Served(self._new_event())
-                self._tasks.start_soon(self._serve, need, served)
+                tasks.start_soon(self._serve, need, served)
 
     async def run(self, tasks: Tasks) -> None:
-        """Serve what is needed and watch the clock, until cancelled.
+        """Start the tasks that serve what is needed, and watch the clock, until cancelled.
 
         Args:
             tasks: where to start the tasks that serve; they are cancelled together with this one.
         """
-        self._tasks = tasks
         self.pump()
         while True:
+            self._changed = self._new_event()
+            self._serve_all(tasks)
             timeout = self.dispatcher.next_timeout()
             self._armed = math.inf if timeout is None else timeout
-            self._deadline_moved = self._new_event()
             with self._move_on_after(max(0.0, self._armed - self._clock())):
-                await self._deadline_moved.wait()
+                await self._changed.wait()
                 continue
             self.dispatcher.handle_timeout()
             self.pump()
