@@ -21,6 +21,7 @@ from anyio.lowlevel import checkpoint
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
 from kiwoom_proto.client.async_block import AsyncBlock, opening
 from kiwoom_proto.client.credentials import Credentials, Token, credentials_of
+from kiwoom_proto.client.errors import Failure
 from kiwoom_proto.client.line import Line
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.pump import BaseClient, new_session
@@ -264,7 +265,7 @@ class Client(BaseClient):
                 await self._serve_need(line, line.need)
 
     def _fail(self, failure: BaseException) -> None:
-        self._failure = failure
+        self._failure = Failure(failure)
         self._wake()
         self._router.end()
 

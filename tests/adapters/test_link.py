@@ -17,7 +17,7 @@ from tests.adapters.kit import QUICK, TOKEN, Loop, until
 import kiwoom_asyncio.dial
 import kiwoom_trio.dial
 from kiwoom_asyncio.dial import Link, describe, dial
-from kiwoom_proto import AfterHoursQuote, Closed, Event, KiwoomError, LocalProtocolError
+from kiwoom_proto import AfterHoursQuote, Closed, ConnectionLost, Event, KiwoomError, LocalProtocolError
 from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 
@@ -151,6 +151,41 @@ def test_nothing_changes_in_a_client_after_its_block(how: str) -> None:
                 assert str(task.exception() or "") == ("mine" if how == "raised" else "")
 
     assert run(scenario) == []
+
+
+def test_faults_of_a_served_exchange_may_be_used_in_a_callback_of_the_loop() -> None:
+    exchange = Exchange(rate=500)
+
+    async def scenario() -> None:
+        async with (
+            kiwoom_asyncio.serve(exchange) as server,
+            kiwoom_asyncio.connect(server.endpoint, token=TOKEN, config=QUICK) as client,
+        ):
+            asyncio.get_running_loop().call_soon(exchange.drop)
+            with pytest.raises(ConnectionLost):
+                async for _ in client:
+                    pass
+
+    assert run(scenario) == []
+
+
+def test_every_call_after_a_failure_raises_it_with_the_traceback_of_the_failure_alone() -> None:
+    lengths = []
+
+    async def scenario() -> None:
+        async with kiwoom_asyncio.serve(Exchange()) as server:
+            with pytest.raises(LocalProtocolError, match="cancelled from outside"):
+                async with kiwoom_asyncio.connect(server.endpoint, token=TOKEN, config=QUICK) as client:
+                    task = next(each for each in asyncio.all_tasks() if "BackgroundTask" in repr(each))
+                    task.cancel()
+                    await asyncio.wait([task])
+                    for _ in range(4):
+                        with pytest.raises(LocalProtocolError, match="cancelled from outside") as caught:
+                            await client.subscribe("0B", "005930")
+                        lengths.append(len(caught.traceback))
+
+    assert run(scenario) == []
+    assert len(lengths) == 4 and len(set(lengths)) == 1
 
 
 @pytest.mark.parametrize("fault", ["drop", "kick", "refused login"])

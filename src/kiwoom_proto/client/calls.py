@@ -25,6 +25,7 @@ from ..session.session import Session
 from ..session.subscriptions import Subscription
 from ..symbol import Symbol
 from ..wire.messages import Reg, Remove
+from .errors import Failure
 from .inbox import Inbox, Stats
 from .own_loop import AnyEvent, Place
 from .replayed import ReplayedSession
@@ -51,7 +52,7 @@ class Calls(abc.ABC):
         self._batch: list[Event] = []  # newest first, so that the oldest is cheap to pop
         self._changed = self._new_event()  # something happened that a waiting call may be waiting for
         self._is_awaited = False
-        self._failure: BaseException | None = None  # of the client's own tasks: a bug of this library
+        self._failure: Failure | None = None  # of the client's own tasks: a bug of this library
 
     @property
     def endpoint(self) -> Endpoint:
@@ -341,14 +342,14 @@ class Calls(abc.ABC):
             self._is_awaited = True
             await self._changed.wait()
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.error
 
     async def _wait_stream(self, changed: AnyEvent) -> None:
         """Wait until there may be something to iterate in the stream that sets this event."""
         if self._failure is None:
             await changed.wait()
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.error
 
     def _wake(self) -> None:
         if self._is_awaited:  # otherwise every read would make an event that nobody waits for

@@ -10,13 +10,15 @@ KiwoomError
 
 from __future__ import annotations
 
+from types import TracebackType
+
 from ..codes import explain_code
 from ..display import MESSAGE_LIMIT, displayed
 from ..errors import DeadlineExceeded, KiwoomError
 from ..events import Closed
 from ..request import Request
 
-__all__ = ("BufferOverflow", "ConnectionLost", "RequestRefused", "RequestTimeout")
+__all__ = ("BufferOverflow", "ConnectionLost", "Failure", "RequestRefused", "RequestTimeout")
 
 
 class RequestRefused(KiwoomError):
@@ -80,3 +82,20 @@ class ConnectionLost(KiwoomError):
         if self.was_asked:
             return "the client is closed: its block was left, or aclose() was called; use it before, or connect again"
         return str(self.closed)
+
+
+class Failure:
+    """What a client's own task raised: a bug of this library, which every call from then on raises.
+
+    Args:
+        error: what it raised.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+        self._traceback: TracebackType | None = error.__traceback__
+
+    @property
+    def error(self) -> BaseException:
+        """The error, to raise. Its traceback shows where it came from, and not who has raised it since."""
+        return self._error.with_traceback(self._traceback)

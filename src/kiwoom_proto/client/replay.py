@@ -26,6 +26,7 @@ from ..realtime.record import Record
 from ..recording.files import Paths
 from ..recording.reader import find_events, read_batches, read_headers
 from ..request import RequestKind
+from .errors import Failure
 from .feeds import Feeds
 from .inbox import Stats
 from .own_loop import AnyEvent
@@ -185,7 +186,7 @@ class BaseReplay(Feeds):
 
     def _fail(self, error: BaseException) -> None:
         """Let whoever waits learn of an error of the task."""
-        self._failure = error
+        self._failure = Failure(error)
         self._router.end()
         self._wake()
 

@@ -29,6 +29,7 @@ from ..rest.errors import CallCancelled
 from ..rest.pages import PageCursor, PagesEnd
 from ..rest.reply import ListReply, Reply, Row
 from ..rest.ticket import Ticket
+from .errors import Failure
 from .own_loop import AnyEvent, Place
 from .rest_pump import BaseRestPump
 
@@ -183,7 +184,7 @@ class BaseRestClient(abc.ABC):
     def __init__(self, make_pump: Callable[[Callable[[list[Ticket[Any]]], None]], BaseRestPump]) -> None:
         self._place = self._here()
         self._waiting: dict[Ticket[Any], AnyEvent] = {}
-        self._failure: BaseException | None = None  # of the client's own task: a bug of this library
+        self._failure: Failure | None = None  # of the client's own task: a bug of this library
         self._pump = make_pump(self._settle)
         self._dispatcher = self._pump.dispatcher
 
@@ -246,7 +247,7 @@ class BaseRestClient(abc.ABC):
             # Whoever is cancelled must know what became of an order.
         if ticket.outcome is None:
             assert self._failure is not None
-            raise self._failure
+            raise self._failure.error
         return ticket.result()
 
     def pages(self, request: Asked[R], *, limit: int | None = None, next_key: str = "") -> Pages[R]:
@@ -315,7 +316,7 @@ class BaseRestClient(abc.ABC):
     def _check_open(self) -> None:
         self._place.check(self._here(), self._hand_over)
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.error
         if self._dispatcher.is_closed:
             raise LocalProtocolError(AFTER_THE_BLOCK)
 
@@ -331,7 +332,7 @@ class BaseRestClient(abc.ABC):
 
     def _fail(self, failure: BaseException) -> None:
         """Wake whoever waits: the client's own task has failed."""
-        self._failure = failure
+        self._failure = Failure(failure)
         waiting, self._waiting = self._waiting, {}
         for event in waiting.values():
             event.set()

@@ -206,7 +206,7 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         elif self._is_left:
             raise StopAsyncIteration
         elif self._has_ended:
-            error = client._failure or client._inbox.end()
+            error = client._inbox.end() if client._failure is None else client._failure.error
             if error is not None:
                 raise error
             raise StopAsyncIteration
