@@ -27,6 +27,10 @@ _FORMATS: dict[str, Any] = {
 }
 
 
+_OF_ORDERS = {"domestic": {"stk_cd": "005930"}, "us": {"stk_cd": "NVDA"}}
+_MARKET_ORDERS = {"domestic": ("3", "6", "7", "13", "16", "23", "26", "61", "81"), "us": ("03", "33", "36", "37")}
+
+
 def argument_of(parameter: Parameter) -> Any:
     """Return a value that a parameter takes."""
     if parameter.format in _FORMATS:
@@ -36,9 +40,21 @@ def argument_of(parameter: Parameter) -> Any:
     return "1"
 
 
-def arguments_of(cls: type[Request[Any]]) -> dict[str, Any]:
-    """Return a value for every element of a request, by the names on the wire."""
-    return {name: argument_of(each) for name, each in cls.elements.items()}
+def arguments_of(cls: type[Request[Any]], **given: Any) -> dict[str, Any]:
+    """Return a value for every element of a request, by the names on the wire.
+
+    Args:
+        cls: the class of the request.
+        given: some of the values; the prices of an order follow its trade type.
+    """
+    values = {name: argument_of(each) for name, each in cls.elements.items()} | given
+    if cls.safety == "order_write":
+        values |= {name: text for name, text in _OF_ORDERS[cls.market].items() if values.get(name) == "1"}
+        if values.get("trde_tp") in _MARKET_ORDERS[cls.market]:
+            values["ord_uv"] = "0"
+        if "cond_uv" in values and values["trde_tp"] != "28":
+            values["cond_uv"] = "0"
+    return values
 
 
 _SIGNS = st.sampled_from(("", "+", "-", "--"))

@@ -205,7 +205,7 @@ def test_every_element_is_checked() -> None:
             with pytest.raises(LocalProtocolError, match=f"^{label}"):
                 cls.from_dict({**arguments, name: "?"})
             for code in each.codes:
-                assert cls.from_dict({**arguments, name: code}).to_dict()[name] == code
+                assert cls.from_dict(arguments_of(cls, **{name: code})).to_dict()[name] == code
 
     check_every([(api_id, name) for api_id, cls in rest.CATALOGUE.items() for name in cls.elements], check)
 

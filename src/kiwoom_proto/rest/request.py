@@ -8,6 +8,7 @@ A request is made with the arguments that the TR documents, by their names on th
     length       more characters than documented
     format       dates and item codes
     codes        a code that the TR does not document; the message lists those that it has, or names the one meant
+    order        of orders, what cannot be meant: a quantity of 0, a limit order without a price, see `order_rules`
 
 The documented codes are not always all that the server takes: where an official example has another one, or the note
 says that any number or sector code will do, every code is taken (`Parameter.is_open`). Everywhere else, of orders
@@ -28,6 +29,7 @@ from ..display import MESSAGE_LIMIT, displayed, quoted, rich_repr
 from ..errors import LocalProtocolError
 from ..secrets import MASK, Secret, mask_opaque
 from .errors import read_failure
+from .order_rules import fault_of_order
 from .reply import Reply
 
 __all__ = ("Number", "Parameter", "Request", "Stocks", "parameter")
@@ -263,6 +265,9 @@ class Request(Generic[R]):
             if value is None and each.is_required:
                 each.refuse("required")
             given[attribute] = value if value is None else each.checked(value)
+        if cls.safety == "order_write" and (fault := fault_of_order(cls.market, given)) is not None:
+            name, reason = fault
+            cls.elements[name].refuse(reason)
         vars(self).update(given)
 
     @classmethod
