@@ -43,6 +43,15 @@ CELLS = {
     "four = blocking.open(PRODUCTION, token='S3CRET-fourth')\nprint(three.state.value)",
 }
 """Cells of a notebook of our own. The last leaves clients open when the kernel ends."""
+DRAWN = """
+import asyncio
+while "005930" not in table._repr_html_():
+    await asyncio.sleep(0.01)
+drawn = table._drawn_at
+while table._timer is not None and table._drawn_at == drawn:
+    await asyncio.sleep(0.01)
+"""
+"""Waits until the live table of `watch` shows a row."""
 
 
 def notebook(name: str) -> Any:
@@ -59,7 +68,10 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         cells = {"setup": V4.new_code_cell(SETUP.format(url=server.endpoint.url))}
         for name in ORDER:
             code = [cell for cell in notebook(name).cells if cell.cell_type == "code"]
-            cells |= {f"{name} {number}": cell for number, cell in enumerate(code)}
+            for number, cell in enumerate(code):
+                cells[f"{name} {number}"] = cell
+                if f"{name} {number}" == "watch 1":
+                    cells["watch drawn"] = V4.new_code_cell(DRAWN)
         cells |= {name: V4.new_code_cell(source) for name, source in CELLS.items()}
         path = str(tmp_path_factory.mktemp("kernel"))
         client = NotebookClient(

@@ -305,7 +305,8 @@ def wait_for_a_condition(client: Any, begun: threading.Event) -> None:
 def wait_with_a_limit(client: Any, begun: threading.Event) -> None:
     with client.stream(Trade, SILENT) as silent, pytest.raises(StopIteration):
         begun.set()
-        silent.next(timeout=1000)
+        while True:
+            silent.next(timeout=1000)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
