@@ -1,4 +1,4 @@
-"""The Kiwoom Securities (키움증권) real-time feed, as a sans-I/O protocol core.
+"""The real-time feed and the REST API of Kiwoom Securities (키움증권), as a sans-I/O protocol core.
 
 Nothing here opens a socket, starts a task, sleeps or reads a clock: see `kiwoom_trio` and `kiwoom_asyncio` for
 connections that do.
@@ -16,6 +16,7 @@ The names that nearly every program needs are here. The others are in the module
     kiwoom_proto.connection   one connection, both ends
     kiwoom_proto.session      what outlives a connection
     kiwoom_proto.client       what the adapters' clients share
+    kiwoom_proto.rest         the REST API: 306 TRs, and how they are called
     kiwoom_proto.recording    what is received, kept in files: Recorder, read_recording
     kiwoom_proto.tables       recordings as tables, in SQL
     kiwoom_proto.simulator    a simulated exchange
