@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 from tests.adapters.kit import ITEM, QUICK, TOKEN
@@ -32,6 +33,7 @@ from kiwoom_proto import (
     OrderBook,
     Record,
     RequestRefused,
+    Stale,
     Trade,
 )
 from kiwoom_proto.client.replay import BaseReplay
@@ -131,6 +133,20 @@ def test_a_stream_is_a_block_with_several_loops(served: Served) -> None:
         assert first + second == sorted({*first, *second})
         assert trades.next(timeout=30).symbol.code == ITEM
         assert trades.gaps == 0
+
+
+def test_silence_is_an_item_of_the_stream(served: Served) -> None:
+    with (
+        blocking.connect(served.endpoint, token=TOKEN, config=attrs.evolve(QUICK, hours=None)) as client,
+        client.stream(Trade, ITEM, fresh_within=1e-6, gaps="items") as trades,
+    ):
+        handle = client.on(OrderBook, repr, ITEM, fresh_within=1e-6)
+        while not isinstance(event := trades.next(timeout=30), Stale):
+            pass
+        assert (event.type, event.item) == ("0B", ITEM)
+        assert trades.silences > trades.gaps == 0
+        while not handle.silences:
+            trades.next(timeout=30)
 
 
 def test_what_waits_is_counted_though_rows_cross_in_batches(served: Served) -> None:

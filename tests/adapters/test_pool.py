@@ -16,6 +16,7 @@ from kiwoom_proto import (
     Gap,
     LocalProtocolError,
     Record,
+    Stale,
     Trade,
 )
 from kiwoom_proto.errors import LoginRefused, PoolLost, TakenOver
@@ -127,6 +128,24 @@ async def test_a_stream_alone_is_told_that_its_items_have_no_connection(loop: Lo
         assert reasons.keys() == set(unplaced.items)
         assert all("no token has room" in reason and "R10001" in reason for reason in reasons.values())
         assert "no token has room" in client._repr_html_()
+
+
+async def test_silence_of_a_key_is_told_to_the_streams_of_its_items(loop: Loop) -> None:
+    config = attrs.evolve(CONFIG, hours=None)
+    async with (
+        loop.serve(Exchange(tokens=TOKENS, rate=1e-6)) as server,
+        loop.connect(server.endpoint, token=list(TOKENS), config=config) as client,
+        client.stream(Trade, *ITEMS, fresh_within=0.01, gaps="items") as trades,
+        client.stream(Trade, ITEMS[0], fresh_within=0.01) as counting,
+    ):
+        silent: dict[str, int] = {}
+        while len(silent) < len(ITEMS) or not counting.silences:
+            event = await anext(trades)
+            assert isinstance(event, Stale)
+            silent[event.item] = event.token_index
+        assert silent.keys() == set(ITEMS)
+        assert set(silent.values()) == {0, 1, 2}
+        assert all(each.is_stale for each in client.subscriptions)
 
 
 async def test_connect_waits_for_every_key_and_goes_on_without_the_refused(loop: Loop) -> None:

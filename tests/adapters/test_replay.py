@@ -18,6 +18,7 @@ from kiwoom_proto import (
     MOCK,
     PRODUCTION,
     US_PRODUCTION,
+    ClientConfig,
     ConditionHit,
     ConnectionLost,
     Disconnected,
@@ -28,6 +29,7 @@ from kiwoom_proto import (
     Record,
     RequestRefused,
     Session,
+    Stale,
     Trade,
 )
 from kiwoom_proto.errors import LoginRefused, RecordingError
@@ -490,5 +492,25 @@ def test_streams_come_at_their_recorded_distances(clock: str, tmp_path: Path) ->
         async with replay_on(clock, path) as client, client.stream(Trade, "005930") as rows:
             began = anyio.current_time()
             assert [round(anyio.current_time() - began) async for _ in rows] in ([0, 2, 6], [1, 3, 7])
+
+    run_virtually(clock, scenario)
+
+
+@on_virtual_time
+def test_silence_is_told_to_streams_as_it_was_recorded(clock: str, tmp_path: Path) -> None:
+    day = Day(Exchange(rate=1e-6), config=ClientConfig(hours=None))
+    day.calls.append(day.session.subscribe("0B", "005930", fresh_within=5))
+    day.advance(20)
+    day.end()
+    path = day.write(tmp_path)
+
+    async def scenario() -> None:
+        async with (
+            replay_on(clock, path) as client,
+            client.stream(Trade, "005930", fresh_within=5, gaps="items") as trades,
+        ):
+            assert await anext(trades) == Stale("0B", "005930", 5)
+            assert trades.silences == 1
+            assert [each.is_stale for each in client.subscriptions] == [True]
 
     run_virtually(clock, scenario)

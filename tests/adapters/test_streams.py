@@ -13,8 +13,9 @@ import attrs
 import pytest
 from tests.adapters.kit import ITEM, QUICK, Loop, until
 
-from kiwoom_proto import ConnectionLost, Gap, LocalProtocolError, OrderBook, RequestRefused, Trade
+from kiwoom_proto import ConnectionLost, Gap, LocalProtocolError, OrderBook, RequestRefused, Stale, Trade
 from kiwoom_proto.client.errors import BufferOverflow
+from kiwoom_proto.events import StreamGap
 from kiwoom_proto.simulator import Exchange
 
 DAYTIME = datetime.time(10)
@@ -132,6 +133,22 @@ async def test_a_gap_is_iterated_where_it_is(loop: Loop) -> None:
         after = await anext(trades)
         assert isinstance(after, Trade)
         assert first.epoch < event.epoch == after.epoch
+
+
+async def test_silence_is_iterated_and_called_back(loop: Loop) -> None:
+    heard: list[StreamGap] = []
+    quiet = Exchange(rate=1e-6)
+    config = attrs.evolve(QUICK, hours=None)
+    async with (
+        loop.serve(quiet) as server,
+        loop.connect(server.endpoint, config=config) as client,
+        client.stream(Trade, ITEM, fresh_within=0.01, gaps="items") as trades,
+    ):
+        handle = client.on(OrderBook, repr, ITEM, fresh_within=0.01, gaps=heard.append)
+        assert await anext(trades) == Stale("0B", ITEM, 0.01)
+        await until(lambda: heard == [Stale("0D", ITEM, 0.01)])
+        assert (trades.silences, handle.silences, trades.gaps) == (1, 1, 0)
+        assert [each.is_stale for each in client.subscriptions] == [True, True]
 
 
 async def test_too_slow_a_stream_ends_alone(loop: Loop) -> None:

@@ -20,6 +20,7 @@ from kiwoom_proto import (
     OrderExecution,
     Record,
     RequestRefused,
+    Stale,
     Symbol,
     Trade,
     UsTrade,
@@ -434,6 +435,72 @@ def test_a_gaps_function_that_raises_is_reported() -> None:
     ((message, error),) = client.reported
     assert "gaps function of stream of 0B 005930" in message
     assert str(error) == "mine"
+
+
+# Silence.
+
+
+ROUND_THE_CLOCK = ClientConfig(request_interval=0, hours=None)
+
+
+def test_silence_is_told_to_the_streams_and_callbacks_that_asked_for_it() -> None:
+    client = HandClient(ROUND_THE_CLOCK)
+    called: list[StreamGap] = []
+    heard: list[StreamGap] = []
+    trades = entered(client, client.stream(Trade, A, B, fresh_within=5, gaps="items"))
+    calling = entered(client, client.stream(Trade, A, fresh_within=60, gaps=called.append))  # the shortest time counts
+    ignoring = entered(client, client.stream(Trade, A, fresh_within=5))
+    handle = client.on(Trade, print, A, fresh_within=5, gaps=heard.append)
+    not_asked = entered(client, client.stream(Trade, A, gaps="items"))
+    books = entered(client, client.stream(OrderBook, A, fresh_within=60, gaps="items"))
+    others = entered(client, client.stream(Trade, "000001", fresh_within=60, gaps="items"))
+    client.advance(4)
+    client.send(trade(B))
+    client.advance(3)
+    silence = Stale("0B", A, 5)
+    assert [type(event) for event in rows(client, trades)] == [Trade, Stale]
+    assert called == heard == [silence]
+    assert [each.silences for each in (trades, calling, ignoring, handle)] == [1] * 4
+    assert [each.silences for each in (not_asked, books, others)] == [0] * 3
+    assert trades.gaps == handle.gaps == 0
+    assert [rows(client, each) for each in (ignoring, not_asked, books, others)] == [[]] * 4
+    assert silence in rows(client, client)
+
+
+def test_silence_is_told_by_the_name_of_the_registered_item() -> None:
+    client = HandClient(ROUND_THE_CLOCK, US_PRODUCTION)
+    trades = entered(client, client.stream(UsTrade, "NVDA:ND", fresh_within=5, gaps="items"))
+    client.advance(6)
+    assert rows(client, trades) == [Stale("FE", "NVDA:ND", 5)]
+
+
+def test_silence_of_a_type_without_items_is_told() -> None:
+    client = HandClient(ROUND_THE_CLOCK)
+    orders = entered(client, client.stream(OrderExecution, fresh_within=5, gaps="items"))
+    client.advance(6)
+    assert rows(client, orders) == [Stale("00", "", 5)]
+
+
+def test_a_newest_row_is_told_to_be_old_by_its_subscription() -> None:
+    client = HandClient(ROUND_THE_CLOCK)
+    trades = entered(client, client.stream(Trade, A, fresh_within=5))
+
+    def is_stale() -> bool:
+        (subscription,) = client.subscriptions
+        assert (">stale<" in client._repr_html_()) == subscription.is_stale
+        return subscription.is_stale
+
+    client.advance(4)
+    assert not is_stale()
+    client.advance(2)
+    assert is_stale()
+    client.send(trade(A))
+    assert not is_stale()
+    client.advance(6)
+    assert is_stale()
+    client.cut()
+    assert not is_stale()  # the server is asked anew, and `disconnected` says why there are no rows
+    assert trades.silences == 2
 
 
 # Mistakes.

@@ -15,6 +15,7 @@ from kiwoom_proto import (
     OrderBook,
     OrderExecution,
     Record,
+    Stale,
     Symbol,
     Trade,
     UsConditionHit,
@@ -61,7 +62,7 @@ async def streams_with_gaps(client: kiwoom_asyncio.Client) -> None:
             elif isinstance(event, OrderBook):
                 assert_type(event, OrderBook)
             else:
-                assert_type(event, Unplaced | Evicted | MemberLost)
+                assert_type(event, Unplaced | Evicted | MemberLost | Stale)
 
 
 async def streams_by_code(client: kiwoom_trio.Client) -> None:

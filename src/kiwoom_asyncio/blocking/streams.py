@@ -78,6 +78,11 @@ class BlockingStream(Generic[T]):
         """How many gaps there were in it."""
         return self._source.gaps
 
+    @property
+    def silences(self) -> int:
+        """How often no row of an item came within `fresh_within`."""
+        return self._source.silences
+
     def stats(self) -> BufferStats:
         """Return the counters of its rows."""
         return self._source.stats()
@@ -201,6 +206,11 @@ class Listener:
     def gaps(self) -> int:
         """How often rows of it were missing."""
         return self._source.gaps
+
+    @property
+    def silences(self) -> int:
+        """How often no row of an item came within `fresh_within`."""
+        return self._source.silences
 
     def close(self) -> None:
         """Call it no more, and give up what it subscribed to. The callback itself may do so."""

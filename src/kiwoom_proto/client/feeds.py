@@ -140,7 +140,8 @@ class Feeds(Calls):
             type: a class of the catalogue or of `types`, or its type code: "0B".
             items: "005930", "005930_NX" or a `Symbol`; none for account-wide and market-wide types.
             group: group number (grp_no), at most 4 characters.
-            fresh_within: the client iterates `Stale` after this many silent seconds; None disables it.
+            fresh_within: after this many silent seconds of an item there is a `Stale`, which the client iterates, and
+                this stream takes as it takes gaps; None disables it.
             buffer_size: maximum queued rows. Default: `ClientConfig.buffer_size`; with "conflate" to 4 for each item.
             overflow: the policy beyond that: "raise" ends this stream, "drop_oldest" drops rows, "conflate" keeps the
                 newest row of each item, as a screen needs it. Defaults to `ClientConfig.overflow`.
@@ -149,7 +150,8 @@ class Feeds(Calls):
             gaps: "ignore" only counts the gaps of this stream; "items" iterates each between the rows; a function is
                 called with it, in the turn in which it is known. It is a `Gap`, or another event of `StreamGap`: with
                 several app keys an `Unplaced` that names items of this stream (among others), and for types of the
-                account a `MemberLost`; with `transient`, an `Evicted`.
+                account a `MemberLost`; with `transient`, an `Evicted`; with `fresh_within`, a `Stale`, which
+                `silences` counts.
 
         Raises:
             LocalProtocolError: an argument is invalid.
@@ -178,7 +180,8 @@ class Feeds(Calls):
         """Return the newest row of a type and item that something is subscribed to; None if none has come yet.
 
         The first call begins to keep it, so it returns None; it is kept until nothing is subscribed to it any more.
-        While the connection is lost it is the last row before; see `disconnected`, and the row's `received_at`.
+        While the connection is lost, or its item is silent, it is the last row before: see `disconnected`,
+        `Subscription.is_stale`, and the row's `received_at`.
 
         Args:
             type: a class or a type code.
@@ -273,9 +276,9 @@ class Feeds(Calls):
             callback: a plain function. It must not block.
             items: "005930", "005930_NX" or a `Symbol`.
             group: group number (grp_no), at most 4 characters.
-            fresh_within: the client iterates `Stale` after this many silent seconds; None disables it.
+            fresh_within: after this many silent seconds of an item there is a `Stale`, as for `stream`; None: never.
             transient: its items may be evicted for others that are not transient, as with `subscribe`.
-            gaps: a function that is called when rows of it are missing, as for `stream`; "ignore" only counts it.
+            gaps: a function that is called when rows of it are missing, or late, as for `stream`; "ignore" only counts.
 
         Returns:
             A handle, whose `close()` ends it.
@@ -288,7 +291,9 @@ class Feeds(Calls):
         self._check_place()
         self._inbox.check_open()
         code = _code_of(type)
-        listener = Listener(self, self._router, code, map(str, items), callback, gaps, transient)
+        listener = Listener(
+            self, self._router, code, map(str, items), callback, gaps, transient, fresh_within is not None
+        )
         request = None
         if items or _takes_none(type):
             request = self._session.subscribe(type, *items, group=group, fresh_within=fresh_within, transient=transient)
@@ -313,7 +318,8 @@ class Feeds(Calls):
         newest = self._inbox.newest and self._inbox.newest.of(each.type, each.item)
         if newest is None and kept is not None:
             newest = kept.row
-        state = "closed" if self._inbox.closed is not None else each.reason or each.state.value
+        state = each.reason or ("stale" if each.is_stale else each.state.value)
+        state = "closed" if self._inbox.closed is not None else state
         name = cls.__name__ if cls is not Record else ""
         at = newest and (newest._exchange_time() or datetime.datetime.fromtimestamp(newest.received_at / 1e9, KST))
         time = at and f"{at:%X}"

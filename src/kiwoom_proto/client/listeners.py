@@ -64,6 +64,7 @@ class Listener(Sink):
         errors: how many of its calls raised an exception.
         error: the first exception, or why its subscription is gone; None if there was none.
         gaps: how often rows of it were missing.
+        silences: how often no row of an item came within `fresh_within`: `Stale`.
         calls: how many rows it was called with.
     """
 
@@ -78,6 +79,7 @@ class Listener(Sink):
         callback: Callable[[Any], object],
         gaps: Literal["ignore"] | Callable[[StreamGap], object],
         transient: bool,
+        hears_silence: bool,
     ) -> None:
         super().__init__(code, items)
         if not callable(callback):
@@ -89,6 +91,7 @@ class Listener(Sink):
         if gaps != "ignore" and not callable(gaps):
             raise LocalProtocolError(f'gaps: must be "ignore" or a function, not {shown_argument(gaps)}')
         self.is_transient = transient
+        self.hears_silence = hears_silence
         self.calls = 0
         self.errors = 0
         self.error: Exception | None = None

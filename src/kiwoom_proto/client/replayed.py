@@ -343,6 +343,8 @@ class ReplayedSession:
                 return self._logged_in
             case RequestAccepted() | RequestRefusal() | RequestUnanswered() | ConditionList() | ConditionResult():
                 return self._note_answer(event)
+            case Stale():
+                self._subscriptions.freshness.note_stale(event.type, event.item)
             case Evicted():
                 return self._wanted is None  # a program that subscribes learns of what its own calls evict
             case Closed():

@@ -15,7 +15,8 @@
 * A sink whose registration is gone is told: another call replaced it, or the server refused to renew it. If it is
   transient, its evicted items are named by `Evicted`, and it goes on until none is left.
 * A sink is told what its rows are missing for: a `Gap`; `Unplaced` and `Evicted` that name items of it; if its rows are
-  about the account, `MemberLost`. The client's own iteration gets these events too.
+  about the account, `MemberLost`. A sink with `fresh_within` is told of silence: `Stale` of its type and items. The
+  client's own iteration gets these events too.
 
 Who gets the rows of one type and item is looked up once and kept until something changes, so a row costs two lookups
 and one call for each that gets it.
@@ -37,6 +38,7 @@ from ..events import (
     RequestAccepted,
     RequestRefusal,
     Snapshot,
+    Stale,
     StreamGap,
     Unplaced,
 )
@@ -84,13 +86,16 @@ class Sink:
         is_read: whether somebody has begun to iterate it.
         answers_alone: whether the answer to its request is for nobody else; False: a call waits for it.
         is_transient: whether its items may be evicted.
+        hears_silence: whether it has asked when its items are silent for too long.
         gaps: how often it was told that rows of it are missing.
+        silences: how often it was told that an item was silent for too long.
     """
 
     take: Callable[[Record], object]
     answers_alone = False
     is_read = False
     is_transient = False
+    hears_silence = False
 
     def __init__(self, code: str, items: Iterable[str] = ()) -> None:
         self.code = code
@@ -98,6 +103,7 @@ class Sink:
         self.request: Request | None = None
         self.pending: list[Event] = []
         self.gaps = 0
+        self.silences = 0
         self._lost: set[Key] = set()
         self._lossy_tokens: set[int] = set()  # the tokens between the loss of their connection and its gap
 
@@ -145,14 +151,21 @@ class Sink:
         self._lossy_tokens.add(token_index)
 
     def handle_gap(self, event: StreamGap) -> None:
-        """Count what its rows are missing for, and say it as wished."""
-        if self._concerns(event):
+        """Count what its rows are missing for, or may be, and say it as wished."""
+        if not self._concerns(event):
+            return
+        if isinstance(event, Stale):
+            self.silences += 1
+        else:
             self.gaps += 1
-            self.say_gap(event)
+        self.say_gap(event)
 
     def _concerns(self, event: StreamGap) -> bool:
         if isinstance(event, MemberLost):
             return self.code in ACCOUNT_TYPES
+        if isinstance(event, Stale):
+            is_its_item = not self.items or self.code in ACCOUNT_TYPES or row_item(event.item) in self.items
+            return self.hears_silence and event.type == self.code and is_its_item
         if isinstance(event, Evicted) and not self.is_transient:
             return False
         if isinstance(event, Gap) and not event.items:  # otherwise they moved to another connection
@@ -171,7 +184,7 @@ class Sink:
         """Take over what is `pending`, which came in so many bytes."""
 
     def say_gap(self, event: StreamGap) -> None:
-        """Say that rows of it are missing; it is counted already."""
+        """Say that rows of it are missing, or may be; it is counted already."""
 
     def handle_result(self, result: ConditionResult) -> None:
         """Note a new answer to a live search."""
@@ -332,7 +345,7 @@ class Router:
                 for sink in self._sinks:
                     if sink.is_accepted or sink.request is None:
                         sink.connection_lost(event.token_index)
-            case Gap() | Unplaced() | Evicted() | MemberLost():
+            case Gap() | Unplaced() | Evicted() | MemberLost() | Stale():
                 for sink in self._sinks:
                     sink.handle_gap(event)
             case Snapshot() if event.type not in MERGED_TYPES:

@@ -7,7 +7,7 @@
 * Its buffer and its overflow policy are its own. With "raise", too slow a consumer ends this stream, and nothing else.
 * It ends with the client, the way that the client's iteration ends.
 * A `Gap` concerns it if it was acknowledged when the connection was lost. What else its rows may be missing for is in
-  routes.py.
+  routes.py. A `Stale` concerns it if it has a `fresh_within`.
 * It also ends, with `RequestRefused`, when a registration of it is gone: silence must not look like a quiet market. A
   transient one ends when none of its items is left.
 """
@@ -40,7 +40,7 @@ __all__ = ("BaseStream", "Gaps", "Stream")
 T = TypeVar("T")
 
 Gaps: TypeAlias = Literal["items", "ignore"] | Callable[[StreamGap], object]
-"""What becomes of the gaps of a stream: iterated between the rows, counted only, or passed to a function."""
+"""What becomes of the gaps of a stream, and of silence: iterated between the rows, counted, or passed to a function."""
 
 ROWS_PER_ITEM = 4
 """Rows of each item that a conflating stream keeps by default: the one that it gives, and room for the newer ones."""
@@ -59,6 +59,7 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
 
     Attributes:
         gaps: how often it was told that rows of it are missing: see `StreamGap`.
+        silences: how often no row of an item came within `fresh_within`: `Stale`.
     """
 
     def __init__(
@@ -258,8 +259,8 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
 class Stream(BaseStream[T]):
     """The rows of one subscription: `async with client.stream(Trade, "005930") as trades`, then `async for`.
 
-    Several tasks may iterate it: each row goes to one of them. `gaps` counts the gaps in it, and `stats()` what became
-    of its rows.
+    Several tasks may iterate it: each row goes to one of them. `gaps` counts the gaps in it, `silences` how often it
+    was `Stale`, and `stats()` what became of its rows.
     """
 
     _call = "stream"
@@ -285,6 +286,7 @@ class Stream(BaseStream[T]):
         self._arguments: Any = (type, *items)
         self._options: dict[str, Any] = {"group": group, "fresh_within": fresh_within, "transient": transient}
         self.is_transient = transient
+        self.hears_silence = fresh_within is not None
         self._gaps_are_items = gaps == "items"
         self._gap_callback = GapCallback(client, str(self), gaps) if callable(gaps) else None
 

@@ -51,6 +51,7 @@ class Entry:
         stale_at: when it may be stale; None: not before it is armed; infinite: it is, until the next row.
         reported_in: since when rows had been expected (nanoseconds since the epoch) when it was last reported as stale;
             None: it has not been since the last row.
+        is_stale: whether it has been reported as stale, and no row has come since.
         has_row: whether a row has arrived on this connection.
         is_news: whether it has been confirmed since that was last looked at.
     """
@@ -62,6 +63,7 @@ class Entry:
     fresh_within: float | None = None
     stale_at: float | None = None
     reported_in: int | None = None
+    is_stale: bool = False
     has_row: bool = False
     is_news: bool = False
 
@@ -128,7 +130,7 @@ class Freshness:
         if isinstance(row, MarketPhase):
             self._note_phase(row, now)
         for key, entry in entries:
-            entry.has_row, entry.reported_in = True, None
+            entry.has_row, entry.is_stale, entry.reported_in = True, False, None
             if entry.state is CONFIRMED:
                 entry.state = RECEIVING
             if entry.fresh_within is None:
@@ -173,10 +175,16 @@ class Freshness:
             if entry.stale_at is None or entry.stale_at > now or entry.fresh_within is None:
                 continue
             if self._is_stale(key, entry, entry.fresh_within, now):
+                entry.is_stale = True
                 stale.append((key, entry.fresh_within))
         times = [entry.stale_at for entry in entries.values() if entry.stale_at not in (None, NEVER)]
         self._check_at = min(times, default=None)
         return stale
+
+    def note_stale(self, type: str, item: str) -> None:
+        """Note that a subscription was reported as stale when a recording was made."""
+        for entry in self._watched.get(type, {}).get(self._pushed_item(("", type, item)), {}).values():
+            entry.is_stale = True
 
     def _is_stale(self, key: Key, entry: Entry, fresh_within: float, now: float) -> bool:
         """Return whether a silent subscription is stale, and set when to look again."""

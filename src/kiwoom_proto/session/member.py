@@ -180,3 +180,7 @@ class Member(Session):
     def state_of(self, key: Key) -> tuple[SubscriptionState, str]:
         """Return how far a subscription has come, and why it was refused."""
         return self._subscriptions.state_of(key)
+
+    def is_stale(self, key: Key) -> bool:
+        """Return whether a subscription has been reported as stale, and no row has come since."""
+        return self._subscriptions.is_stale(key)

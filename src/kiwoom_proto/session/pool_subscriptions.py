@@ -167,7 +167,10 @@ class PoolSubscriptions:
             group, type, item = key
             if state is SubscriptionState.WANTED and not reason and item in self._reported:
                 reason = f"no token has room for it: {self._reported[item]}"
-            found.append(Subscription(type, item, state, group, wanted.consumers, reason, wanted.fresh_within))
+            is_stale = any(member.is_stale(key) for member in self._carriers(key))
+            found.append(
+                Subscription(type, item, state, group, wanted.consumers, reason, wanted.fresh_within, is_stale)
+            )
         return tuple(found)
 
     def market_member(self) -> Member | None:

@@ -58,6 +58,7 @@ class Subscription:
         consumers: number of calls that want it.
         reason: why it was refused, or has no place in a pool; "" if neither.
         fresh_within: seconds after which silence is reported as `Stale`; None: never.
+        is_stale: whether it has been reported, and no row has come since.
     """
 
     type: str = attrs.field(repr=quoted)
@@ -67,6 +68,7 @@ class Subscription:
     consumers: int = 1
     reason: str = attrs.field(default="", repr=quoted)
     fresh_within: float | None = None
+    is_stale: bool = False
 
 
 class Subscriptions:
@@ -173,7 +175,7 @@ class Subscriptions:
             self.quota.remove(key)
             self._transients.remove(key)
             self.freshness.unwatch(key)
-            entry.fresh_within = entry.stale_at = None
+            entry.fresh_within, entry.stale_at, entry.is_stale = None, None, False
             if entry.state in (WANTED, REFUSED):
                 self._to_register.pop(key, None)
                 del self._entries[key]
@@ -347,7 +349,7 @@ class Subscriptions:
         self._entries = {key: entry for key, entry in self._entries.items() if entry.consumers}
         self._to_register = {key: None for key in self._entries if not self._suspects.rests(key)}
         for key, entry in self._entries.items():
-            entry.stale_at, entry.has_row, entry.is_news = None, False, False
+            entry.stale_at, entry.has_row, entry.is_stale, entry.is_news = None, False, False, False
             if key in self._to_register:
                 entry.state, entry.reason = WANTED, ""
             else:
@@ -385,20 +387,18 @@ class Subscriptions:
         entry = self._entries.get(key)
         return (WANTED, "") if entry is None else (entry.state if entry.consumers else LEAVING, entry.reason)
 
+    def is_stale(self, key: Key) -> bool:
+        """Return whether a subscription has been reported as stale, and no row has come since."""
+        return key in self._entries and self._entries[key].is_stale
+
     def snapshot(self) -> tuple[Subscription, ...]:
         """Return every subscription, in the order asked for."""
-        return tuple(
-            Subscription(
-                type,
-                item,
-                entry.state if entry.consumers else LEAVING,
-                group,
-                entry.consumers,
-                entry.reason,
-                entry.fresh_within,
-            )
-            for (group, type, item), entry in self._entries.items()
-        )
+        found = []
+        for (group, type, item), entry in self._entries.items():
+            state = entry.state if entry.consumers else LEAVING
+            rest = entry.consumers, entry.reason, entry.fresh_within, entry.is_stale
+            found.append(Subscription(type, item, state, group, *rest))
+        return tuple(found)
 
     # Rows: see freshness.py, which `self.freshness` takes them to.
 
