@@ -11,6 +11,8 @@ import pytest
 from tests.proto.rest_ground import ITEM, NOON, asked, listener, order, posted, refused, rows
 from tests.proto.sim import Sim
 
+from kiwoom_proto.session.snapshot_tables import SOURCES
+
 
 def test_the_order_book_is_that_of_the_latest_row() -> None:
     sim = Sim(start=NOON)
@@ -269,6 +271,81 @@ def test_us_quotes_are_those_of_the_rows() -> None:
     assert (state["cur_prc"], state["acc_trde_qty"], state["flu_rt"]) == (trade["10"], trade["13"], trade["12"])
     assert (quote["sel_1bid"], quote["buy_10bid_req"], quote["tot_sel_req"]) == (book["41"], book["80"], book["121"])
     assert quote["sel_3bid_jub_pre"] == book["83"].strip()
+
+
+@pytest.mark.parametrize(
+    ("type", "item", "body", "fids"),
+    [
+        ("0F", ITEM, {}, {"sel_trde_ori_1": "141", "buy_trde_ori_cd_5": "160", "frgn_buy_prsm_sum_chang": "264"}),
+        ("0G", "069500", {}, {"nav": "36", "navflu_rt": "38", "trace_eor_rt": "39"}),
+        ("0m", "57JBHH", {}, {"cur_prc": "10"}),
+        ("0u", "57JBHH", {}, {"elwprty": "666", "elwgear": "667"}),
+        (
+            "0w",
+            ITEM,
+            {"amt_qty_tp": "1", "date": "20260629"},
+            {"tm": "20", "prm_buy_qty": "206", "prm_sell_amt": "204"},
+        ),
+    ],
+)
+def test_what_is_told_beside_trades_is_that_of_the_latest_row(
+    type: str, item: str, body: dict[str, str], fids: dict[str, str]
+) -> None:
+    api_id = SOURCES[type][0].api_id
+    sim = Sim(start=NOON, rate=5)
+    unheard = asked(sim, api_id, stk_cd=item, **body)
+    assert row_of(unheard).keys() >= fids.keys() and all(row_of(unheard)[name] for name in fids)
+    client = sim.raw()
+    client.login()
+    client.register(item, type=type)
+    sim.advance(20)
+    (*_, row) = rows(client, type)
+    told = row_of(json.loads(posted(sim, api_id, stk_cd=item, **body).body))
+    assert {name: told[name] for name in fids} == {name: row[fid].strip() for name, fid in fids.items()}
+    assert not any(told_or_rows(asked(sim, api_id, stk_cd="999999", **body)))
+
+
+def row_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the first row of an answer that has rows, otherwise the answer."""
+    found = next((rows for rows in answer.values() if isinstance(rows, list) and rows), None)
+    return answer if found is None else found[0]
+
+
+def told_or_rows(answer: dict[str, Any]) -> list[Any]:
+    return [value for name, value in answer.items() if name not in ("return_code", "return_msg")]
+
+
+def test_holdings_are_the_same_in_both_views() -> None:
+    sim = Sim(start=NOON, rate=20)
+    order(sim, quantity=7)
+    sim.advance(10)
+    body = {"qry_tp": "1", "dmst_stex_tp": "KRX"}
+    held, told = (json.loads(posted(sim, api_id, **body).body) for api_id in ("kt00018", "kt00004"))
+    (one,), (other,) = held["acnt_evlt_remn_indv_tot"], told["stk_acnt_evlt_prst"]
+    assert (one["stk_cd"], int(one["rmnd_qty"]), int(one["pur_amt"])) == (other["stk_cd"], 7, int(other["pur_amt"]))
+    assert (int(one["evltv_prft"]), int(held["tot_evlt_amt"])) == (int(other["pl_amt"]), int(told["tot_est_amt"]))
+
+
+def test_us_orders_and_holdings_are_those_of_the_rows() -> None:
+    sim = Sim(start=datetime.time(23, 0), rate=20)
+    client = sim.raw(us=True)
+    client.login()
+    client.register("", type="F5")
+    filled = sim.exchange.place_order("key", "NVDA:ND", "buy", 3)
+    waiting = sim.exchange.place_order("key", "NVDA:ND", "buy", 2, 150)
+    sim.exchange.place_order("key", "KO:NY", "buy", 1)
+    sim.advance(10)
+    row = next(row for row in reversed(rows(client, "F5")) if row["9203"] == filled.number)
+    (opened,) = asked(sim, "ust21050")["result_list"]
+    assert (opened["ord_no"], opened["ord_uv"], int(opened["ord_remnq"])) == (waiting.number, "150.0000", 2)
+    executed = {each["ord_no"]: each for each in asked(sim, "ust21510", slby_tp="2")["result_list"]}
+    assert int(executed[filled.number]["cntr_qty"]) == int(row["911"]) == 3
+    assert float(executed[filled.number]["cntr_uv"]) == float(row["910"])
+    (held,) = asked(sim, "ust21070", stk_cd="NVDA", stex_tp="ND")["result_list"]
+    assert (int(held["poss_qty"]), float(held["frgn_stk_book_uv"])) == (int(row["930"]), float(row["931"]))
+    assert len(asked(sim, "ust21070")["result_list"]) == 2
+    assert asked(sim, "ust21510", slby_tp="1")["result_list"] == []
+    assert asked(sim, "ka10075", all_stk_tp="0", trde_tp="0", stex_tp="0")["oso"] == []
 
 
 def test_what_is_not_listed_is_answered_with_blanks() -> None:

@@ -125,6 +125,10 @@ class Accounts:
             if order.key == key and ":" not in order.item and order.status and (order.day == day or order.is_open)
         ]
 
+    def us_orders_of(self, key: str) -> list[Order]:
+        """Return the US orders of an account that the market has processed."""
+        return [order for order in self.orders if order.key == key and ":" in order.item and order.status]
+
     def cash(self, key: str) -> int:
         """Return the cash of an account, in won."""
         return self._cash.get(key, CASH)
@@ -145,6 +149,12 @@ class Accounts:
         for holding in found.values():
             holding.start_day(day)
         return {code: one for code, one in found.items() if one.quantity or one.sold_today}
+
+    def us_holdings(self, key: str) -> dict[str, Holding]:
+        """Return item -> holding of the US stocks that an account holds."""
+        return {
+            code: one for (owner, code), one in self._holdings.items() if owner == key and ":" in code and one.quantity
+        }
 
     def can_take(self, key: str) -> bool:
         """Return whether a further order of this account is taken. Not all of them can be remembered."""

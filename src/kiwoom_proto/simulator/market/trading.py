@@ -181,6 +181,7 @@ class DomesticTrading(Trading):
         self._expected: Expected | None = None
         self._expected_told = 0
         self._trades = self._changes = 0
+        self._latest: dict[str, dict[str, str]] = {}
 
     def quote(self, moment: Moment) -> dict[str, str]:
         """Return the values of 0D; see `Trading`."""
@@ -188,11 +189,38 @@ class DomesticTrading(Trading):
             return self._book_rows.last
         return self._book_rows.next(moment, self.expected(moment))
 
+    def summary(self, type: str, moment: Moment) -> dict[str, str]:
+        """Return the values of 0F, 0G, 0m, 0u or 0w as they are now. Call `prepare` first.
+
+        If somebody gets the rows, these are the values of the latest one.
+        """
+        if type in self.types - self._new and type in self._latest:
+            return self._latest[type]
+        return self._summarize(type, moment)
+
+    def _summarize(self, type: str, moment: Moment) -> dict[str, str]:
+        stock, flows = self.stock, self._flows
+        assert flows is not None
+        match type:
+            case "0F":
+                values = flows.broker_row()
+            case "0w":
+                values = flows.program_row(moment)
+            case "0G":
+                values = etf_nav(stock, moment)
+            case "0m":
+                values = elw_theory(stock, moment)
+            case _:
+                values = elw_indicator(stock, moment)
+        self._latest[type] = values
+        return values
+
     def expected(self, moment: Moment) -> Expected | None:
         """Return the expected trade of the auction, or None if there is none."""
         return None if CONTINUOUS[0][0] <= moment.second < CONTINUOUS[0][1] else self._expected
 
     def _begin_day(self) -> None:
+        self._latest.clear()
         if self._flows is None:
             self._flows = Flows(self.stock, random.Random(f"{self.draw.random()}"))
         else:
@@ -253,38 +281,17 @@ class DomesticTrading(Trading):
         self._trades += 1
         pushes = [push("0B", trade_row(stock, trade, moment))] if "0B" in types else []
         pushes += self._interruptions.after(stock, trade, moment)
-        if by_program and "0w" in types:
-            pushes.append(push("0w", flows.program_row(moment)))
-        if "0F" in types and self._trades % BROKERS_EVERY == 0:
-            pushes.append(push("0F", flows.broker_row()))
-        if "0G" in types:
-            pushes.append(push("0G", etf_nav(stock, moment)))
-        if "0m" in types:
-            pushes.append(push("0m", elw_theory(stock, moment)))
-        if "0u" in types:
-            pushes.append(push("0u", elw_indicator(stock, moment)))
+        due = (("0w", by_program), ("0F", self._trades % BROKERS_EVERY == 0), ("0G", True), ("0m", True), ("0u", True))
+        pushes += [push(type, self._summarize(type, moment)) for type, is_due in due if is_due and type in types]
         if "0g" in types and self._trades % 50 == 0:
             pushes.append(push("0g", stock_info(stock)))
         return pushes
 
     def _first_rows(self, trade: Trade | None, moment: Moment) -> list[Push]:
         """Return the first rows of newly wanted types."""
-        stock, flows, push = self.stock, self._flows, self._push
-        assert flows is not None
-        pushes = []
-        if "0g" in self._new:
-            pushes.append(push("0g", stock_info(stock)))
-        if "0F" in self._new:
-            pushes.append(push("0F", flows.broker_row()))
-        if "0w" in self._new:
-            pushes.append(push("0w", flows.program_row(moment)))
-        if trade is None and "0G" in self._new:
-            pushes.append(push("0G", etf_nav(stock, moment)))
-        if trade is None and "0m" in self._new:
-            pushes.append(push("0m", elw_theory(stock, moment)))
-        if trade is None and "0u" in self._new:
-            pushes.append(push("0u", elw_indicator(stock, moment)))
-        return pushes
+        pushes = [self._push("0g", stock_info(self.stock))] if "0g" in self._new else []
+        first = ("0F", "0w", "0G", "0m", "0u") if trade is None else ("0F", "0w")
+        return pushes + [self._push(type, self._summarize(type, moment)) for type in first if type in self._new]
 
 
 class UsTrading(Trading):

@@ -1,6 +1,6 @@
 """The account: open orders, fills, orders of a day, holdings, cash and number.
 
-These are ka10075, ka10076, kt00007, kt00018, kt00001 and ka00001.
+These are ka10075, ka10076, kt00007, kt00018, kt00004, kt00001 and ka00001.
 
 All are views of the same orders and holdings that rows of 00 and 04 report. Measured: zero-padded amounts with the
 sign inside the width, an "A" before the code in kt00018 and kt00007, a space before the return_msg of ka10075, and its
@@ -13,15 +13,16 @@ open orders reserve; settlement days are left out, and fractions of stocks' wort
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from ..market.account import Order, fee_of, tax_of
+from ..market.account import Holding, Order, fee_of, tax_of
 from ..market.formats import hundredths, price, ratio
 from ..market.orders import EXCHANGES, task_name, unfilled
+from ..market.stock import Stock
 from .call import Call, Reply, page_of
 from .orders import cost_of
 
-__all__ = ("account_number", "cash", "fills", "holdings", "open_orders", "order_history")
+__all__ = ("account_number", "cash", "evaluation", "fills", "holdings", "open_orders", "order_history")
 
 PAGE = 50
 AMOUNT = 15
@@ -196,18 +197,26 @@ def _told(call: Call, order: Order) -> dict[str, str]:
     }
 
 
+def _held(call: Call) -> Iterator[tuple[str, Holding, Stock]]:
+    for code, held in call.market.accounts.holdings(call.key, call.moment.day).items():
+        if held.quantity:
+            yield code, held, call.market.trading(code, call.moment).stock
+
+
+def _profit(held: Holding, value: int) -> int:
+    """Return what a sale of a holding at this value would gain, after fees and tax."""
+    return value - held.cost - fee_of(held.cost) - fee_of(value) - tax_of(value)
+
+
 def holdings(call: Call) -> Reply:
     """Answer kt00018."""
     accounts = call.market.accounts
     rows: list[dict[str, str]] = []
     bought = worth = gained = 0
-    for code, held in accounts.holdings(call.key, call.moment.day).items():
-        if not held.quantity:
-            continue
-        stock = call.market.trading(code, call.moment).stock
+    for code, held, stock in _held(call):
         value = stock.last * held.quantity
         fee_in, fee_out, tax = fee_of(held.cost), fee_of(value), tax_of(value)
-        profit = value - held.cost - fee_in - fee_out - tax
+        profit = _profit(held, value)
         bought, worth, gained = bought + held.cost, worth + value, gained + profit
         rows.append(
             {
@@ -248,6 +257,52 @@ def holdings(call: Call) -> Reply:
         **dict.fromkeys(("tot_loan_amt", "tot_crd_loan_amt", "tot_crd_ls_amt"), padded(0)),
     }
     return Reply({**totals, "acnt_evlt_remn_indv_tot": page}, next_key)
+
+
+def evaluation(call: Call) -> Reply:
+    """Answer kt00004."""
+    money = call.market.accounts.cash(call.key)
+    rows: list[dict[str, str]] = []
+    bought = worth = 0
+    for code, held, stock in _held(call):
+        value = stock.last * held.quantity
+        profit = _profit(held, value)
+        bought, worth = bought + held.cost, worth + value
+        part = 10_000 * profit * 100 // held.cost if held.cost else 0
+        rows.append(
+            {
+                "stk_cd": f"A{code}",
+                "stk_nm": stock.instrument.name,
+                "rmnd_qty": padded(held.quantity, 12),
+                "avg_prc": padded(held.average, 12),
+                "cur_prc": padded(stock.last, 12),
+                "evlt_amt": padded(value, 12),
+                "pl_amt": padded(profit, 12),
+                "pl_rt": f"{'-' if part < 0 else ''}{abs(part) // 10_000}.{abs(part) % 10_000:04}",
+                "loan_dt": "",
+                "pur_amt": padded(held.cost, 12),
+                "setl_remn": padded(held.quantity, 12),
+                "pred_buyq": padded(0, 12),
+                "pred_sellq": padded(0, 12),
+                "tdy_buyq": padded(held.bought_today, 12),
+                "tdy_sellq": padded(held.sold_today, 12),
+            }
+        )
+    zeros = ("tot_grnt_sella", "tdy_lspft_amt", "invt_bsamt", "lspft_amt", "tdy_lspft", "lspft2", "lspft")
+    totals = {
+        "acnt_nm": "",
+        "brch_nm": "",
+        "entr": padded(money, 12),
+        "d2_entra": padded(money, 12),
+        "tot_est_amt": padded(worth, 12),
+        "aset_evlt_amt": padded(money + worth, 12),
+        "tot_pur_amt": padded(bought, 12),
+        "prsm_dpst_aset_amt": padded(money + worth, 12),
+        **dict.fromkeys(zeros, padded(0, 12)),
+        **dict.fromkeys(("tdy_lspft_rt", "lspft_ratio", "lspft_rt"), "0.00"),
+    }
+    page, next_key = page_of(rows, call.next_key, PAGE)
+    return Reply({**totals, "stk_acnt_evlt_prst": page}, next_key)
 
 
 # fmt: off

@@ -21,7 +21,7 @@ from ...wire.messages import encode
 from ..faults import Faults, RestAnswer
 from ..market.market import Market
 from ..tokens import MAINTENANCE
-from . import account, charts, market_wide, orders, quotes, stocks, us
+from . import account, charts, market_wide, orders, quotes, stocks, summaries, us, us_account
 from .call import Call, Reply, Tr
 from .http import JSON, TEXT, HttpAnswer, HttpRequest
 from .limits import RateLimits, Window
@@ -52,7 +52,8 @@ KEPT_FOR = 60.0
 _STOCKS, _QUOTES, _CHARTS, _SECTORS, _ORDERS, _ACCOUNT = (
     f"/api/dostk/{name}" for name in ("stkinfo", "mrkcond", "chart", "sect", "ordr", "acnt")
 )
-_US_QUOTES = "/api/us/mrkcond"
+_RANKS, _ETF, _ELW = (f"/api/dostk/{name}" for name in ("rkinfo", "etf", "elw"))
+_US_QUOTES, _US_ACCOUNT = "/api/us/mrkcond", "/api/us/acnt"
 _INTERRUPTIONS = ("mrkt_tp", "bf_mkrt_tp", "motn_tp", "skip_stk", "trde_qty_tp", "trde_prica_tp", "motn_drc", "stex_tp")
 _PLACE = ("dmst_stex_tp", "stk_cd", "ord_qty", "trde_tp")
 _WITHDRAW = ("dmst_stex_tp", "orig_ord_no", "stk_cd")
@@ -62,6 +63,7 @@ TRS: Mapping[str, Tr] = MappingProxyType(
         "ka10001": Tr(_STOCKS, stocks.basics, ("stk_cd",)),
         "ka10003": Tr(_STOCKS, quotes.trades, ("stk_cd",)),
         "ka10004": Tr(_QUOTES, quotes.order_book, ("stk_cd",)),
+        "ka10040": Tr(_RANKS, summaries.brokers, ("stk_cd",)),
         "ka10054": Tr(_STOCKS, market_wide.interruptions, _INTERRUPTIONS),
         "ka10079": Tr(_CHARTS, charts.ticks, ("stk_cd", "tic_scope", "upd_stkpc_tp")),
         "ka10080": Tr(_CHARTS, charts.minutes, ("stk_cd", "tic_scope", "upd_stkpc_tp")),
@@ -72,6 +74,9 @@ TRS: Mapping[str, Tr] = MappingProxyType(
         "ka10100": Tr(_STOCKS, stocks.one_listing, ("stk_cd",)),
         "ka20001": Tr(_SECTORS, market_wide.index, ("mrkt_tp", "inds_cd")),
         "ka20003": Tr(_SECTORS, market_wide.indices, ("inds_cd",)),
+        "ka30012": Tr(_ELW, summaries.elw, ("stk_cd",)),
+        "ka40009": Tr(_ETF, summaries.etf, ("stk_cd",)),
+        "ka90008": Tr(_QUOTES, summaries.programs, ("amt_qty_tp", "stk_cd", "date")),
         "usa20100": Tr(_US_QUOTES, us.state, ("stex_tp", "stk_cd")),
         "usa20101": Tr(_US_QUOTES, us.quote, ("stex_tp", "stk_cd")),
         "kt10000": Tr(_ORDERS, orders.buy, _PLACE, order=True),
@@ -82,8 +87,12 @@ TRS: Mapping[str, Tr] = MappingProxyType(
         "ka10075": Tr(_ACCOUNT, account.open_orders, ("all_stk_tp", "trde_tp", "stex_tp")),
         "ka10076": Tr(_ACCOUNT, account.fills, ("qry_tp", "sell_tp", "stex_tp")),
         "kt00001": Tr(_ACCOUNT, account.cash, ("qry_tp",)),
+        "kt00004": Tr(_ACCOUNT, account.evaluation, ("qry_tp", "dmst_stex_tp")),
         "kt00007": Tr(_ACCOUNT, account.order_history, ("qry_tp", "stk_bond_tp", "sell_tp", "dmst_stex_tp")),
         "kt00018": Tr(_ACCOUNT, account.holdings, ("qry_tp", "dmst_stex_tp")),
+        "ust21050": Tr(_US_ACCOUNT, us_account.open_orders),
+        "ust21070": Tr(_US_ACCOUNT, us_account.holdings),
+        "ust21510": Tr(_US_ACCOUNT, us_account.executions),
     }
 )
 """api-id -> the TR, for each one that is served."""
