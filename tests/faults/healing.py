@@ -1,12 +1,13 @@
 """Healing: the exchange goes on while the line fails at random. What a program knows afterwards must be the truth.
 
-A session with `recover=True` has trades, order books, after-hours orders, an index, orders and holdings. Its line fails
-in every way that `SimulatedNetwork` knows, its REST calls take their time or fail, orders are placed, amended and
-cancelled all the while. A witness, whose line never fails, sees every row. In the end
+A session with `recover=True` has trades, order books, an index, brokers, an ETF, an ELW, programs, orders and
+holdings; or after-hours orders; or US trades, order books, orders and holdings. Its line fails in every way that
+`SimulatedNetwork` knows, its REST calls take their time or fail, orders are placed, amended and cancelled all the
+while. A witness, whose line never fails, sees every row. In the end
 
-* each trade since the first one known was delivered once, as a row or as a missed trade;
-* the newest order book, index and after-hours orders in the stream are those of the exchange;
-* no snapshot was older than a row before it;
+* each domestic trade since the first one known was delivered once, as a row or as a missed trade;
+* the newest state of each type in the stream is that of the exchange;
+* every snapshot was a state that the exchange had, and not older than a row before it;
 * `OrderState` has the open orders, the quantities filled and the holdings of the exchange.
 """
 
@@ -16,28 +17,45 @@ import datetime
 import json
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Literal
 
 import attrs
 from tests.proto.rest_line import RestLine
 
-from kiwoom_proto import PRODUCTION, ClientConfig, Event, Record, Session
+from kiwoom_proto import PRODUCTION, US_PRODUCTION, ClientConfig, ClientConnection, Endpoint, Event, Record, Session
 from kiwoom_proto.config import RecoveryPolicy
-from kiwoom_proto.connection.lifecycle import ConnectionState
-from kiwoom_proto.connection.server import ServerConnection
 from kiwoom_proto.errors import TransportError
 from kiwoom_proto.events import Extent, Gap, Recovered, Snapshot
 from kiwoom_proto.session.order_state import OrderKey, OrderState
-from kiwoom_proto.simulator import ClientLink, Exchange
+from kiwoom_proto.simulator import ClientLink, Exchange, Order
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
-from kiwoom_proto.wire.messages import Row
 
 __all__ = ("Healed", "heal")
 
-TOKEN = "token"
-REGULAR, AFTER_HOURS = datetime.time(10, 0), datetime.time(16, 5)
+TOKEN, WITNESS = "token", "witness"
+REGULAR, AFTER_HOURS, EVENING = datetime.time(10, 0), datetime.time(16, 5), datetime.time(23, 0)
 STOCKS = "005930", "000660_NX", "035420"
+ETF, ELW = "069500", "57JBHH"
+US_STOCKS = "NVDA:ND", "KO:NY"
 BOOK = tuple(str(fid) for fid in (*range(41, 81), 121, 125))
+BROKERS = tuple(str(fid) for fid in (*range(141, 150), *range(161, 166), *range(171, 176), 261, 263))
+STATES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    **{("0D", item): BOOK for item in STOCKS[:2]},
+    ("0F", STOCKS[0]): BROKERS,
+    ("0G", ETF): ("36", "37", "38", "39"),
+    ("0J", "001"): ("10", "13"),
+    ("0m", ELW): ("10", "670"),
+    ("0u", ELW): ("666", "667", "668"),
+    ("0w", STOCKS[2]): ("202", "204", "206", "208", "210", "212"),
+}
+LATE_STATES: Mapping[tuple[str, str], tuple[str, ...]] = {("0E", item): ("131", "135") for item in STOCKS[::2]}
+US_STATES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    **{("FE", item): ("10", "12", "13", "16", "17", "18") for item in US_STOCKS},
+    **{("FT", item): BOOK for item in US_STOCKS},
+}
+"""What is compared: type and item -> FIDs."""
 CONFIG = ClientConfig(
     connect_timeout=math.inf, takeover="reconnect", takeover_limit=1_000, recover=RecoveryPolicy(max_pages=100)
 )
@@ -64,44 +82,53 @@ class Healed:
     problems: list[str] = attrs.field(factory=list)
 
 
-class _Network(SimulatedNetwork):
-    """A network with a line for REST beside it, which fails on its own."""
+class _Witness:
+    """A client whose line never fails, with an app key of its own.
 
-    def __init__(self, session: Session, exchange: Exchange, clock: ManualClock, rest: RestLine) -> None:
+    Attributes:
+        rows: what it got.
+        link: the exchange's end of its line.
+    """
+
+    def __init__(self, endpoint: Endpoint, exchange: Exchange, clock: ManualClock) -> None:
+        self.rows: list[Record] = []
+        self.client = ClientConnection(endpoint, clock=clock)
+        self.client.connect(WITNESS)
+        self.link = exchange.connect()
+
+    def settle(self) -> None:
+        """Carry what is due, both ways."""
+        self.client.handle_timeout()
+        moved = True
+        while moved:
+            to_server, to_client = self.client.data_to_send(), self.link.data_to_send()
+            moved = bool(to_server or to_client)
+            if to_server:
+                self.link.receive_data(to_server)
+            if to_client:
+                self.client.receive_data(to_client)
+        self.rows += [event for event in self.client.events() if isinstance(event, Record)]
+
+
+class _Network(SimulatedNetwork):
+    """A network with a line for REST beside it, which fails on its own, and the line of the witness, which does not."""
+
+    def __init__(
+        self, session: Session, exchange: Exchange, clock: ManualClock, rest: RestLine, witness: _Witness
+    ) -> None:
         super().__init__(session, exchange, clock, lambda refused: TOKEN)
         self._rest = rest
+        self._witness = witness
 
     def settle(self) -> None:
         super().settle()
         while self._rest.settle():
             super().settle()
+        self._witness.settle()
 
     def _next_timeout(self) -> float | None:
-        times = (super()._next_timeout(), self._rest.next_timeout())
+        times = (super()._next_timeout(), self._rest.next_timeout(), self._witness.client.next_timeout())
         return min((time for time in times if time is not None), default=None)
-
-
-class _Witness(ClientLink):
-    """A client whose line never fails."""
-
-    def __init__(self, exchange: Exchange, clock: ManualClock, pairs: Iterable[tuple[str, str]]) -> None:
-        connection = ServerConnection(clock=clock)
-        connection._state = ConnectionState.READY
-        connection._deadline = None
-        super().__init__(exchange, connection)
-        self.key = TOKEN
-        self.registered = {"": {}}
-        self.rows: list[Row] = []
-        self._pairs = dict.fromkeys(pairs)
-
-    def pairs(self) -> dict[tuple[str, str], None]:
-        return self._pairs
-
-    def kick(self) -> None:
-        """The session logs in with the same app key."""
-
-    def send_rows(self, rows: list[Row]) -> None:
-        self.rows += rows
 
 
 class _Ground:
@@ -110,26 +137,31 @@ class _Ground:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.result = Healed(seed)
-        self.is_regular = seed % 4 != 3
+        self.is_late, self.is_us = seed % 4 == 3, seed % 4 == 1
         self.clock = ManualClock()
         self.exchange = Exchange(
             seed=seed,
-            start=REGULAR if self.is_regular else AFTER_HOURS,
+            start=AFTER_HOURS if self.is_late else EVENING if self.is_us else REGULAR,
             rate=self.random.choice([0.5, 3.0, 10.0]),
             clock=self.clock,
             rest_limit=1_000_000,
         )
-        calls = [("0E", STOCKS[0]), ("0E", STOCKS[2])]
-        if self.is_regular:
-            calls = [("0B", item) for item in STOCKS] + [("0D", item) for item in STOCKS[:2]]
-            calls += [("0J", "001"), ("00", ""), ("04", "")]
-        self.witness = _Witness(self.exchange, self.clock, calls)
-        self.exchange.links.append(self.witness)
-        self.exchange.start_ticking()
-        self.session = Session(PRODUCTION, CONFIG, clock=self.clock, random=self.random.random)
+        self.states = LATE_STATES if self.is_late else US_STATES if self.is_us else STATES
+        self.traded = () if self.is_late else US_STOCKS if self.is_us else STOCKS
+        calls = list(self.states)
+        if self.traded:
+            calls += [("F4", ""), ("F5", "")] if self.is_us else [("00", ""), ("04", "")]
+            calls += [] if self.is_us else [("0B", item) for item in STOCKS]
+        endpoint = US_PRODUCTION if self.is_us else PRODUCTION
+        self.witness = _Witness(endpoint, self.exchange, self.clock)
+        self.session = Session(endpoint, CONFIG, clock=self.clock, random=self.random.random)
         self.rest = RestLine(self.session, self.exchange, self.clock, TOKEN, self.delay)
         self.rest.failure = lambda need: TransportError("cut") if self.random.random() < 0.03 else None
-        self.network = _Network(self.session, self.exchange, self.clock, self.rest)
+        self.network = _Network(self.session, self.exchange, self.clock, self.rest, self.witness)
+        self.network.advance(1)
+        for type, item in calls:
+            self.witness.client.subscribe(type, *filter(None, (item,)))
+        self.network.advance(30)
         self.session.connect(TOKEN)
         for type, item in calls:
             self.session.subscribe(type, *filter(None, (item,)))
@@ -183,11 +215,8 @@ class _Ground:
 
     @property
     def link(self) -> ClientLink:
-        links = [link for link in self.exchange.links if link is not self.witness]
-        return links[-1] if links else self.witness_of_nothing()
-
-    def witness_of_nothing(self) -> ClientLink:
-        return self.exchange.connect()
+        links = [link for link in self.exchange.links if link is not self.witness.link]
+        return links[-1] if links else self.exchange.connect()
 
     def live(self, seconds: float) -> None:
         """Time passes, and orders are placed in it."""
@@ -196,26 +225,25 @@ class _Ground:
         self.network.advance(seconds / 2)
 
     def trade(self) -> None:
-        if not self.is_regular:
+        if not self.traded:
             return
+        unit = 10_000 if self.is_us else 1
         for _ in range(self.random.randint(0, 3)):
-            item = self.random.choice(STOCKS)
-            side = "buy" if self.random.random() < 0.7 else "sell"
-            stock = self.exchange._market.trading(item, self.exchange._market.moment(self.exchange._seconds())).stock
-            book = stock.book
-            price = self.random.choice([0, *book.ask_prices[:3], *book.bid_prices[:3]])
-            self.exchange.place_order(TOKEN, item, side, self.random.randint(1, 300), price)  # type: ignore[arg-type]
-        opened = [order for orders in self.exchange._market.accounts.open.values() for order in orders if order.status]
-        if opened and self.random.random() < 0.4:
-            self.withdraw(self.random.choice(opened).number)
+            item = self.random.choice(self.traded)
+            side: Literal["buy", "sell"] = "buy" if self.random.random() < 0.7 else "sell"
+            asks, bids = self.exchange.truth.prices(item)
+            price = Decimal(self.random.choice([0, *asks[:3], *bids[:3]])) / unit
+            self.exchange.place_order(TOKEN, item, side, self.random.randint(1, 300), price)
+        opened = [order for order in self.exchange.truth.orders if order.is_open]
+        if opened and not self.is_us and self.random.random() < 0.4:
+            self.withdraw(self.random.choice(opened))
 
-    def withdraw(self, number: str) -> None:
-        order = next(order for order in self.exchange._market.accounts.orders if order.number == number)
+    def withdraw(self, order: Order) -> None:
         amends = self.random.random() < 0.5
         quantity = self.random.choice([order.remaining, max(1, order.remaining // 2)])
         body = {
             "dmst_stex_tp": "NXT" if order.item.endswith("_NX") else "KRX",
-            "orig_ord_no": number,
+            "orig_ord_no": order.number,
             "stk_cd": order.item[:6],
             **({"mdfy_qty": str(quantity), "mdfy_uv": str(order.price)} if amends else {"cncl_qty": str(quantity)}),
         }
@@ -229,7 +257,7 @@ class _Ground:
         result.gaps = sum(isinstance(event, Gap) for event in events)
         result.snapshots = sum(isinstance(event, Snapshot) for event in events)
         result.missed = sum(len(event.missed) for event in events if isinstance(event, Snapshot))
-        result.orders = len(self.exchange._market.accounts.orders)
+        result.orders = len(self.exchange.truth.orders)
         if not self.session.is_settled:
             self.complain("the session has not settled")
         recovered = [event for event in events if isinstance(event, Recovered)]
@@ -240,16 +268,13 @@ class _Ground:
         ]
         if wanting:
             self.complain(f"not everything: {wanting}")
-        if self.is_regular:
-            for item in STOCKS:
+        for (type, item), fids in self.states.items():
+            self.check_state(type, item, fids)
+        if not self.is_us:
+            for item in self.traded:
                 self.check_trades(item, events)
-            for item in STOCKS[:2]:
-                self.check_state("0D", item, BOOK)
-            self.check_state("0J", "001", ("10", "13"))
+        if self.traded:
             self.check_account(events)
-        else:
-            for item in (STOCKS[0], STOCKS[2]):
-                self.check_state("0E", item, ("131", "135"))
 
     def complain(self, problem: str) -> None:
         self.result.problems.append(f"seed {self.result.seed}: {problem}")
@@ -257,7 +282,7 @@ class _Ground:
     def check_trades(self, item: str, events: list[Event]) -> None:
         """Each trade once; and none before the first one known."""
         delivered = [row.fid("13") for row in _trades(events, item)]
-        sent = [str(row.values["13"]) for row in self.witness.rows if row.type == "0B" and row.item == item]
+        sent = [row.fid("13") or "" for row in self.witness.rows if (row.type_code, row.item) == ("0B", item)]
         if not sent:
             self.complain(f"0B {item}: the witness has no rows")
         first = min(map(int, filter(None, delivered)), default=math.inf)
@@ -270,25 +295,23 @@ class _Ground:
 
     def check_state(self, type: str, item: str, fids: tuple[str, ...]) -> None:
         """What is newest in the stream is the exchange's state, and no snapshot was older than a row before it."""
-
-        def key_of(values: dict[str, str]) -> tuple[str | None, ...]:
-            return tuple(values.get(fid) for fid in fids)
-
-        sent = [
-            key_of({k: str(v) for k, v in row.values.items()})
-            for row in self.witness.rows
-            if (row.type, row.item) == (type, item)
-        ]
-        place = {key: index for index, key in enumerate(sent)}
+        row_item = item.partition(":")[0] if self.is_us else item
+        sent = [_key_of(row, fids) for row in self.witness.rows if (row.type_code, row.item) == (type, row_item)]
+        places: dict[tuple[str, ...], list[int]] = {}
+        for index, key in enumerate(sent):
+            places.setdefault(key, []).append(index)
         newest, last_row = None, -1
         for event in self.network.events:
-            if isinstance(event, Record) and (event.type_code, event.item) == (type, item):
-                newest = key_of(event.fids())
-                last_row = max(last_row, place.get(newest, -1))
-            elif isinstance(event, Snapshot) and (event.type, event.item) == (type, item):
+            if isinstance(event, Record) and (event.type_code, event.item) == (type, row_item):
+                newest = _key_of(event, fids)
+                # States come again: the row is the first one possible, a snapshot the last one.
+                last_row = next((place for place in places.get(newest, ()) if place > last_row), last_row)
+            elif isinstance(event, Snapshot) and (event.type, event.item) == (type, row_item):
                 assert event.record is not None
-                newest = key_of(event.record.fids())
-                if newest in place and place[newest] < last_row:
+                newest = _key_of(event.record, fids)
+                if newest not in places:
+                    self.complain(f"{type} {item}: a snapshot is of a state that never was: {newest}")
+                elif places[newest][-1] < last_row:
                     self.complain(f"{type} {item}: a snapshot is older than a row before it")
         if not sent:
             self.complain(f"{type} {item}: the witness has no rows")
@@ -301,8 +324,7 @@ class _Ground:
             state.apply(event)
             twice.apply(event)
             twice.apply(event)
-        accounts = self.exchange._market.accounts
-        truth = {order.number: order for order in accounts.orders if order.status}
+        truth = {order.number: order for order in self.exchange.truth.orders}
         opened = {
             number: order.remaining for number, order in truth.items() if order.is_open and order.task != "cancel"
         }
@@ -310,20 +332,37 @@ class _Ground:
         if known != opened:
             self.complain(f"open orders: {known} are known, {opened} are open")
         for number, order in truth.items():
-            mine = state.orders.get(OrderKey(0, number))
+            mine = state.orders.get(OrderKey(0, number, self.is_us))
             if order.filled and (mine is None or mine.filled != order.filled):
                 self.complain(f"order {number}: {order.filled} filled, known: {mine and mine.filled}")
             if mine is not None and len({each.number for each in mine.executions}) != len(mine.executions):
                 self.complain(f"order {number}: an execution twice")
-        holdings = accounts.holdings(TOKEN, self.exchange._market.moment(self.exchange._seconds()).day)
-        held = {code: (one.quantity, one.cost) for code, one in holdings.items() if one.quantity}
-        mine_held = {key.code: (each.quantity, each.cost) for key, each in state.positions.items()}
+        held: dict[str, tuple[int, object]] = {
+            code.partition(":")[0]: (one.quantity, Decimal(one.average) / 10_000 if self.is_us else one.cost)
+            for code, one in self.exchange.truth.holdings(TOKEN).items()
+        }
+        mine_held: dict[str, tuple[int, object]] = {
+            key.code: (each.quantity, each.average_price if self.is_us else each.cost)
+            for key, each in state.positions.items()
+        }
         if held != mine_held:
             self.complain(f"holdings: {mine_held} are known, {held} are held")
         if not state.is_certain():
             self.complain("the order state is not certain")
         if (state.orders, state.positions) != (twice.orders, twice.positions):
             self.complain("events applied twice change the order state")
+
+
+def _key_of(record: Record, fids: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_same(record.fid(fid) or "") for fid in fids)
+
+
+def _same(text: str) -> str:
+    """Return a number without what rows and TRs write differently: " 450" and "450.00" are the same."""
+    try:
+        return str(Decimal(text).normalize())
+    except InvalidOperation:
+        return text.strip()
 
 
 def _trades(events: list[Event], item: str) -> Iterator[Record]:

@@ -11,5 +11,6 @@ from .faults import Faults
 from .market.account import Order
 from .market.market import Market
 from .playback import Playback
+from .truth import Truth
 
-__all__ = ("PATH", "US_PATH", "Exchange", "Faults", "Market", "Order", "Playback", "ClientLink")
+__all__ = ("PATH", "US_PATH", "Exchange", "Faults", "Market", "Order", "Playback", "ClientLink", "Truth")

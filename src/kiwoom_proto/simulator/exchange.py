@@ -63,6 +63,7 @@ from .rest.limits import Window
 from .rest.link import Outcome
 from .rest.service import LIMIT, MOCK_LIMIT, RestService
 from .tokens import FAULTY_ANSWERS, ISSUE, TOKEN_PATHS, TokenService
+from .truth import Truth
 
 __all__ = ("Exchange",)
 
@@ -180,6 +181,8 @@ class Exchange:
             window=rest_window,
         )
         """Answers REST requests, and counts them."""
+        self.truth = Truth(self._market, lambda: self._market.moment(self._seconds()))
+        """What it knows at this moment."""
         self.rest.is_on = playback is None
         self.conditions = ConditionService(
             self._market, conditions, seed=seed, rate=rate, now=self._seconds, on_live=self.start_ticking

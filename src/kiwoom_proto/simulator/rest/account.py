@@ -22,7 +22,7 @@ from ..market.stock import Stock
 from .call import Call, Reply, page_of
 from .orders import cost_of
 
-__all__ = ("account_number", "cash", "evaluation", "fills", "holdings", "open_orders", "order_history")
+__all__ = ("account_number", "cash", "evaluation", "fills", "holdings", "open_orders", "order_history", "padded")
 
 PAGE = 50
 AMOUNT = 15
