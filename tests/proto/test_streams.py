@@ -423,6 +423,42 @@ def test_a_transient_stream_goes_on_until_its_last_item_is_evicted() -> None:
     assert {each.item for each in client.subscriptions} == {"000001", "000002", "000003"}
 
 
+@pytest.mark.parametrize("how", ["replaced", "unsubscribed"])
+def test_a_transient_stream_is_told_which_items_another_call_gave_up(how: str) -> None:
+    client = HandClient()
+    heard: list[StreamGap] = []
+    shown = entered(client, client.stream(Trade, A, B, transient=True, gaps="items"))
+    handle = client.on(Trade, print, A, B, transient=True, gaps=heard.append)
+    pinned = entered(client, client.stream(Trade, "000001", group="2", gaps="items"))
+    client.settle()
+    if how == "replaced":
+        client.run(client.subscribe(Trade, B, replace=True))
+    else:
+        for _ in range(2):
+            client.run(client.unsubscribe(Trade, A))
+    client.send(trade(B))
+    found = rows(client, shown)
+    assert found[:1] == heard == [Evicted((A,))]
+    assert names(found) == [("0B", B)]
+    assert (shown.gaps, handle.gaps, handle.error, pinned.gaps) == (1, 1, None, 0)
+
+    client.run(client.subscribe(OrderBook, B, replace=True))
+    with pytest.raises(RequestRefused, match="given up by another call"):
+        rows(client, shown)
+    assert (heard[1:], shown.gaps) == ([Evicted((B,))], 2)
+    assert "given up by another call" in str(handle.error)
+
+
+def test_a_stream_is_told_once_of_an_item_that_another_stream_evicts() -> None:
+    client = HandClient(ClientConfig(request_interval=0, item_limit=2))
+    shown = entered(client, client.stream(Trade, A, B, transient=True, gaps="items"))
+    entered(client, client.stream(Trade, "000001"))
+    (evicted,) = rows(client, shown)
+    assert evicted == Evicted((A,))
+    assert evicted.sequence > 0
+    assert shown.gaps == 1
+
+
 def test_a_gaps_function_that_raises_is_reported() -> None:
     client = HandClient()
 

@@ -13,7 +13,8 @@
   they go to the client's own iteration, whoever subscribed.
 * Everything else (notices, replies) goes to the client's own iteration.
 * A sink whose registration is gone is told: another call replaced it, or the server refused to renew it. If it is
-  transient, its evicted items are named by `Evicted`, and it goes on until none is left.
+  transient, the items that it lost are named by `Evicted`, whether others needed their room or another call gave them
+  up, and it goes on until none is left.
 * A sink is told what its rows are missing for: a `Gap`; `Unplaced` and `Evicted` that name items of it; if its rows are
   about the account, `MemberLost`. A sink with `fresh_within` is told of silence: `Stale` of its type and items. The
   client's own iteration gets these events too.
@@ -105,6 +106,7 @@ class Sink:
         self.gaps = 0
         self.silences = 0
         self._lost: set[Key] = set()
+        self._evicted: set[str] = set()  # items that it lost, as it was told by the session
         self._lossy_tokens: set[int] = set()  # the tokens between the loss of their connection and its gap
 
     @property
@@ -137,11 +139,15 @@ class Sink:
         """
         if self.request is None or not self.is_accepted:
             return
-        for key in self.keys:
-            each = standing.get(key)
-            if each is None:
-                self._lost.add(key)  # if it comes back, somebody else has asked for it
-            elif each.state is SubscriptionState.REFUSED:
+        gone = [key for key in self.keys if key not in standing]
+        self._lost.update(gone)  # if they come back, somebody else has asked for them
+        replaced = tuple(item for _, _, item in gone if item not in self._evicted)
+        if self.is_transient and replaced:
+            self.gaps += 1
+            self.say_gap(Evicted(replaced))
+            self.flush(0)
+        for each in (standing[key] for key in self.keys):
+            if each.state is SubscriptionState.REFUSED:
                 self.lose(RequestRefused(self.request, "", each.reason))
         if self._lost and not (self.is_transient and self.keys):
             self.lose(RequestRefused(self.request, "", EVICTED if self.is_transient else GIVEN_UP))
@@ -166,8 +172,10 @@ class Sink:
         if isinstance(event, Stale):
             is_its_item = not self.items or self.code in ACCOUNT_TYPES or row_item(event.item) in self.items
             return self.hears_silence and event.type == self.code and is_its_item
-        if isinstance(event, Evicted) and not self.is_transient:
-            return False
+        if isinstance(event, Evicted) and self.request is not None:
+            lost = {item for _, _, item in self.keys if item in event.items and self.is_transient}
+            self._evicted |= lost
+            return bool(lost)
         if isinstance(event, Gap) and not event.items:  # otherwise they moved to another connection
             is_lossy = event.token_index in self._lossy_tokens
             self._lossy_tokens.discard(event.token_index)
@@ -235,7 +243,7 @@ class Router:
     def add(self, sink: Sink) -> None:
         """Give a sink its rows from now on."""
         self._sinks.append(sink)
-        self.refresh()
+        self._look()
 
     def remove(self, sink: Sink) -> None:
         """Give a sink nothing more. What it holds must be given up before the next `refresh`."""
@@ -247,7 +255,17 @@ class Router:
             self._forget_lookups()
 
     def refresh(self) -> None:
-        """Look at what is wanted: call it after every call into the session that brought no rows alone."""
+        """Look at what is wanted: call it after every call into the session that brought no rows alone.
+
+        What the session said of it must have been routed: a sink is told by an event, if there is one.
+        """
+        standing = self._look()
+        for sink in tuple(self._sinks):
+            sink.check(standing)
+        self.is_active = bool(self._sinks or self._left)
+
+    def _look(self) -> dict[Key, Subscription]:
+        """Find out who wants what. Return everything that is wanted."""
         held = Counter(key for sink in self._sinks for key in sink.keys)
         called_for: dict[str, set[str]] = {}
         left: set[Key] = set()
@@ -267,10 +285,9 @@ class Router:
             silent.setdefault(key[1], set()).add(_name_of(key))
         self._called_for, self._silent = called_for, silent
         self._forget_lookups()
-        for sink in tuple(self._sinks):
-            sink.check(standing)
         self.is_active = bool(self._sinks or self._left)
         self.on_refresh()
+        return standing
 
     @property
     def sinks(self) -> tuple[Sink, ...]:

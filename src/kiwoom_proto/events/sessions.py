@@ -155,7 +155,11 @@ class RecordingFailed(Numbered):
 
 @attrs.frozen(repr=False)
 class Evicted(Numbered):
-    """Transient `items` were given up for others that needed the room, the one asked for longest ago first."""
+    """Transient `items` were given up for others that needed the room, the one asked for longest ago first.
+
+    A stream or callback is told so too when another call gave items of it up: `replace=True` in their group, or one
+    `unsubscribe` too many. That event has no `sequence`.
+    """
 
     items: tuple[str, ...]
 
