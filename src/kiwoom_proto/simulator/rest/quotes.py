@@ -19,7 +19,7 @@ from ..market.stock import Stock
 from .call import Call, Reply
 from .texts import Refused, bad_format
 
-__all__ = ("after_hours", "order_book", "trades")
+__all__ = ("after_hours", "doubled", "order_book", "trades")
 
 TRADES_A_PAGE = 100
 SINGLE_PRICE = 57_600, 64_800
