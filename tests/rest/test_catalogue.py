@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from tests.rest.every import check_every
@@ -15,6 +16,7 @@ from tests.rest.samples import arguments_of
 from tools.rest import generate
 
 from kiwoom_proto import rest
+from kiwoom_proto.rest.elements import Element
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -44,17 +46,71 @@ SCALES = {
 """What the text "75" of an element is, by the facts of measured.csv about scales."""
 
 
-def test_every_scale_that_was_measured_is_applied() -> None:
+BY_BOTH = "million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+BY_INDC_TP = "shares or million KRW, as indc_tp says"
+BY_AMT_QTY_TP = "shares or million KRW, as amt_qty_tp says"
+INVESTORS = dict.fromkeys(("ind_invsr", "frgnr_invsr", "orgn", "natfor"), BY_BOTH)
+UNITS: dict[str, dict[str, str]] = {
+    "ka10013": {"remn": "shares", "amt": "million KRW"},
+    "ka10015": {"trde_prica": "million KRW", "opmr_trde_prica": "million KRW"},
+    "ka10046": {"acc_trde_prica": "million KRW"},
+    "ka10047": {"acc_trde_prica": "million KRW"},
+    "ka10059": INVESTORS,
+    "ka10060": INVESTORS,
+    "ka10061": INVESTORS,
+    "ka10062": {
+        "orgn_nettrde_qty": "shares or thousand shares, as unit_tp says",
+        "for_nettrde_amt": "million KRW",
+        "orgn_nettrde_avg_pric": "KRW",
+        "acc_trde_qty": "shares",
+    },
+    "ka10065": dict.fromkeys(("sel_qty", "buy_qty", "netslmt"), BY_AMT_QTY_TP),
+    "ka10085": {"setl_remn": "shares", "pur_amt": "KRW"},
+    "ka10086": {"frgn": BY_INDC_TP, "prm": BY_INDC_TP, "ind": BY_INDC_TP, "for_netprps": "shares"},
+    "ka10095": {"trde_prica": "million KRW", "mac": "100 million KRW"},
+    "ka10098": {"acc_trde_prica": "million KRW"},
+    "ka20006": {"trde_qty": "thousand shares"},
+    "ka20007": {"trde_qty": "thousand shares"},
+    "ka20008": {"trde_qty": "thousand shares"},
+    "ka20019": {"trde_qty": "thousand shares"},
+    "ka30012": {"stkcnt": "thousand shares"},
+    "ka40003": {"acc_trde_prica": "million KRW"},
+    "ka50010": {"acc_trde_prica": "KRW"},
+    "ka50012": {"acc_trde_prica": "million KRW"},
+    "ka90009": {"for_netslmt_amt": "10 million KRW", "orgn_netprps_qty": "thousand shares"},
+}
+"""The units of elements, by the facts of measured.csv about units."""
+
+
+def measured(topic: str) -> dict[str, str]:
     with (ROOT / "tools/rest/measured.csv").open(encoding="utf-8", newline="") as file:
-        facts = {line["api_id"]: line["fact"] for line in csv.DictReader(file) if line["topic"] == "scale"}
+        return {line["api_id"]: line["fact"] for line in csv.DictReader(file) if line["topic"] == topic}
+
+
+def element_of(api_id: str, name: str) -> Element[Any]:
+    reply_type = rest.CATALOGUE[api_id].reply_type
+    row_type = getattr(reply_type, "row_type", None)
+    cls = row_type if row_type is not None and name in row_type.elements else reply_type
+    found: Element[Any] = cls.elements[name]
+    return found
+
+
+def test_every_scale_that_was_measured_is_applied() -> None:
+    facts = measured("scale")
 
     assert SCALES.keys() == facts.keys() & rest.CATALOGUE.keys(), "a fact without a value here, or the reverse"
     for api_id, values in SCALES.items():
-        reply_type = rest.CATALOGUE[api_id].reply_type
-        row_type = getattr(reply_type, "row_type", None)
         for name, value in values.items():
-            cls = row_type if row_type is not None and name in row_type.elements else reply_type
-            assert cls.elements[name].kind.convert("75") == Decimal(value), f"{api_id} {name}: {facts[api_id]}"
+            assert element_of(api_id, name).kind.convert("75") == Decimal(value), f"{api_id} {name}: {facts[api_id]}"
+
+
+def test_every_unit_that_was_measured_is_said() -> None:
+    facts = measured("unit")
+
+    assert UNITS.keys() == facts.keys() & rest.CATALOGUE.keys(), "a fact without a unit here, or the reverse"
+    for api_id, units in UNITS.items():
+        for name, unit in units.items():
+            assert element_of(api_id, name).unit == unit, f"{api_id} {name}: {facts[api_id]}"
 
 
 def test_a_sector_index_is_not_a_price_in_won() -> None:

@@ -47,7 +47,10 @@ UNITS = {
     "백만원 혹은 1000주": "million KRW or thousand shares",
     "1주 혹은 백만원(amt_qty_tp파라미터로 설정)": "shares or million KRW, as amt_qty_tp says",
     "1주 혹은 1000주(unit_tp파라미터로 설정)": "shares or thousand shares, as unit_tp says",
-    "1주 혹은 백만원(trde_tp파라미터로 설정)": "shares or million KRW, as trde_tp says",
+    "1주 혹은 백만원(indc_tp파라미터로 설정)": "shares or million KRW, as indc_tp says",
+    "백만원 혹은 주수(amt_qty_tp와 unit_tp파라미터로 설정)": (
+        "million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    ),
 }
 NUMBERS = ("_qty", "_uv", "uv", "_amt", "_unp", "stop_pric", "pric_cnd1", "pric_cnd2", "pric_cnd_st", "pric_cnd_ed")
 

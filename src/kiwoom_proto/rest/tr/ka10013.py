@@ -31,10 +31,10 @@ class MarginTradingTrendRow(Row):
     """신규; loans in million KRW, stock lending in million shares."""
     rpya = Element(kinds.quantity, "상환", note="loans in million KRW, stock lending in million shares")
     """상환; loans in million KRW, stock lending in million shares."""
-    remn = Element(kinds.quantity, "잔고", note="loans in million KRW, stock lending in million shares")
-    """잔고; loans in million KRW, stock lending in million shares."""
-    amt = Element(kinds.amount, "금액", note="loans in million KRW, stock lending in million shares")
-    """금액; loans in million KRW, stock lending in million shares."""
+    remn = Element(kinds.quantity, "잔고", unit="shares")
+    """잔고, shares."""
+    amt = Element(kinds.amount, "금액", unit="million KRW")
+    """금액, million KRW."""
     pre = Element(kinds.change, "대비", note="loans in million KRW, stock lending in million shares")
     """대비; loans in million KRW, stock lending in million shares."""
     shr_rt = Element(kinds.ratio, "공여율", unit="percent")

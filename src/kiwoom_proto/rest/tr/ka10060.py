@@ -23,32 +23,58 @@ class StockInvestorChartRow(Row):
     """전일대비, KRW."""
     acc_trde_prica = Element(kinds.amount, "누적거래대금", unit="million KRW")
     """누적거래대금, million KRW."""
-    ind_invsr = Element(kinds.amount, "개인투자자", unit="million KRW")
-    """개인투자자, million KRW."""
-    frgnr_invsr = Element(kinds.amount, "외국인투자자", unit="million KRW")
-    """외국인투자자, million KRW."""
-    orgn = Element(kinds.amount, "기관계", unit="million KRW")
-    """기관계, million KRW."""
-    fnnc_invt = Element(kinds.amount, "금융투자", unit="million KRW")
-    """금융투자, million KRW."""
-    insrnc = Element(kinds.amount, "보험", unit="million KRW")
-    """보험, million KRW."""
-    invtrt = Element(kinds.amount, "투신", unit="million KRW")
-    """투신, million KRW."""
-    etc_fnnc = Element(kinds.amount, "기타금융", unit="million KRW")
-    """기타금융, million KRW."""
-    bank = Element(kinds.amount, "은행", unit="million KRW")
-    """은행, million KRW."""
-    penfnd_etc = Element(kinds.amount, "연기금등", unit="million KRW")
-    """연기금등, million KRW."""
-    samo_fund = Element(kinds.amount, "사모펀드", unit="million KRW")
-    """사모펀드, million KRW."""
-    natn = Element(kinds.amount, "국가", unit="million KRW")
-    """국가, million KRW."""
-    etc_corp = Element(kinds.amount, "기타법인", unit="million KRW")
-    """기타법인, million KRW."""
-    natfor = Element(kinds.amount, "내외국인", unit="million KRW")
-    """내외국인, million KRW."""
+    ind_invsr = Element(
+        kinds.amount, "개인투자자", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """개인투자자, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    frgnr_invsr = Element(
+        kinds.amount, "외국인투자자", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """외국인투자자, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    orgn = Element(
+        kinds.amount, "기관계", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """기관계, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    fnnc_invt = Element(
+        kinds.amount, "금융투자", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """금융투자, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    insrnc = Element(
+        kinds.amount, "보험", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """보험, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    invtrt = Element(
+        kinds.amount, "투신", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """투신, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    etc_fnnc = Element(
+        kinds.amount, "기타금융", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """기타금융, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    bank = Element(
+        kinds.amount, "은행", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """은행, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    penfnd_etc = Element(
+        kinds.amount, "연기금등", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """연기금등, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    samo_fund = Element(
+        kinds.amount, "사모펀드", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """사모펀드, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    natn = Element(
+        kinds.amount, "국가", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """국가, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    etc_corp = Element(
+        kinds.amount, "기타법인", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """기타법인, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    natfor = Element(
+        kinds.amount, "내외국인", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """내외국인, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
 
 
 class StockInvestorChartReply(ListReply[StockInvestorChartRow]):

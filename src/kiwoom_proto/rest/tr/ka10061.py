@@ -16,79 +16,57 @@ class StockInvestorTotalsRow(Row):
     api_id = "ka10061"
 
     ind_invsr = Element(
-        kinds.amount,
-        "개인투자자",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "개인투자자", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """개인투자자; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """개인투자자, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     frgnr_invsr = Element(
-        kinds.amount,
-        "외국인투자자",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "외국인투자자", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """외국인투자자; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """외국인투자자, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     orgn = Element(
-        kinds.amount,
-        "기관계",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "기관계", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """기관계; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """기관계, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     fnnc_invt = Element(
-        kinds.amount,
-        "금융투자",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "금융투자", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """금융투자; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """금융투자, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     insrnc = Element(
-        kinds.amount,
-        "보험",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "보험", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """보험; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """보험, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     invtrt = Element(
-        kinds.amount,
-        "투신",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "투신", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """투신; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """투신, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     etc_fnnc = Element(
-        kinds.amount,
-        "기타금융",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "기타금융", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """기타금융; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """기타금융, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     bank = Element(
-        kinds.amount,
-        "은행",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "은행", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """은행; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """은행, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     penfnd_etc = Element(
-        kinds.amount,
-        "연기금등",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "연기금등", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """연기금등; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """연기금등, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     samo_fund = Element(
-        kinds.amount,
-        "사모펀드",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "사모펀드", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """사모펀드; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
-    natn = Element(kinds.amount, "국가")
-    """국가."""
+    """사모펀드, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
+    natn = Element(
+        kinds.amount, "국가", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
+    )
+    """국가, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     etc_corp = Element(
-        kinds.amount,
-        "기타법인",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "기타법인", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """기타법인; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """기타법인, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
     natfor = Element(
-        kinds.amount,
-        "내외국인",
-        note="amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says",
+        kinds.amount, "내외국인", unit="million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say"
     )
-    """내외국인; amounts in million KRW; quantities in 1000 shares or 1 share, as the request's unit_tp says."""
+    """내외국인, million KRW, or shares or thousand shares, as amt_qty_tp and unit_tp say."""
 
 
 class StockInvestorTotalsReply(ListReply[StockInvestorTotalsRow]):

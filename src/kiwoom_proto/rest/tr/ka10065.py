@@ -23,8 +23,8 @@ class IntradayInvestorRankingRow(Row):
     """매도금액/매도량, shares or million KRW, as amt_qty_tp says."""
     buy_qty = Element(kinds.quantity, "매수금액/매수량", unit="shares or million KRW, as amt_qty_tp says")
     """매수금액/매수량, shares or million KRW, as amt_qty_tp says."""
-    netslmt = Element(kinds.quantity, "순매수/순매도", unit="shares or million KRW, as trde_tp says")
-    """순매수/순매도, shares or million KRW, as trde_tp says."""
+    netslmt = Element(kinds.quantity, "순매수/순매도", unit="shares or million KRW, as amt_qty_tp says")
+    """순매수/순매도, shares or million KRW, as amt_qty_tp says."""
 
 
 class IntradayInvestorRankingReply(ListReply[IntradayInvestorRankingRow]):

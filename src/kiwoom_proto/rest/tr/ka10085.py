@@ -39,8 +39,8 @@ class AccountReturnsRow(Row):
     """신용구분."""
     loan_dt = Element(kinds.date, "대출일", note="date (the document misprints YYYMMDD)")
     """대출일, YYYYMMDD; date (the document misprints YYYMMDD)."""
-    setl_remn = Element(kinds.amount, "결제잔고", unit="KRW")
-    """결제잔고, KRW."""
+    setl_remn = Element(kinds.quantity, "결제잔고", unit="shares")
+    """결제잔고, shares."""
     clrn_alow_qty = Element(kinds.quantity, "청산가능수량", unit="shares")
     """청산가능수량, shares."""
     crd_amt = Element(kinds.amount, "신용금액", unit="KRW")

@@ -35,68 +35,28 @@ class DailyPricesRow(Row):
     """금액(백만), million KRW."""
     crd_rt = Element(kinds.ratio, "신용비", unit="percent")
     """신용비, percent."""
-    ind = Element(
-        kinds.amount,
-        "개인",
-        unit="million KRW",
-        note="million KRW or shares, as the request's amount/quantity switch says",
-    )
-    """개인, million KRW; million KRW or shares, as the request's amount/quantity switch says."""
-    orgn = Element(
-        kinds.amount,
-        "기관",
-        unit="million KRW",
-        note="million KRW or shares, as the request's amount/quantity switch says",
-    )
-    """기관, million KRW; million KRW or shares, as the request's amount/quantity switch says."""
-    for_qty = Element(
-        kinds.amount,
-        "외인수량",
-        unit="million KRW",
-        note="million KRW or shares, as the request's amount/quantity switch says",
-    )
-    """외인수량, million KRW; million KRW or shares, as the request's amount/quantity switch says."""
-    frgn = Element(
-        kinds.amount,
-        "외국계",
-        unit="million KRW",
-        note="million KRW or shares, as the request's amount/quantity switch says",
-    )
-    """외국계, million KRW; million KRW or shares, as the request's amount/quantity switch says."""
-    prm = Element(
-        kinds.amount,
-        "프로그램",
-        unit="million KRW",
-        note="million KRW or shares, as the request's amount/quantity switch says",
-    )
-    """프로그램, million KRW; million KRW or shares, as the request's amount/quantity switch says."""
+    ind = Element(kinds.quantity, "개인", unit="shares or million KRW, as indc_tp says")
+    """개인, shares or million KRW, as indc_tp says."""
+    orgn = Element(kinds.quantity, "기관", unit="shares or million KRW, as indc_tp says")
+    """기관, shares or million KRW, as indc_tp says."""
+    for_qty = Element(kinds.quantity, "외인수량", unit="shares or million KRW, as indc_tp says")
+    """외인수량, shares or million KRW, as indc_tp says."""
+    frgn = Element(kinds.quantity, "외국계", unit="shares or million KRW, as indc_tp says")
+    """외국계, shares or million KRW, as indc_tp says."""
+    prm = Element(kinds.quantity, "프로그램", unit="shares or million KRW, as indc_tp says")
+    """프로그램, shares or million KRW, as indc_tp says."""
     for_rt = Element(kinds.ratio, "외인비", unit="percent")
     """외인비, percent."""
     for_poss = Element(kinds.ratio, "외인보유", unit="percent")
     """외인보유, percent."""
     for_wght = Element(kinds.ratio, "외인비중", unit="percent")
     """외인비중, percent."""
-    for_netprps = Element(
-        kinds.amount,
-        "외인순매수",
-        unit="million KRW",
-        note="million KRW or shares, as the request's amount/quantity switch says",
-    )
-    """외인순매수, million KRW; million KRW or shares, as the request's amount/quantity switch says."""
-    orgn_netprps = Element(
-        kinds.amount,
-        "기관순매수",
-        unit="million KRW",
-        note="million KRW or shares, as the request's amount/quantity switch says",
-    )
-    """기관순매수, million KRW; million KRW or shares, as the request's amount/quantity switch says."""
-    ind_netprps = Element(
-        kinds.amount,
-        "개인순매수",
-        unit="million KRW",
-        note="million KRW or shares, as the request's amount/quantity switch says",
-    )
-    """개인순매수, million KRW; million KRW or shares, as the request's amount/quantity switch says."""
+    for_netprps = Element(kinds.quantity, "외인순매수", unit="shares")
+    """외인순매수, shares."""
+    orgn_netprps = Element(kinds.quantity, "기관순매수", unit="shares or million KRW, as indc_tp says")
+    """기관순매수, shares or million KRW, as indc_tp says."""
+    ind_netprps = Element(kinds.quantity, "개인순매수", unit="shares or million KRW, as indc_tp says")
+    """개인순매수, shares or million KRW, as indc_tp says."""
     crd_remn_rt = Element(kinds.ratio, "신용잔고율", unit="percent")
     """신용잔고율, percent."""
 

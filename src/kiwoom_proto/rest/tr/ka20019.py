@@ -17,8 +17,8 @@ class SectorYearlyChartRow(Row):
 
     cur_prc = Element(kinds.hundredths_price, "현재가", unit="points")
     """현재가, points; counts 1/100."""
-    trde_qty = Element(kinds.quantity, "거래량", unit="shares")
-    """거래량, shares."""
+    trde_qty = Element(kinds.quantity, "거래량", unit="thousand shares")
+    """거래량, thousand shares."""
     dt = Element(kinds.date, "일자")
     """일자, YYYYMMDD."""
     open_pric = Element(kinds.hundredths_price, "시가", unit="points")

@@ -59,8 +59,8 @@ class ElwInfoReply(Reply):
     """ELW권리유형."""
     elwsrvive_dys = Element(kinds.quantity, "ELW잔존일수")
     """ELW잔존일수."""
-    stkcnt = Element(kinds.amount, "상장주식수", unit="thousand KRW")
-    """상장주식수, thousand KRW."""
+    stkcnt = Element(kinds.quantity, "상장주식수", unit="thousand shares")
+    """상장주식수, thousand shares."""
     elwlpord_pos = Element(kinds.text, "ELWLP주문가능")
     """ELWLP주문가능."""
     lpposs_rt = Element(kinds.ratio, "LP보유비율", unit="percent")

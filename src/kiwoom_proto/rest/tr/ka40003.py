@@ -31,8 +31,8 @@ class EtfDailyTrendRow(Row):
     """거래량, shares."""
     nav = Element(kinds.decimal_price, "NAV")
     """NAV."""
-    acc_trde_prica = Element(kinds.quantity, "누적거래대금", unit="shares")
-    """누적거래대금, shares."""
+    acc_trde_prica = Element(kinds.amount, "누적거래대금", unit="million KRW")
+    """누적거래대금, million KRW."""
     navidex_dispty_rt = Element(kinds.ratio, "NAV/지수괴리율", unit="percent")
     """NAV/지수괴리율, percent."""
     navetfdispty_rt = Element(kinds.ratio, "NAV/ETF괴리율", unit="percent")
