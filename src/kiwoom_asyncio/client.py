@@ -20,7 +20,7 @@ from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
 from kiwoom_proto.client.async_block import AsyncBlock, opening
-from kiwoom_proto.client.credentials import Credentials, Token, credentials_of
+from kiwoom_proto.client.credentials import Credentials, Token, credentials_of, needs_token
 from kiwoom_proto.client.errors import Failure
 from kiwoom_proto.client.line import Line
 from kiwoom_proto.client.own_loop import Place
@@ -49,6 +49,7 @@ CONNECT = "write `async with connect(...) as client:`, or in the cells of a note
 OPEN = "write `client = await open(...)`, and `await client.aclose()` in the end; a block is `async with connect(...)`"
 
 
+@needs_token(conceal_each)
 def connect(
     endpoint: Endpoint,
     *,
@@ -92,6 +93,7 @@ def connect(
     return _Connection(endpoint, credentials_of(token), config, header, ssl_context, types, record)
 
 
+@needs_token(conceal_each)
 @opening(OPEN)
 async def open(
     endpoint: Endpoint,

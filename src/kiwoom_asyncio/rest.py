@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 
 from kiwoom_proto import AppKey, Endpoint, Secret
 from kiwoom_proto.client.async_block import AsyncBlock, opening
-from kiwoom_proto.client.credentials import Credentials, Token, one_credential
+from kiwoom_proto.client.credentials import Credentials, Token, needs_token, one_credential
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.rest import BaseRestClient
 from kiwoom_proto.client.rest_pump import BaseRestPump, LinkWire
@@ -35,6 +35,7 @@ REST = "write `async with rest(...) as api:`, or in the cells of a notebook `api
 OPEN_REST = "write `api = await open_rest(...)`, and `await api.aclose()` in the end; a block is `async with rest(...)`"
 
 
+@needs_token(conceal)
 def rest(
     endpoint: Endpoint,
     *,
@@ -61,6 +62,7 @@ def rest(
     return _Block(endpoint, one_credential(token), config, ssl_context)
 
 
+@needs_token(conceal)
 @opening(OPEN_REST)
 async def open_rest(
     endpoint: Endpoint,

@@ -13,22 +13,26 @@ import trio
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LocalProtocolError, Secret
 from kiwoom_proto.auth import Token, TokenCall
+from kiwoom_proto.client.async_block import opening
 from kiwoom_proto.client.own_loop import AnyEvent
 from kiwoom_proto.client.tokens import forget_token, obtain_token
 from kiwoom_proto.secrets import conceal
 from kiwoom_proto.wire.tls import Tls
 
 from .dial import NETWORK_ERRORS, describe, dial
+from .own_loop import check_loop
 
 __all__ = ("fresh_token", "issue_token", "revoke_token")
 
 T = TypeVar("T")
 
 TIMEOUT = ClientConfig().token_timeout
+ISSUE = "write `token = await issue_token(...)`"
 
 READ_SIZE = 65_536
 
 
+@opening(ISSUE)
 async def issue_token(
     endpoint: Endpoint, key: AppKey, *, ssl_context: ssl.SSLContext | None = None, timeout: float = TIMEOUT
 ) -> Token:
@@ -46,6 +50,7 @@ async def issue_token(
         TransportError: the network failed, or the timeout passed.
         LocalProtocolError: the TLS context does not verify (see `Endpoint.insecure`), or the timeout is invalid.
     """
+    check_loop("issue_token")
     endpoint.check_tls(ssl_context)
     call = TokenCall(endpoint, key)
     await _carry(call, ssl_context, timeout)
@@ -64,6 +69,7 @@ async def revoke_token(
 ) -> None:
     """Revoke an access token: nobody can log in with it any more. Arguments and errors as for `issue_token`."""
     token = conceal(token)
+    check_loop("revoke_token")
     endpoint.check_tls(ssl_context)
     call = TokenCall(endpoint, key, revoke=token)
     await _carry(call, ssl_context, timeout)

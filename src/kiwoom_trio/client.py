@@ -14,7 +14,7 @@ import trio
 from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
 
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
-from kiwoom_proto.client.credentials import Credentials, Token, credentials_of, resolve_token
+from kiwoom_proto.client.credentials import Credentials, Token, credentials_of, needs_token, resolve_token
 from kiwoom_proto.client.line import Line
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.pump import BaseClient, new_session
@@ -41,6 +41,7 @@ T = TypeVar("T")
 READ_SIZE = 262_144
 
 
+@needs_token(conceal_each)
 @block
 async def connect(
     endpoint: Endpoint,

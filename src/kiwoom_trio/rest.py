@@ -11,7 +11,7 @@ import trio
 from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
 
 from kiwoom_proto import AppKey, Endpoint, Secret
-from kiwoom_proto.client.credentials import Credentials, Token, one_credential
+from kiwoom_proto.client.credentials import Credentials, Token, needs_token, one_credential
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.rest import BaseRestClient
 from kiwoom_proto.client.rest_pump import BaseRestPump, LinkWire
@@ -29,6 +29,7 @@ __all__ = ("RestClient", "RestPump", "rest")
 READ_SIZE = 262_144
 
 
+@needs_token(conceal)
 @block
 async def rest(
     endpoint: Endpoint,

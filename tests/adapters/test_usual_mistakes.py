@@ -7,8 +7,9 @@ import gc
 import inspect
 import re
 import time
+import traceback
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -29,13 +30,18 @@ from kiwoom_proto import (
     Endpoint,
     LocalProtocolError,
     OrderBook,
+    Secret,
     Trade,
+    rest,
 )
+from kiwoom_proto.auth import Token as IssuedToken
 from kiwoom_proto.client import pump
 from kiwoom_proto.client.listeners import Listener
 from kiwoom_proto.simulator import Exchange
 
 Mistake = Callable[[Any], object]
+KEY = AppKey("an-app-key-of-a-test", "a-secret-key-of-a-test")
+QUOTE = rest.StockQuote(stk_cd=ITEM)
 
 
 async def callback(row: object) -> None:
@@ -340,11 +346,23 @@ WRONG_LOOP: dict[str, tuple[Callable[[], Any], bool]] = {
     "rest": (lambda: kiwoom_asyncio.rest(MOCK, token=TOKEN), True),
     "replay": (lambda: kiwoom_asyncio.replay("day"), True),
     "serve": (lambda: kiwoom_asyncio.serve(Exchange()), True),
+    "issue_token": (lambda: kiwoom_asyncio.issue_token(MOCK, KEY), True),
+    "revoke_token": (lambda: kiwoom_asyncio.revoke_token(MOCK, KEY, TOKEN), True),
     "trio's connect": (lambda: kiwoom_trio.connect(MOCK, token=TOKEN), False),
     "trio's rest": (lambda: kiwoom_trio.rest(MOCK, token=TOKEN), False),
     "trio's replay": (lambda: kiwoom_trio.replay("day"), False),
     "trio's serve": (lambda: kiwoom_trio.serve(Exchange()), False),
+    "trio's issue_token": (lambda: kiwoom_trio.issue_token(MOCK, KEY), False),
+    "trio's revoke_token": (lambda: kiwoom_trio.revoke_token(MOCK, KEY, TOKEN), False),
 }
+
+
+async def begin(made: Any) -> None:
+    """Enter a block, or await a call."""
+    if isinstance(made, Coroutine):
+        await made
+    else:
+        await enter(made)
 
 
 @pytest.mark.parametrize("name", WRONG_LOOP)
@@ -353,10 +371,96 @@ def test_the_adapter_of_another_loop(name: str) -> None:
     call = name.split()[-1]
     if is_asyncio:
         with pytest.raises(LocalProtocolError, match=rf"needs asyncio, and trio runs here: use kiwoom_trio\.{call}"):
-            trio.run(enter, make())
+            trio.run(begin, make())
     else:
         with pytest.raises(LocalProtocolError, match=rf"needs trio, and asyncio runs here: use kiwoom_asyncio\.{call}"):
-            asyncio.run(enter(make()))
+            asyncio.run(begin(make()))
+
+
+@pytest.mark.parametrize("adapter", [kiwoom_asyncio, kiwoom_trio])
+def test_a_token_that_is_not_awaited(adapter: Any) -> None:
+    issued = adapter.issue_token(MOCK, KEY)
+    with pytest.raises(AttributeError, match="not awaited yet, and has no 'value': write `token = await issue_token"):
+        assert issued.value
+    for make in (adapter.connect, adapter.rest):
+        with pytest.raises(LocalProtocolError, match="not something to await: write `await` before it"):
+            (asyncio.run if adapter is kiwoom_asyncio else trio.run)(*entered(make, issued, adapter))
+    with pytest.raises(LocalProtocolError, match="not a Token: pass its `value`"):
+        blocking.open_rest(MOCK, token=IssuedToken(Secret(TOKEN), None))  # type: ignore[arg-type]
+    issued.close()
+
+
+def entered(make: Any, token: object, adapter: Any) -> tuple[Any, ...]:
+    """What `run` of a loop takes to enter a block: a coroutine, or a function."""
+
+    async def main() -> None:
+        async with make(MOCK, token=token):
+            pass
+
+    return (main(),) if adapter is kiwoom_asyncio else (main,)
+
+
+NEEDS_A_TOKEN = {
+    "connect": (kiwoom_asyncio.connect, kiwoom_trio.connect, blocking.connect),
+    "open": (kiwoom_asyncio.open, blocking.open),
+    "rest": (kiwoom_asyncio.rest, kiwoom_trio.rest, blocking.rest),
+    "open_rest": (kiwoom_asyncio.open_rest, blocking.open_rest),
+}
+
+
+@pytest.mark.parametrize("name", NEEDS_A_TOKEN)
+@pytest.mark.parametrize("given", [(MOCK,), (MOCK, TOKEN), ()])
+def test_a_token_that_is_missing(name: str, given: tuple[object, ...]) -> None:
+    for function in NEEDS_A_TOKEN[name]:
+        make: Any = function
+        assert inspect.signature(make).parameters["token"].default is inspect.Parameter.empty
+        with pytest.raises(
+            TypeError, match=rf"{name}: the argument token=\.\.\. is missing.*AppKey\.from_env"
+        ) as caught:
+            make(*given)
+        frames = [frame.f_locals for frame, _ in traceback.walk_tb(caught.value.__traceback__)][1:]
+        assert not any(TOKEN in repr(value) for names in frames for value in names.values())
+
+
+REST_MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
+    "close": (lambda api: api.close(), AttributeError, r"write `await api\.aclose\(\)`, or leave its block"),
+    "enter the client": (enter, TypeError, r"open already.*await api\.aclose\(\).*async with rest"),
+    "with the client": (enter_plain, TypeError, r"write `async with rest\(\.\.\.\) as api:`"),
+    "a name that is none": (lambda api: api.nothing, AttributeError, "has no attribute 'nothing'$"),
+}
+
+
+@pytest.mark.parametrize("name", REST_MISTAKES)
+async def test_a_mistake_with_a_rest_client(loop: Loop, name: str) -> None:
+    make, error, text = REST_MISTAKES[name]
+    async with loop.serve(Exchange(seed=1)) as server, loop.rest(server.endpoint) as api:
+        with pytest.raises(error, match=text):
+            answer = make(api)
+            if isinstance(answer, Awaitable):
+                await answer
+
+
+async def test_a_rest_client_after_its_block(loop: Loop) -> None:
+    async with loop.serve(Exchange(seed=1)) as server:
+        async with loop.rest(server.endpoint) as api:
+            pages = api.pages(QUOTE)
+        for use in (
+            lambda: api.call(QUOTE),
+            lambda: anext(pages),
+            lambda: anext(api.rows(rest.StockTrades(stk_cd=ITEM))),
+        ):
+            with pytest.raises(LocalProtocolError, match="the REST client is closed: its block was left"):
+                await use()
+
+
+def test_a_mistake_with_a_blocking_rest_client() -> None:
+    with blocking.rest(MOCK, token=TOKEN) as api:
+        with pytest.raises(AttributeError, match=r"write `api\.close\(\)`, or leave its block"):
+            api.aclose()  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError, match=r"has no attribute 'nothing'$"):
+            assert api.nothing  # type: ignore[attr-defined]
+    with pytest.raises(LocalProtocolError, match=r"the client is closed.*open_rest\(\.\.\.\), and use it until close"):
+        api.call(QUOTE)
 
 
 OPENING: dict[str, tuple[Callable[[], Any], str]] = {

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from kiwoom_proto import ClientConfig, Endpoint, LocalProtocolError, Record
-from kiwoom_proto.client.credentials import Token
+from kiwoom_proto.client.credentials import Token, needs_token
 from kiwoom_proto.client.feeds import Feeds
 from kiwoom_proto.client.replay import Time
 from kiwoom_proto.config import RecoveryPolicy, RestConfig
@@ -54,6 +54,7 @@ __all__ = (
 C = TypeVar("C", bound=Client | RestClient)
 
 
+@needs_token(conceal_each)
 def connect(
     endpoint: Endpoint,
     *,
@@ -85,6 +86,7 @@ def connect(
     )
 
 
+@needs_token(conceal_each)
 def open(
     endpoint: Endpoint,
     *,
@@ -136,6 +138,7 @@ def replay(
     return _Block(make, "replay")
 
 
+@needs_token(conceal)
 def rest(
     endpoint: Endpoint,
     *,
@@ -151,6 +154,7 @@ def rest(
     return _Block(lambda: open_rest(endpoint, token=token, config=config, ssl_context=ssl_context), "rest", "api")
 
 
+@needs_token(conceal)
 def open_rest(
     endpoint: Endpoint,
     *,

@@ -110,7 +110,8 @@ class Bridge(Generic[S]):
         """Refuse whoever comes too late, or in a process of which the loop is not."""
         if not self.is_open:
             raise LocalProtocolError(
-                "the client is closed: use it inside its `with` block, or keep it with blocking.open(...) until close()"
+                "the client is closed: use it inside its `with` block, or make it with blocking.open(...), of REST "
+                "open_rest(...), and use it until close()"
             )
         if os.getpid() != self._process:
             raise LocalProtocolError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from kiwoom_proto import Endpoint, KiwoomError
 from kiwoom_proto.client.rest import Pages as AsyncPages
@@ -162,6 +162,14 @@ class RestClient:
     def _end(self, error: BaseException | None) -> None:
         self._bridge.close(error)
         self._finalizer.detach()
+
+    if not TYPE_CHECKING:  # type checkers find this mistake because there is no such attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            problem = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name == "aclose":
+                problem += ": write `api.close()`, or leave its block"
+            raise AttributeError(problem, name=name, obj=self)
 
     def __repr__(self) -> str:
         return repr(self._source)

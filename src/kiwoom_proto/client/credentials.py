@@ -3,25 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from functools import wraps
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from ..auth import AppKey
+from ..auth import Token as IssuedToken
 from ..errors import KiwoomError, LocalProtocolError, TokenError
-from ..secrets import Secret, conceal
+from ..secrets import Secret, conceal, conceal_each
 from ..wire.messages import check_token
 
-__all__ = ("Credentials", "Token", "credentials_of", "one_credential", "renew_token", "resolve_token")
+__all__ = ("Credentials", "Token", "credentials_of", "needs_token", "one_credential", "renew_token", "resolve_token")
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Credentials: TypeAlias = Secret | AppKey | Callable[[], Awaitable[str | Secret]]
 """What a client logs in with: a token, the keys to obtain one, or a callable that returns one."""
 
-_CURE = (
-    "token: must be a str, an AppKey, or an async callable that returns a str, not {}; with the keys in the "
-    "environment write token=AppKey.from_env()"
-)
+_FROM_ENV = "with the keys in the environment write token=AppKey.from_env()"
+_CURE = f"token: must be a str, an AppKey, or an async callable that returns a str, not {{}}; {_FROM_ENV}"
 
 Token: TypeAlias = str | Credentials
 """A token as a program names it."""
+
+
+def needs_token(hide: Callable[[object], object]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorate a function with a `token` argument: called without it, it says what to pass.
+
+    Args:
+        hide: conceals what is passed.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        name = function.__name__
+
+        @wraps(function)
+        def call(*given: Any, **options: Any) -> T:
+            # In one line: tracebacks may show variables.
+            is_missing, given, token = "token" not in options, _hide_rest(given), hide(options.pop("token", None))
+            if is_missing:
+                raise TypeError(
+                    f"{name}: the argument token=... is missing: an access token, an AppKey, or an async callable that "
+                    f"returns a token; {_FROM_ENV}"
+                )
+            return function(*given, token=token, **options)  # type: ignore[arg-type]  # checked by its own signature
+
+        return cast("Callable[P, T]", call)
+
+    return decorate
+
+
+def _hide_rest(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    return given[:1] + conceal_each(given[1:])  # a token after the endpoint, without its name
 
 
 def credentials_of(tokens: Sequence[Credentials]) -> tuple[Credentials, ...]:
@@ -55,7 +88,15 @@ def one_credential(token: object) -> Credentials:
         return token
     if isinstance(token, list | tuple):
         raise LocalProtocolError("token: a REST client calls with one token; make one for each key")
-    raise LocalProtocolError(_CURE.format(type(token).__name__))
+    raise LocalProtocolError(_CURE.format(_described(token)))
+
+
+def _described(token: object) -> str:
+    if isinstance(token, Awaitable):
+        return "something to await: write `await` before it"
+    if isinstance(token, IssuedToken):
+        return "a Token: pass its `value`"
+    return type(token).__name__
 
 
 def _is_same(one: Credentials, other: Credentials) -> bool:
@@ -74,7 +115,7 @@ async def resolve_token(token: Credentials) -> Secret:
         return token
     answer = token() if callable(token) else None
     if not isinstance(answer, Awaitable):
-        shown = f"a function that returns {type(answer).__name__}" if callable(token) else type(token).__name__
+        shown = f"a function that returns {type(answer).__name__}" if callable(token) else _described(token)
         raise LocalProtocolError(_CURE.format(shown))
     return conceal(await answer)
 

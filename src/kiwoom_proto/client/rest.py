@@ -293,6 +293,29 @@ class BaseRestClient(abc.ABC):
         self._place.check(self._here(), self._hand_over)
         self._close()
 
+    if not TYPE_CHECKING:  # type checkers find these mistakes because the methods are missing
+
+        def __getattr__(self, name: str) -> NoReturn:
+            problem = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name == "close":
+                problem += ": write `await api.aclose()`, or leave its block"
+            raise AttributeError(problem, name=name, obj=self)
+
+        def __aenter__(self) -> NoReturn:
+            raise TypeError(
+                "the REST client is open already: use it as it is, and write `await api.aclose()` in the end; a block "
+                "is `async with rest(...) as api:`"
+            )
+
+        def __aexit__(self, *error: object) -> None:
+            """Never called: `__aenter__` raises."""
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(f"write `async with rest(...) as api:`; {WITHOUT_ASYNC}")
+
+        def __exit__(self, *error: object) -> None:
+            """Never called: `__enter__` raises."""
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.endpoint.rest_url('')}{', closed' if self._dispatcher.is_closed else ''}>"
 
