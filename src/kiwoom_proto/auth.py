@@ -27,15 +27,18 @@ from .endpoint import Endpoint
 from .errors import UNREADABLE, KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError
 from .headers import MAX_ANSWER, MAX_SHOWN, describe_page, read_retry_after, read_words
 from .realtime.record import KST
-from .secrets import MASK, Redaction, Secret, conceal
+from .secrets import MASK, OpaqueBuffer, Redaction, Secret, conceal
 from .wire.http import HttpAnswer, HttpConnection, request_bytes
+from .wire.members import read_members
 from .wire.messages import check_token, encode
+from .wire.outcome import is_success, read_outcome
 
 __all__ = ("RENEW_MARGIN", "AnyTokenFolder", "AppKey", "Token", "TokenCall", "TokenNeeded")
 
 RENEW_MARGIN = 600.0
 """Seconds before its expiry from which a token is replaced."""
 NO_TOKEN = Secret("")
+NO_CODE = "the answer has no return_code"
 KEY_VARIABLES = ("KIWOOM_APPKEY", "KIWOOM_SECRETKEY")
 """The environment variables of an app key and its secret key."""
 
@@ -277,9 +280,8 @@ class TokenCall:
         wrong = "" if response.ok else self._shown(response.phrase)
         if status // 100 == 3:
             return TokenRefused("", f"{wrong}: the server redirects, which is not followed", status)
-        try:
-            answer = _answer.decode(response.body)
-        except UNREADABLE:
+        answer = read_outcome(OpaqueBuffer(response.body))
+        if answer is None:
             if _is_json(response.body):
                 return TokenRefused("", wrong or "JSON that is not an object", status)
             page = describe_page(response.headers, response.body)
@@ -287,18 +289,20 @@ class TokenCall:
             # "During maintenance the token endpoint answers an HTML page" [measured].
             wrong = "an HTML page where JSON belongs" if page is not None else wrong or "not JSON"
             return TokenRefused("", self._shown(f"{wrong}: {words}" if words else wrong), status)
-        self._redaction.add(answer.token)
+        token, expiry = _read_token(OpaqueBuffer(response.body))
+        self._redaction.add(token)
         code, message = self._shown(answer.return_code), self._shown(answer.return_msg)
         # A refusal comes as HTTP 200 with a return_code other than 0 [measured].
-        if not response.ok or code not in ("", "0"):
-            return TokenRefused(code, message or wrong, status, reason_in(message))
+        if not response.ok or not is_success(answer.return_code):
+            words = message or wrong or ("" if code else NO_CODE)
+            return TokenRefused(code, words, status, reason_in(message))
         if self._revokes:
-            return None if code else TokenRefused("", "the answer has no return_code", status)
+            return None if code else TokenRefused("", NO_CODE, status)
         try:
-            check_token(answer.token)
+            check_token(token)
         except LocalProtocolError as error:
             return TokenRefused("", f"the answer holds no token that can be used ({error})", status)
-        return Token(answer.token, _read_expiry(answer.expires_dt))
+        return Token(token, _read_expiry(expiry))
 
     def _shown(self, value: Any) -> str:
         """Return a member of the answer as a str that an error may show; "" if it is neither str nor int."""
@@ -308,12 +312,10 @@ class TokenCall:
 
 
 class _Answer(msgspec.Struct):
-    """The members of the answer, of whatever type. The token is never a str that could be seen."""
+    """The members of the answer that tell a token, of whatever type. The token is never a str that could be seen."""
 
     token: Secret = NO_TOKEN
     expires_dt: Any = None
-    return_code: Any = None
-    return_msg: Any = None
 
 
 def _conceal_token(type: type, value: object) -> Secret:
@@ -321,6 +323,16 @@ def _conceal_token(type: type, value: object) -> Secret:
 
 
 _answer = msgspec.json.Decoder(_Answer, dec_hook=_conceal_token)
+
+
+def _read_token(body: OpaqueBuffer) -> tuple[Secret, object]:
+    """Return the token of an answer, and the text of its expiry."""
+    try:
+        answer = _answer.decode(body)
+    except UNREADABLE:
+        members = read_members(body) or {}
+        return _conceal_token(Secret, members.pop("token", None)), members.get("expires_dt")
+    return answer.token, answer.expires_dt
 
 
 def _key_in(environ: Mapping[str, str] | None, name: str) -> Secret:

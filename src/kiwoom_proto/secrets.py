@@ -118,7 +118,7 @@ class Secret:
 
 
 class OpaqueBuffer(bytearray):
-    """Bytes to send, which may hold a secret. The repr shows only how many there are."""
+    """Bytes that may hold a secret. The repr shows only how many there are."""
 
     __slots__ = ()
 

@@ -263,7 +263,7 @@ def test_a_refusal_tells_why(answer: object, code: str, reason: str | None, text
         (http(""), "HTTP 200: not JSON"),
         (http("{", content_type="text/plain"), "HTTP 200: not JSON"),
         (http("[" * 60_000), "HTTP 200: not JSON"),
-        (http(b'{"token": "\xff"}'), "HTTP 200: not JSON"),
+        (http(b'{"token": "\xff"}'), "HTTP 200: the answer holds no token that can be used"),
         (http([ISSUED]), "HTTP 200: JSON that is not an object"),
         (http({}), "HTTP 200: the answer holds no token that can be used"),
         (http({"return_code": 0, "token": None}), "the answer holds no token that can be used"),
@@ -280,6 +280,28 @@ def test_an_answer_that_is_not_what_it_should_be_is_a_refusal_too(data: bytes, t
     assert len(str(error)) < 300
     assert "body-of-it" not in str(error)
     assert error.remedy is None
+
+
+@pytest.mark.parametrize("flaw", [b"\n", b"\x00", b"\xff", b"\xb0\xa1"])
+def test_a_refusal_is_read_with_raw_control_characters_and_bytes_that_are_not_utf8(flaw: bytes) -> None:
+    error = refusal(http(b'{"return_code": 3, "return_msg": "no' + flaw + b' more[8001:\xec\x95\xb1]"}'))
+
+    assert (error.code, error.reason, error.status) == ("3", "8001", 200)
+    assert "app key" in str(error)
+
+
+def test_a_token_is_read_in_such_an_answer_and_is_not_shown() -> None:
+    call = answered(http(b'{"return_code": 0, "token": "%s", "return_msg": "ok\x01"}' % TOKEN.encode()))
+
+    found = call.result()
+    assert isinstance(found, Token) and found.value == TOKEN
+    assert TOKEN not in f"{call!r} {found!r}"
+
+
+def test_the_code_of_a_refusal_may_be_spelled_like_that_of_official_examples() -> None:
+    error = refusal(http({"returnCode": 3, "returnMsg": "no", "token": TOKEN}))
+
+    assert (error.code, error.message) == ("3", "no")
 
 
 @pytest.mark.parametrize(

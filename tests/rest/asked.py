@@ -8,7 +8,7 @@ import attrs
 import msgspec
 
 from kiwoom_proto.errors import RemoteProtocolError
-from kiwoom_proto.rest.unexpected import read_members
+from kiwoom_proto.wire.members import read_members
 
 __all__ = ("Buy", "Chart", "Deposit", "Quote", "Reply")
 

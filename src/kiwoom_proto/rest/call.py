@@ -26,8 +26,8 @@ from ..errors import KiwoomError, LocalProtocolError, TransportError
 from ..headers import MAX_SHOWN, describe_page
 from ..secrets import MASK, Redaction, Secret, conceal, redact
 from ..wire.http import HttpAnswer, HttpConnection, request_bytes
+from ..wire.outcome import read_outcome
 from .errors import RestError, UnreadableReply, read_failure
-from .outcome import read_outcome
 
 __all__ = ("Asked", "Call", "DryRun", "Page", "check_cursor", "dry_run", "is_order")
 

@@ -36,7 +36,7 @@ from ..display import displayed
 from ..errors import KiwoomError
 from ..headers import MAX_SHOWN, describe_page, read_retry_after, read_words
 from ..secrets import Redaction
-from .outcome import is_success, read_code, read_outcome
+from ..wire.outcome import is_success, read_code, read_outcome
 
 __all__ = (
     "AccountRefused",

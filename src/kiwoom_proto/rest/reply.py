@@ -23,11 +23,12 @@ from ..errors import UNREADABLE, ElementError, LocalProtocolError
 from ..realtime.fields import Direction
 from ..secrets import MASK, Redaction, Secret, mask_opaque, redact
 from ..symbol import Symbol, parse_item, parse_stock_code
+from ..wire.members import plain_members, read_members
+from ..wire.outcome import is_success, read_code, take_outcome
 from .elements import Element, make_getter
 from .errors import UnreadableReply
 from .kinds import price, quantity, stock_code
-from .outcome import is_success, read_code
-from .unexpected import plain_members, read_members, take_outcome, take_rows, take_texts
+from .unexpected import take_rows, take_texts
 
 __all__ = ("ListReply", "Reply", "Row", "Values")
 

@@ -7,49 +7,18 @@ an element that no document names       kept as it is
 a list under another name               the rows, if it is the only list of objects: some official examples have
                                         "result_lsit", or the name of another TR's list
 an object in place of a list            one row
-returnCode, returnMsg                   return_code, return_msg (official examples)
-raw control characters in a string      themselves
-bytes that are not UTF-8                replaced
+
+Which bytes are read as JSON at all: `wire/members.py`. returnCode and returnMsg: `wire/outcome.py`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ("plain_members", "read_members", "take_outcome", "take_rows", "take_texts")
+from ..wire.members import text_of
 
-
-class _Number(str):
-    """The exact text of a JSON number."""
-
-    __slots__ = ()
-
-
-def read_members(body: bytes) -> dict[str, Any] | None:
-    """Return the members of a body, with the exact texts of numbers; None if it is not a JSON object."""
-    try:
-        # Not msgspec: this one gives the exact text of numbers, and reads control characters in strings.
-        members = json.loads(
-            body.decode(errors="replace"),
-            strict=False,
-            parse_int=_Number,
-            parse_float=_Number,
-            parse_constant=_Number,
-        )
-    except (ValueError, RecursionError):
-        return None
-    return members if isinstance(members, dict) else None
-
-
-def take_outcome(members: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Take the return code and the words of the server out of the members of a body."""
-    taken = []
-    for names in (("return_code", "returnCode"), ("return_msg", "returnMsg")):
-        values = [members.pop(name) for name in names if name in members]
-        taken.append(next((_text(value) for value in values if value is not None), None))
-    return taken[0], taken[1]
+__all__ = ("take_rows", "take_texts")
 
 
 def take_rows(members: dict[str, Any], documented: str, elements: Iterable[str]) -> list[dict[str, Any]]:
@@ -80,29 +49,4 @@ def _other_list(members: Mapping[str, Any], elements: set[str]) -> str:
 
 def take_texts(members: dict[str, Any], elements: Iterable[str]) -> dict[str, str | None]:
     """Take the texts of the documented elements out of the members of a body or row."""
-    return {name: _text(members.pop(name)) for name in elements if name in members}
-
-
-def _text(value: Any) -> str | None:
-    """Return the text of an element: of a value that is not a string, its JSON text; None for null."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return str(value)
-    return json.dumps(_plain(value), ensure_ascii=False)
-
-
-def plain_members(members: Mapping[str, Any]) -> dict[str, Any]:
-    """Return unknown elements as JSON has them, but the exact text of a number that is not whole: never a float."""
-    return {name: _plain(value) for name, value in members.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, _Number):
-        try:
-            return int(value)
-        except ValueError:
-            return str(value)
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return plain_members(value) if isinstance(value, dict) else value
+    return {name: text_of(members.pop(name)) for name in elements if name in members}

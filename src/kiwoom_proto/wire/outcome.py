@@ -5,7 +5,7 @@
     success           0, or no code at all; but an order needs a code or the number that it was given (주문번호)
 
 Whatever `read_members` can read has an outcome: a raw control character, or bytes that are not UTF-8, somewhere in a
-reply say nothing about whether the call succeeded.
+reply say nothing about whether the call succeeded. That holds for the token server too.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..errors import UNREADABLE
-from .unexpected import read_members, take_outcome
+from .members import read_members, text_of
 
-__all__ = ("Outcome", "is_success", "read_code", "read_outcome")
+__all__ = ("Outcome", "is_success", "read_code", "read_outcome", "take_outcome")
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
 
@@ -55,7 +55,7 @@ class _Members(msgspec.Struct):
 _members = msgspec.json.Decoder(_Members)
 
 
-def read_outcome(body: bytes) -> Outcome | None:
+def read_outcome(body: bytes | bytearray) -> Outcome | None:
     """Return what the body of an answer says of its outcome; None if it is not a JSON object."""
     try:
         found = _members.decode(body)
@@ -67,6 +67,15 @@ def read_outcome(body: bytes) -> Outcome | None:
         found.returnMsg if found.return_msg is None else found.return_msg,
         found.ord_no,
     )
+
+
+def take_outcome(members: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Take the return code and the words of the server out of the members of a body."""
+    taken = []
+    for names in (("return_code", "returnCode"), ("return_msg", "returnMsg")):
+        values = [members.pop(name) for name in names if name in members]
+        taken.append(next((text_of(value) for value in values if value is not None), None))
+    return taken[0], taken[1]
 
 
 def read_code(value: object) -> int | None:
