@@ -21,7 +21,7 @@ from anyio.lowlevel import checkpoint
 from kiwoom_proto import AppKey, ClientConfig, Endpoint, LinkNeeded, LocalProtocolError, Record, Secret, Session
 from kiwoom_proto.client.async_block import AsyncBlock, opening
 from kiwoom_proto.client.credentials import Credentials, Token, credentials_of, needs_token
-from kiwoom_proto.client.errors import Failure
+from kiwoom_proto.client.errors import Failure, add_failure
 from kiwoom_proto.client.line import Line
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.pump import BaseClient, new_session
@@ -174,19 +174,23 @@ class _Connection(AsyncBlock["Client"]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._task is not None
-        ended_by = error
+        client, ended_by = self._client, error
         try:
             if error is None or isinstance(error, Exception):
-                await self._client.aclose()
+                await client.aclose()
         except BaseException as failed:
-            ended_by = failed
-            raise
+            if client._failure is None or failed is not client._failure.error:
+                ended_by = failed
+                raise
         finally:
-            self._client._cut()  # cancelled or interrupted, there is no time for a closing handshake
-            failure = await self._task.end()
-            await self._client._end_recording(ended_by or failure)
-        if failure is not None and error is None:
-            raise failure
+            client._cut()  # cancelled or interrupted, there is no time for a closing handshake
+            await self._task.end()
+            failure = None if client._failure is None else client._failure.error
+            await client._end_recording(ended_by or failure)
+        if failure is not None:
+            if error is None:
+                raise failure
+            add_failure(error, failure)
 
 
 class Client(BaseClient):

@@ -16,6 +16,7 @@ from anyio.lowlevel import checkpoint
 from kiwoom_proto import AppKey, Endpoint, Secret
 from kiwoom_proto.client.async_block import AsyncBlock, opening
 from kiwoom_proto.client.credentials import Credentials, Token, needs_token, one_credential
+from kiwoom_proto.client.errors import add_failure
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.rest import BaseRestClient
 from kiwoom_proto.client.rest_pump import BaseRestPump, LinkWire
@@ -102,9 +103,12 @@ class _Block(AsyncBlock["RestClient"]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._client._close()
-        failure = await self._task.end()
-        if failure is not None and error is None:
-            raise failure
+        await self._task.end()
+        failure = None if self._client._failure is None else self._client._failure.error
+        if failure is not None:
+            if error is None:
+                raise failure
+            add_failure(error, failure)
 
 
 class RestClient(BaseRestClient):

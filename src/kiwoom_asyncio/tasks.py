@@ -11,6 +11,7 @@ import anyio
 import anyio.abc
 
 from kiwoom_proto import LocalProtocolError
+from kiwoom_proto.client.errors import add_failure
 
 __all__ = ("BackgroundTask", "background_tasks", "run_together")
 
@@ -79,6 +80,8 @@ async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
         reason = _essence(group)
         if failure is None or isinstance(reason, KeyboardInterrupt | SystemExit):
             failure = reason
+        else:
+            add_failure(failure, reason)
         context = failure.__context__
         try:
             raise failure

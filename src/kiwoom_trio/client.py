@@ -101,7 +101,11 @@ async def connect(
                 try:
                     yield client
                 except Exception:
-                    await client.aclose()
+                    try:
+                        await client.aclose()
+                    except trio.Cancelled:
+                        if not tasks.cancel_scope.cancel_called:
+                            raise  # otherwise `_run` has failed, and cancels this: the error of the block counts
                     raise
                 await client.aclose()
             finally:

@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 import trio
 
 from kiwoom_proto.client.async_block import GeneratorBlock
+from kiwoom_proto.client.errors import add_failure
 
 from .own_loop import check_loop
 
@@ -71,6 +72,7 @@ async def background_tasks() -> AsyncGenerator[trio.Nursery]:
     except BaseException as error:
         if failure is None or isinstance(error, KeyboardInterrupt | SystemExit):
             raise
+        add_failure(failure, error)
     if failure is not None:
         raise failure
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import anyio.lowlevel
+import attrs
 import pytest
 import trio
 from tests.adapters.conftest import Net
-from tests.adapters.kit import ITEM, PATH, Client, Loop, collect, raw_server, until
+from tests.adapters.kit import ITEM, PATH, QUICK, Client, Loop, collect, raw_server, until
 
 import kiwoom_asyncio
 import kiwoom_trio
-from kiwoom_proto import ClientConfig, Endpoint, Event
+from kiwoom_proto import ClientConfig, Endpoint, Event, Trade
 from kiwoom_proto.connection.lifecycle import ConnectionState
+from kiwoom_proto.hours import MarketHours
 from kiwoom_proto.session.lifecycle import SessionState
 from kiwoom_proto.simulator import Exchange
 
@@ -311,3 +314,80 @@ def test_a_sibling_that_fails_in_a_trio_nursery_ends_the_client() -> None:
             await until(lambda: not exchange.links)
 
     Loop("trio").run(scenario)
+
+
+# A failure of the client's own tasks beside an error of the block.
+
+
+def chain(error: BaseException | None) -> list[BaseException]:
+    """An error, and what its traceback shows before it."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+@pytest.mark.parametrize("when", ["after", "from"])
+async def test_the_error_of_a_block_is_raised_though_the_client_has_failed_and_both_are_shown(
+    loop: Loop, when: str
+) -> None:
+    """A calendar that raises stands for a bug: it is asked by the client's own task."""
+    bug = RuntimeError("a bug")
+
+    def calendar(date: datetime.date) -> bool:
+        asked.append(date)
+        raise bug
+
+    asked: list[datetime.date] = []
+    config = attrs.evolve(QUICK, hours=MarketHours(calendar=calendar))
+    with pytest.raises(ValueError, match="mine") as caught:
+        async with (
+            loop.serve(Exchange(rate=1e-6)) as server,
+            loop.connect(server.endpoint, config=config) as client,
+        ):
+            await client.subscribe(Trade, ITEM, fresh_within=0.01)
+            try:
+                if when == "after":
+                    await until(lambda: asked)
+                else:
+                    await anext(client)
+            finally:
+                raise ValueError("mine")
+    assert bug in chain(caught.value)
+
+
+async def test_a_failure_of_the_client_is_raised_if_the_block_raises_nothing(loop: Loop) -> None:
+    bug = RuntimeError("a bug")
+    asked: list[datetime.date] = []
+
+    def calendar(date: datetime.date) -> bool:
+        asked.append(date)
+        raise bug
+
+    config = attrs.evolve(QUICK, hours=MarketHours(calendar=calendar))
+    with pytest.raises(RuntimeError) as caught:
+        async with (
+            loop.serve(Exchange(rate=1e-6)) as server,
+            loop.connect(server.endpoint, config=config) as client,
+        ):
+            await client.subscribe(Trade, ITEM, fresh_within=0.01)
+            await until(lambda: asked)
+    assert caught.value is bug
+
+
+async def test_a_block_that_raises_while_the_client_fails_in_closing(loop: Loop) -> None:
+    """The block knows nothing of the failure yet."""
+    bug = RuntimeError("a bug")
+
+    def calendar(date: datetime.date) -> bool:
+        raise bug
+
+    config = attrs.evolve(QUICK, hours=MarketHours(calendar=calendar), close_timeout=30)
+    exchange = Exchange(rate=1e-6)
+    with pytest.raises(ValueError, match="mine") as caught:
+        async with loop.serve(exchange) as server, loop.connect(server.endpoint, config=config) as client:
+            await client.subscribe(Trade, ITEM, fresh_within=0.01)
+            exchange.stall()  # so that closing takes until the failure
+            raise ValueError("mine")
+    assert bug in chain(caught.value)

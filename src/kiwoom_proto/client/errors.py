@@ -18,7 +18,7 @@ from ..errors import DeadlineExceeded, KiwoomError
 from ..events import Closed
 from ..request import Request
 
-__all__ = ("BufferOverflow", "ConnectionLost", "Failure", "RequestRefused", "RequestTimeout")
+__all__ = ("BufferOverflow", "ConnectionLost", "Failure", "RequestRefused", "RequestTimeout", "add_failure")
 
 
 class RequestRefused(KiwoomError):
@@ -94,8 +94,34 @@ class Failure:
     def __init__(self, error: BaseException) -> None:
         self._error = error
         self._traceback: TracebackType | None = error.__traceback__
+        self._context = error.__context__
 
     @property
     def error(self) -> BaseException:
         """The error, to raise. Its traceback shows where it came from, and not who has raised it since."""
+        self._error.__context__ = self._context
         return self._error.with_traceback(self._traceback)
+
+
+def add_failure(error: BaseException, failure: BaseException) -> None:
+    """Have the traceback of a block's error show the failure of a client's own tasks too, if it does not yet.
+
+    The block's error is the one that is raised: what the program does about it does not depend on a bug of ours.
+
+    Args:
+        error: what the block raised.
+        failure: what the client's own tasks raised meanwhile.
+    """
+    shown = _chain(error)
+    if all(each is not failure for each in shown) and all(each is not error for each in _chain(failure)):
+        shown[-1].__context__ = failure
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an error, what it was raised from or after, and so on."""
+    chain = [error]
+    while (before := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        if any(each is before for each in chain):
+            break
+        chain.append(before)
+    return chain
