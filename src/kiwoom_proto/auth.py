@@ -261,7 +261,7 @@ class TokenCall:
         if isinstance(outcome, HttpAnswer):
             self._outcome = self._judge(outcome)
         elif isinstance(outcome, TransportError):
-            self._outcome = TransportError(f"{self.url}: {outcome}")
+            self._outcome = type(outcome)(f"{self.url}: {outcome}")
         else:
             self._outcome = TokenError(f"{self.url}: {outcome}")
 

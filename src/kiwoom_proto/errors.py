@@ -17,6 +17,7 @@ Three families, told apart by whose fault it is:
     ├── PoolLost               every session of a pool has ended
     ├── DeadlineExceeded       a phase of the connection took longer than configured
     ├── TransportError         the network failed: no such host, refused, reset, TLS
+    │   └── CertificateRefused ... because the server's certificate is not one to trust
     └── ClosedByPeer           the other side ended the connection
 
 What only clients raise is in client/errors.py: RequestRefused, RequestTimeout, BufferOverflow, ConnectionLost.
@@ -38,6 +39,8 @@ from .secrets import MASK, redact
 
 __all__ = (
     "UNREADABLE",
+    "CertificateRefused",
+    "CertificateWords",
     "ClosedByPeer",
     "DeadlineExceeded",
     "ElementError",
@@ -54,6 +57,7 @@ __all__ = (
     "TokenError",
     "TokenRefused",
     "TransportError",
+    "network_error",
 )
 
 
@@ -329,7 +333,24 @@ class DeadlineExceeded(KiwoomError, TimeoutError):
 
 
 class TransportError(KiwoomError):
-    """The network failed: no such host, refused, reset, TLS not verified ..."""
+    """The network failed: no such host, refused, reset, a TLS record that was changed ..."""
+
+
+class CertificateRefused(TransportError):
+    """The server's certificate is not one to trust. Another attempt would end the same."""
+
+    remedy = Remedy.STOP
+
+
+class CertificateWords(str):
+    """Why a certificate was refused, where `receive_eof` takes the network's words. What is said so is final."""
+
+    __slots__ = ()
+
+
+def network_error(words: str) -> TransportError:
+    """Return the error that the network's words stand for."""
+    return CertificateRefused(words) if isinstance(words, CertificateWords) else TransportError(words)
 
 
 class ClosedByPeer(KiwoomError):

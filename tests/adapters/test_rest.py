@@ -18,7 +18,7 @@ import kiwoom_asyncio
 import kiwoom_trio
 from kiwoom_proto import PRODUCTION, AppKey, Endpoint, LocalProtocolError, rest
 from kiwoom_proto.config import RestConfig
-from kiwoom_proto.errors import DeadlineExceeded, TokenError, TokenRefused, TransportError
+from kiwoom_proto.errors import CertificateRefused, DeadlineExceeded, TokenError, TokenRefused, TransportError
 from kiwoom_proto.rest.errors import (
     CallCancelled,
     MaintenancePage,
@@ -194,10 +194,12 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(loop: Loop, tls:
     trustme.CA().configure_trust(own)
     async with (
         loop.serve(make_exchange(), ssl_context=tls.server) as server,
-        loop.rest(server.endpoint, config=QUICK, ssl_context=own) as api,
+        loop.rest(server.endpoint, ssl_context=own) as api,
+        loop.rest(server.endpoint, token=AppKey("app", "secret"), ssl_context=own) as with_key,
     ):
-        with pytest.raises(TransportError, match="certificate"):
-            await api.call(QUOTE)
+        for client in (api, with_key):
+            with pytest.raises(CertificateRefused, match="trust the authority with ssl_context"):
+                await client.call(QUOTE)
 
 
 async def test_a_context_that_does_not_verify_is_refused(loop: Loop) -> None:

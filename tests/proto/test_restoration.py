@@ -21,7 +21,7 @@ from kiwoom_proto import (
     Session,
 )
 from kiwoom_proto.config import RecoveryPolicy
-from kiwoom_proto.errors import TransportError
+from kiwoom_proto.errors import CertificateRefused, TransportError
 from kiwoom_proto.events import Event, Extent, Gap, Recovered, Snapshot
 from kiwoom_proto.rest import CATALOGUE, Reply
 from kiwoom_proto.rest.errors import InputRejected, MaintenancePage
@@ -329,6 +329,15 @@ def test_a_failure_that_may_pass_is_tried_again_after_5_20_and_60_seconds() -> N
 
     assert asked == [0, 5, 25, 85]
     assert ground.results() == {("0D", "005930"): (Extent.NOT_AT_ALL, "ka10004: 점검")}
+
+
+def test_a_certificate_that_is_refused_is_not_tried_again() -> None:
+    ground = Ground()
+    ground.subscribe("0D", "005930")
+    (need,) = ground.needed()
+    ground.fail(need, CertificateRefused("verify failed"))
+
+    assert ground.results() == {("0D", "005930"): (Extent.NOT_AT_ALL, "ka10004: verify failed")}
 
 
 def test_a_row_ends_the_wait_for_another_try() -> None:

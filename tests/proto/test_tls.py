@@ -17,12 +17,12 @@ from kiwoom_proto import (
     ClientConnection,
     Closed,
     Endpoint,
-    KiwoomError,
     LocalProtocolError,
     Trade,
 )
 from kiwoom_proto.auth import TokenCall
-from kiwoom_proto.errors import TransportError
+from kiwoom_proto.codes import Remedy
+from kiwoom_proto.errors import CertificateRefused, TransportError
 from kiwoom_proto.events import LoggedIn
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.testing import ManualClock
@@ -470,5 +470,17 @@ def test_a_token_call_says_why_tls_failed() -> None:
 
     pair.exchange()
 
-    with pytest.raises(KiwoomError, match="certificate verify failed"):
+    with pytest.raises(CertificateRefused, match="certificate verify failed") as caught:
         call.result()
+    assert caught.value.remedy is Remedy.STOP
+
+
+def test_what_else_ends_a_handshake_is_not_a_certificate_that_was_refused() -> None:
+    call = TokenCall(ENDPOINT, AppKey("app", "secret"))
+    near = Tls(call, HOST, client_context())
+
+    near.receive_data(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with pytest.raises(TransportError) as caught:
+        call.result()
+    assert not isinstance(caught.value, CertificateRefused)

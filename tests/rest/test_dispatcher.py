@@ -13,8 +13,16 @@ from tests.rest.network import ENDPOINT, Answer, Network, Seen, http, refusal
 
 from kiwoom_proto import MOCK, AppKey, Endpoint, KiwoomError, LocalProtocolError
 from kiwoom_proto.auth import TokenNeeded
+from kiwoom_proto.codes import Remedy
 from kiwoom_proto.config import RestConfig
-from kiwoom_proto.errors import DeadlineExceeded, TokenError, TokenRefused, TransportError
+from kiwoom_proto.errors import (
+    CertificateRefused,
+    CertificateWords,
+    DeadlineExceeded,
+    TokenError,
+    TokenRefused,
+    TransportError,
+)
 from kiwoom_proto.realtime.record import KST
 from kiwoom_proto.rest.call import Page
 from kiwoom_proto.rest.dispatcher import Dispatcher
@@ -260,6 +268,24 @@ def test_a_query_that_came_later_has_more_time() -> None:
     second = network.dispatcher.submit(Quote())
     network.advance(10)
     assert isinstance(first.outcome, TransportError) and ok(second)
+
+
+def test_a_certificate_that_is_refused_fails_every_call_at_once() -> None:
+    network = Network(dial=lambda link: CertificateWords("certificate verify failed"))
+    tickets = [network.dispatcher.submit(request) for request in (Quote(), Buy())]
+    network.advance(0.1)
+    assert [type(ticket.outcome) for ticket in tickets] == [CertificateRefused] * 2
+    assert len(set(network.dialled)) == 1
+    late = network.dispatcher.submit(Quote())
+    network.advance(0.5)
+    assert isinstance(late.outcome, CertificateRefused) and late.outcome.remedy is Remedy.STOP
+
+
+def test_a_certificate_of_the_token_server_that_is_refused_is_final_too() -> None:
+    network = Network(token=AppKey("app", "secret"), obtain=lambda need: CertificateRefused("verify failed"))
+    query = network.dispatcher.submit(Quote())
+    network.advance(0.1)
+    assert isinstance(query.outcome, CertificateRefused) and len(network.tokens) == 1
 
 
 @pytest.mark.parametrize("why", ["dial", "token"])

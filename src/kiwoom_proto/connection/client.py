@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 
 from ..config import ClientConfig
 from ..endpoint import Endpoint
-from ..errors import DeadlineExceeded, KiwoomError, RemoteProtocolError, TransportError
+from ..errors import DeadlineExceeded, KiwoomError, RemoteProtocolError, network_error
 from ..events import Batch, Numbering
 from ..headers import RequestHeader, ResponseHeader
 from ..realtime.record import Record
@@ -269,7 +269,8 @@ class ClientConnection:
             return
         websocket.receive_eof()
         if error is not None:
-            conversation.receive_close(error=TransportError(conversation.redaction.known(error)))
+            cause = network_error(error)
+            conversation.receive_close(error=type(cause)(conversation.redaction.known(error)))
         else:
             conversation.receive_close(error=websocket.handshake_error if self.state is CONNECTING else None)
 

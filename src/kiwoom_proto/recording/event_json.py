@@ -53,6 +53,7 @@ _ERRORS: dict[str, tuple[type[KiwoomError], tuple[str, ...]]] = {
             errors.RecordingError,
             errors.RemoteProtocolError,
             errors.TokenError,
+            errors.CertificateRefused,
             errors.TransportError,
         )
     },

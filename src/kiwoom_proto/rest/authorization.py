@@ -16,7 +16,7 @@ from ..auth import AppKey, TokenNeeded
 from ..codes import Remedy
 from ..config import RestConfig
 from ..endpoint import Endpoint
-from ..errors import DeadlineExceeded, KiwoomError, TokenError, TokenRefused, TransportError
+from ..errors import CertificateRefused, DeadlineExceeded, KiwoomError, TokenError, TokenRefused, TransportError
 from ..secrets import Secret, conceal
 from ..wire.messages import check_token
 from .errors import RestError, TokenRejected, was_not_processed
@@ -170,6 +170,6 @@ class Authorization:
 
 def _may_pass(error: KiwoomError) -> bool:
     """Return whether waiting may help."""
-    if isinstance(error, TokenRefused):
+    if isinstance(error, TokenRefused | CertificateRefused):
         return error.remedy is not Remedy.STOP
     return isinstance(error, TokenError | TransportError | DeadlineExceeded)

@@ -202,7 +202,7 @@ class Call(Generic[R]):
         if isinstance(answer, HttpAnswer):
             self.outcome = self._judge(answer)
         elif isinstance(answer, TransportError):
-            self.outcome = TransportError(f"{self.request.api_id}: {answer}")
+            self.outcome = type(answer)(f"{self.request.api_id}: {answer}")
         elif answer is not None:
             self.outcome = UnreadableReply(str(answer), api_id=self.request.api_id)
 

@@ -37,7 +37,14 @@ from typing import Any, TypeAlias, TypeVar
 from ..auth import AppKey, TokenNeeded
 from ..config import RestConfig
 from ..endpoint import Endpoint
-from ..errors import DeadlineExceeded, KiwoomError, LocalProtocolError, TransportError
+from ..errors import (
+    CertificateRefused,
+    DeadlineExceeded,
+    KiwoomError,
+    LocalProtocolError,
+    TransportError,
+    network_error,
+)
 from ..realtime.record import KST
 from ..secrets import Redaction, Secret, conceal
 from .authorization import Authorization, asks_for_renewal
@@ -248,7 +255,7 @@ class Dispatcher:
         if link not in self._links:
             return
         if not link.is_open:
-            self._dial_failed(link, TransportError(error or "the connection was closed before it was open"))
+            self._dial_failed(link, network_error(error or "the connection was closed before it was open"))
         elif link.call is None or not link.is_taken:
             self._drop(link)
         else:
@@ -349,20 +356,24 @@ class Dispatcher:
             self._judge(ticket, DeadlineExceeded("answer", self.config.answer_timeout, what=what), was_kept)
 
     def _dial_failed(self, link: Link, error: KiwoomError) -> None:
-        """Note that a link could not be opened. The calls that have waited for long enough fail."""
-        now = self._clock()
+        """Note that a link could not be opened. The calls that have waited for long enough fail.
+
+        If the server's certificate is refused, all fail that no open link can carry: waiting does not help.
+        """
+        now, is_final = self._clock(), isinstance(error, CertificateRefused)
         self._links.drop(link)
         if now >= self._dial_not_before:  # else it is one of several at once
             if not self._failed_dials:
                 self._unreachable_since = link.deadline - self.config.open_timeout
-            self._failed_dials += 1
+            self._failed_dials = 0 if is_final else self._failed_dials + 1
             self._dial_not_before = now + min(MAX_DIAL_PAUSE, _pause(self._failed_dials))
-        self._fail_waiting(error, lambda ticket: self._has_waited(ticket, now))
+        self._fail_waiting(
+            error,
+            lambda ticket: not self._links.may_carry(ticket, now) and (is_final or self._has_waited(ticket)),
+        )
 
-    def _has_waited(self, ticket: Ticket[Any], now: float) -> bool:
+    def _has_waited(self, ticket: Ticket[Any]) -> bool:
         """Return whether a call has waited for a connection for long enough."""
-        if self._links.may_carry(ticket, now):
-            return False
         if self._failed_dials >= self.config.tries and (ticket.is_order or self.config.tries == 1):
             return True
         since = max(ticket.waits_since, self._unreachable_since)

@@ -437,4 +437,6 @@ def _date_of(time: int) -> datetime.date:
 
 def _may_pass(error: KiwoomError) -> bool:
     remedy: object = getattr(error, "remedy", None)
+    if remedy is Remedy.STOP:
+        return False
     return remedy is Remedy.RETRY or isinstance(error, TransportError | DeadlineExceeded)

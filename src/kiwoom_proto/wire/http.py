@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import RemoteProtocolError, TransportError
+from ..errors import RemoteProtocolError, TransportError, network_error
 from ..headers import MAX_ANSWER
 from ..secrets import OpaqueBuffer, Secret
 
@@ -179,7 +179,7 @@ class HttpConnection:
             self._h11.receive_data(b"")
             self._read_events(TransportError(_CUT))  # an answer may end where the stream ends
         if self.outcome is None:
-            self._end(TransportError(error or _CUT))
+            self._end(network_error(error or _CUT))
         self.is_reusable = False
 
     # Inside.

@@ -14,7 +14,8 @@ OpenSSL does the work, over two memory buffers (`ssl.MemoryBIO`). All records of
 
 * Until the handshake is done, nothing is asked of the object and nothing reaches it: the peer is not yet known.
 * Nothing here raises for what the peer does. A handshake or record that fails ends the connection; the object gets the
-  reason through `receive_eof`, and the alert for the peer is in `data_to_send`.
+  reason through `receive_eof`, and the alert for the peer is in `data_to_send`. A certificate that is refused is told
+  in `CertificateWords`, since another attempt would end the same.
 * EOF without close_notify is EOF: WebSocket and HTTP know by themselves whether they were cut.
 
 This is the only module of the package that loads ssl, and nothing imports it but where TLS is used.
@@ -27,10 +28,12 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
-from ..errors import LocalProtocolError
+from ..errors import CertificateWords, LocalProtocolError
 from ..secrets import OpaqueBuffer
 
 __all__ = ("Inner", "Tls")
+
+_CURE = "check the host and this machine's clock, or trust the authority with ssl_context"
 
 RECORD_SIZE = 16_384
 """Maximum plaintext of one record, bytes (RFC 8446, section 5.1)."""
@@ -206,7 +209,10 @@ class Tls:
     def _fail(self, error: ssl.SSLError) -> None:
         self._has_failed = True
         self._unsent.clear()
-        self._end(str(error) or type(error).__name__)
+        words = str(error) or type(error).__name__
+        if isinstance(error, ssl.SSLCertVerificationError):
+            words = CertificateWords(f"{words}; {_CURE}")
+        self._end(words)
 
     def _end(self, error: str | None) -> None:
         if not self._is_over:
