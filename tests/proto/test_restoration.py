@@ -25,6 +25,7 @@ from kiwoom_proto.errors import CertificateRefused, TransportError
 from kiwoom_proto.events import Event, Extent, Gap, Recovered, Snapshot
 from kiwoom_proto.rest import CATALOGUE, Reply
 from kiwoom_proto.rest.errors import InputRejected, MaintenancePage
+from kiwoom_proto.session.order_state import OrderState
 from kiwoom_proto.session.snapshot_needs import SnapshotNeeded
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
@@ -394,7 +395,7 @@ def test_a_row_takes_the_place_of_the_record_of_the_same_order() -> None:
         "0000002": "10",
         "0000009": "1",
     }
-    assert snapshot.records[0].sequence == events[0].sequence, "it keeps its own number"
+    assert [record.sequence for record in snapshot.records[1:]] == [events[0].sequence, events[1].sequence], "their own"
 
 
 def test_a_list_that_does_not_end_is_given_up_and_said() -> None:
@@ -455,6 +456,26 @@ def test_us_types() -> None:
 
     assert not trade.is_needed
     assert kinds(ground.pop()) == ["Snapshot", "FE", "Recovered"]
+
+
+def test_the_rows_in_a_snapshot_of_us_executions_come_last_and_in_their_order() -> None:
+    """Each says how much of its stock is held, so the newest must be applied last."""
+    ground = Ground(endpoint=US_PRODUCTION)
+    ground.subscribe("F5")
+    (need,) = ground.needed()
+    ground.row("F5", "NVDA", f9203="000000001", f9001="NVDA", f902="8", f911="0", f930="5")
+    ground.row("F5", "NVDA", f9203="000000002", f9001="NVDA", f902="9", f911="0", f930="5")
+    ground.row("F5", "NVDA", f9203="000000001", f9001="NVDA", f902="1", f911="7", f930="12")
+    ground.answer(need, {"ord_no": "000000001", "stk_cd": "NVDA"}, {"ord_no": "000000003", "stk_cd": "NVDA"})
+    ground.answer(ground.needed()[0], {"stk_cd": "NVDA", "poss_qty": "000000000005"})
+
+    events = ground.pop()
+    (snapshot,) = (event for event in events if isinstance(event, Snapshot))
+    assert [record.fid("9203") for record in snapshot.records] == ["000000003", "000000002", "000000001"]
+    state = OrderState()
+    for event in events:
+        state.apply(event)
+    assert [position.quantity for position in state.positions.values()] == [12]
 
 
 # Trades.

@@ -280,8 +280,9 @@ class Restoration:
             return
         subject = self._subjects.get((type, ""))
         if subject is not None and subject.has_begun:
-            if len(subject.rows) < MAX_ROWS:
-                subject.rows[identity_of(row)] = row
+            known = subject.rows.pop(identity_of(row), None)
+            if known is not None or len(subject.rows) < MAX_ROWS:
+                subject.rows[identity_of(row)] = row  # last, since it is the newest
             elif TOO_MANY_ROWS not in subject.missing:
                 subject.missing.append(TOO_MANY_ROWS)
 
@@ -411,7 +412,8 @@ class Restoration:
             for row in subject.rows.values():
                 for identity in superseded_by(row):
                     subject.records.pop(identity, None)
-            records = tuple({**subject.records, **subject.rows}.values())
+            older = (record for identity, record in subject.records.items() if identity not in subject.rows)
+            records = (*older, *subject.rows.values())  # in the order in which they must be applied
             self.events.append(Snapshot(subject.type, "", records, (), received_at, not subject.missing))
             reason = "; ".join(subject.missing)
             self._settle(subject, Extent.PARTLY if reason else Extent.COMPLETE, reason)
