@@ -1,9 +1,10 @@
 """From the text of a field to its value in SQL: the same value as the field's conversion in Python, for every text.
 
 DuckDB's casts accept more than Kiwoom sends ("1e5", "1_000", and "1.5" as 2), so each is behind a guard that lets only
-plain texts through. To look at a text takes as long as to cast it, so a guard looks at many, strung together. If one of
-them is not plain, all of them are converted by the field's own conversion in Python, as a function of the connection:
-exact, and slow only for what hardly occurs.
+plain texts through. To look at a text takes as long as to cast it, so a guard looks at many, strung together: whole
+numbers are searched for the characters that such texts have, decimals must match a pattern. If one of them is not
+plain, all of them are converted by the field's own conversion in Python, as a function of the connection: exact, and
+slow only for what hardly occurs.
 
 A text that is no value, or does not fit the SQL type, is NULL. It is never rounded.
 """
@@ -12,21 +13,25 @@ from __future__ import annotations
 
 import datetime
 import enum
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from ..realtime import fields as kinds
+from ..realtime.codes import Code
 from ..realtime.fields import Kind, to_magnitude, to_whole_number
 
 __all__ = (
     "DECIMAL",
     "PERCENT",
-    "are_plain",
+    "are_decimals",
+    "are_whole_numbers",
+    "clock_digits",
     "expression_of",
+    "is_clock",
+    "is_decimal",
+    "is_whole_number",
     "literal",
-    "pattern_of",
     "plain_value",
     "slow_function",
     "slow_name",
@@ -83,7 +88,7 @@ def plain_value(value: Any, sql_type: str) -> Any:
     if sql_type == "BIGINT" and not -_MAX_BIGINT <= value < _MAX_BIGINT:
         raise ValueError("does not fit BIGINT")
     if sql_type.startswith("DECIMAL"):
-        precision, scale = map(int, sql_type[8:-1].split(","))
+        precision, scale = _digits_of(sql_type)
         sign, digits, exponent = value.as_tuple()
         if -exponent > scale:
             zeros = -exponent - scale
@@ -93,6 +98,12 @@ def plain_value(value: Any, sql_type: str) -> Any:
         if value.adjusted() >= precision - scale and value:
             raise ValueError(f"does not fit {sql_type}")
     return value
+
+
+def _digits_of(sql_type: str) -> tuple[int, int]:
+    """Return precision and scale of a DECIMAL."""
+    precision, scale = map(int, sql_type[8:-1].split(","))
+    return precision, scale
 
 
 def slow_name(kind: Kind[Any]) -> str:
@@ -117,57 +128,71 @@ def slow_function(kind: Kind[Any]) -> Callable[[str | None], Any]:
 def stripped(text: str) -> str:
     """Return the SQL of a text without its outer spaces, which are those that Python strips."""
     # Most texts have none. To look for 29 characters takes a microsecond, for an empty text too.
-    is_plain = f"""{text} GLOB '["-~]*["-~]' OR (strlen({text}) = 1 AND {text} > ' ') OR {text} = ''"""
-    return f"CASE WHEN {is_plain} THEN {text} ELSE trim({text}, {literal(_SPACES)}) END"
+    return f"CASE WHEN {_is_bare(text)} OR {text} = '' THEN {text} ELSE trim({text}, {literal(_SPACES)}) END"
 
 
-def pattern_of(kind: Kind[Any]) -> str | None:
-    """Return a regular expression for plain texts of a kind: those of which DuckDB makes what the kind does.
-
-    Returns:
-        The expression; None if values of this kind are read without one.
-    """
-    template = _TEMPLATES.get(kind.convert)
-    if template is None or issubclass(kind.python_type, enum.Enum):
-        return None
-    if template in (_DECIMAL, _DECIMAL_MAGNITUDE):
-        precision, scale = map(int, sql_type_of(kind)[8:-1].split(","))
-        return f"[-+]?[0-9]{{1,{precision - scale}}}(?:[.][0-9]{{1,{scale}}})?"
-    return _PATTERNS.get(template)
+def _is_bare(text: str) -> str:
+    """Return the SQL of whether a text surely has no outer spaces. It need not say so of every such text."""
+    return f"""{text} GLOB '["-~]*["-~]' OR (strlen({text}) = 1 AND {text} > ' ')"""
 
 
-def are_plain(texts: Sequence[tuple[str, str]]) -> str:
-    """Return the SQL of whether each of these texts is plain, or blank, or NULL: one look at all of them.
+def is_whole_number(kind: Kind[Any]) -> bool:
+    """Return whether values of a kind are whole numbers: `are_whole_numbers` guards them."""
+    return _template_of(kind) in (_WHOLE, _MAGNITUDE)
 
-    A text with a comma in it may pass for two, but DuckDB's casts make NULL of it, as of any text that is no value.
+
+def are_whole_numbers(joined: str) -> str:
+    """Return the SQL of whether DuckDB's cast makes of each of these texts what Python does.
 
     Args:
-        texts: the SQL of each, and what `pattern_of` returned for its kind.
+        joined: the SQL of the texts, one behind the other. It occurs several times, so let it be a column.
     """
-    names = [text for text, _ in texts]
-    runs = [(f" *(?:{pattern})? *", len(list(run))) for pattern, run in itertools.groupby(each for _, each in texts)]
-    if len(runs) == 1:
-        one = runs[0][0]
-        return f"regexp_full_match(concat_ws(',', {', '.join(names)}), '{one}(?:,{one})*')"
-    # Which is which has to be known, so there is a comma behind a NULL too. This takes longer to plan.
-    joined = ", ',', ".join(names)
-    expression = "".join(f"(?:{one},){{{count}}}" for one, count in runs)
-    return f"regexp_full_match(concat({joined}, ','), '{expression}')"
+    # To search for a character takes a hundredth of the time of a regular expression.
+    return " AND ".join(f"NOT contains({joined}, {literal(character)})" for character in _NOT_IN_WHOLE_NUMBERS)
 
 
-def expression_of(kind: Kind[Any], text: str, slow: str, plain: str = "") -> str:
+def is_decimal(kind: Kind[Any]) -> bool:
+    """Return whether values of a kind are decimal numbers: `are_decimals` guards those of one SQL type."""
+    return _template_of(kind) in (_DECIMAL, _DECIMAL_MAGNITUDE)
+
+
+def are_decimals(sql_type: str, texts: Iterable[str]) -> str:
+    """Return the SQL of whether each of these texts fits a DECIMAL, or is blank, or NULL.
+
+    A text with a comma in it may pass for two, but DuckDB's cast makes NULL of it, as of any text that is no value.
+
+    Args:
+        sql_type: the type, "DECIMAL(18,6)".
+        texts: the SQL of each.
+    """
+    precision, scale = _digits_of(sql_type)
+    one = f" *(?:[-+]?[0-9]{{1,{precision - scale}}}(?:[.][0-9]{{1,{scale}}})?)? *"
+    return f"regexp_full_match(concat_ws(',', {', '.join(texts)}), '{one}(?:,{one})*')"
+
+
+def is_clock(kind: Kind[Any]) -> bool:
+    """Return whether values of a kind are six digits, HHMMSS, which `clock_digits` prepares."""
+    return _template_of(kind) in (_TIME, _DURATION)
+
+
+def clock_digits(text: str) -> str:
+    """Return the SQL of a number that has eight digits only if a text of six characters has six: 1HHMMSS0."""
+    return f"TRY_CAST(concat('1', {text}, '0') AS INTEGER)"
+
+
+def expression_of(kind: Kind[Any], text: str, slow: str, prepared: str = "") -> str:
     """Return the SQL of a value.
 
     Args:
         kind: how the text is read.
         text: the SQL of the text. It occurs several times, so let it be a column.
         slow: the name of the SQL function that `slow_function` was made.
-        plain: the SQL of whether the text is known to be plain: a column with what `are_plain` returned. Needed if
-            `pattern_of` returns a pattern.
+        prepared: the column with what `are_whole_numbers`, `are_decimals` or `clock_digits` returned, if the kind
+            needs one.
     """
     if issubclass(kind.python_type, enum.Enum):
         return _code(kind, text, slow)
-    template = _TEMPLATES.get(kind.convert)
+    template = _template_of(kind)
     if template is None:
         return f"{slow}({text})"
     names = {
@@ -176,14 +201,21 @@ def expression_of(kind: Kind[Any], text: str, slow: str, plain: str = "") -> str
         "rest": f"WHEN trim({text}) <> '' THEN {slow}({text})",
         "stripped": stripped(text),
         "type": sql_type_of(kind),
-        "are_plain": plain,
+        "prepared": prepared,
     }
     return template.format_map(names)
+
+
+def _template_of(kind: Kind[Any]) -> str | None:
+    return None if issubclass(kind.python_type, enum.Enum) else _TEMPLATES.get(kind.convert)
 
 
 def _code(kind: Kind[Any], text: str, slow: str) -> str:
     """Return the SQL of a code: those that are listed are looked up, any other is up to the enumeration."""
     whens = []
+    unlisted = f"WHEN trim({text}) <> '' THEN {slow}({text})"
+    if issubclass(kind.python_type, Code):  # what is not listed is a code all the same
+        unlisted = f"WHEN {_is_bare(text)} THEN {text} {unlisted}"
     members: Any = kind.python_type
     for member in members:
         for spelling in getattr(member, "spellings", (member.value,)):
@@ -195,27 +227,26 @@ def _code(kind: Kind[Any], text: str, slow: str) -> str:
                 whens.append(f"WHEN {literal(spelling)} THEN {literal(value)}")
     if not whens:
         return f"{slow}({text})"
-    return f"CASE {text} {' '.join(whens)} ELSE CASE WHEN trim({text}) <> '' THEN {slow}({text}) END END"
+    return f"CASE {text} {' '.join(whens)} ELSE CASE {unlisted} END END"
 
 
 # Short, since DuckDB plans a query of hundreds of columns: the time for that grows with each word.
-_GUARDED = "CASE WHEN {are_plain} THEN %s ELSE {slow}({t}) END"
+_GUARDED = "CASE WHEN {prepared} THEN %s ELSE {slow}({t}) END"
 _WHOLE = _GUARDED % "TRY_CAST({t} AS BIGINT)"
-_MAGNITUDE = _GUARDED % "abs(TRY_CAST({t} AS BIGINT))"
+# The least BIGINT has no magnitude: `abs` of it is an error.
+_MAGNITUDE = _GUARDED % f"abs(nullif(TRY_CAST({{t}} AS BIGINT), {-_MAX_BIGINT}))"
 _DECIMAL = _GUARDED % "TRY_CAST({t} AS {type})"
 _DECIMAL_MAGNITUDE = _GUARDED % "abs(TRY_CAST({t} AS {type}))"
-_DIGITS = "TRY_CAST({t} AS INTEGER)"
-_HMS = (f"{_DIGITS} // 10000", f"{_DIGITS} // 100 % 100", f"{_DIGITS} % 100")
-_TIME = _GUARDED % f"nullif(make_time({', '.join(_HMS)}), TIME '00:00:00')"
-_DURATION = _GUARDED % "CAST({} * 3600 + {} * 60 + {} AS BIGINT)".format(*_HMS)
-_WHOLE_PATTERN = "[-+]?[0-9]{1,18}"
-_SEXAGESIMAL = "[0-5][0-9][0-5][0-9]"
-_PATTERNS: Mapping[str, str] = {
-    _WHOLE: _WHOLE_PATTERN,
-    _MAGNITUDE: _WHOLE_PATTERN,
-    _TIME: f"(?:[01][0-9]|2[0-3]){_SEXAGESIMAL}",
-    _DURATION: f"[0-9][0-9]{_SEXAGESIMAL}",
-}
+_CLOCK = (
+    "CASE WHEN strlen({t}) = 6 AND {prepared} BETWEEN 10000000 AND %s AND {prepared} // 1000 %% 100 < 60"
+    " AND {prepared} // 10 %% 100 < 60 THEN %s {rest} END"
+)
+_HMS = ("{prepared} // 100000 - 100", "{prepared} // 1000 % 100", "{prepared} // 10 % 100")
+_TIME = _CLOCK % (12359590, f"nullif(make_time({', '.join(_HMS)}), TIME '00:00:00')")
+_DURATION = _CLOCK % (19959590, "CAST(({}) * 3600 + {} * 60 + {} AS BIGINT)".format(*_HMS))
+_NOT_IN_WHOLE_NUMBERS = ".eE_xXbB\x1c\x1d\x1e\x1f"
+"""What makes a text a number for DuckDB ("1e5", "1_000", "0x1F") that is none for Python, or another one; and the
+spaces that Python alone strips."""
 _DATE = (
     "CASE WHEN strlen({t}) = 8 AND NOT ({t} GLOB '*[!0-9]*') THEN CASE WHEN {t} >= '0001'"
     " THEN TRY_CAST({t}[1:4] || '-' || {t}[5:6] || '-' || {t}[7:8] AS DATE) END {rest} END"

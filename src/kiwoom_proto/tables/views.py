@@ -6,14 +6,27 @@ declares are decoded. A message that is not of the usual shape becomes NULL and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..realtime.fields import Field
 from ..realtime.record import STOCK_CODE_FID, Record
 from ..realtime.traits import Market
 from .columns import Column, columns_of
-from .expressions import are_plain, expression_of, literal, pattern_of, slow_name
+from .expressions import (
+    DECIMAL,
+    PERCENT,
+    are_decimals,
+    are_whole_numbers,
+    clock_digits,
+    expression_of,
+    is_clock,
+    is_decimal,
+    is_whole_number,
+    literal,
+    slow_name,
+    sql_type_of,
+)
 
 __all__ = (
     "SYMBOL_CODE",
@@ -33,11 +46,16 @@ SYMBOL_CODE, SYMBOL_VENUE = "kiwoom_symbol", "kiwoom_venue"
 UNREADABLE_IN = "kiwoom_unreadable"
 """A function of the connection: what is unreadable in a line."""
 
-MAX_GUARDED = 16
-"""Texts that one guard looks at: more are faster for all columns, fewer for some."""
+MAX_WHOLE_NUMBERS = 32
+"""Texts of whole numbers that one guard looks at: more are faster for all columns, fewer for some."""
+MAX_DECIMALS = 16
+"""The same for decimals, whose guard is slower."""
 _DAY, _KST = 86_400_000_000, 32_400_000_000
 """A day, and the offset of KST, in microseconds."""
-_CODE = "[0-9]" * 6
+_CODE = "[0-9]" + "[0-9A-Z]" * 5
+"""Codes of instruments, as a pattern: "005930", "0004V0"."""
+_SECTOR = "[0-9]" * 3
+"""Codes of sectors, "001"."""
 
 
 def type_view(
@@ -65,7 +83,8 @@ def type_view(
     fids = dict.fromkeys([*(field.fid for field in fields), *([STOCK_CODE_FID] if has_symbol else ())])
     values = ", ".join(f'"{fid}" VARCHAR' for fid in fids) or "nothing VARCHAR"
     row = f'STRUCT("values" STRUCT({values}), type VARCHAR, item VARCHAR{", stexTp VARCHAR" if has_venue else ""})'
-    # Five steps, so that what several columns need is written once: rows, their texts, guards, values, columns.
+    # Six steps, so that what several columns need is written once: rows, their texts, some of them joined, what is
+    # known of texts, values, columns.
     rows = (
         'SELECT "at", epoch, sequence, filename, unnest(message.data) AS r'
         f"{', unnest(range(len(message.data))) AS i' if has_number else ''} "
@@ -77,14 +96,15 @@ def type_view(
         f"SELECT \"at\", epoch, {number}filename, coalesce(r.item, '') AS item, {venue}"
         f'unnest(r."values") FROM ({rows}) WHERE r.type = {literal(code)}'
     )
-    guards, guard_of = _guards(fields)
+    joined, known, prepared = _prepared(fields)
     read = ", ".join(
-        f"{expression_of(field.kind, _text(field.fid), slow_name(field.kind), guard_of.get(field.fid, ''))}"
+        f"{expression_of(field.kind, _text(field.fid), slow_name(field.kind), prepared.get(field.fid, ''))}"
         f" AS {_quoted(field.name)}"
         for field in fields
     )
     selected = ", ".join(f"{_expression(column, cls, sessions)} AS {_quoted(column.name)}" for column in columns)
-    return f"SELECT {selected} FROM (SELECT *{', ' if read else ''}{read} FROM (SELECT *{guards} FROM ({texts})))"
+    prepared_texts = f"SELECT *{known} FROM (SELECT *{joined} FROM ({texts}))"
+    return f"SELECT {selected} FROM (SELECT *{', ' if read else ''}{read} FROM ({prepared_texts}))"
 
 
 def fields_of(cls: type[Record], columns: Iterable[Column]) -> list[Field[Any]]:
@@ -200,20 +220,31 @@ def _session(sessions: Mapping[str, str]) -> str:
     return f"CASE filename {whens} END" if whens else "NULL::VARCHAR"
 
 
-def _guards(read: Iterable[Field[Any]]) -> tuple[str, dict[str, str]]:
-    """Return columns that tell whether several texts are plain, as SQL, and FID -> the name of its column."""
-    of_pattern: dict[str, list[str]] = {}
-    for field in read:
-        if (pattern := pattern_of(field.kind)) is not None:
-            of_pattern.setdefault(pattern, []).append(field.fid)
-    fids = [(fid, pattern) for pattern, found in of_pattern.items() for fid in found]
-    guards, guard_of = "", dict[str, str]()
-    for start in range(0, len(fids), MAX_GUARDED):
-        guarded = fids[start : start + MAX_GUARDED]
-        name = f'"plain {guarded[0][0]}"'
-        guards += f", {are_plain([(_text(fid), pattern) for fid, pattern in guarded])} AS {name}"
-        guard_of.update((fid, name) for fid, _ in guarded)
-    return guards, guard_of
+def _prepared(read: Sequence[Field[Any]]) -> tuple[str, str, dict[str, str]]:
+    """Return what is prepared for several columns: columns of texts joined, and columns of what is known of texts.
+
+    Both as SQL. The last of what is returned is FID -> the name of the column that `expression_of` takes.
+    """
+    joined, known, prepared = "", "", dict[str, str]()
+    for fids in _batched([field.fid for field in read if is_whole_number(field.kind)], MAX_WHOLE_NUMBERS):
+        texts, name = f'"joined {fids[0]}"', f'"plain {fids[0]}"'
+        joined += f", concat({', '.join(map(_text, fids))}) AS {texts}"
+        known += f", {are_whole_numbers(texts)} AS {name}"
+        prepared.update(dict.fromkeys(fids, name))
+    for sql_type in (PERCENT, DECIMAL):
+        decimals = [field.fid for field in read if is_decimal(field.kind) and sql_type_of(field.kind) == sql_type]
+        for fids in _batched(decimals, MAX_DECIMALS):
+            name = f'"plain {fids[0]}"'
+            known += f", {are_decimals(sql_type, map(_text, fids))} AS {name}"
+            prepared.update(dict.fromkeys(fids, name))
+    for fid in (field.fid for field in read if is_clock(field.kind)):
+        known += f', {clock_digits(_text(fid))} AS "digits {fid}"'
+        prepared[fid] = f'"digits {fid}"'
+    return joined, known, prepared
+
+
+def _batched(fids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (fids[start : start + size] for start in range(0, len(fids), size))
 
 
 def _text(fid: str) -> str:
@@ -240,9 +271,9 @@ def _expression(column: Column, cls: type[Record], sessions: Mapping[str, str]) 
         case "exchange_time":
             return _exchange_time(_quoted("time"))
         case "symbol":
-            return _symbol(cls, "item", "left(item, 6)", SYMBOL_CODE)
+            return _symbol(cls, SYMBOL_CODE)
         case "symbol_venue":
-            return _symbol(cls, "'KRX'", "'NXT'", SYMBOL_VENUE)
+            return _symbol(cls, SYMBOL_VENUE)
         case "session_id":
             return _session(sessions)
         case name:
@@ -263,13 +294,16 @@ def _exchange_time(time: str) -> str:
     return f"make_timestamptz({_AT} // 1000 + {moment} + {nearest})"
 
 
-def _symbol(cls: type[Record], krx: str, nxt: str, function: str) -> str:
-    us = "true" if cls.market is Market.US else "false"
-    slow = f"{function}(item, coalesce({_text(STOCK_CODE_FID)}, ''), venue_code, {us})"
-    if cls.market is Market.US:
-        return slow
-    # Most items; anything else is parsed as a record does it.
-    return (
-        f"CASE WHEN venue_code = '' AND item GLOB '{_CODE}' THEN {krx} "
-        f"WHEN venue_code = '' AND item GLOB '{_CODE}_NX' THEN {nxt} ELSE {slow} END"
+def _symbol(cls: type[Record], function: str) -> str:
+    """Return the SQL of what a function says of a row's symbol: most items are told apart here, the others by it."""
+    is_us = cls.market is Market.US
+    slow = f"{function}(item, coalesce({_text(STOCK_CODE_FID)}, ''), venue_code, {'true' if is_us else 'false'})"
+    if is_us:
+        is_usual = "venue_code IN ('ND', 'NY', 'NA') AND item <> '' AND NOT item GLOB '*[!A-Z0-9]*'"
+        return f"CASE WHEN {is_usual} THEN {'item' if function == SYMBOL_CODE else 'venue_code'} ELSE {slow} END"
+    venues = {_CODE: "KRX", f"{_CODE}_NX": "NXT", f"{_CODE}_AL": "SOR", _SECTOR: "KRX"}
+    whens = " ".join(
+        f"WHEN item GLOB '{item}' THEN {'left(item, 6)' if function == SYMBOL_CODE else literal(venue)}"
+        for item, venue in venues.items()
     )
+    return f"CASE WHEN venue_code <> '' THEN {slow} {whens} ELSE {slow} END"
