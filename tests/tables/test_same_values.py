@@ -22,7 +22,7 @@ from kiwoom_proto.realtime import fields as kinds
 from kiwoom_proto.realtime.catalogue import Types, extended_catalogue
 from kiwoom_proto.realtime.fields import Field, Kind, clock_time, coded, to_whole_number
 from kiwoom_proto.recording.reader import read_recording
-from kiwoom_proto.tables import connect, connect_tables
+from kiwoom_proto.tables import connect, connect_tables, table
 from kiwoom_proto.tables.columns import columns_of, view_name
 from kiwoom_proto.tables.expressions import are_whole_numbers, clock_digits, slow_function, stripped
 
@@ -326,6 +326,21 @@ def test_whole_numbers_that_the_guard_lets_through_are_read_as_python_reads_them
 
     assert len(found) > 50_000
     assert [(text, number) for text, number in found if read(text) != number] == []
+
+
+@pytest.mark.filterwarnings("ignore:texts that are no values")
+def test_a_table_of_records_has_the_values_of_each_of_them() -> None:
+    fids = [field.fid for field in Hostile.fields.values()]
+    hostile = [row("ZZ", dict.fromkeys(fids, text)) for text in TEXTS]
+    records = records_of([*example_payloads(), *hostile], types=extended_catalogue([Hostile]))
+    classes = {type(record) for record in records} - {Record}
+
+    assert len(classes) > 20
+    for cls in classes:
+        rows = [record for record in records if type(record) is cls]
+        found = table(rows)
+        for column in columns_of(cls):
+            assert found[column.name].to_pylist() == [column.value_in(each) for each in rows], column
 
 
 def test_digits_of_a_time_are_six_digits_and_nothing_else() -> None:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import datetime
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
-from ..errors import LocalProtocolError
+from ..errors import FieldError, LocalProtocolError
 from ..events import Event
+from ..realtime.fields import Field
 from ..realtime.record import Record
-from .columns import Column, columns_of, is_unreadable
+from .columns import Column, columns_of
+from .expressions import plain_value
 from .packages import pyarrow
 
 __all__ = ("arrow_type", "table")
+
+
+_AS_THEY_ARE = (int, str, bool, Decimal, datetime.time, datetime.date)
+"""Values that Arrow takes as they are."""
 
 
 def table(records: Iterable[Event], type: type[Record] | None = None) -> Any:
@@ -31,24 +41,87 @@ def table(records: Iterable[Event], type: type[Record] | None = None) -> Any:
     """
     rows: list[Any] = [each for each in records if isinstance(each, type)] if type is not None else list(records)
     cls = _only_type(rows) if type is None else type
-    module = pyarrow()
-    arrays, names, unreadable = [], [], []
-    for column in columns_of(cls):
-        values = [column.value_in(row) for row in rows]
-        arrays.append(module.array(values, arrow_type(column.sql_type)))
-        names.append(column.name)
-        if count := _count_unreadable(column, rows, values):
-            unreadable.append(f"{column.name} ({count:,})")
-    if unreadable:
-        warnings.warn(f"texts that are no values are NULL in the table: {', '.join(unreadable)}", stacklevel=2)
-    return module.table(arrays, names=names)
+    columns = columns_of(cls)
+    made = _Arrays(rows, cls)
+    arrays = [made.of(column) for column in columns]
+    if made.unreadable:
+        found = ", ".join(f"{name} ({count:,})" for name, count in made.unreadable.items())
+        warnings.warn(f"texts that are no values are NULL in the table: {found}", stacklevel=2)
+    return pyarrow().table(arrays, names=[column.name for column in columns])
 
 
-def _count_unreadable(column: Column, rows: list[Any], values: list[Any]) -> int:
-    if column.part != "field" or column.field is None:
-        return 0  # made of fields that are counted
-    pairs = zip(rows, values, strict=True)
-    return sum(value is None and is_unreadable(row, column.field) for row, value in pairs)
+class _Arrays:
+    """The columns of some records as Arrow arrays, made a whole column at a time.
+
+    Attributes:
+        unreadable: field -> how many records have a text of it that is no value, if any has.
+    """
+
+    def __init__(self, rows: list[Any], cls: type[Record]) -> None:
+        self.unreadable: dict[str, int] = {}
+        self._rows = rows
+        # All fields of one row after another: a record decodes those at once that are read together.
+        names = [*cls.fields]
+        read = attrgetter(*names, names[0])  # of two names at least, so that it returns a tuple
+        values = [_values_in(row, names, read) for row in rows]
+        self._values = dict(zip(names, zip(*values, strict=True), strict=False)) if rows else dict.fromkeys(names, ())
+        self._of_field: dict[str, Any] = {}
+
+    def of(self, column: Column) -> Any:
+        """Return the array of a column. Those of fields have to be made before those that are made of them."""
+        field = column.field
+        if column.part == "field" and field is not None:
+            self._of_field[field.name] = array = self._of(column, field)
+            return array
+        if column.part == "ladder":
+            return self._of_ladder(column)
+        return pyarrow().array([column.value_in(row) for row in self._rows], arrow_type(column.sql_type))
+
+    def _of(self, column: Column, field: Field[Any]) -> Any:
+        pa, type = pyarrow(), arrow_type(column.sql_type)
+        values = self._values[field.name]
+        if issubclass(field.kind.python_type, _AS_THEY_ARE):
+            # Arrow refuses what does not fit, as `plain_value` does, and what is unreadable.
+            with suppress(pa.ArrowException, OverflowError, TypeError):
+                return pa.array(values, type)
+        fitting = []
+        for value in values:
+            try:
+                fitting.append(None if isinstance(value, FieldError) else plain_value(value, column.sql_type))
+            except ValueError:
+                fitting.append(None)
+            if value is not None and fitting[-1] is None:
+                self.unreadable[field.name] = self.unreadable.get(field.name, 0) + 1
+        return pa.array(fitting, type)
+
+    def _of_ladder(self, column: Column) -> Any:
+        """Return lists of what the steps are made of, row by row."""
+        pa, type = pyarrow(), arrow_type(column.sql_type)
+        rows, steps = len(self._rows), len(column.steps)
+        arrays = [self._of_step(step) for step in column.steps]
+        places = pa.array([row + rows * step for row in range(rows) for step in range(steps)], pa.int64())
+        offsets = pa.array(range(0, rows * steps + 1, steps), pa.int32())
+        return pa.ListArray.from_arrays(offsets, pa.concat_arrays(arrays).take(places), type)
+
+    def _of_step(self, step: Field[Any] | dict[str, Field[Any]]) -> Any:
+        if not isinstance(step, dict):
+            return self._of_field[step.name]
+        return pyarrow().StructArray.from_arrays([self._of_field[field.name] for field in step.values()], [*step])
+
+
+def _values_in(row: Any, names: list[str], read: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Return the values of a row's fields; what cannot be read is its error."""
+    try:
+        return read(row)
+    except FieldError:
+        return tuple(_value_in(row, name) for name in (*names, names[0]))
+
+
+def _value_in(row: Any, name: str) -> Any:
+    try:
+        return getattr(row, name)
+    except FieldError as error:
+        return error
 
 
 def _only_type(rows: list[Any]) -> Any:

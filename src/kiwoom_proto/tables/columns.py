@@ -29,7 +29,7 @@ from ..realtime.fields import Field
 from ..realtime.record import Record
 from .expressions import plain_value, sql_type_of
 
-__all__ = ("Column", "columns_of", "is_unreadable", "view_name")
+__all__ = ("Column", "columns_of", "view_name")
 
 Part = Literal["received", "identity", "field", "direction", "ladder", "numbers"]
 
@@ -122,15 +122,6 @@ def _free(name: str, taken: set[str]) -> str:
 def _comment(label: str, unit: str, note: str = "") -> str:
     text = f"{label} [{unit}]" if unit else label
     return f"{text}: {note}" if note else text
-
-
-def is_unreadable(record: Record, field: Field[Any]) -> bool:
-    """Return whether a record's text of a field is no value, or does not fit its column."""
-    try:
-        plain_value(getattr(record, field.name), sql_type_of(field.kind))
-    except (FieldError, ValueError):
-        return True
-    return False
 
 
 def _read(record: Record, field: Field[Any]) -> Any:
