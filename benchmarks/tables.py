@@ -2,11 +2,13 @@
 
 Subjects:
 
-    records          read_recording, every field (or six) of each record read: Python values
+    records          read_recording, every field (or six) of each record read: Python values, made into nothing
+    records (table)  read_recording, and table() of the records: the same columns, by way of records
     ours             connect_tables, the same fields as columns, checked
     ours (sql)       connect_tables(..., sql=...): only the columns that the query names
     by hand          DuckDB's read_json with just the FIDs spelt out and TRY_CAST around them: nothing checked
-    by hand (all)    the same with every FID of the type spelt out
+    by hand (types)  the same, but with the values that ours has: prices without their sign, times as TIME
+    by hand (all)    as the first, with every FID of the type spelt out
     polars, pyarrow  their JSON readers, told the same six FIDs (pyarrow reads the file without compression)
 
 All of them count the values of each column, so nothing is read and dropped. The curve reads the same file under more
@@ -28,7 +30,7 @@ from kiwoom_proto.realtime import REALTIME
 from kiwoom_proto.recording.format import Footer, Header, encode_footer, encode_header, encode_message
 from kiwoom_proto.recording.frames import compress
 from kiwoom_proto.recording.reader import read_recording
-from kiwoom_proto.tables import connect_tables
+from kiwoom_proto.tables import connect_tables, table
 from kiwoom_proto.tables.columns import view_name
 
 from .data import USUAL, messages, scratch_folder
@@ -44,18 +46,16 @@ FRAME = 1024 * 1024
 COPIES = (1, 4, 16)
 """How many times the file of the curve is read."""
 START = 1_764_028_800_000_000_000
+SIX_COLUMNS = ("ours (sql)", "ours", "by hand", "by hand (types)", "by hand (all)", "polars", "pyarrow", "records")
 
 
 def measure(bench: Bench) -> None:
     """Make the measurements."""
     count = bench.effort.messages(COUNT)
     for shape in ("0B", "0D"):
-        players = [_player(name, shape, "all", count) for name in ("ours", "records", "by hand")]
+        players = [_player(name, shape, "all", count) for name in ("ours", "records", "records (table)", "by hand")]
         bench.compare("tables", f"{shape}, all fields", players, CPU)
-    players = [
-        _player(name, "0B", "usual", count)
-        for name in ("ours (sql)", "ours", "by hand", "by hand (all)", "polars", "pyarrow", "records")
-    ]
+    players = [_player(name, "0B", "usual", count) for name in SIX_COLUMNS]
     bench.compare("tables", "0B, six columns", players, CPU)
     for threads in (1, 2):
         players = [_player("ours", "0B", "all", count, copies=copies, threads=threads) for copies in COPIES]
@@ -123,6 +123,10 @@ def _records(folder: pathlib.Path, setting: dict[str, Any], names: tuple[str, ..
     return count
 
 
+def _records_table(folder: pathlib.Path, setting: dict[str, Any], names: tuple[str, ...]) -> Callable[[], int]:
+    return lambda: int(table(read_recording(folder)).num_rows)
+
+
 def _by_hand(folder: pathlib.Path, setting: dict[str, Any], names: tuple[str, ...]) -> Callable[[], int]:
     import duckdb
 
@@ -136,7 +140,10 @@ def _by_hand(folder: pathlib.Path, setting: dict[str, Any], names: tuple[str, ..
     source = (
         f"read_json('{folder}/*.zst', format='newline_delimited', columns={{'at': 'BIGINT', 'message': '{message}'}})"
     )
-    counts = ", ".join(f'count(TRY_CAST(r."values"."{fid}" AS BIGINT))' for fid in fids)
+    templates = {"price": "abs(TRY_CAST({} AS BIGINT))", "time": "CAST(try_strptime({}, '%H%M%S') AS TIME)"}
+    kinds = {field.fid: field.kind.name if "types" in setting["subject"] else "" for field in fields.values()}
+    values_of = {fid: templates.get(kinds[fid], "TRY_CAST({} AS BIGINT)").format(f'r."values"."{fid}"') for fid in fids}
+    counts = ", ".join(f"count({values_of[fid]})" for fid in fids)
     rows = f"SELECT unnest(message.data) AS r FROM {source}"
     query = f"SELECT count(*), {counts} FROM ({rows}) WHERE r.type = '{setting['shape']}'"
     return lambda: int(connection.execute(query).fetchall()[0][0])
@@ -187,7 +194,9 @@ SUBJECTS: dict[str, Callable[[pathlib.Path, dict[str, Any], tuple[str, ...]], Ca
     "ours": _ours,
     "ours (sql)": _ours,
     "records": _records,
+    "records (table)": _records_table,
     "by hand": _by_hand,
+    "by hand (types)": _by_hand,
     "by hand (all)": _by_hand,
     "polars": _polars,
     "pyarrow": _pyarrow,
