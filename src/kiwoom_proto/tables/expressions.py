@@ -148,7 +148,7 @@ def are_whole_numbers(joined: str) -> str:
         joined: the SQL of the texts, one behind the other. It occurs several times, so let it be a column.
     """
     # To search for a character takes a hundredth of the time of a regular expression.
-    return " AND ".join(f"NOT contains({joined}, {literal(character)})" for character in _NOT_IN_WHOLE_NUMBERS)
+    return " AND ".join(f"NOT contains({joined}, {literal(part)})" for part in _NOT_IN_WHOLE_NUMBERS)
 
 
 def is_decimal(kind: Kind[Any]) -> bool:
@@ -233,8 +233,7 @@ def _code(kind: Kind[Any], text: str, slow: str) -> str:
 # Short, since DuckDB plans a query of hundreds of columns: the time for that grows with each word.
 _GUARDED = "CASE WHEN {prepared} THEN %s ELSE {slow}({t}) END"
 _WHOLE = _GUARDED % "TRY_CAST({t} AS BIGINT)"
-# The least BIGINT has no magnitude: `abs` of it is an error.
-_MAGNITUDE = _GUARDED % f"abs(nullif(TRY_CAST({{t}} AS BIGINT), {-_MAX_BIGINT}))"
+_MAGNITUDE = _GUARDED % "abs(TRY_CAST({t} AS BIGINT))"
 _DECIMAL = _GUARDED % "TRY_CAST({t} AS {type})"
 _DECIMAL_MAGNITUDE = _GUARDED % "abs(TRY_CAST({t} AS {type}))"
 _CLOCK = (
@@ -244,9 +243,9 @@ _CLOCK = (
 _HMS = ("{prepared} // 100000 - 100", "{prepared} // 1000 % 100", "{prepared} // 10 % 100")
 _TIME = _CLOCK % (12359590, f"nullif(make_time({', '.join(_HMS)}), TIME '00:00:00')")
 _DURATION = _CLOCK % (19959590, "CAST(({}) * 3600 + {} * 60 + {} AS BIGINT)".format(*_HMS))
-_NOT_IN_WHOLE_NUMBERS = ".eE_xXbB\x1c\x1d\x1e\x1f"
-"""What makes a text a number for DuckDB ("1e5", "1_000", "0x1F") that is none for Python, or another one; and the
-spaces that Python alone strips."""
+_NOT_IN_WHOLE_NUMBERS = (*".eE_xXbB", *"\x1c\x1d\x1e\x1f", str(_MAX_BIGINT))
+"""What makes a text a number for DuckDB ("1e5", "1_000", "0x1F") that is none for Python, or another one; the spaces
+that Python alone strips; and the least BIGINT, of which `abs` is an error."""
 _DATE = (
     "CASE WHEN strlen({t}) = 8 AND NOT ({t} GLOB '*[!0-9]*') THEN CASE WHEN {t} >= '0001'"
     " THEN TRY_CAST({t}[1:4] || '-' || {t}[5:6] || '-' || {t}[7:8] AS DATE) END {rest} END"
