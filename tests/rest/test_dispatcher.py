@@ -33,6 +33,7 @@ from kiwoom_proto.rest.errors import (
     MaintenancePage,
     OrderOutcomeUnknown,
     RateLimited,
+    RequestBlocked,
     ServerFailed,
     TokenRejected,
     UnreadableReply,
@@ -482,6 +483,8 @@ def test_a_token_that_another_program_part_stored_is_used() -> None:
         Answer(http(b"", "500 x")),
         Answer(refusal(5, "[1700:x]", "500 x")),
         Answer(http(b"<html></html>")),
+        Answer(http(b"<html>maintenance</html>", "503 x")),
+        Answer(http(b"<html>maintenance</html>", "408 x")),
         Answer(http(b"[]")),
         Answer(http(b"", "302 x")),
         Answer(b"junk\r\n\r\n"),
@@ -513,7 +516,13 @@ def test_an_order_without_a_clear_answer_is_unknown_and_never_sent_again(fault: 
 
 @pytest.mark.parametrize(
     ("answer", "cls"),
-    [(TOO_FAST, RateLimited), (refusal(2, "[1511:x]"), InputRejected), (refusal(20, "(RC4003:x)"), AccountRefused)],
+    [
+        (TOO_FAST, RateLimited),
+        (refusal(2, "[1511:x]"), InputRejected),
+        (refusal(20, "(RC4003:x)"), AccountRefused),
+        (http(b"<html>blocked</html>", "403 x"), RequestBlocked),
+        (http(b"<html>maintenance</html>", "403 x"), MaintenancePage),
+    ],
 )
 def test_an_order_that_was_refused_is_raised_to_its_caller(answer: bytes, cls: type[KiwoomError]) -> None:
     network = Network(lambda seen: Answer(answer, processed=False))

@@ -9,7 +9,7 @@
     ├── InputRejected           the request is wrong (1511, 1504 ...)
     ├── NotInMock               not in mock trading (8104, RC9000)
     ├── RequestBlocked          a firewall in front of the server refused: an HTML page with HTTP 4xx
-    ├── MaintenancePage         an HTML page where JSON belongs
+    ├── MaintenancePage         an HTML page where JSON belongs, with a status of success, or of maintenance
     ├── UnreadableReply         the answer is not what an answer should be
     ├── ServerFailed            HTTP 5xx, or "unexpected server error" (1999)
     ├── RepeatedCursor          the key of the next page was there before
@@ -163,7 +163,10 @@ class RequestBlocked(RestError):
 
 
 class MaintenancePage(RestError):
-    """An HTML page where JSON belongs, as during maintenance. The message is its title."""
+    """An HTML page where JSON belongs, as during maintenance. The message is its title.
+
+    With status 2xx that is any page [measured: 200]. With another status it is one that speaks of maintenance (점검).
+    """
 
     @property
     def remedy(self) -> Remedy | None:
@@ -310,6 +313,9 @@ _NOT_PROCESSED = (
     NotInMock,
     RequestBlocked,
 )
+MAX_PAGE = 4_000
+"""Bytes of a page in which words are looked for."""
+_MAINTENANCE = re.compile("점검|maintenance", re.IGNORECASE)
 
 
 def was_not_processed(error: KiwoomError) -> bool:
@@ -318,9 +324,11 @@ def was_not_processed(error: KiwoomError) -> bool:
     A known code says so, and so does HTTP 4xx: the request went no further than the front of the server. A bare
     `return_code`, or a code that nobody knows, says too little. HTTP 5xx never says so.
     """
-    if not isinstance(error, _NOT_PROCESSED):
+    if not isinstance(error, (*_NOT_PROCESSED, MaintenancePage)):
         return False
     status = error.status or 200
+    if isinstance(error, MaintenancePage):
+        return status // 100 == 4
     return status // 100 == 4 or (status < 400 and (error.code in _CLASSES or error.code.startswith("RC")))
 
 
@@ -375,12 +383,20 @@ def _describe_other(status: int, headers: list[tuple[str, str]], body: bytes) ->
     page = describe_page(headers, body)
     if page is not None:
         title = f"an HTML page where JSON belongs: {page}" if page else "an HTML page where JSON belongs"
+        if status not in (408, 429) and (status // 100 == 2 or _tells_maintenance(body)):
+            return MaintenancePage, title
         if status // 100 == 4 and status not in (408, 429):
             return RequestBlocked, title
-        return (MaintenancePage if status // 100 == 2 else _class_of_status(status)), title
+        return _class_of_status(status), title
     if status // 100 == 2:
         return UnreadableReply, "the answer is not a JSON object"
     return _class_of_status(status), read_words(body) or _words_of_status(status)
+
+
+def _tells_maintenance(page: bytes) -> bool:
+    """Return whether the beginning of a page speaks of maintenance, in either encoding that Korean pages have."""
+    begin = page[:MAX_PAGE]
+    return any(_MAINTENANCE.search(begin.decode(encoding, errors="replace")) for encoding in ("utf-8", "cp949"))
 
 
 def _class_of_status(status: int) -> type[RestError]:
