@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
+from random import Random
 from types import FrameType
 from typing import Any
 
@@ -380,3 +382,35 @@ def test_a_row_costs_the_same_however_much_waits_that_may_not_be_dropped(policy:
 
     assert lines / 100 < 200
     assert len(buffer) == size
+
+
+@any_lenient_policy
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_of_one_read_are_treated_as_if_each_came_alone(policy: Overflow, seed: int) -> None:
+    random = Random(seed)
+    together, alone = EventBuffer(20, policy), EventBuffer(20, policy)
+    for number in range(60):
+        rows = [quote(str(random.randrange(8)), number) for _ in range(random.randrange(1, 15))]
+        together.put(rows)
+        for row in rows:
+            alone.put([row])
+        assert together.stats() == alone.stats()
+        if random.random() < 0.2:
+            assert together.pop_some() == alone.pop_some()
+    assert together.pop_all() == alone.pop_all()
+
+
+@any_lenient_policy
+def test_a_queue_that_nobody_reads_does_not_grow(policy: Overflow) -> None:
+    buffer = EventBuffer(20, policy)
+    row = [quote(str(number), number) for number in range(8)]
+    for _ in range(100):
+        buffer.put(row)
+    tracemalloc.start()
+    try:
+        for _ in range(2_000):
+            buffer.put(row)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 20_000

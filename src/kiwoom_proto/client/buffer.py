@@ -207,13 +207,20 @@ class EventBuffer:
     # Beyond the limits.
 
     def _squeeze_in(self, events: Sequence[Event], size: int, held: int) -> None:
-        """Add events one by one while the policy makes room; all of them if half of the queue was free before."""
+        """Add what fits, then one by one while the policy makes room; all of them if half of the queue was free before.
+
+        A policy that makes much room at once, as conflating does, is so asked but once for many events.
+        """
         self._held = held
         self._held_bytes = self.held_bytes(held)
-        added = 0
-        for number, event in enumerate(events, 1):
+        if self._overflow == "drop_oldest":
+            self._drop_oldest(len(self._events), len(events), size)
+            self._limit_holes()
+        number = added = 0
+        while number < len(events):
+            begin, number = number, number + max(1, self._room(len(events) - number, size // len(events) + 1))
             share = size * number // len(events) - added
-            self._add((event,), share)
+            self._add(events[begin:number], share)
             added += share
             if self._is_too_full() and not self._apply_overflow() and self._was_filled(number, added):
                 self._refuse_last()
@@ -223,6 +230,12 @@ class EventBuffer:
                     f"(buffer_bytes), and overflow={self._overflow!r} allows dropping none of them: read faster, or "
                     "choose a larger buffer or another policy"
                 )
+
+    def _room(self, count: int, share: int) -> int:
+        """Return how many of so many events, of so many bytes each, surely fit."""
+        room = self._size - self._count - self._held
+        room_in_bytes = (self._size_in_bytes - self._bytes - self._held_bytes) // share
+        return min(count, room, room_in_bytes)
 
     def _is_too_full(self) -> bool:
         return self._count + self._held > self._size or self._bytes + self._held_bytes > self._size_in_bytes
@@ -243,23 +256,28 @@ class EventBuffer:
     def _apply_overflow(self) -> bool:
         """Drop what the policy allows. Return whether there is room now."""
         if self._overflow == "drop_oldest":
-            self._drop_oldest()
+            self._drop_oldest(len(self._events) - 1)  # the last event is the one that needs the room
         elif self._overflow == "conflate":
             self._conflate()
-        if len(self._events) > 2 * self._count + 16:
-            self._close_holes()
+        self._limit_holes()
         return not self._is_too_full()
 
-    def _drop_oldest(self) -> None:
-        """Drop the oldest rows that may be dropped, except the last event, which is the one that needs the room."""
-        for place in range(self._examined, len(self._events) - 1):
+    def _drop_oldest(self, end: int, count: int = 0, size: int = 0) -> None:
+        """Drop the oldest rows that may be dropped, before the place `end`, until so much more fits."""
+        excess = self._count + self._held + count - self._size
+        excess_in_bytes = self._bytes + self._held_bytes + size - self._size_in_bytes
+        places = []
+        for place in range(self._examined, end):
+            if excess <= 0 and excess_in_bytes <= 0:
+                break
             self._examined = place + 1
             event = self._events[place]
             if isinstance(event, Record) and event.droppable:
-                self._remove((place,))
-                self._dropped += 1
-                if not self._is_too_full():
-                    break
+                places.append(place)
+                excess -= 1
+                excess_in_bytes -= self._shares[place]
+        self._remove(places)
+        self._dropped += len(places)
 
     def _conflate(self) -> None:
         """Drop rows that a newer queued row supersedes. Only what was added since the last time is examined."""
@@ -280,6 +298,10 @@ class EventBuffer:
         self._remove(superseded)
         self._conflated += len(superseded)
         self._examined = len(self._events)
+
+    def _limit_holes(self) -> None:
+        if len(self._events) > 2 * self._count + 16:
+            self._close_holes()
 
     def _close_holes(self) -> None:
         if self._count == len(self._events):
