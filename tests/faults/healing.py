@@ -28,7 +28,7 @@ from kiwoom_proto import PRODUCTION, US_PRODUCTION, ClientConfig, ClientConnecti
 from kiwoom_proto.config import RecoveryPolicy
 from kiwoom_proto.errors import TransportError
 from kiwoom_proto.events import Extent, Gap, Recovered, Snapshot
-from kiwoom_proto.session.order_state import OrderKey, OrderState
+from kiwoom_proto.session.order_state import OrderEnd, OrderKey, OrderState
 from kiwoom_proto.simulator import ClientLink, Exchange, Order
 from kiwoom_proto.testing import ManualClock, SimulatedNetwork
 
@@ -318,6 +318,18 @@ class _Ground:
         elif newest != sent[-1]:
             self.complain(f"{type} {item}: the newest state is not the exchange's")
 
+    def possible_ends(self, order: Order) -> set[OrderEnd | None]:
+        """Return what a program may know of why an order is over: less after a gap, but nothing that is wrong."""
+        if order.status == "거부":
+            return {OrderEnd.REJECTED}
+        if order.task == "cancel" or order.is_open:
+            return {None}
+        if order.filled == order.quantity:
+            return {OrderEnd.FILLED}
+        tasks = {each.task for each in self.exchange.truth.orders if each.original == order.number}
+        names = {"cancel": OrderEnd.CANCELLED, "amend": OrderEnd.AMENDED}
+        return {OrderEnd.UNKNOWN, *(names[task] for task in tasks)}
+
     def check_account(self, events: list[Event]) -> None:
         state, twice = OrderState(), OrderState()
         for event in events:
@@ -335,6 +347,8 @@ class _Ground:
             mine = state.orders.get(OrderKey(0, number, self.is_us))
             if order.filled and (mine is None or mine.filled != order.filled):
                 self.complain(f"order {number}: {order.filled} filled, known: {mine and mine.filled}")
+            if mine is not None and mine.end not in self.possible_ends(order):
+                self.complain(f"order {number}: it is {mine.end}, not one of {self.possible_ends(order)}")
             if mine is not None and len({each.number for each in mine.executions}) != len(mine.executions):
                 self.complain(f"order {number}: an execution twice")
         held: dict[str, tuple[int, object]] = {

@@ -77,6 +77,7 @@ from kiwoom_proto.realtime.conditions import Condition, ConditionRow
 from kiwoom_proto.realtime.record import KST
 from kiwoom_proto.rest import OrderOutcomeUnknown, RestError
 from kiwoom_proto.session.lifecycle import SubscriptionState
+from kiwoom_proto.session.order_state import Execution, Order, OrderKey, OrderState, Position, PositionKey
 from kiwoom_proto.session.subscriptions import Subscription
 from kiwoom_proto.wire.messages import ConditionRequest, Element, Reg, Reply, ticket_for
 
@@ -255,6 +256,11 @@ def others(text: str) -> Iterator[Any]:
     yield RequestReceived(ServerRequest(text, nested(text)))
     yield ClientOpened(text, None)
     yield PingAnswered(text.encode(errors="surrogatepass"))
+    executions = (Execution(text, 1, 1, None),)
+    yield from executions
+    yield Order(OrderKey(0, text), text, original=text, rejection=text, executions=executions)
+    yield Position(PositionKey(0, text, text), 1)
+    yield OrderState()
 
 
 def events(text: str) -> Iterator[Any]:

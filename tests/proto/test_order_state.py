@@ -12,7 +12,7 @@ from kiwoom_proto import REALTIME, Disconnected, Gap, Record
 from kiwoom_proto.errors import TransportError
 from kiwoom_proto.events import Event, Snapshot
 from kiwoom_proto.realtime.codes import OrderStatus, Side
-from kiwoom_proto.session.order_state import OrderKey, OrderState, PositionKey
+from kiwoom_proto.session.order_state import OrderEnd, OrderKey, OrderState, PositionKey
 
 DAY = 24 * 3600 * 10**9
 NOON = 1_790_000_000 * 10**9
@@ -101,6 +101,41 @@ def test_an_amendment_goes_on_with_its_own_number() -> None:
     assert [(each.key.number, each.price, each.original) for each in state.open_orders] == [
         ("0000008", 69000, "0000007")
     ]
+
+
+def test_it_is_known_why_an_order_is_over() -> None:
+    original = {"f904": "0000001"}
+    cancel = order(7, 60, 0, "확인", f905="매수취소", **original)
+    amend = order(7, 60, 0, "확인", f905="+매수정정", **original)
+    begun = order(1, 100), execution(1, 100, 40, 40, 1)
+    first = OrderKey(0, "0000001")
+
+    def end_of(*events: Event, key: OrderKey = first) -> OrderEnd | None:
+        return state_of(*events).orders[key].end
+
+    assert end_of(*begun) is None
+    assert end_of(*begun, execution(1, 100, 100, 60, 2)) is OrderEnd.FILLED
+    assert end_of(*begun, cancel) is OrderEnd.CANCELLED
+    assert end_of(*begun, cancel, cancel) is OrderEnd.CANCELLED
+    assert end_of(*begun, cancel, key=KEY) is None, "a cancellation that was carried out"
+    assert end_of(*begun, amend) is OrderEnd.AMENDED
+    assert end_of(*begun, amend, key=KEY) is None, "it is open"
+    assert end_of(order(1, 100, 0, "취소", f902=0)) is OrderEnd.CANCELLED
+    assert end_of(order(1, 100, 0, "거부")) is OrderEnd.REJECTED
+    assert end_of(order(7, 60, 0, "거부", f905="매수취소", **original), key=KEY) is OrderEnd.REJECTED
+    assert end_of(*begun, Snapshot("00", "", ())) is OrderEnd.UNKNOWN
+    assert state_of(*begun, cancel, cancel).orders[first].cancelled == 60
+
+
+def test_its_repr_counts_and_that_of_an_order_masks_what_the_server_says() -> None:
+    said = "계좌 8100000001 의 주문"
+    state = state_of(order(7, 100), order(8, 1, 0, "거부", f919=said), balance(3))
+
+    assert repr(state) == "<OrderState: 2 orders, 1 of them open, 1 holdings>"
+    assert state.orders[OrderKey(0, "0000008")].rejection == said
+    shown = repr(state.orders[OrderKey(0, "0000008")])
+    assert "8100000001" not in shown and "계좌 *** 의 주문" in shown and "end=" in shown
+    assert "quantity=3" in repr(*state.positions.values())
 
 
 def test_a_rejected_order_is_not_open() -> None:

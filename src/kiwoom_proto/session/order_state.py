@@ -14,7 +14,7 @@
 * Order numbers begin anew every day. So a row of another day about the same number is about another order. The day of
   domestic orders begins at midnight, that of US orders at 08:00 in Korea [guessed].
 * Of what happened in a gap the TRs give the sum for each order, not each execution: see `Order.executions`. They do not
-  say whether an order that is over was cancelled.
+  say why an order is over: `OrderEnd.UNKNOWN`.
 
 What is not an order or a holding is not kept, and the past is not either: `forget_closed`.
 """
@@ -22,6 +22,7 @@ What is not an order or a holding is not kept, and the past is not either: `forg
 from __future__ import annotations
 
 import datetime
+import enum
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -29,14 +30,16 @@ from typing import NamedTuple, TypeAlias
 
 import attrs
 
+from ..display import quoted, repr_of, rich_repr
 from ..errors import FieldError
 from ..events import Disconnected, Event, Gap, Snapshot
 from ..realtime.account import Balance, OrderExecution, UsExecution, UsOrder
 from ..realtime.codes import OrderStatus, Side
 from ..realtime.record import KST, Record
+from ..secrets import redact
 from ..symbol import Symbol, parse_item, parse_stock_code
 
-__all__ = ("Execution", "Order", "OrderKey", "OrderState", "Position", "PositionKey")
+__all__ = ("Execution", "Order", "OrderEnd", "OrderKey", "OrderState", "Position", "PositionKey")
 
 Money: TypeAlias = int | Decimal
 US_DAY_BEGINS = datetime.timedelta(hours=8)
@@ -74,7 +77,22 @@ class PositionKey(NamedTuple):
     loan_date: datetime.date | None = None
 
 
-@attrs.frozen
+class OrderEnd(enum.Enum):
+    """Why an order is over."""
+
+    FILLED = "filled"
+    """All of its shares were traded."""
+    CANCELLED = "cancelled"
+    """Shares that were not traded were taken back."""
+    AMENDED = "amended"
+    """Shares that were not traded went over to the order that amends it."""
+    REJECTED = "rejected"
+    """The exchange or the broker refused it: see `Order.rejection`."""
+    UNKNOWN = "unknown"
+    """It ended in a gap, and no TR says how."""
+
+
+@attrs.frozen(repr=False)
 class Execution:
     """One execution of an order, as a row reported it.
 
@@ -90,8 +108,13 @@ class Execution:
     price: Money | None
     time: datetime.time | None
 
+    def __repr__(self) -> str:
+        return repr_of(self, attrs.asdict(self, recurse=False))
 
-@attrs.frozen
+    __rich_repr__ = rich_repr
+
+
+@attrs.frozen(repr=False)
 class Order:
     """One order. What is not known is None.
 
@@ -110,6 +133,7 @@ class Order:
         is_cancellation: whether it only takes shares of the original order back.
         executions: those that rows reported, in the order received. The rest of `filled` was traded in gaps.
         withdrawn: number of an order -> shares of this one that it has cancelled or taken over.
+        cancelled: those of them that were cancelled.
         day: the day that its number belongs to.
     """
 
@@ -126,8 +150,17 @@ class Order:
     rejection: str = ""
     is_cancellation: bool = False
     executions: tuple[Execution, ...] = ()
-    withdrawn: Mapping[str, int] = attrs.field(factory=dict, eq=False, repr=False)
-    day: datetime.date | None = attrs.field(default=None, repr=False)
+    withdrawn: Mapping[str, int] = attrs.field(factory=dict, eq=False)
+    cancelled: int = 0
+    day: datetime.date | None = None
+
+    def __repr__(self) -> str:
+        members = {name: getattr(self, name) for name in _SHOWN if getattr(self, name) is not None}
+        executions = f"<{len(self.executions)} executions>"
+        shown = {"rejection": lambda text: quoted(redact(text)), "executions": lambda _: executions}
+        return repr_of(self, members, shown)
+
+    __rich_repr__ = rich_repr
 
     @property
     def symbol(self) -> Symbol | None:
@@ -140,12 +173,31 @@ class Order:
         return self.unfilled > 0 and not self.is_cancellation
 
     @property
+    def end(self) -> OrderEnd | None:
+        """Why it is over; None while it is open, and for a cancellation that was not rejected."""
+        if self.status is OrderStatus.REJECTED:
+            return OrderEnd.REJECTED
+        if self.is_cancellation or self.unfilled:
+            return None
+        if self.quantity is not None and self.filled >= self.quantity:
+            return OrderEnd.FILLED
+        if self.cancelled or self.status is OrderStatus.CANCELLED:
+            return OrderEnd.CANCELLED
+        return OrderEnd.AMENDED if self.withdrawn else OrderEnd.UNKNOWN
+
+    @property
     def unreported(self) -> int:
         """Shares that were traded without a row that said so: in a gap."""
         return max(0, self.filled - sum(execution.quantity for execution in self.executions))
 
 
-@attrs.frozen
+_SHOWN = (
+    *("key", "code", "side", "quantity", "price", "filled", "unfilled", "status", "end", "original", "rejection"),
+    *("is_cancellation", "executions"),
+)
+
+
+@attrs.frozen(repr=False)
 class Position:
     """The holding of one stock.
 
@@ -162,6 +214,11 @@ class Position:
     average_price: Money | None = None
     cost: Money | None = None
     orderable: int | None = None
+
+    def __repr__(self) -> str:
+        return repr_of(self, attrs.asdict(self, recurse=False))
+
+    __rich_repr__ = rich_repr
 
 
 class OrderState:
@@ -210,6 +267,10 @@ class OrderState:
     def forget_closed(self) -> None:
         """Forget the orders that are over."""
         self._orders = {key: order for key, order in self._orders.items() if order.is_open}
+
+    def __repr__(self) -> str:
+        counts = f"{len(self._orders)} orders, {len(self.open_orders)} of them open, {len(self._positions)} holdings"
+        return f"<OrderState: {counts}>"
 
     # Internals.
 
@@ -282,9 +343,16 @@ class OrderState:
         original = self._orders.get(key)
         if original is None or original.day != order.day:
             return
-        withdrawn = {**original.withdrawn, order.key.number: order.quantity or original.unfilled}
+        number, quantity = order.key.number, order.quantity or original.unfilled
+        is_new = order.is_cancellation and number not in original.withdrawn
+        withdrawn = {**original.withdrawn, number: quantity}
         left = (original.quantity or 0) - original.filled - sum(withdrawn.values())
-        self._orders[key] = attrs.evolve(original, withdrawn=withdrawn, unfilled=max(0, min(original.unfilled, left)))
+        self._orders[key] = attrs.evolve(
+            original,
+            withdrawn=withdrawn,
+            cancelled=original.cancelled + (quantity if is_new else 0),
+            unfilled=max(0, min(original.unfilled, left)),
+        )
 
     def _apply_us_holding(self, record: UsExecution, account: int) -> None:
         quantity = record.holding_quantity
