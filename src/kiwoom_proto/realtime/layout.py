@@ -271,6 +271,7 @@ _Number = Annotated[int, msgspec.Meta(ge=0)]
 # With the sign of a magnitude, "+20900" is as good as "-20900", which msgspec reads. What msgspec takes for a whole
 # number and Kiwoom does not ("1e3", "2.0") becomes what is not a number.
 _SIGNS = bytes.maketrans(b"+.eE", b"-xxx")
+_POINT, _E, _LITTLE_E = b".Ee"  # mostly absent: looking for them and replacing takes half as long as translating
 
 
 class NumberLayout(Layout):
@@ -310,7 +311,9 @@ class NumberLayout(Layout):
         if BACKSLASH in values or not values.isascii():
             return None
         try:
-            return decode(values.translate(_SIGNS))
+            if _POINT in values or _E in values or _LITTLE_E in values:
+                return decode(values.translate(_SIGNS))
+            return decode(values.replace(b"+", b"-"))
         except UNREADABLE:
             return None
 
