@@ -302,6 +302,18 @@ def test_what_cannot_be_had_is_said() -> None:
     assert results["0E", "005930"][1] == "the answer of ka10087 is blank"
 
 
+def test_gold_is_no_stock() -> None:
+    ground = Ground()
+    ground.subscribe("0D", "M04020000")
+    ground.subscribe("0B", "M04020000")
+
+    assert ground.needed() == []
+    assert {reason for _, reason in ground.results().values()} == {
+        "ka10004 knows the codes of stocks only",
+        "ka10003 knows the codes of stocks only",
+    }
+
+
 def test_a_type_of_the_programs_own_has_no_tr() -> None:
     class Margin(Record, tag="07"):
         label = "x"

@@ -154,12 +154,34 @@ def test_a_class_has_a_speaking_name() -> None:
     assert rest.DailyChartReply.row_type is rest.DailyChartRow
 
 
-def test_an_unknown_tr_or_name_is_an_ordinary_error() -> None:
-    assert "ka00000" not in rest.CATALOGUE
-    with pytest.raises(KeyError):
-        rest.CATALOGUE["ka00000"]
-    with pytest.raises(AttributeError, match="StockQuot'"):
-        rest.StockQuot  # type: ignore[attr-defined]  # noqa: B018
+@pytest.mark.parametrize(
+    ("api_id", "text"),
+    [
+        ("ka1004", "no TR 'ka1004'; did you mean ka10004"),
+        ("KA10004", "did you mean ka10004?"),
+        ("StockQuote", "did you mean StockQuote?"),
+        ("nothing like it", "`kiwoom-proto call --describe` lists them"),
+        ("ka99999" * 10_000, "lists them"),
+        (10004, "no TR 10004; "),
+    ],
+)
+def test_an_unknown_tr_says_which_was_meant(api_id: Any, text: str) -> None:
+    assert api_id not in rest.CATALOGUE and rest.CATALOGUE.get(api_id) is None
+    with pytest.raises(KeyError) as caught:
+        rest.CATALOGUE[api_id]
+
+    assert text in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("Stockquote", "StockQuote"), ("StockQuot", "StockQuote"), ("stockquoteReply", "StockQuoteReply")],
+)
+def test_an_unknown_name_says_which_was_meant(name: str, meant: str) -> None:
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'; did you mean .*{meant}"):
+        getattr(rest, name)
+    with pytest.raises(AttributeError, match=r"'_nothing'$"):
+        rest._nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_every_request_builds_and_encodes() -> None:

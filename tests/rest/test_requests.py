@@ -113,9 +113,43 @@ def test_a_us_price_may_be_a_decimal() -> None:
     assert request.to_dict()["ord_uv"] == "150.2500"
 
 
-@pytest.mark.parametrize("value", ["KRX:005930", "005930:ND", "삼성전자", "005930 ", "005930_XX", "005930\n", "00593o"])
-def test_an_item_code_has_its_form(value: str) -> None:
-    assert refused(rest.StockQuote, stk_cd=value).startswith("stk_cd (종목코드): ")
+@pytest.mark.parametrize(
+    ("value", "cure"),
+    [
+        ("A005930", "did you mean '005930'?"),
+        ("5930", "did you mean '005930'?"),
+        ("005930.KS", "did you mean '005930'?"),
+        ("005930_XX", "did you mean '005930'?"),
+        ("00593o", "did you mean '00593O'?"),
+        ("005930 ", "did you mean '005930'?"),
+        ("005930\n", "did you mean '005930'?"),
+        ("KRX:005930", "begin with usa"),
+        ("NVDA", "begin with usa"),
+        ("M04020000", "those of gold with ka5"),
+        ("삼성전자", "begin with usa"),
+    ],
+)
+def test_an_item_code_has_the_form_that_it_has_in_orders(value: str, cure: str) -> None:
+    for cls in (rest.StockQuote, rest.AfterHoursQuote, rest.StockListing, rest.DailyTopBrokers):
+        message = refused(cls, stk_cd=value)
+        assert message.startswith("stk_cd (종목코드): ") and "is not six characters such as" in message
+        assert cure in message
+    assert cure in refused(rest.WatchedStocks, stk_cd=f"000660|{value}")
+
+
+@pytest.mark.parametrize("value", ["005930,000660", "005930 000660", "005930;000660"])
+def test_several_item_codes_are_joined_with_a_bar(value: str) -> None:
+    assert 'join them with | as in "005930|000660_NX"' in refused(rest.WatchedStocks, stk_cd=value)
+
+
+@pytest.mark.parametrize("code", ["005930", "0106J0", "57JBHH", "580058", "005930_NX", "005930_AL"])
+def test_item_codes_of_every_kind_are_taken(code: str) -> None:
+    assert rest.StockQuote(stk_cd=code).stk_cd == code
+    assert rest.GoldQuote(stk_cd="M04020000") and rest.UsStockQuote(stex_tp="ND", stk_cd="NVDA")
+
+
+def test_a_token_in_place_of_an_item_code_is_not_shown() -> None:
+    assert "ZY9somebodyelsestoken" not in refused(rest.StockQuote, stk_cd="ZY9somebodyelsestoken")
 
 
 @pytest.mark.parametrize("value", ["2026-09-17", "260917", "２０２６０９１７", "today"])
@@ -124,10 +158,10 @@ def test_a_date_has_its_form(value: str) -> None:
 
 
 def test_a_text_has_its_length() -> None:
-    message = refused(rest.StockQuote, stk_cd="0" * 21)
+    message = refused(rest.SectorWeeklyChart, inds_cd="0" * 9, base_dt="20260917")
 
-    assert message.startswith("stk_cd (종목코드): ")
-    assert message.endswith("has 21 characters, the limit is 20")
+    assert message.startswith("inds_cd (업종코드): ")
+    assert message.endswith("has 9 characters, the limit is 8")
 
 
 def test_what_may_be_left_out_is_not_sent() -> None:

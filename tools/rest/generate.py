@@ -259,6 +259,8 @@ def format_of(field: FieldFacts) -> str:
         if field.format.startswith("item code"):
             return "items" if field.format.startswith("item codes") else "item"
         return field.format
+    if field.element == "stk_cd" and field.length == "6":
+        return "item"
     return "number" if field.element.endswith(NUMBERS) and not field.codes else ""
 
 

@@ -13,13 +13,13 @@ import msgspec
 from kiwoom_proto import AppKey, Endpoint
 from kiwoom_proto.display import displayed, quoted
 from kiwoom_proto.rest.call import dry_run, is_order
-from kiwoom_proto.rest.catalogue import CATALOGUE
+from kiwoom_proto.rest.catalogue import CATALOGUE, nearest
 from kiwoom_proto.rest.request import Request
 from kiwoom_proto.token_folder import TokenFolder
 
 from ..rest import RestClient, rest
 from .arguments import token_of_environment
-from .describe import describe, list_trs, nearest
+from .describe import describe, list_trs
 from .ending import Ending
 from .endpoint_option import endpoint_options
 from .lines import json_line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import sys
@@ -15,12 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from kiwoom_proto.display import quoted
-from kiwoom_proto.rest.catalogue import CATALOGUE
+from kiwoom_proto.rest.catalogue import CATALOGUE, nearest
 from kiwoom_proto.rest.elements import Element
 from kiwoom_proto.rest.request import Request
-from kiwoom_proto.rest.tr import CLASSES
 
-__all__ = ("describe", "list_trs", "nearest")
+__all__ = ("describe", "list_trs")
 
 PRINTED_WIDTH = 200  # columns, if the output is not a terminal
 SAFETY = {
@@ -89,14 +87,6 @@ def summary(cls: type[Request[Any]]) -> str:
     """Return what a TR does, in English."""
     first = (inspect.getdoc(cls) or "").partition("\n")[0]
     return first.removesuffix(".").removesuffix(f" ({cls.label})")
-
-
-def nearest(text: str) -> str:
-    """Return the end of an error message: the TRs with ids or names like this."""
-    names = [*CLASSES, *CLASSES.values()]
-    close = difflib.get_close_matches(text.lower(), [name.lower() for name in names], n=3, cutoff=0.75)
-    known = {name.lower(): name for name in names}
-    return f"; did you mean {' or '.join(known[name] for name in close)}?" if close else ""
 
 
 def _text_of(cls: type[Request[Any]]) -> str:

@@ -72,7 +72,10 @@ __all__ = (
 def __getattr__(name: str) -> Any:
     value = getattr(tr, name, None)
     if value is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .catalogue import nearest  # not at the top, where it would be a name of this package
+
+        hint = "" if name.startswith("_") else nearest(name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     globals()[name] = value
     return value
 

@@ -6,7 +6,7 @@ market: such an order was not meant, and the server might read it as another one
     quantities      whole and above 0; of an amendment or a cancellation also 0, which is all that is left
     prices          above 0, of Korean instruments whole
     trade types     some need a price, some have none; a stop limit order needs a condition price, others have none
-    codes           of Korean stocks six characters, the first a digit, perhaps with _NX or _AL; of US stocks tickers
+    codes           of the market of the order: see `instruments`
 
 What nobody has said is not refused: orders at the midpoint (29 to 31) and US stop orders (35) may have a price or none.
 Nothing here knows ticks and limits: they depend on what the instrument is, see `prices`.
@@ -18,15 +18,13 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..display import quoted
+from .instruments import fault_of_stock, fault_of_us_stock
 
 __all__ = ("fault_of_order",)
 
 _WHOLE = re.compile(r"[0-9]+").fullmatch
 _ZERO = re.compile(r"0*(?:\.0*)?").fullmatch
-_KOREAN = re.compile(r"[0-9][0-9A-Z]{5}(?:_NX|_AL)?").fullmatch
-_LIKE_KOREAN = re.compile(r"[AJQ]?([0-9][0-9A-Z]{5}(?:_NX|_AL)?)(?![0-9A-Z])").match
-_US = re.compile(r"[A-Za-z][^:]*").fullmatch
-_CODE_LENGTH = 6
+_OF_US_ORDERS = "orders for US stocks are UsBuyOrder, UsSellOrder and so on"
 
 _PRICED = {
     "domestic": frozenset({"0", "00", "5", "10", "20", "28", "62"}),
@@ -58,8 +56,10 @@ def fault_of_order(market: str, values: Mapping[str, str | None]) -> tuple[str, 
 def _faults(market: str, values: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
     is_us = market == "us"
     has_code = is_us or "dmst_stex_tp" in values  # the codes of gold are listed with their element
-    if has_code and (code := values.get("stk_cd")) and (reason := _fault_of_code(code, is_us)):
-        yield "stk_cd", reason
+    if has_code and (code := values.get("stk_cd")):
+        reason = fault_of_us_stock(code) if is_us else fault_of_stock(code, _OF_US_ORDERS)
+        if reason:
+            yield "stk_cd", reason
     for name, text in values.items():
         if text and name.endswith("_qty"):
             takes_zero = name != "ord_qty"
@@ -103,15 +103,3 @@ def _faults_of_kind(market: str, kind: str, values: Mapping[str, str | None]) ->
 
 def _market_kind(market: str) -> str:
     return "'03'" if market == "us" else "'3'"
-
-
-def _fault_of_code(text: str, is_us: bool) -> str:
-    """Return why a text is not the code of an instrument of a market; "" if it is."""
-    if is_us:
-        return "" if _US(text) else f'{quoted(text)} is not the code of a US stock such as "NVDA"'
-    if _KOREAN(text):
-        return ""
-    like = _LIKE_KOREAN(text.strip().upper())
-    meant = like[1] if like else text.zfill(_CODE_LENGTH) if text.isdecimal() and len(text) < _CODE_LENGTH else ""
-    cure = f"did you mean {quoted(meant)}?" if meant else "orders for US stocks are UsBuyOrder, UsSellOrder and so on"
-    return f'{quoted(text)} is not six characters such as "005930", "005930_NX" (NXT) or "005930_AL" (SOR); {cure}'

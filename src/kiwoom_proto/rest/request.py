@@ -6,7 +6,7 @@ A request is made with the arguments that the TR documents, by their names on th
     required     left out, or empty
     type         a str; for numbers also an int or a Decimal. Never a float or bool, nor an int where zeros lead
     length       more characters than documented
-    format       dates and item codes
+    format       dates, and codes of Korean stocks where the documents say that it is one, see `instruments`
     codes        a code that the TR does not document; the message lists those that it has, or names the one meant
     order        of orders, what cannot be meant: a quantity of 0, a limit order without a price, see `order_rules`
 
@@ -29,6 +29,7 @@ from ..display import MESSAGE_LIMIT, displayed, quoted, rich_repr
 from ..errors import LocalProtocolError
 from ..secrets import MASK, Secret, mask_opaque
 from .errors import read_failure
+from .instruments import fault_of_stock
 from .order_rules import fault_of_order
 from .reply import Reply
 
@@ -43,8 +44,9 @@ R = TypeVar("R", bound=Reply)
 
 _NO_CODES: Mapping[str, str] = {}
 _DATES = {"YYYYMMDD": r"[0-9]{8}", "YYYYMM": r"[0-9]{6}", "YYYY": r"[0-9]{4}"}
-_ITEM = re.compile(r"[0-9A-Z]+(?:_NX|_AL)?").fullmatch
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?").fullmatch
+_OTHERWISE = "the TRs of US stocks begin with usa, and those of gold with ka5"
+_BETWEEN = re.compile(r"[,;/\s]")
 MAX_CODES_SHOWN = 12
 MIN_LENGTH_TO_SUGGEST = 3
 """Shorter codes are like too many others."""
@@ -141,6 +143,8 @@ class Parameter:
             self.refuse("must not be blank" if text else "required, and must not be empty")
         if self.codes and not self.is_open and text not in self.codes:
             self._refuse_code(text)
+        if self.format in ("item", "items"):
+            self._check_codes(mask_opaque(text).split("|") if self.format == "items" else [mask_opaque(text)])
         if self.length is not None and len(text) > self.length:
             self.refuse(f"{quoted(mask_opaque(text))} has {len(text)} characters, the limit is {self.length}")
         if not text.isprintable():
@@ -178,17 +182,17 @@ class Parameter:
     def _check_format(self, text: str) -> None:
         if self.format in _DATES and re.fullmatch(_DATES[self.format], text) is None:
             self.refuse(f"{quoted(text)} is not {self.format}")
-        if self.format == "item" and _ITEM(text) is None:
-            self.refuse(f'{quoted(text)} is not an item code such as "005930", "005930_NX" (NXT) or "005930_AL" (SOR)')
-        if self.format == "items":
-            codes = text.split("|")
-            if len(codes) > MAX_ITEMS:
-                self.refuse(f"{len(codes)} item codes, the limit is {MAX_ITEMS}")
-            wrong = next((code for code in codes if _ITEM(code) is None), None)
-            if wrong is not None:
-                self.refuse(f'{quoted(wrong)} is not an item code; join them with | as in "005930|000660_NX"')
         if self.format == "number" and _NUMBER(text) is None:
             self.refuse(f"{quoted(text)} is not a number")
+
+    def _check_codes(self, codes: list[str]) -> None:
+        if len(codes) > MAX_ITEMS:
+            self.refuse(f"{len(codes)} item codes, the limit is {MAX_ITEMS}")
+        for code in codes:
+            if self.format == "items" and _BETWEEN.search(code.strip()):
+                self.refuse(f'{quoted(code)} is not one item code; join them with | as in "005930|000660_NX"')
+            if reason := fault_of_stock(code, _OTHERWISE):
+                self.refuse(reason)
 
     def _refuse_code(self, text: str) -> NoReturn:
         meant = next((code for code, meaning in self.codes.items() if meaning == text), None)

@@ -266,8 +266,8 @@ class Restoration:
         subject = self._subjects[key] = Subject(type, item, rank, sources, {registration})
         if not sources:
             self._settle(subject, Extent.NOT_AT_ALL, NO_SOURCE.get(type, "no TR is known that has its state"))
-        elif sources[0].form((item,)) is None:
-            self._settle(subject, Extent.NOT_AT_ALL, sources[0].venues or "the item does not name its exchange")
+        elif reason := sources[0].why_not(item):
+            self._settle(subject, Extent.NOT_AT_ALL, reason)
         elif has_row and type not in MERGED_TYPES:
             self._has_state(subject)
 

@@ -16,6 +16,8 @@ from typing import TypeAlias
 
 import attrs
 
+from ..rest.instruments import is_stock
+
 __all__ = ("NO_SOURCE", "SOURCES", "TRADES", "Convert", "Form", "Source")
 
 Convert: TypeAlias = Callable[[str], str | None]
@@ -74,18 +76,18 @@ class Form:
 
     @staticmethod
     def any_venue(items: tuple[str, ...]) -> dict[str, str] | None:
-        """A code, with the suffix of its venue; several are joined."""
-        return {"stk_cd": "|".join(items)}
+        """A code, with the suffix of its venue; several are joined. Gold has the types of stocks, and is none."""
+        return {"stk_cd": "|".join(items)} if all(map(is_stock, items)) else None
 
     @staticmethod
     def not_combined(items: tuple[str, ...]) -> dict[str, str] | None:
         """A code at KRX or NXT."""
-        return None if items[0].endswith("_AL") else {"stk_cd": items[0]}
+        return None if items[0].endswith("_AL") or not is_stock(items[0]) else {"stk_cd": items[0]}
 
     @staticmethod
     def plain(items: tuple[str, ...]) -> dict[str, str] | None:
         """A code at KRX."""
-        return None if items[0][-3:] in ("_AL", "_NX") else {"stk_cd": items[0]}
+        return None if items[0][-3:] in ("_AL", "_NX") or not is_stock(items[0]) else {"stk_cd": items[0]}
 
     @staticmethod
     def sector(items: tuple[str, ...]) -> dict[str, str] | None:
@@ -122,6 +124,14 @@ class Source:
     each: bool = False
     code: str = ""
     venues: str = ""
+
+    def why_not(self, item: str) -> str:
+        """Return why it has no state of an item; "" if it has."""
+        if self.form((item,)) is not None:
+            return ""
+        if not is_stock(item) and ":" not in item:
+            return f"{self.api_id} knows the codes of stocks only"
+        return self.venues or "the item does not name its exchange"
 
     @property
     def max_items(self) -> int:

@@ -62,4 +62,4 @@ class ElwDailySensitivity(Request[ElwDailySensitivityReply]):
     pages = True
     reply_type = ElwDailySensitivityReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

@@ -66,4 +66,4 @@ class ElwSensitivity(Request[ElwSensitivityReply]):
     pages = True
     reply_type = ElwSensitivityReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

@@ -73,5 +73,5 @@ class DailyRealizedProfitByStock(Request[DailyRealizedProfitByStockReply]):
     pages = True
     reply_type = DailyRealizedProfitByStockReply
 
-    stk_cd: str | None = parameter("종목코드", default=None, length=6, note="six characters")
+    stk_cd: str | None = parameter("종목코드", default=None, length=6, format="item", note="six characters")
     strt_dt: str = parameter("시작일자", length=8, format="YYYYMMDD")

@@ -74,6 +74,6 @@ class PeriodRealizedProfitByStock(Request[PeriodRealizedProfitByStockReply]):
     pages = True
     reply_type = PeriodRealizedProfitByStockReply
 
-    stk_cd: str | None = parameter("종목코드", default=None, length=6, note="six characters")
+    stk_cd: str | None = parameter("종목코드", default=None, length=6, format="item", note="six characters")
     strt_dt: str = parameter("시작일자", length=8, format="YYYYMMDD")
     end_dt: str = parameter("종료일자", length=8, format="YYYYMMDD")

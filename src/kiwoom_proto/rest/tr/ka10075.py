@@ -118,5 +118,5 @@ class OpenOrders(Request[OpenOrdersReply]):
 
     all_stk_tp: str = parameter("전체종목구분", length=1, codes={"0": "전체", "1": "종목"})
     trde_tp: str = parameter("매매구분", length=1, codes={"0": "전체", "1": "매도", "2": "매수"})
-    stk_cd: str | None = parameter("종목코드", default=None, length=6, note="six characters")
+    stk_cd: str | None = parameter("종목코드", default=None, length=6, format="item", note="six characters")
     stex_tp: str = parameter("거래소구분", length=1, codes={"0": "통합", "1": "KRX", "2": "NXT"})

@@ -90,7 +90,7 @@ class Executions(Request[ExecutionsReply]):
     mock = True
     reply_type = ExecutionsReply
 
-    stk_cd: str | None = parameter("종목코드", default=None, length=6, note="six characters")
+    stk_cd: str | None = parameter("종목코드", default=None, length=6, format="item", note="six characters")
     qry_tp: str = parameter("조회구분", length=1, codes={"0": "전체", "1": "종목"})
     sell_tp: str = parameter("매도수구분", length=1, codes={"0": "전체", "1": "매도", "2": "매수"})
     ord_no: str | None = parameter(

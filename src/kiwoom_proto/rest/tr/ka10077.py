@@ -65,4 +65,4 @@ class TodayRealizedProfit(Request[TodayRealizedProfitReply]):
     pages = True
     reply_type = TodayRealizedProfitReply
 
-    stk_cd: str = parameter("종목코드", length=6, note="six characters")
+    stk_cd: str = parameter("종목코드", length=6, format="item", note="six characters")

@@ -133,4 +133,4 @@ class AfterHoursQuote(Request[AfterHoursQuoteReply]):
     mock = True
     reply_type = AfterHoursQuoteReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

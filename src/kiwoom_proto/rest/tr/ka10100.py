@@ -76,4 +76,4 @@ class StockListing(Request[StockListingReply]):
     mock = True
     reply_type = StockListingReply
 
-    stk_cd: str = parameter("종목코드", length=6, note="six characters")
+    stk_cd: str = parameter("종목코드", length=6, format="item", note="six characters")

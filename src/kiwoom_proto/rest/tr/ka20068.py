@@ -62,4 +62,4 @@ class StockLendingTrendByStock(Request[StockLendingTrendByStockReply]):
     strt_dt: str | None = parameter("시작일자", default=None, length=8, format="YYYYMMDD")
     end_dt: str | None = parameter("종료일자", default=None, length=8, format="YYYYMMDD")
     all_tp: str | None = parameter("전체구분", default=None, length=1, codes={"0": "종목코드 입력종목만 표시"})
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

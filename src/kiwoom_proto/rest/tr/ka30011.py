@@ -62,4 +62,4 @@ class ElwProximity(Request[ElwProximityReply]):
     pages = True
     reply_type = ElwProximityReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

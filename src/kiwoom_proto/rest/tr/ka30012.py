@@ -173,4 +173,4 @@ class ElwInfo(Request[ElwInfoReply]):
     mock = True
     reply_type = ElwInfoReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

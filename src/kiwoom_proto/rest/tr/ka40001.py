@@ -54,6 +54,6 @@ class EtfReturns(Request[EtfReturnsReply]):
     pages = True
     reply_type = EtfReturnsReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")
     etfobjt_idex_cd: str = parameter("ETF대상지수코드", length=3)
     dt: str = parameter("기간", length=1, codes={"0": "1주", "1": "1달", "2": "6개월", "3": "1년"})

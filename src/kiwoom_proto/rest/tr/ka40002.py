@@ -45,4 +45,4 @@ class EtfInfo(Request[EtfInfoReply]):
     mock = True
     reply_type = EtfInfoReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

@@ -80,4 +80,4 @@ class EtfDailyTrend(Request[EtfDailyTrendReply]):
     pages = True
     reply_type = EtfDailyTrendReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

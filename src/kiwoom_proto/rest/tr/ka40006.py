@@ -89,4 +89,4 @@ class EtfIntradayTrend(Request[EtfIntradayTrendReply]):
     pages = True
     reply_type = EtfIntradayTrendReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

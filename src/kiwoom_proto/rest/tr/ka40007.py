@@ -71,4 +71,4 @@ class EtfIntradayTrades(Request[EtfIntradayTradesReply]):
     pages = True
     reply_type = EtfIntradayTradesReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

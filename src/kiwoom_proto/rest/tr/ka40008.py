@@ -75,4 +75,4 @@ class EtfDailyTrades(Request[EtfDailyTradesReply]):
     pages = True
     reply_type = EtfDailyTradesReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

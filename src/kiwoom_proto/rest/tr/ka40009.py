@@ -68,4 +68,4 @@ class EtfIntradayNav(Request[EtfIntradayNavReply]):
     pages = True
     reply_type = EtfIntradayNavReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

@@ -58,4 +58,4 @@ class EtfIntradaySupply(Request[EtfIntradaySupplyReply]):
     pages = True
     reply_type = EtfIntradaySupplyReply
 
-    stk_cd: str = parameter("종목코드", length=6)
+    stk_cd: str = parameter("종목코드", length=6, format="item")

@@ -72,7 +72,7 @@ class ThemeGroups(Request[ThemeGroupsReply]):
     reply_type = ThemeGroupsReply
 
     qry_tp: str = parameter("검색구분", length=1, codes={"0": "전체검색", "1": "테마검색", "2": "종목검색"})
-    stk_cd: str | None = parameter("종목코드", default=None, length=6, note="stock to look for")
+    stk_cd: str | None = parameter("종목코드", default=None, length=6, format="item", note="stock to look for")
     date_tp: str = parameter("날짜구분", length=2, note="days, 1 to 99")
     thema_nm: str | None = parameter("테마명", default=None, length=50, note="theme name to look for")
     flu_pl_amt_tp: str = parameter(
