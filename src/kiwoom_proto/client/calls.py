@@ -220,11 +220,12 @@ class Calls(abc.ABC):
 
     if not TYPE_CHECKING:  # type checkers find these mistakes because the methods are missing
 
-        def __getattr__(self, name: str) -> NoReturn:
-            problem = f"{type(self).__name__!r} object has no attribute {name!r}"
-            if name == "close":
-                problem += ": write `await client.aclose()`, or leave its block"
-            raise AttributeError(problem, name=name, obj=self)
+        @property
+        def close(self) -> NoReturn:
+            # No `__getattr__`: with one, Python reads every attribute of a client the slow way, also for each event.
+            problem = f"{type(self).__name__!r} object has no attribute 'close'"
+            cure = "write `await client.aclose()`, or leave its block"
+            raise AttributeError(f"{problem}: {cure}", name="close", obj=self)
 
         def __aenter__(self) -> NoReturn:
             raise TypeError(

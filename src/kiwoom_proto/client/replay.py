@@ -122,8 +122,9 @@ class BaseReplay(Feeds):
         return attrs.evolve(stats, received=stats.received - self._skipped, delivered=stats.delivered - self._skipped)
 
     async def __anext__(self) -> Event:
-        if self._batch and self._session.wants_all:
-            return self._batch.pop()
+        batch = self._batch
+        if batch and self._session.wants_all:
+            return batch.pop()
         while True:
             while not self._batch:
                 await self._refill()

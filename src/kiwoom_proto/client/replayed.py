@@ -132,6 +132,7 @@ class ReplayedSession:
         # What was read and is not reported yet, the next one first.
         self._ats: list[int] = []
         self._read: list[Event] = []
+        self._has_rows_only = True
         self._next = 0
         self._began: tuple[int, float] | None = None  # a time of the recording, and of the clock
         self._closed: Closed | None = None  # of the recorded session
@@ -269,7 +270,11 @@ class ReplayedSession:
                 now = self._clock()
                 end = next((place for place in range(begin, end) if self._due_at(self._ats[place]) > now), end)
             self._next = end
-            self._report(self._read[begin:end])
+            if begin or end < len(self._ats):
+                self._report(self._read[begin:end])
+            else:  # all of it, without a copy; what a program has read is then free for what is read next
+                events, self._read = self._read, []
+                self._report(events)
             count += end - begin
             if end < len(self._ats) or not self._fill():
                 break
@@ -294,7 +299,7 @@ class ReplayedSession:
             batch = next(self._batches, None)
             if batch is None:
                 return False
-            self._ats, self._read = batch
+            self._ats, self._read, self._has_rows_only = batch
             self._next = 0
         return True
 
@@ -308,7 +313,7 @@ class ReplayedSession:
     def _report(self, events: list[Event]) -> None:
         if not events:
             return
-        if not all(issubclass(cls, Record) for cls in set(map(type, events))):
+        if not self._has_rows_only and not all(issubclass(cls, Record) for cls in set(map(type, events))):
             self._events.rows_only = False
             events = [event for event in events if isinstance(event, Record) or self._note(event)]
         if not events:

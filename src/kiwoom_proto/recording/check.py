@@ -112,7 +112,7 @@ def _summary(
     gaps: list[Gap] = []
     holes: list[RecordingHole] = []
     offset = 0
-    for _, events in session.batches():
+    for _, events, _ in session.batches():
         if file.offset != offset:
             offset = file.offset
             progress(file.path, offset, size)

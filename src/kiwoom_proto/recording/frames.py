@@ -6,16 +6,21 @@ verified before a line of it is read. A larger one, from another program, is rea
 
 Damage is located and reported, never raised. A frame that is cut off is read up to there. After one that cannot be
 read, the next one is searched for.
+
+While what one frame holds is used, a thread decompresses the next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO, Literal, TypeAlias
 
 import attrs
 
 from ..errors import RecordingError
+from .ahead import Ahead
 
 __all__ = ("MAGIC", "MAX_FRAME", "MAX_LINE", "Block", "Damage", "compress", "outline", "read_blocks")
 
@@ -34,6 +39,10 @@ MAX_WINDOW = 128 * 1024 * 1024
 """Bytes of memory that a frame of another program may ask for. `zstd --ultra -22` asks for as much."""
 MAX_BLOCKS = 1_000_000
 """Blocks of one frame."""
+MIN_AHEAD = 64 * 1024
+"""Bytes of a frame that is decompressed ahead: for a smaller one it takes as long to wake a thread."""
+MAX_AHEAD = 8 * 1024 * 1024
+"""Bytes that such a frame may hold: they are in memory beside those that are used."""
 MAX_FAILURES = 1_000
 """Frames in a row that cannot be read, after which the rest of a file is given up. Damage never makes so many."""
 
@@ -95,7 +104,7 @@ def compress(lines: bytes, level: int = LEVEL) -> bytes:
 
 
 def read_blocks(file: BinaryIO) -> Iterator[Part]:
-    """Yield what a file holds, in order. Takes memory for one frame of `MAX_FRAME` bytes at most.
+    """Yield what a file holds, in order. Takes memory for one frame of `MAX_FRAME` bytes, and one of `MAX_AHEAD`.
 
     Args:
         file: a recording, compressed or not, open for reading.
@@ -290,16 +299,26 @@ class _Frames:
         zstandard = _zstandard()
         self._error: type[Exception] = zstandard.ZstdError
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+        self._of_thread = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+        self._ahead = Ahead[bytes]()
         self._file = file
         self._failures = 0
 
     def read(self) -> Iterator[Part]:
         """Yield what they hold, and what is damaged."""
+        try:
+            yield from self._read()
+        finally:
+            self._ahead.end()
+
+    def _read(self) -> Iterator[Part]:
         offset = 0
         while _read_at(self._file, offset, 1):
             extent = _walk(self._file, offset)
             try:
-                for piece in self._pieces(offset, extent):
+                for number, piece in enumerate(self._pieces(offset, extent)):
+                    if offset and not number:  # often only the first frame is read
+                        self._begin(extent.end)
                     yield Block(piece, offset)
                 self._failures, offset = 0, extent.end
             except _Unreadable as error:
@@ -323,11 +342,22 @@ class _Frames:
         if extent.capacity > MAX_FRAME:
             yield from self._stream(offset, extent.end)
             return
-        frame = _read_at(self._file, offset, extent.end - offset)
         try:
-            yield self._decompressor.decompress(frame, max_output_size=extent.capacity)
+            yield (self._ahead.pop(offset) or self._plan(self._decompressor, offset, extent))()
         except self._error as error:
             raise _Unreadable(f"a frame cannot be decompressed: {_said(error)}") from None
+
+    def _plan(self, decompressor: Any, offset: int, extent: _Extent) -> Callable[[], bytes]:
+        """Read a frame, and return what decompresses it."""
+        frame = _read_at(self._file, offset, extent.end - offset)
+        return partial(decompressor.decompress, frame, max_output_size=extent.capacity)
+
+    def _begin(self, offset: int) -> None:
+        """Have the frame at this offset decompressed meanwhile, if it is whole and that is worth it."""
+        with suppress(OSError):  # it is raised again when it is this frame's turn
+            extent = _walk(self._file, offset)
+            if not extent.wrong and extent.end - offset >= MIN_AHEAD and extent.capacity <= MAX_AHEAD:
+                self._ahead.begin(offset, self._plan(self._of_thread, offset, extent))
 
     def _stream(self, offset: int, end: int | None = None) -> Iterator[bytes]:
         """Yield what a frame holds in pieces.

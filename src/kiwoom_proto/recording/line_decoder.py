@@ -6,17 +6,24 @@ Nearly every line is a message of one row, and begins as the one before it but f
           '------ at -------''------ middle ------''----''- marker -'
 
 So they are read where they stand in the block, and of each message nothing is copied but the row's values. Its envelope
-is looked up as `MessageDecoder` does; what that decoder would not take at a glance, this one leaves to the caller.
+is looked up as `MessageDecoder` does, together with the marker and the end of the line. What is not one row is left to
+the caller.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
-from ..wire.decoder import MAX_ENVELOPE_PART, MessageDecoder
+from ..events import Numbering
+from ..realtime import REALTIME
+from ..realtime.record import Record
+from ..wire.decoder import MAX_ENVELOPE_PART, MAX_ENVELOPES, MessageDecoder
 
 __all__ = ("LineDecoder", "message_head")
+
+_End: TypeAlias = tuple[bytes, int, type[Record] | None, str, str, str, str]
 
 _MARKER = b',"message":{'
 _OPENING = len(_MARKER) - 1
@@ -34,7 +41,32 @@ def message_head(data: bytes, position: int) -> tuple[int, int] | None:
 
 
 class LineDecoder(MessageDecoder):
-    """Decodes lines, and payloads."""
+    """Decodes lines, and payloads.
+
+    Args:
+        types: as for `MessageDecoder`.
+        numbering: likewise.
+        wants: whether rows of a type code and an item are wanted. Of lines, no others are made; None: all are.
+
+    Attributes:
+        lines: how many lines were taken last, those with rows that are not wanted included.
+        begin: the time of the first of them.
+        end: of the last.
+        epoch: the epoch of all of them.
+    """
+
+    def __init__(
+        self,
+        types: Mapping[str, type[Record]] = REALTIME,
+        numbering: Numbering | None = None,
+        wants: Callable[[str, str], bool] | None = None,
+    ) -> None:
+        super().__init__(types, numbering)
+        self._wants = wants
+        self.lines = self.begin = self.end = self.epoch = 0
+        # What follows a row's values, to the end of its line -> what precedes them from the marker on, how long that
+        # is, and what else a record needs; no class if it is not wanted.
+        self._ends: dict[bytes, _End] = {}
 
     def take_lines(self, data: bytes, position: int, limit: int, ats: list[int], messages: list[Any]) -> int:
         """Append the records of lines with messages of one row, and the time of each.
@@ -51,41 +83,68 @@ class LineDecoder(MessageDecoder):
         """
         head = _head(data, position)
         if head is None:
+            self.lines = 0
             return position
         middle, epoch = head[2], int(head[3])
         sequence_at, marker_at = head.start(4) - position, head.end(4) - position
-        envelopes, startswith, find = self._envelopes, data.startswith, data.find
+        ends, startswith, find = self._ends, data.startswith, data.find
         same, at = data[position : position + sequence_at], int(data[position + _AT : position + _AT_END])
+        self.begin, before, skipped = at, len(ats), 0
         while position < limit:
-            if not startswith(same, position):  # received at another time
-                if not startswith(middle, position + _AT_END) or not startswith(_BEGIN, position):
-                    break
-                time = data[position + _AT : position + _AT_END]
-                if not time.isdigit():
-                    break  # damaged, and `int` takes more than digits
-                same, at = data[position : position + sequence_at], int(time)
-            if not startswith(_MARKER, position + marker_at):
-                break  # something else, or a number with one more digit
-            begin = position + marker_at + _OPENING
-            end = find(b"\n", begin)
-            brace = find(b"}", begin, end)
-            tail = data[brace + 1 : end - 1]
-            envelope = envelopes.get(tail)
-            if envelope is None or not startswith(envelope[0][0], begin):
-                if brace < 0 or len(tail) > MAX_ENVELOPE_PART:
-                    break
-                envelope = self._envelope(data[begin:brace], tail)
-                if envelope is None:
-                    break
-            (_, opening, cls, type_code, name, venue_code), item = envelope
-            values = data[begin + opening : brace + 1]
-            if not values.isascii():
-                break
-            number = data[position + sequence_at : position + marker_at]
+            begin = data[position : position + sequence_at]
+            if begin != same:  # received at another time
+                time = begin[_AT:_AT_END]
+                if not begin.endswith(middle) or not begin.startswith(_BEGIN) or not time.isdigit():
+                    break  # something else, or damaged: `int` takes more than digits
+                same, at = begin, int(time)
+            marker = position + marker_at
+            line_end = find(b"\n", marker)
+            brace = find(b"}", marker, line_end)
+            tail = data[brace + 1 : line_end]
+            end = ends.get(tail)
+            if end is None or not startswith(end[0], marker):
+                end = self._end(data[marker:brace], tail) if brace >= 0 else None
+                if end is None:
+                    break  # something else, or a number with one more digit
+            _, size, cls, type_code, item, name, venue_code = end
+            number = data[position + sequence_at : marker]
             if not number.isdigit():
                 break
-            sequence = int(number)
-            ats.append(at)
-            messages.append(cls(type_code, item, name, at, values, venue_code, epoch, sequence))
-            position = end + 1
+            values = data[marker + size : brace + 1]
+            row: Record | None = None
+            if not values.isascii():
+                row = self._row(data[marker + _OPENING : line_end - 1], at, epoch, int(number))
+                if row is None:
+                    break
+            elif cls is not None:
+                row = cls(type_code, item, name, at, values, venue_code, epoch, int(number))
+            if cls is not None:
+                ats.append(at)
+                messages.append(row)
+            else:
+                skipped += 1
+            position = line_end + 1
+        self.end, self.epoch, self.lines = at, epoch, len(ats) - before + skipped
         return position
+
+    def _end(self, start: bytes, tail: bytes) -> _End | None:
+        """Return what is known of a line, from its marker to the end of the values, and from there on."""
+        if not start.startswith(_MARKER) or not tail.endswith(b"}") or len(tail) > MAX_ENVELOPE_PART:
+            return None
+        envelope = self._envelope(start[_OPENING:], tail[:-1])
+        if envelope is None:
+            return None
+        (opening, size, cls, type_code, name, venue_code), item = envelope
+        is_wanted = self._wants is None or self._wants(type_code, item)
+        made = cls if is_wanted else None
+        end = _MARKER[:_OPENING] + opening, _OPENING + size, made, type_code, item, name, venue_code
+        if len(self._ends) >= MAX_ENVELOPES:
+            self._ends.clear()
+        self._ends[tail] = end
+        return end
+
+    def _row(self, payload: bytes, at: int, epoch: int, sequence: int) -> Record | None:
+        """Return the record of a message with text that is not ASCII; None if it is not one row."""
+        self._numbering.epoch, self._numbering.sequence = epoch, sequence - 1
+        rows = self.decode_rows(payload, at)
+        return rows[0] if rows is not None and len(rows) == 1 else None

@@ -66,7 +66,7 @@ def read_recording(
         LocalProtocolError: an argument is not what it should be.
     """
     batches = read_batches(paths, start=start, end=end, types=types, items=items, record_types=record_types)
-    return chain.from_iterable(events for _, events in batches)
+    return chain.from_iterable(events for _, events, _ in batches)
 
 
 def read_batches(
@@ -96,6 +96,7 @@ def read_batches(
             begins,
             wanted.leaves_out,
             wanted.skips if wanted.has_bounds else None,
+            wanted.has_row if wanted.names_rows else None,
             not any(file.is_named for file in found),
         )
         for found in sessions.values()
@@ -220,28 +221,31 @@ class _Wanted:
         is_before = self.start is not None and max(first, last) < self.start - MARGIN
         return is_before or (self.end is not None and min(first, last) > self.end + MARGIN)
 
+    @property
+    def names_rows(self) -> bool:
+        """Whether a type or an item is asked for."""
+        return self.types is not None or self.items is not None
+
+    def has_row(self, type_code: str, item: str) -> bool:
+        """Return whether rows of a type and an item are asked for."""
+        return (self.types is None or type_code in self.types) and (self.items is None or item in self.items)
+
     def filtered(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Yield what is asked for."""
-        return batches if self == _Wanted(None, None, None, None) else map(self._of_batch, batches)
+        """Yield what lies within the times."""
+        return map(self._of_batch, batches) if self.has_bounds else batches
 
     def _of_batch(self, batch: Batch) -> Batch:
-        found = [(at, event) for at, event in zip(*batch, strict=True) if self._has(at, event)]
-        return [at for at, _ in found], [event for _, event in found]
+        ats, events, rows_only = batch
+        if rows_only and ats and self._has(min(ats)) and self._has(max(ats)):
+            return batch
+        found = [(at, event) for at, event in zip(ats, events, strict=True) if self._has(at, event)]
+        return [at for at, _ in found], [event for _, event in found], rows_only
 
-    def _has(self, at: int, event: Event) -> bool:
+    def _has(self, at: int, event: Event | None = None) -> bool:
         first = last = at
         if isinstance(event, RecordingHole):
             first, last = event.start, max(event.start, event.end)
-        if (self.start is not None and last < self.start) or (self.end is not None and first >= self.end):
-            return False
-        if not isinstance(event, Record):
-            return True
-        return (self.types is None or event.type_code in self.types) and (
-            self.items is None or event.item in self.items
-        )
-
-
-ALL = _Wanted(None, None, None, None)
+        return (self.start is None or last >= self.start) and (self.end is None or first < self.end)
 
 
 def _merged(sessions: list[RecordedSession]) -> Iterator[Batch]:
@@ -251,25 +255,25 @@ def _merged(sessions: list[RecordedSession]) -> Iterator[Batch]:
         return
     # Of each session: its latest time, a number that makes it unique, its batch (nothing is read before its turn).
     queue: list[tuple[int, int, Batch, Iterator[Batch]]] = [
-        (session.begins_at, number, ([], []), session.batches()) for number, session in enumerate(sessions)
+        (session.begins_at, number, ([], [], True), session.batches()) for number, session in enumerate(sessions)
     ]
     heapify(queue)
     while queue:
-        at, number, (ats, events), more = heappop(queue)
+        at, number, (ats, events, rows_only), more = heappop(queue)
         limit = queue[0][0] if queue else None
         count = len(ats)
         if limit is not None:
             count = next((index for index, each in enumerate(ats) if each > limit), count)
         if count:
-            yield ats[:count], events[:count]
+            yield ats[:count], events[:count], rows_only
         ats, events = ats[count:], events[count:]
         while not ats:
             batch = next(more, None)
             if batch is None:
                 break
-            ats, events = batch
+            ats, events, rows_only = batch
         if ats:
-            heappush(queue, (max(at, ats[0]), number, (ats, events), more))
+            heappush(queue, (max(at, ats[0]), number, (ats, events, rows_only), more))
 
 
 def _nanoseconds(name: str, time: object) -> int | None:

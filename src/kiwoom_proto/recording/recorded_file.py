@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..errors import RecordingError
 from ..events import RecordingHole
 from ..realtime import REALTIME
 from ..realtime.record import Record
-from .ahead import ahead
 from .files import Paths, find_files, is_file_name
 from .format import VERSION, Header, Line, decode_line, decode_version
 from .frames import MAGIC, Block, Damage, read_blocks
@@ -76,13 +75,13 @@ class RecordingFile:
     def parts(self) -> Iterator[Block | Damage]:
         """Yield what it holds. A file that vanishes meanwhile, or cannot be read, is damage."""
         self.text_size = self.offset = 0
-        for part in ahead(self._parts()):
+        for part in self._parts():
             self.offset = part.offset
             if isinstance(part, Block):
                 self.text_size += len(part.data)
             yield part
 
-    def _parts(self) -> Generator[Block | Damage]:
+    def _parts(self) -> Iterator[Block | Damage]:
         try:
             with self.path.open("rb", BUFFER) as file:
                 if file.read(1):

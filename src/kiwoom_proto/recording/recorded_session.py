@@ -11,6 +11,7 @@ from ..events import Event, Numbering, RecordingHole
 from ..realtime import REALTIME
 from ..realtime.record import Record
 from ..wire.messages import Ping, Reply
+from ..wire.tolerant import Message
 from .format import EventLine, Footer, Header, Line, MessageLine, SentLine, decode_line
 from .frames import Block
 from .line_decoder import LineDecoder, message_head
@@ -19,11 +20,12 @@ from .writer import REMOVED
 
 __all__ = ("Batch", "RecordedSession")
 
-Batch: TypeAlias = tuple[list[int], list[Event]]
-"""The time of each event, by the recorder's clock, and the events."""
+Batch: TypeAlias = tuple[list[int], list[Event], bool]
+"""The time of each event, by the recorder's clock; the events; whether they are nothing but rows."""
 
-PIECE = 16 * 1024
-"""Bytes of lines whose events are yielded together."""
+PIECE = 128 * 1024
+"""Bytes of lines whose events are yielded together: few enough for the processor's cache, and so many that what is done
+once for all of them costs little."""
 
 
 _HOLE = b'"event":{"event":"RecordingHole"'
@@ -38,6 +40,7 @@ class RecordedSession:
         begins: when any file begins, in order: what a file without an end may lack ends there at the latest.
         leaves_out: whether a file need not be read, judging by it and the file that follows it.
         skips: whether lines need not be decoded, judging by the time of the first and of the last of them.
+        wants: whether rows of a type code and an item are wanted; None: all are. Of others, most are never made.
         is_whole: whether these should be all of its files: then the first of them is part 1.
     """
 
@@ -48,16 +51,18 @@ class RecordedSession:
         begins: Sequence[int] = (),
         leaves_out: Callable[[RecordingFile, RecordingFile | None], bool] = lambda file, following: False,
         skips: Callable[[int, int], bool] | None = None,
+        wants: Callable[[str, str], bool] | None = None,
         is_whole: bool = False,
     ) -> None:
         self._files = sorted(files, key=lambda file: (file.part, bool(file.wrong), file.path.name))
         self._begins = begins
         self._leaves_out = leaves_out
         self._skips = skips
+        self._wants = wants
         self._is_whole = is_whole
         self._catalogue = catalogue
         self._numbering = Numbering(0)
-        self._decoder = LineDecoder(catalogue, self._numbering)
+        self._decoder = LineDecoder(catalogue, self._numbering, wants)
         self.begins_at = self.at = self._files[0].at
         """When its first file begins; when its last line was written that has been read."""
         self.messages = 0
@@ -68,6 +73,7 @@ class RecordedSession:
         self._waiting: list[str] = []  # reasons of holes whose end is not known yet
         self._ats: list[int] = []
         self._events: list[Any] = []
+        self._rows_only = True
 
     def batches(self) -> Iterator[Batch]:
         """Yield its events. The times are those of the lines."""
@@ -99,7 +105,8 @@ class RecordedSession:
             yield self._popped()
 
     def _popped(self) -> Batch:
-        batch, self._ats, self._events = (self._ats, self._events), [], []
+        batch = self._ats, self._events, self._rows_only
+        self._ats, self._events, self._rows_only = [], [], True
         return batch
 
     def _compare(self, last: int, file: RecordingFile) -> None:
@@ -125,6 +132,7 @@ class RecordedSession:
         for reason in self._waiting:
             self._ats.append(self.at)
             self._events.append(RecordingHole(self.at, end, None, reason, epoch=self._numbering.epoch))
+            self._rows_only = False
         self._waiting.clear()
 
     def _can_skip(self, block: Block) -> bool:
@@ -146,8 +154,8 @@ class RecordedSession:
         while position < size:
             before = len(ats)
             position = self._decoder.take_lines(data, position, min(limit, size), ats, events)
-            if len(ats) > before:
-                self._note_rows(before)
+            if self._decoder.lines:
+                self._note_lines(before)
             if position < min(limit, size):
                 end = data.find(b"\n", position)
                 try:
@@ -161,33 +169,40 @@ class RecordedSession:
                 limit = position + PIECE
         yield self._popped()
 
-    def _note_rows(self, first: int) -> None:
-        """Note that rows were read, from this place on: one for each message."""
-        ats = self._ats
-        self.messages += len(ats) - first
+    def _note_lines(self, first: int) -> None:
+        """Note the lines that were taken last. Their rows, one for each message that is wanted, begin at this place."""
+        taken = self._decoder
+        self.messages += taken.lines
         if self._waiting:
-            rows, times = self._events[first:], ats[first:]
-            del self._events[first:], ats[first:]
-            self._advance(times[0])
+            rows, times = self._events[first:], self._ats[first:]
+            del self._events[first:], self._ats[first:]
+            self._advance(taken.begin)
             self._events += rows
-            ats += times
-        self.begins_at = self.begins_at or ats[first]
-        self.at = ats[-1]
-        self._numbering.epoch = self._events[-1].epoch
+            self._ats += times
+        self.begins_at = self.begins_at or taken.begin
+        self.at, self._numbering.epoch = taken.end, taken.epoch
+
+    def _is_event(self, message: Message) -> bool:
+        """Return whether a message is one that is reported."""
+        if isinstance(message, Record):
+            return self._wants is None or self._wants(message.type_code, message.item)
+        return not isinstance(message, Ping | Reply)
 
     def _read_line(self, line: Line) -> None:
         self._advance(line.at)
         match line:
             case MessageLine(at=at, epoch=epoch, sequence=sequence, payload=payload):
                 self._numbering.epoch, self._numbering.sequence = epoch, sequence - 1
-                messages = [each for each in self._decoder.decode(payload, at) if not isinstance(each, Ping | Reply)]
+                messages = [each for each in self._decoder.decode(payload, at) if self._is_event(each)]
                 self.messages += 1
                 self._events += messages
                 self._ats += [at] * len(messages)
+                self._rows_only &= all(isinstance(message, Record) for message in messages)
             case EventLine(at=at, event=event):
                 self._numbering.epoch = event.epoch
                 self._events.append(event)
                 self._ats.append(at)
+                self._rows_only = False
                 self.is_complete &= not isinstance(event, RecordingHole)
             case Header():
                 self._has_end = False
