@@ -26,7 +26,7 @@ from ..realtime.record import Record
 from ..secrets import Redaction
 from .tolerant import MAX_ROWS, Message, Row, TolerantDecoder
 
-__all__ = ("MAX_ENVELOPE_PART", "MessageDecoder")
+__all__ = ("MAX_ENVELOPES", "MAX_ENVELOPE_PART", "MessageDecoder")
 
 _Shared: TypeAlias = tuple[bytes, int, type[Record], str, str, str]
 _Envelope: TypeAlias = tuple[_Shared, str]
