@@ -153,8 +153,18 @@ class RestPump(BaseRestPump):
         ssl_context: ssl.SSLContext | None,
         tell: Callable[[list[Ticket[Any]]], None],
     ) -> None:
-        clock = asyncio.get_running_loop().time
-        super().__init__(endpoint, token, config, ssl_context, clock=clock, wall_clock=time.time, tell=tell)
+        loop = asyncio.get_running_loop()
+        is_monotonic = abs(loop.time() - time.monotonic()) < 1  # as every loop is that keeps real time
+        super().__init__(
+            endpoint,
+            token,
+            config,
+            ssl_context,
+            clock=loop.time,
+            clock_of="monotonic" if is_monotonic else loop,
+            wall_clock=time.time,
+            tell=tell,
+        )
 
     _new_event = asyncio.Event
     _new_scope = anyio.CancelScope

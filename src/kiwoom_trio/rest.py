@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import trio
-from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
+from trio.lowlevel import checkpoint, current_trio_token, disable_ki_protection, enable_ki_protection
 
 from kiwoom_proto import AppKey, Endpoint, Secret
 from kiwoom_proto.client.credentials import Credentials, Token, needs_token, one_credential
@@ -98,7 +98,16 @@ class RestPump(BaseRestPump):
         ssl_context: ssl.SSLContext | None,
         tell: Callable[[list[Ticket[Any]]], None],
     ) -> None:
-        super().__init__(endpoint, token, config, ssl_context, clock=trio.current_time, wall_clock=time.time, tell=tell)
+        super().__init__(
+            endpoint,
+            token,
+            config,
+            ssl_context,
+            clock=trio.current_time,
+            clock_of=current_trio_token(),
+            wall_clock=time.time,
+            tell=tell,
+        )
 
     _new_event = trio.Event
     _new_scope = trio.CancelScope

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.adapters.kit import ITEM, TOKEN
-from tests.adapters.test_rest import QUICK, QUOTE, buy, make_exchange
+from tests.adapters.test_rest import OPEN_AT, QUICK, QUOTE, buy, make_exchange
 from tests.exchanges import served
 
 import kiwoom_asyncio
 from kiwoom_asyncio import blocking
 from kiwoom_proto import PRODUCTION, Endpoint, LocalProtocolError, rest
+from kiwoom_proto.config import RestConfig
 from kiwoom_proto.rest.errors import MaintenancePage
 from kiwoom_proto.rest.pages import PagesEnd
 from kiwoom_proto.simulator import Exchange
@@ -47,6 +48,24 @@ def test_calls_pages_and_rows(endpoint: Endpoint) -> None:
         assert "005930" in str(api.dry_run(buy()))
         assert api.call(buy()).ord_no
     assert threading.active_count() == before
+
+
+def test_clients_in_several_threads_keep_the_limit_together() -> None:
+    exchange = Exchange(seed=1, start=OPEN_AT, rest_limit=1)
+    config = RestConfig(calls_per_second=1, rate_limit_tries=1)
+    with served(exchange) as (url, _):
+        endpoint = Endpoint(url)
+        with (
+            blocking.rest(endpoint, token=TOKEN, config=config) as one,
+            blocking.rest(endpoint, token=TOKEN, config=config) as other,
+        ):
+            one.call(QUOTE)
+            other.call(QUOTE)
+            with blocking.rest(endpoint, token="another-token", config=config) as another:
+                another.call(QUOTE)
+        with blocking.rest(endpoint, token=TOKEN, config=config) as later:
+            later.call(QUOTE)
+    assert exchange.rest.limits.refused == 0
 
 
 def test_errors_are_those_of_the_async_client(exchange: Exchange, endpoint: Endpoint) -> None:

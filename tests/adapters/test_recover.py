@@ -10,14 +10,15 @@ from typing import Any, TypeAlias
 import anyio
 import pytest
 from tests.adapters.kit import ITEM, LIMIT, TOKEN, Loop, until
-from tests.adapters.test_rest import make_exchange
+from tests.adapters.test_rest import OPEN_AT, QUOTE, make_exchange
 from tests.exchanges import served
 
 import kiwoom_asyncio
 from kiwoom_asyncio import blocking
 from kiwoom_proto import ClientConfig, Endpoint, Gap, LocalProtocolError, OrderBook, Trade
-from kiwoom_proto.config import RecoveryPolicy
+from kiwoom_proto.config import RecoveryPolicy, RestConfig
 from kiwoom_proto.events import Event, Recovered, Snapshot
+from kiwoom_proto.simulator import Exchange
 
 CONFIG = ClientConfig(request_interval=0, backoff_min=0.01, backoff_max=0.05)
 
@@ -46,6 +47,39 @@ async def test_after_a_gap_there_is_a_snapshot_and_what_was_recovered(loop: Loop
     assert kinds in ([Gap, Snapshot, Recovered], [Gap, Recovered])  # a row may have come first
     recovered = next(event for event in events if isinstance(event, Recovered))
     assert (recovered.complete, recovered.partly, recovered.not_at_all) == (1, 0, 0)
+
+
+async def test_a_feed_that_recovers_and_a_rest_client_keep_the_limit_together(loop: Loop) -> None:
+    exchange = Exchange(seed=1, start=OPEN_AT, rate=0.1, rest_limit=5)
+    config = RestConfig(rate_limit_tries=1)
+    async with (
+        loop.serve(exchange) as server,
+        loop.rest(server.endpoint, config=config) as api,
+        loop.connect(server.endpoint, config=CONFIG, recover=True) as client,
+    ):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(api.call, QUOTE)
+        await client.subscribe(OrderBook, ITEM)
+        async for event in client:
+            if isinstance(event, Recovered):
+                assert event.complete == 1
+                break
+    assert exchange.rest.limits.refused == 0
+
+
+async def test_rest_clients_of_one_key_keep_the_limit_together(loop: Loop) -> None:
+    exchange = Exchange(seed=1, start=OPEN_AT, rest_limit=1)
+    config = RestConfig(calls_per_second=1, rate_limit_tries=1)
+    async with (
+        loop.serve(exchange) as server,
+        loop.rest(server.endpoint, config=config) as one,
+        loop.rest(server.endpoint, config=config) as other,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(one.call, QUOTE)
+        tasks.start_soon(other.call, QUOTE)
+    assert exchange.rest.limits.refused == 0
 
 
 async def test_a_stream_of_a_book_has_its_state_at_once(loop: Loop) -> None:

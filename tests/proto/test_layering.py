@@ -65,6 +65,7 @@ ALLOWED = {
     ("recording/ahead", "concurrent"),
     ("token_folder", "os"),
     *(("client/tokens", name) for name in ("os", "threading")),
+    *(("client/pacings", name) for name in ("os", "threading")),
 }
 """But `AppKey.from_env` reads the environment, when it is asked to; TLS is OpenSSL's, over memory buffers; a recorder
 owns a thread that writes to a disk, and a reader one that decompresses. What a recorder decides is in

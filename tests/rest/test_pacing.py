@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwoom_proto.rest.pacing import KEPT, MARGIN, MAX_PAUSE, MAX_TRANSIT, PAUSE, WINDOW, Pacing, Place
+from kiwoom_proto.rest.pacing import (
+    ASK_AGAIN,
+    KEPT,
+    MARGIN,
+    MAX_PAUSE,
+    MAX_TRANSIT,
+    PAUSE,
+    WINDOW,
+    Count,
+    Pacing,
+    Place,
+)
 
 Latency = Callable[[random.Random], float]
 
@@ -39,28 +50,36 @@ class CountingServer:
         self._recent.append(time)
 
 
+def taken(pacing: Pacing, bucket: str, now: float) -> Place:
+    place = pacing.take(bucket, now)
+    assert place is not None
+    return place
+
+
 def run(
-    limit: int, calls: int, there: Latency, back: Latency, seed: int, work: float = 0.0
+    limit: int, calls: int, there: Latency, back: Latency, seed: int, work: float = 0.0, sharers: int = 1
 ) -> tuple[CountingServer, float]:
     """Send as fast as the pacing allows. Returns the server, and the rate over its limit."""
     draw = random.Random(seed)
-    pacing, server = Pacing(limit), CountingServer(limit, draw.random())
+    server, count = CountingServer(limit, draw.random()), Count()
+    pacings = [Pacing(limit, count) for _ in range(sharers)]
     now = 1000.0
-    under_way: list[tuple[float, int, Place]] = []  # of answers
+    under_way: list[tuple[float, int, Place, Pacing]] = []  # of answers
     arrivals: list[float] = []
     sent = 0
     while sent < calls:
+        pacing = draw.choice(pacings)
         free_at = pacing.free_at("ka10004", now)
         if free_at <= now:
-            place = pacing.sent("ka10004", now)
+            place = taken(pacing, "ka10004", now)
             sent += 1
             arrival = now + there(draw)
             arrivals.append(arrival)
-            heapq.heappush(under_way, (arrival + work + back(draw), sent, place))
+            heapq.heappush(under_way, (arrival + work + back(draw), sent, place, pacing))
             continue
         if under_way and under_way[0][0] <= free_at:
-            now, _, place = heapq.heappop(under_way)
-            pacing.answered("ka10004", place, now)
+            now, _, place, sender = heapq.heappop(under_way)
+            sender.answered("ka10004", place, now)
         else:
             now = free_at
     for arrival in sorted(arrivals):
@@ -109,9 +128,28 @@ def test_nothing_is_refused_whatever_the_network_does(
     assert server.refused == 0
 
 
+@pytest.mark.parametrize("limit", [5, 1])
+def test_nothing_is_refused_and_the_rate_is_kept_where_several_share_a_count(limit: int) -> None:
+    server, rate = run(limit, 2_000, jitter(0.0, 0.04), jitter(0.0, 0.04), seed=1, sharers=3)
+    assert server.refused == 0
+    assert rate >= 0.95
+
+
+def test_those_that_share_a_count_ask_again_for_a_place_whose_answer_they_will_not_see() -> None:
+    count = Count()
+    one, other = Pacing(2, count), Pacing(1, count)
+    place = taken(one, "a", 10.0)
+    assert other.take("a", 10.0) is None and other.free_at("a", 10.0) == 10.0 + ASK_AGAIN
+    assert one.free_at("a", 10.0) == 10.0, "its limit is another one"
+    one.answered("a", place, 10.02)
+    assert other.free_at("a", 10.05) == 10.02 + WINDOW + MARGIN
+    other.refused("b", taken(other, "b", 10.0), 10.0)
+    assert one.free_at("b", 10.0) == 10.0 + PAUSE
+
+
 def test_the_first_calls_leave_at_once_and_share_with_nobody() -> None:
     pacing = Pacing(2)
-    places = [pacing.sent("a", 10.0) for _ in range(2)]
+    places = [taken(pacing, "a", 10.0) for _ in range(2)]
 
     assert pacing.free_at("b", 10.0) == 10.0
     assert pacing.free_at("a", 10.0) == 10.0 + MAX_TRANSIT + WINDOW
@@ -123,43 +161,44 @@ def test_the_first_calls_leave_at_once_and_share_with_nobody() -> None:
 def test_a_refusal_pauses_and_several_in_a_row_pause_longer() -> None:
     pacing, now = Pacing(5), 100.0
     for pause in (PAUSE, 2 * PAUSE, 4 * PAUSE):
-        place, under_way = pacing.sent("a", now), pacing.sent("a", now)
+        place, under_way = taken(pacing, "a", now), taken(pacing, "a", now)
         pacing.refused("a", place, now)
         pacing.refused("a", under_way, now)
         assert pacing.free_at("a", now) == now + pause
         assert pacing.free_at("b", now) == now
         now += pause
-    pacing.answered("a", pacing.sent("a", now), now)
-    pacing.refused("a", pacing.sent("a", now), now, retry_after=7.0)
+    pacing.answered("a", taken(pacing, "a", now), now)
+    pacing.refused("a", taken(pacing, "a", now), now, retry_after=7.0)
     assert pacing.free_at("a", now) == now + 7.0
     now += 7.0
-    pacing.refused("a", pacing.sent("a", now), now, retry_after=1e9)
+    pacing.refused("a", taken(pacing, "a", now), now, retry_after=1e9)
     assert pacing.free_at("a", now) == now + MAX_PAUSE
 
 
 def test_a_limit_of_all_trs_pauses_all() -> None:
     pacing = Pacing(5)
-    pacing.refused("a", pacing.sent("a", 1.0), 1.0, all_trs=True)
+    pacing.refused("a", taken(pacing, "a", 1.0), 1.0, all_trs=True)
 
     assert pacing.free_at("b", 1.0) == 1.0 + PAUSE
 
 
 def test_a_call_that_was_not_sent_after_all_takes_no_place() -> None:
     pacing = Pacing(1)
-    pacing.unsent("a", pacing.sent("a", 1.0))
+    pacing.unsent("a", taken(pacing, "a", 1.0))
     assert pacing.free_at("a", 1.0) == 1.0
 
 
 def test_a_call_that_was_lost_may_have_arrived() -> None:
     pacing = Pacing(1)
-    pacing.lost(pacing.sent("a", 1.0), 1.5)
+    pacing.lost(taken(pacing, "a", 1.0), 1.5)
     assert pacing.free_at("a", 1.5) == 1.0 + MAX_TRANSIT + WINDOW
 
 
 def test_what_is_kept_does_not_grow() -> None:
-    pacing, now = Pacing(5), 0.0
+    count, now = Count(), 0.0
+    pacing = Pacing(5, count)
     for _ in range(1000):
         now = pacing.free_at("a", now)
-        pacing.answered("a", pacing.sent("a", now), now)
-    assert len(pacing._buckets["a"].places) <= 10
-    assert len(pacing._shortest) <= KEPT
+        pacing.answered("a", taken(pacing, "a", now), now)
+    assert len(count.buckets["a"].places) <= 10
+    assert len(count.shortest) <= KEPT

@@ -1,7 +1,8 @@
 """What a client of the feed does to recover after a gap: it makes the calls that its session needs.
 
 What is needed, and what becomes of the replies, is decided in session/restoration.py; when the calls leave, in
-rest/dispatcher.py. Each session of a client has a dispatcher of its own, since each has an app key of its own.
+rest/dispatcher.py. Each session of a client has a dispatcher of its own, since each has an app key of its own. It keeps
+the server's limit together with the REST clients of that key: see pacings.py.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from __future__ import annotations
 import abc
 import math
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -33,6 +33,7 @@ from ..wire.messages import check_token
 from ..wire.tls import Tls
 from .credentials import Credentials, renew_token, resolve_token
 from .own_loop import AnyEvent
+from .pacings import shared_count
 
 __all__ = ("BaseRestPump", "LinkWire", "Tasks")
 
@@ -72,6 +73,7 @@ class BaseRestPump(abc.ABC):
         config: deadlines and limits.
         ssl_context: TLS settings; None verifies against the system's trust store.
         clock: seconds, never going back.
+        clock_of: what is the same for all who have the same clock.
         wall_clock: seconds since the epoch.
         tell: called with the calls that have got their outcome.
 
@@ -90,11 +92,13 @@ class BaseRestPump(abc.ABC):
         ssl_context: ssl.SSLContext | None,
         *,
         clock: Callable[[], float],
+        clock_of: Hashable,
         wall_clock: Callable[[], float],
         tell: Callable[[list[Ticket[Any]]], None],
     ) -> None:
         known = None if callable(token) else token
-        self.dispatcher = Dispatcher(endpoint, known, config, clock=clock, wall_clock=wall_clock)
+        count = shared_count(endpoint, token, clock_of) if isinstance(endpoint, Endpoint) else None
+        self.dispatcher = Dispatcher(endpoint, known, config, clock=clock, wall_clock=wall_clock, count=count)
         endpoint.check_tls(ssl_context)
         self.ssl_context = ssl_context
         self._token = token

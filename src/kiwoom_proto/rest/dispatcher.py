@@ -59,7 +59,7 @@ from .errors import (
     was_not_processed,
 )
 from .links import Link, Links
-from .pacing import Pacing
+from .pacing import Count, Pacing
 from .ticket import Ticket, WaitingCalls
 
 __all__ = ("Dispatcher", "RestNeed")
@@ -87,6 +87,7 @@ class Dispatcher:
         config: deadlines and limits.
         clock: returns seconds, never going back.
         wall_clock: returns seconds since the epoch, for the life of tokens and the time of orders.
+        count: of the server, if other dispatchers have the same app key and the same clock; None: there are no others.
 
     Raises:
         LocalProtocolError: an argument is not what it should be.
@@ -100,6 +101,7 @@ class Dispatcher:
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        count: Count | None = None,
     ) -> None:
         token = conceal(token)
         if not isinstance(endpoint, Endpoint):
@@ -115,7 +117,7 @@ class Dispatcher:
         self._wall_clock = wall_clock
         self._redaction = Redaction(token.secrets if isinstance(token, AppKey) else ())
         self._authorization = Authorization(endpoint, token, config)
-        self._pacing = Pacing(config.calls_per_second or (MOCK_LIMIT if endpoint.mock else LIMIT))
+        self._pacing = Pacing(config.calls_per_second or (MOCK_LIMIT if endpoint.mock else LIMIT), count)
         self._links = Links(endpoint, config)
         self._waiting = WaitingCalls()
         self._known_token: Secret | None = None
@@ -320,13 +322,16 @@ class Dispatcher:
                 self._links.open(now)
 
     def _send(self, ticket: Ticket[Any], link: Link, token: Secret, now: float) -> None:
+        place = self._pacing.take(ticket.bucket, now)
+        if place is None:
+            return  # another dispatcher of the app key, in another thread, was faster
         self._waiting.remove(ticket)
         if token is not self._known_token:
             self._known_token = token
             self._redaction.add(token)
         ticket.tries += 1
         ticket.token = token
-        ticket.place = self._pacing.sent(ticket.bucket, now)
+        ticket.place = place
         ticket.sent_at = self._wall_clock()
         link.ticket = ticket
         link.is_taken = False
@@ -367,10 +372,8 @@ class Dispatcher:
                 self._unreachable_since = link.deadline - self.config.open_timeout
             self._failed_dials = 0 if is_final else self._failed_dials + 1
             self._dial_not_before = now + min(MAX_DIAL_PAUSE, _pause(self._failed_dials))
-        self._fail_waiting(
-            error,
-            lambda ticket: not self._links.may_carry(ticket, now) and (is_final or self._has_waited(ticket)),
-        )
+        may_carry = self._links.may_carry
+        self._fail_waiting(error, lambda each: not may_carry(each, now) and (is_final or self._has_waited(each)))
 
     def _has_waited(self, ticket: Ticket[Any]) -> bool:
         """Return whether a call has waited for a connection for long enough."""

@@ -36,16 +36,20 @@ so that everything pauses.
 
 All orders share one bucket. The official notice has 5 orders a second in all; per TR was measured for queries.
 
-Times are arguments, in seconds on the clock of the dispatcher.
+Dispatchers of one app key, whose calls the server counts together, have one `Count`. None of them is told of the
+answers to the others' calls, so where only such an answer frees a place, `free_at` is when to ask again.
+
+Times are arguments, in seconds on the clock of the dispatcher. Those that share a `Count` must have the same clock.
 """
 
 from __future__ import annotations
 
 from bisect import insort
+from contextlib import AbstractContextManager, nullcontext
 
 import attrs
 
-__all__ = ("Pacing", "Place")
+__all__ = ("Count", "Pacing", "Place")
 
 WINDOW = 1.0
 """Seconds that the server counts in."""
@@ -57,6 +61,8 @@ ENOUGH, KEPT = 100, 24
 """How many round trips make an estimate of the shortest, and how many of the shortest are kept for it."""
 PAUSE, MAX_PAUSE = 1.0, 30.0
 """Seconds without a call after a refusal."""
+ASK_AGAIN = 0.05
+"""Seconds after which to ask again for a place that another dispatcher has."""
 
 
 @attrs.define(eq=False)
@@ -66,10 +72,12 @@ class Place:
     Attributes:
         sent_at: when the call was sent.
         free_at: when its place is free again.
+        owner: who sent it; None once it has ended.
     """
 
     sent_at: float
     free_at: float
+    owner: Pacing | None
 
 
 @attrs.define(eq=False)
@@ -81,64 +89,85 @@ class _Bucket:
     pause: float = PAUSE
 
 
+@attrs.define(eq=False)
+class Count:
+    """What is known of the server's count for one app key. Its members are those of `Pacing`.
+
+    Attributes:
+        lock: held while it is read or changed, where dispatchers in several threads share it.
+        buckets: what is counted together -> the calls.
+        paused_until: when anything may leave again.
+        shortest: the shortest round trips.
+        round_trips: how many there were.
+    """
+
+    lock: AbstractContextManager[object] = attrs.field(factory=nullcontext)
+    buckets: dict[str, _Bucket] = attrs.field(factory=dict)
+    paused_until: float = float("-inf")
+    shortest: list[float] = attrs.field(factory=list)
+    round_trips: int = 0
+
+
 class Pacing:
     """Says when calls of one app key may leave.
 
     Args:
         limit: calls of one bucket that the server accepts in `WINDOW`.
+        count: shared with other dispatchers of the app key; None shares nothing.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, count: Count | None = None) -> None:
         self._limit = limit
-        self._buckets: dict[str, _Bucket] = {}
-        self._paused_until = float("-inf")
-        self._shortest: list[float] = []
-        self._count = 0
+        self._count = Count() if count is None else count
 
     def free_at(self, bucket: str, now: float) -> float:
-        """Return when the next call of a bucket may leave: `now`, or later.
+        """Return when the next call of a bucket may leave, or when to ask again: `now`, or later.
 
         Args:
             bucket: what is counted together: a TR, or all orders.
             now: the time.
         """
-        free_at = max(now, self._paused_until)
-        found = self._buckets.get(bucket)
-        if found is None:
-            return free_at
-        if len(found.places) >= self._limit:
-            places = found.places = [place for place in found.places if place.free_at > now]
-            if len(places) >= self._limit:
-                free_at = max(free_at, sorted(place.free_at for place in places)[-self._limit])
-        return max(free_at, found.paused_until)
+        with self._count.lock:
+            return self._free_at(bucket, now)
 
     def room(self, bucket: str, now: float) -> int:
         """Return how many calls of a bucket may leave now."""
-        found = self._buckets.get(bucket)
-        if now < self._paused_until or (found is not None and now < found.paused_until):
-            return 0
-        if found is None:
-            return self._limit
-        return max(0, self._limit - sum(place.free_at > now for place in found.places))
+        count = self._count
+        with count.lock:
+            found = count.buckets.get(bucket)
+            if now < count.paused_until or (found is not None and now < found.paused_until):
+                return 0
+            if found is None:
+                return self._limit
+            return max(0, self._limit - sum(place.free_at > now for place in found.places))
 
-    def sent(self, bucket: str, now: float) -> Place:
-        """Note that a call leaves. `free_at` must have said that it may."""
-        place = Place(now, now + MAX_TRANSIT + WINDOW)
-        self._buckets.setdefault(bucket, _Bucket()).places.append(place)
-        return place
+    def take(self, bucket: str, now: float) -> Place | None:
+        """Note that a call leaves. None: it may not, for somebody else was faster."""
+        with self._count.lock:
+            if self._free_at(bucket, now) > now:
+                return None
+            place = Place(now, now + MAX_TRANSIT + WINDOW, self)
+            self._count.buckets.setdefault(bucket, _Bucket()).places.append(place)
+            return place
 
     def answered(self, bucket: str, place: Place, now: float) -> None:
         """Note the answer to a call, other than a refusal for coming too fast."""
-        self._end(place, now)
-        self._buckets[bucket].pause = PAUSE
+        with self._count.lock:
+            self._end(place, now)
+            self._count.buckets[bucket].pause = PAUSE
 
     def lost(self, place: Place, now: float) -> None:
         """Note that a call has ended without an answer. It may have arrived."""
-        place.free_at = min(place.free_at, now + MAX_TRANSIT + WINDOW)
+        with self._count.lock:
+            place.owner = None
+            place.free_at = min(place.free_at, now + MAX_TRANSIT + WINDOW)
 
     def unsent(self, bucket: str, place: Place) -> None:
         """Note that a call has not left after all."""
-        self._buckets[bucket].places.remove(place)
+        with self._count.lock:
+            places = self._count.buckets[bucket].places
+            if place in places:
+                places.remove(place)
 
     def refused(
         self, bucket: str, place: Place, now: float, *, retry_after: float = 0.0, all_trs: bool = False
@@ -152,24 +181,41 @@ class Pacing:
             retry_after: seconds that the server asks to wait. At most `MAX_PAUSE` are.
             all_trs: whether the limit is one of all TRs.
         """
-        self._end(place, now)
-        found = self._buckets[bucket]
-        if now < found.paused_until:
-            return  # it was under way when the pause began
-        found.paused_until = now + min(MAX_PAUSE, max(found.pause, retry_after))
-        found.pause = min(found.pause * 2, MAX_PAUSE)
-        if all_trs:
-            self._paused_until = max(self._paused_until, found.paused_until)
+        count = self._count
+        with count.lock:
+            self._end(place, now)
+            found = count.buckets[bucket]
+            if now < found.paused_until:
+                return  # it was under way when the pause began
+            found.paused_until = now + min(MAX_PAUSE, max(found.pause, retry_after))
+            found.pause = min(found.pause * 2, MAX_PAUSE)
+            if all_trs:
+                count.paused_until = max(count.paused_until, found.paused_until)
+
+    def _free_at(self, bucket: str, now: float) -> float:
+        free_at = max(now, self._count.paused_until)
+        found = self._count.buckets.get(bucket)
+        if found is None:
+            return free_at
+        if len(found.places) >= self._limit:
+            places = found.places = [place for place in found.places if place.free_at > now]
+            if len(places) >= self._limit:
+                free_at = max(free_at, sorted(place.free_at for place in places)[-self._limit])
+                if any(place.owner not in (None, self) for place in places):
+                    free_at = min(free_at, now + ASK_AGAIN)
+        return max(free_at, found.paused_until)
 
     def _end(self, place: Place, now: float) -> None:
+        count = self._count
         round_trip = now - place.sent_at
+        place.owner = None
         place.free_at = min(place.free_at, now + WINDOW + MARGIN - self._least_round_trip())
-        insort(self._shortest, round_trip)
-        del self._shortest[KEPT:]
-        self._count += 1
+        insort(count.shortest, round_trip)
+        del count.shortest[KEPT:]
+        count.round_trips += 1
 
     def _least_round_trip(self) -> float:
         """Return the estimate of the shortest round trip that is possible; too short rather than too long."""
-        if self._count < ENOUGH:
+        if self._count.round_trips < ENOUGH:
             return 0.0
-        return max(0.0, 2 * self._shortest[0] - self._shortest[-1])
+        return max(0.0, 2 * self._count.shortest[0] - self._count.shortest[-1])
