@@ -194,6 +194,15 @@ def test_a_call_that_was_lost_may_have_arrived() -> None:
     assert pacing.free_at("a", 1.5) == 1.0 + MAX_TRANSIT + WINDOW
 
 
+def test_what_is_kept_does_not_grow_where_the_limit_is_high() -> None:
+    count, now = Count(), 0.0
+    pacing = Pacing(100_000, count)
+    for _ in range(1000):
+        now += 0.1
+        pacing.answered("a", taken(pacing, "a", now), now)
+    assert len(count.buckets["a"].places) <= 20
+
+
 def test_what_is_kept_does_not_grow() -> None:
     count, now = Count(), 0.0
     pacing = Pacing(5, count)

@@ -45,6 +45,7 @@ Times are arguments, in seconds on the clock of the dispatcher. Those that share
 from __future__ import annotations
 
 from bisect import insort
+from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 
 import attrs
@@ -84,7 +85,7 @@ class Place:
 class _Bucket:
     """The calls that are counted together."""
 
-    places: list[Place] = attrs.field(factory=list)
+    places: deque[Place] = attrs.field(factory=deque)
     paused_until: float = float("-inf")
     pause: float = PAUSE
 
@@ -147,7 +148,10 @@ class Pacing:
             if self._free_at(bucket, now) > now:
                 return None
             place = Place(now, now + MAX_TRANSIT + WINDOW, self)
-            self._count.buckets.setdefault(bucket, _Bucket()).places.append(place)
+            places = self._count.buckets.setdefault(bucket, _Bucket()).places
+            while places and places[0].free_at <= now:
+                places.popleft()
+            places.append(place)
             return place
 
     def answered(self, bucket: str, place: Place, now: float) -> None:
@@ -198,7 +202,7 @@ class Pacing:
         if found is None:
             return free_at
         if len(found.places) >= self._limit:
-            places = found.places = [place for place in found.places if place.free_at > now]
+            places = found.places = deque(place for place in found.places if place.free_at > now)
             if len(places) >= self._limit:
                 free_at = max(free_at, sorted(place.free_at for place in places)[-self._limit])
                 if any(place.owner not in (None, self) for place in places):
