@@ -4,6 +4,7 @@ Subjects:
 
     ours (asyncio), ours (trio)   `await api.call(request)`: pacing, deadlines, refusals told apart; the body as a dict
     ours (typed)                  on asyncio, with the request and the reply of the catalogue; one field read
+    ours (blocking)               `api.call(request)` of `kiwoom_asyncio.blocking`: each call changes the thread twice
     httpx, aiohttp                a client that is kept; `post(url, json=..., headers=...)`, `response.json()`
 
 The server is a process of its own that answers everything with the same 700 bytes, without limits (rest_server.py).
@@ -20,6 +21,7 @@ import trio
 
 import kiwoom_asyncio
 import kiwoom_trio
+from kiwoom_asyncio import blocking
 from kiwoom_proto import Endpoint
 from kiwoom_proto.config import RestConfig
 from kiwoom_proto.rest import CATALOGUE
@@ -35,6 +37,7 @@ COUNT = 2_000
 CASE = "ka10004, 700 bytes, plain"
 UNITS = {"rate": "calls per second", "cpu": "ns of CPU per call"}
 PEERS = ("httpx", "aiohttp")
+BLOCKING = "ours (blocking)"
 CONFIG = RestConfig(calls_per_second=1_000_000)
 
 
@@ -51,7 +54,8 @@ def measure(bench: Bench) -> None:
 
 def players(port: int) -> list[Player]:
     """Everybody."""
-    found = [Player(name, "benchmarks.rest_loopback", {"port": port, "subject": name}) for name in SUBJECTS]
+    ours = (*SUBJECTS, BLOCKING)
+    found = [Player(name, "benchmarks.rest_loopback", {"port": port, "subject": name}) for name in ours]
     setting = {
         "url": f"http://127.0.0.1:{port}/api/dostk/mrkcond",
         "headers": dict(HEADERS),
@@ -65,8 +69,10 @@ def players(port: int) -> list[Player]:
 
 def prepare(setting: dict[str, Any]) -> Round:
     """Set a subject up."""
-    run, make, read = SUBJECTS[setting["subject"]]
     endpoint = Endpoint(f"ws://127.0.0.1:{setting['port']}/api/dostk/websocket")
+    if setting["subject"] == BLOCKING:
+        return lambda command: _blocking(endpoint, command["count"])
+    run, make, read = SUBJECTS[setting["subject"]]
 
     async def work(rest: Callable[..., Any], count: int) -> dict[str, float]:
         async with rest(endpoint, token="t" * 80, config=CONFIG) as api:
@@ -78,6 +84,17 @@ def prepare(setting: dict[str, Any]) -> Round:
         return {"rate": count * 1e9 / wall, "cpu": cpu / count}
 
     return lambda command: run(lambda rest: work(rest, command["count"]))
+
+
+def _blocking(endpoint: Endpoint, count: int) -> dict[str, float]:
+    make: Any = blocking.rest
+    with make(endpoint, token="t" * 80, config=CONFIG) as api:
+        api.call(Quote())  # dials
+        wall, cpu = time.perf_counter_ns(), time.process_time_ns()
+        for _ in range(count):
+            assert _member(api.call(Quote()))
+        cpu, wall = time.process_time_ns() - cpu, time.perf_counter_ns() - wall
+    return {"rate": count * 1e9 / wall, "cpu": cpu / count}
 
 
 Work = Callable[[Callable[..., Any]], Awaitable[dict[str, float]]]

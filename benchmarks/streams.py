@@ -9,13 +9,18 @@ Subjects, on asyncio and on trio, each reading the usual fields of every row tha
     10 of a tenth     ten streams of a tenth of the items each, a task each: a row goes to one
     10 of all         ten streams of all items, a task each: a row goes to ten. Figures are for rows received
     blocking          a stream of `kiwoom_asyncio.blocking`, in a thread beside its event loop
+    blocking next     the same, by `rows.next(timeout=...)`
+    blocking events   `for event in client` of `kiwoom_asyncio.blocking`
+    blocking callback `client.on` of `kiwoom_asyncio.blocking`, called on its thread
 
-Latency is measured at 1,000 messages a second, of iteration, stream and callback, against picows and msgspec.
+CPU is that of the process, of both threads. Latency is measured at 1,000 messages a second, of iteration, stream,
+callback and blocking stream, against picows and msgspec.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -48,7 +53,9 @@ REGISTRATIONS = {"10 of a tenth": 10, "10 of all": 2}
 QUICK = ClientConfig(request_interval=0)
 FACES = ("iteration", "stream", "conflating", "callback", "10 of a tenth", "10 of all")
 LOOPS = ("asyncio", "trio")
-CASES = (*((face, loop) for loop in LOOPS for face in FACES), ("blocking", "asyncio"))
+BLOCKING = ("blocking", "blocking next", "blocking events", "blocking callback")
+CASES = (*((face, loop) for loop in LOOPS for face in FACES), *((face, "asyncio") for face in BLOCKING))
+TIMEOUT = 60
 
 
 def measure(bench: Bench) -> None:
@@ -106,7 +113,7 @@ def prepare(setting: dict[str, Any]) -> Round:
 
     def run(command: dict[str, Any]) -> dict[str, float]:
         plan = {**setting, **command}
-        if setting["face"] == "blocking":
+        if setting["face"] in BLOCKING:
             return _receive_blocking(plan)
         if setting["loop"] == "asyncio":
             return asyncio.run(_receive(kiwoom_asyncio.connect, plan))
@@ -123,18 +130,35 @@ def _meter(plan: dict[str, Any]) -> Meter:
 
 
 def _receive_blocking(plan: dict[str, Any]) -> dict[str, float]:
-    meter = _meter(plan)
-    take, left = meter.take, meter.count
+    meter, face, shape = _meter(plan), plan["face"], plan["shape"]
     with blocking.connect(Endpoint(plan["url"]), token="token", config=QUICK) as client:
-        for row in client.stream(plan["shape"], *ITEMS):
-            if left == meter.count:
-                meter.start()
-            take(row)
-            left -= 1
-            if not left:
-                break
-        meter.stop()
+        if face == "blocking callback":
+            done = threading.Event()
+            client.on(shape, lambda row: done.set() if meter.taken(row) else None, *ITEMS)
+            done.wait(TIMEOUT)
+        elif face == "blocking events":
+            client.subscribe(shape, *ITEMS)
+            _loop(client, meter)
+        elif face == "blocking next":
+            with client.stream(shape, *ITEMS) as rows:
+                while not meter.taken(rows.next(timeout=TIMEOUT)):
+                    pass
+        else:
+            _loop(client.stream(shape, *ITEMS), meter)
     return meter.result()
+
+
+def _loop(rows: Any, meter: Meter) -> None:
+    """Read as a program without async does."""
+    take, left = meter.take, meter.count
+    for row in rows:
+        if left == meter.count:
+            meter.start()
+        take(row)
+        left -= 1
+        if not left:
+            break
+    meter.stop()
 
 
 async def _receive(connect: Any, plan: dict[str, Any]) -> dict[str, float]:

@@ -110,7 +110,7 @@ def test_core(subject: str, shape: str, reads: str, read: str) -> None:
     assert core.prepare(setting)({"times": 2}).keys() == CPU  # it asserts that no event is missing
 
 
-@pytest.mark.parametrize("subject", list(rest_loopback.SUBJECTS))
+@pytest.mark.parametrize("subject", [*rest_loopback.SUBJECTS, rest_loopback.BLOCKING])
 def test_rest_calls(subject: str) -> None:
     port = round(rest_server.prepare({})({})["port"])
     figures = rest_loopback.prepare({"subject": subject, "port": port})({"count": 3})
