@@ -22,7 +22,7 @@ import attrs
 from ..errors import RecordingError
 from .ahead import Ahead
 
-__all__ = ("MAGIC", "MAX_FRAME", "MAX_LINE", "Block", "Damage", "compress", "outline", "read_blocks")
+__all__ = ("MAGIC", "MAX_FRAME", "MAX_LINE", "Block", "Damage", "compress", "compressor", "outline", "read_blocks")
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 """The first bytes of a frame."""
@@ -98,9 +98,15 @@ def compress(lines: bytes, level: int = LEVEL) -> bytes:
     Raises:
         RecordingError: the package zstandard is not installed.
     """
+    return compressor(level)(lines)
+
+
+def compressor(level: int = LEVEL) -> Callable[[bytes], bytes]:
+    """Return what makes many frames as `compress` does, and keeps its memory in between. It is for one thread."""
     zstandard = _zstandard()
-    frame: bytes = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True).compress(lines)
-    return frame
+    make: Callable[[bytes], bytes]
+    make = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True).compress
+    return make
 
 
 def read_blocks(file: BinaryIO) -> Iterator[Part]:

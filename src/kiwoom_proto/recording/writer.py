@@ -21,7 +21,7 @@ import attrs
 
 from ..events import RecordingHole
 from .format import Footer, Header, encode_footer, encode_header
-from .frames import compress
+from .frames import compressor
 
 __all__ = ("REMOVED", "Disk", "File", "Fsync", "Place", "Writer")
 
@@ -98,8 +98,7 @@ class Writer:
         header: the header of the first file.
         max_file_bytes: the size at which a file is closed.
         fsync: when to wait for the disk: at the end of each frame, or of each file, or never.
-        level: how hard to compress.
-        compress: makes a frame of lines.
+        compress: makes a frame of lines; None: as recordings are made.
         on_removed: called with what is missing because somebody removed a file.
 
     Attributes:
@@ -120,7 +119,7 @@ class Writer:
         *,
         max_file_bytes: int,
         fsync: Fsync,
-        compress: Callable[[bytes], bytes] = compress,
+        compress: Callable[[bytes], bytes] | None = None,
         on_removed: Callable[[RecordingHole], None] = lambda hole: None,
     ) -> None:
         self.failure = ""
@@ -135,7 +134,7 @@ class Writer:
         self._header = header
         self._max_file_bytes = max_file_bytes
         self._fsync = fsync
-        self._compress = compress
+        self._compress = compressor() if compress is None else compress
         self._on_removed = on_removed
         self._frame: list[bytes] = []  # lines of the frame that is being made
         self._frame_bytes = 0
