@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 from rich.text import Text
 from tests.adapters.command import TOKEN, exchange, run, run_on_terminal, start
 from tests.proto.recordings import SECOND, START, frames, header, lines, write
@@ -277,6 +280,35 @@ def test_recordings_on_a_terminal_are_a_table_with_what_is_missing(tmp_path: Pat
     assert "gap   2026-11-25 09:00:07       2.0 s  no connection" in screen
     assert "12 messages: the disk is full" in screen
     assert "2 files · 7 rows" in screen and "1 gap of 2.0 s · 1 hole of 1.0 s · 1 not closed" in screen
+
+
+class Terminal(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_listing_on_a_terminal_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        parts = [lines(100 * number + 5 * part + 1, 5) for part in range(9)]
+        write(tmp_path, frames(*parts, head=header(part=number + 1)), number=number)
+    told: list[str] = []
+
+    class Status:
+        def update(self, text: Text) -> None:
+            told.append(text.plain)
+
+    monkeypatch.setattr(Console, "status", lambda console, text: nullcontext(Status()))
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    cli(["recordings", str(tmp_path)], standalone_mode=False)
+
+    first, second = [each for each in told if "00-00" in each], [each for each in told if "00-01" in each]
+    assert told == [*first, "reading … 1 file", *second, "reading … 2 files"]
+    for done, each in (("", first), ("1 file, ", second)):
+        found = [re.fullmatch(rf"reading … {done}2026-11-25T090000-0\d\.ndjson\.zst (\d+)%", text) for text in each]
+        shares = [int(match[1]) for match in found if match]
+        assert len(shares) == len(each) and shares == sorted(set(shares)) and 0 < shares[3] < shares[-1] < 100
 
 
 def test_the_end_of_a_file_that_was_not_closed_is_a_hole_up_to_the_next_file(tmp_path: Path) -> None:

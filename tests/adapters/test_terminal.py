@@ -20,6 +20,7 @@ import pytest
 from tests.adapters.command import COMMAND, environment, run, run_on_terminal
 from tests.adapters.independent import IndependentServer, Session
 from tests.proto.hostile import EVERYTHING, HOSTILE, unfit
+from tests.proto.recordings import frames, header, lines
 
 TEXTS = (*HOSTILE.values(), EVERYTHING, "나" * 50_000)
 LONG = 2_000
@@ -248,6 +249,20 @@ def test_a_recording_moves_no_cursor(tmp_path: pathlib.Path) -> None:
     objects = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert objects == [json.loads(line) for line in piped.stdout.split("\n")[:-1]]
     assert len(objects) == 3 * (len(TEXTS) - 1)
+
+
+@on_a_terminal
+def test_the_name_of_a_recording_moves_no_cursor(tmp_path: pathlib.Path) -> None:
+    for number, text in enumerate(HOSTILE.values()):
+        name = text.replace("\0", "").replace("/", "")[:60]  # a name has at most 255 bytes
+        data = frames(lines(1, 2), head=header(session=f"{number:016x}"))
+        (tmp_path / f"{name}.ndjson.zst").write_bytes(b"".join(data))
+
+    code, shown = run_on_terminal(["recordings", str(tmp_path), "--verify"])
+
+    text = checked(shown)
+    assert code == 0
+    assert f"reading … {len(list(tmp_path.iterdir()))} files" in text, "how far it is, before the table"
 
 
 TYPED = EVERYTHING.replace("\0", "")

@@ -152,7 +152,7 @@ def _print(console: Console, summaries: Sequence[Summary]) -> None:
     table.add_column("ratio", justify="right", no_wrap=True)
     for summary in summaries:
         table.add_row(
-            displayed(summary.path.name),
+            Text(displayed(summary.path.name)),  # of a str, brackets would be markup
             _span(summary),
             _rows(summary.rows) if summary.rows else Text("none", style="dim"),
             _count(summary.gaps),

@@ -112,12 +112,12 @@ def _summary(
     gaps: list[Gap] = []
     holes: list[RecordingHole] = []
     offset = 0
-    for _, events, _ in session.batches():
+    for _, events, rows_only in session.batches():
         if file.offset != offset:
             offset = file.offset
             progress(file.path, offset, size)
         found: list[Any] = events
-        if not all(issubclass(cls, Record) for cls in set(map(type, events))):  # which is seldom
+        if not rows_only:  # which is seldom
             gaps += [event for event in events if isinstance(event, Gap)]
             holes += [event for event in events if isinstance(event, RecordingHole)]
             found = [event for event in events if isinstance(event, Record)]
