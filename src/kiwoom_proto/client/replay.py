@@ -122,17 +122,15 @@ class BaseReplay(Feeds):
         return attrs.evolve(stats, received=stats.received - self._skipped, delivered=stats.delivered - self._skipped)
 
     async def __anext__(self) -> Event:
-        batch = self._batch
-        if batch and self._session.wants_all:
-            return batch.pop()
+        session, batch = self._session, self._batch
         while True:
-            while not self._batch:
-                await self._refill()
-            event = self._batch.pop()
-            session = self._session
-            if session.wants_all or session.is_wanted(event):
-                return event
-            self._skipped += 1  # only now: what the program subscribed to a moment ago counts
+            while batch:
+                event = batch.pop()
+                if session.wants_all or session.is_wanted(event):
+                    return event
+                self._skipped += 1  # only now: what the program subscribed to a moment ago counts
+            await self._refill()
+            batch = self._batch
 
     def _pop(self) -> Event | None:
         session = self._session
