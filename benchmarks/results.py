@@ -35,6 +35,7 @@ RATES = (
     "messages per second",
     "messages per second, read",
     "messages per second, written",
+    "calls per second",
     "bytes of lines per byte",
 )
 """Units of which more is better."""

@@ -110,6 +110,14 @@ def test_core(subject: str, shape: str, reads: str, read: str) -> None:
     assert core.prepare(setting)({"times": 2}).keys() == CPU  # it asserts that no event is missing
 
 
+@pytest.mark.parametrize("unit", [rest_loopback.UNITS["rate"], loopback.THROUGHPUT["rate"]])
+def test_of_a_rate_more_is_better(unit: str) -> None:
+    slow, fast = Subject((1.0,)), Subject((2.0,))
+    found = Measurement("", "", unit, {"slow": slow, "fast": fast}).times_worse("slow", "fast")
+    assert found is not None
+    assert found.median == 2
+
+
 @pytest.mark.parametrize("subject", [*rest_loopback.SUBJECTS, rest_loopback.BLOCKING])
 def test_rest_calls(subject: str) -> None:
     port = round(rest_server.prepare({})({})["port"])
