@@ -82,16 +82,16 @@ def numbered(name: str, depth: int) -> Callable[[Any], tuple[Any, ...]]:
     """Return a function that reads the fields `name_1` to `name_<depth>` of a row, in one call each."""
     names = _names(name, depth)
     read_fields = _attributes(names)
-    plans: dict[type[Record], tuple[Callable[[Any], tuple[Any, ...]], Callable[[str], Any], bool]] = {}
+    plans: dict[type[Record], Callable[[Any], tuple[Any, ...]]] = {}
 
-    def plan(cls: type[Record]) -> tuple[Callable[[Any], tuple[Any, ...]], Callable[[str], Any], bool]:
+    def plan(cls: type[Record]) -> Callable[[Any], tuple[Any, ...]]:
         fields = [cls.fields[name] for name in names]
-        convert, known = fields[0].kind.convert, fields[0].kind.known
-        is_magnitude = convert is to_magnitude
-        way = int if is_magnitude or convert is to_whole_number else known.__getitem__
-        if any(field.kind.convert is not convert for field in fields):
-            way = _refuse  # of several kinds: one after the other
-        plans[cls] = _attributes([f"f{field.fid}" for field in fields]), way, is_magnitude
+        kind = fields[0].kind
+        if any(field.kind.convert is not kind.convert for field in fields):
+            plans[cls] = _refuse  # of several kinds: one after the other
+        else:
+            form = _FORMS.get(kind.convert, "known[n.f{}],")
+            plans[cls] = _compiled(_tuple_of(form, [field.fid for field in fields]), known=kind.known)
         return plans[cls]
 
     def read(record: Record) -> tuple[Any, ...]:
@@ -99,10 +99,9 @@ def numbered(name: str, depth: int) -> Callable[[Any], tuple[Any, ...]]:
         if values is None:
             values = record._decode()
         cls = type(record)
-        texts, convert, is_magnitude = plans.get(cls) or plan(cls)
+        make = plans.get(cls) or plan(cls)
         try:
-            numbers = map(convert, texts(values))
-            return tuple(map(abs, numbers) if is_magnitude else numbers)
+            return make(values)
         except (AttributeError, TypeError, ValueError, ArithmeticError):
             pass  # some are not plain: their fields know what to do
         return read_fields(record)
@@ -110,8 +109,26 @@ def numbered(name: str, depth: int) -> Callable[[Any], tuple[Any, ...]]:
     return read
 
 
-def _refuse(text: str) -> None:
+_FORMS: dict[object, str] = {to_magnitude: "abs(int(n.f{})),", to_whole_number: "int(n.f{}),"}
+
+
+def _refuse(values: object) -> tuple[Any, ...]:
     raise ValueError
+
+
+def _tuple_of(form: str, fids: Sequence[str]) -> str:
+    return f"({''.join(map(form.format, fids))})"
+
+
+def _compiled(expression: str, **names: object) -> Callable[[Any], Any]:
+    """Return a function of decoded values `n` that makes tuples of them, in half of the time that `map` takes or less.
+
+    Args:
+        expression: what it returns.
+        names: what else the expression names.
+    """
+    made: Callable[[Any], Any] = eval(f"lambda n: {expression}", {"abs": abs, "int": int, "__builtins__": {}, **names})
+    return made
 
 
 def ladder(step: Callable[..., S], depth: int, *names: str) -> Callable[[Any], tuple[S, ...]]:
@@ -164,7 +181,10 @@ def _top_reader(cls: type[Record], levels: int) -> Callable[[Any], TopLevels[Any
         return read_fields
     numbers = {field.fid: field.kind.convert is to_magnitude for field in fields}
     layout = NumberLayout([field.fid for field in cls.fields.values()], numbers)
-    levels_of = _compiled([[cls.fields[name].fid for name in names] for names in columns])
+    forms = ("abs(n.f{}),", "n.f{},") * 2
+    fids = [[cls.fields[name].fid for name in names] for names in columns]
+    tuples = ", ".join(map(_tuple_of, forms, fids))
+    levels_of: Callable[[Any], TopLevels[Any]] = _compiled(f"TopLevels({tuples})", TopLevels=TopLevels)
     decode = layout.decode
 
     def read(record: Record) -> TopLevels[Any]:
@@ -180,17 +200,3 @@ def _top_reader(cls: type[Record], levels: int) -> Callable[[Any], TopLevels[Any
         return read_fields(record)
 
     return read
-
-
-def _compiled(fids: Sequence[Sequence[str]]) -> Callable[[Any], TopLevels[Any]]:
-    """Return a function that makes levels of decoded numbers, in a third of the time that loops take.
-
-    Args:
-        fids: the FIDs of the ask prices, ask quantities, bid prices and bid quantities, best first. Prices are made
-            positive.
-    """
-    forms = "abs(n.f{}),", "n.f{},", "abs(n.f{}),", "n.f{},"
-    columns = ", ".join(f"({''.join(map(form.format, column))})" for form, column in zip(forms, fids, strict=True))
-    names = {"TopLevels": TopLevels, "abs": abs, "__builtins__": {}}
-    made: Callable[[Any], TopLevels[Any]] = eval(f"lambda n: TopLevels({columns})", names)
-    return made
