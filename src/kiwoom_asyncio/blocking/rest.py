@@ -165,11 +165,10 @@ class RestClient:
 
     if not TYPE_CHECKING:  # type checkers find this mistake because there is no such attribute
 
-        def __getattr__(self, name: str) -> NoReturn:
-            problem = f"{type(self).__name__!r} object has no attribute {name!r}"
-            if name == "aclose":
-                problem += ": write `api.close()`, or leave its block"
-            raise AttributeError(problem, name=name, obj=self)
+        @property
+        def aclose(self) -> NoReturn:
+            problem = f"{type(self).__name__!r} object has no attribute 'aclose'"
+            raise AttributeError(f"{problem}: write `api.close()`, or leave its block", name="aclose", obj=self)
 
     def __repr__(self) -> str:
         return repr(self._source)

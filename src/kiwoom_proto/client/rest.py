@@ -295,11 +295,11 @@ class BaseRestClient(abc.ABC):
 
     if not TYPE_CHECKING:  # type checkers find these mistakes because the methods are missing
 
-        def __getattr__(self, name: str) -> NoReturn:
-            problem = f"{type(self).__name__!r} object has no attribute {name!r}"
-            if name == "close":
-                problem += ": write `await api.aclose()`, or leave its block"
-            raise AttributeError(problem, name=name, obj=self)
+        @property
+        def close(self) -> NoReturn:
+            # No `__getattr__`: with one, Python reads every attribute of a client the slow way.
+            problem = f"{type(self).__name__!r} object has no attribute 'close'"
+            raise AttributeError(f"{problem}: write `await api.aclose()`, or leave its block", name="close", obj=self)
 
         def __aenter__(self) -> NoReturn:
             raise TypeError(
