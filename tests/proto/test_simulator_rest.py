@@ -326,6 +326,26 @@ def test_holdings_are_the_same_in_both_views() -> None:
     assert (int(one["evltv_prft"]), int(held["tot_evlt_amt"])) == (int(other["pl_amt"]), int(told["tot_est_amt"]))
 
 
+def test_the_truth_is_what_rest_says() -> None:
+    sim = Sim(start=NOON, rate=20)
+    number = order(sim, quantity=7)
+    waiting = order(sim, quantity=2, price=60_000)
+    truth = sim.exchange.truth
+    assert [each.number for each in truth.orders] == [number, waiting]
+    sim.advance(10)
+    book, held = (
+        json.loads(posted(sim, api_id, **body).body)
+        for api_id, body in (("ka10004", {"stk_cd": ITEM}), ("kt00018", {"qry_tp": "1", "dmst_stex_tp": "KRX"}))
+    )
+    asks, bids = truth.prices(ITEM)
+    assert (asks[0], bids[9]) == tuple(abs(int(book[name])) for name in ("sel_fpr_bid", "buy_10th_pre_bid"))
+    assert {code: holding.cost for code, holding in truth.holdings("key").items()} == {
+        ITEM: int(held["acnt_evlt_remn_indv_tot"][0]["pur_amt"])
+    }
+    assert truth.holdings("somebody else") == {}
+    assert [each.is_open for each in truth.orders] == [False, True]
+
+
 def test_us_orders_and_holdings_are_those_of_the_rows() -> None:
     sim = Sim(start=datetime.time(23, 0), rate=20)
     client = sim.raw(us=True)
