@@ -37,6 +37,7 @@ RATES = (
     "messages per second, written",
     "calls per second",
     "bytes of lines per byte",
+    "calls per second",
 )
 """Units of which more is better."""
 

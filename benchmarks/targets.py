@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from . import rest_pages
 from .decode import CPU
 from .loopback import LATENCY, RATES, THROUGHPUT
 from .rest_loopback import CASE, UNITS
@@ -207,6 +208,12 @@ TARGETS: tuple[Target, ...] = (
         )
         for opponent, limit in (("httpx", 2), ("aiohttp", 1))
         for ours in ("ours (asyncio)", "ours (trio)")
+    ),
+    Target(
+        "a page of a chart, decoded, against json.loads + pydantic",
+        5,
+        True,
+        _ratio("rest-pages", "900 ticks, nothing read", "pydantic (texts)", "ours", rest_pages.CPU["cpu"]),
     ),
     Target("scale, up to 10,000 items against one", 1.1, False, _flat(("10", "100", "1,000", "10,000"))),
     Target("  the same, one item silent", 1.1, False, _flat(("10,000 + 1 silent",))),
