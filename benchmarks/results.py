@@ -37,7 +37,6 @@ RATES = (
     "messages per second, written",
     "calls per second",
     "bytes of lines per byte",
-    "calls per second",
 )
 """Units of which more is better."""
 

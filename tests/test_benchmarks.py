@@ -24,7 +24,6 @@ from benchmarks import (
     loopback,
     memory,
     opponents,
-    recorder,
     recording,
     report,
     rest,
@@ -247,12 +246,6 @@ def test_ratios_are_paired() -> None:
     rates = results.find("loopback", "0B, plain", "messages per second")
     assert rates is not None and (ratio := rates.times_worse("kwcli", "ours (asyncio)")) is not None
     assert ratio.median == 6.0
-
-
-def test_of_every_rate_more_is_better() -> None:
-    units = {*loopback.THROUGHPUT.values(), *rest_loopback.UNITS.values(), *recorder.COSTS.values()}
-    for unit in units:
-        assert Measurement("any", "any", unit, {}).more_is_better is ("per second" in unit), unit
 
 
 def test_targets_are_judged() -> None:
