@@ -62,7 +62,7 @@ ALLOWED = {
     *((module, "ssl") for module in ("wire/tls", "client/wires", "client/pump", "client/rest_pump")),
     *(("recording/recorder", name) for name in ("os", "threading", "time")),
     ("recording/disk", "os"),
-    ("recording/ahead", "concurrent"),
+    ("recording/ahead", "threading"),
     ("token_folder", "os"),
     *(("client/tokens", name) for name in ("os", "threading")),
     *(("client/pacings", name) for name in ("os", "threading")),

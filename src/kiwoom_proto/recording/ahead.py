@@ -8,8 +8,8 @@ given nothing but the call that lets go of the lock, and `begin` waits until it 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
+from threading import Thread
 from typing import Generic, TypeVar
 
 __all__ = ("Ahead",)
@@ -21,9 +21,11 @@ class Ahead(Generic[T]):
     """What is made ahead, one thing at a time. The thread begins with the first of them, and ends with `end`."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "kiwoom-recording")
+        self._thread: Thread | None = None
+        self._asked = SimpleQueue[Callable[[], T] | None]()
+        self._begun = SimpleQueue[None]()
+        self._made = SimpleQueue[tuple[T | None, Exception | None]]()
         self._key: int | None = None
-        self._future: Future[T] | None = None
 
     def begin(self, key: int, make: Callable[[], T]) -> None:
         """Have the thread make something, instead of what it was to make before.
@@ -32,23 +34,40 @@ class Ahead(Generic[T]):
             key: what it is: `pop` asks for it.
             make: makes it. It lets go of the interpreter's lock at once.
         """
-        begun = SimpleQueue[None]()
-
-        def run() -> T:
-            begun.put(None)
-            return make()
-
-        self._key, self._future = key, self._thread.submit(run)
-        begun.get()
+        if self._thread is None:
+            self._thread = Thread(target=self._work, name="kiwoom-recording", daemon=True)
+            self._thread.start()
+        if self._key is not None:
+            self._made.get()
+        self._key = key
+        self._asked.put(make)
+        self._begun.get()
 
     def pop(self, key: int) -> Callable[[], T] | None:
         """Return what waits for this and returns it, or raises what `make` raised; None: it has not been begun."""
-        if key != self._key or self._future is None:
+        if key != self._key:
             return None
-        result = self._future.result
-        self._key = self._future = None
-        return result
+        self._key = None
+        return self._result
 
     def end(self) -> None:
         """End the thread, once it has made what it makes at the moment."""
-        self._thread.shutdown()
+        if self._thread is not None:
+            self._asked.put(None)
+            self._thread.join()
+
+    def _result(self) -> T:
+        made, error = self._made.get()
+        if error is not None:
+            raise error
+        return made  # type: ignore[return-value]  # it is what `make` returned
+
+    def _work(self) -> None:
+        while (make := self._asked.get()) is not None:
+            self._begun.put(None)
+            try:
+                made: tuple[T | None, Exception | None] = make(), None
+            except Exception as error:
+                made = None, error
+            self._made.put(made)
+            del make, made  # what was made is the caller's alone

@@ -307,6 +307,7 @@ class _Frames:
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         self._of_thread = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         self._ahead = Ahead[bytes]()
+        self._walked = -1, _Extent(0)  # where the frame begins that was begun ahead, and its extent
         self._file = file
         self._failures = 0
 
@@ -320,7 +321,7 @@ class _Frames:
     def _read(self) -> Iterator[Part]:
         offset = 0
         while _read_at(self._file, offset, 1):
-            extent = _walk(self._file, offset)
+            extent = self._walked[1] if self._walked[0] == offset else _walk(self._file, offset)
             try:
                 for number, piece in enumerate(self._pieces(offset, extent)):
                     if offset and not number:  # often only the first frame is read
@@ -364,6 +365,7 @@ class _Frames:
             extent = _walk(self._file, offset)
             if not extent.wrong and extent.end - offset >= MIN_AHEAD and extent.capacity <= MAX_AHEAD:
                 self._ahead.begin(offset, self._plan(self._of_thread, offset, extent))
+                self._walked = offset, extent
 
     def _stream(self, offset: int, end: int | None = None) -> Iterator[bytes]:
         """Yield what a frame holds in pieces.
