@@ -21,6 +21,7 @@ __all__ = (
     "MESSAGE_LIMIT",
     "QUOTE_LIMIT",
     "displayed",
+    "is_utf8",
     "json_displayed",
     "quoted",
     "repr_of",
@@ -78,6 +79,15 @@ def json_displayed(text: str) -> str:
         return text
     unfit = {ord(char): _json_escape(char) for char in set(text) if _is_mark(char) or not _is_visible(char)}
     return text.translate(unfit)
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a string can be written as UTF-8: it holds no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def quoted(value: object, limit: int = QUOTE_LIMIT) -> str:

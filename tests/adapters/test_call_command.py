@@ -6,8 +6,12 @@ import json
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.adapters.command import COMMAND, environment, run, run_on_terminal
@@ -18,6 +22,7 @@ from kiwoom_proto.simulator import Exchange
 
 ORDER = ("kt10000", "dmst_stex_tp=KRX", "stk_cd=005930", "ord_qty=1", "trde_tp=3")
 CHART = ("ka10080", "stk_cd=005930", "tic_scope=1", "upd_stkpc_tp=1")
+ON_POSIX = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +93,69 @@ def test_a_refusal_is_told(url: str) -> None:
     done = run("call", *ORDER[:-1], "trde_tp=0", "ord_uv=71", "--yes", "--endpoint", url)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.match("kiwoom-proto: kt10000: code RC", done.stderr)
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """A server that answers every call with one body; gives its URL."""
+
+    class Answer(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{server.server_port}/api/dostk/websocket"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+HALF = "\ud800"
+"""Half a surrogate pair. JSON can escape it, and UTF-8 does not have it."""
+HALVES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "order": (("call", *ORDER, "--yes"), {"return_code": 0, "return_msg": HALF, "ord_no": "1"}),
+    "element": (("call", "ka10001", "stk_cd=005930"), {"return_code": 0, "stk_nm": f"삼성{HALF}"}),
+    "unknown": (("call", "ka10001", "stk_cd=005930"), {"return_code": 0, HALF: [HALF]}),
+    "row": (("call", *CHART, "--limit", "1"), {"return_code": 0, "stk_min_pole_chart_qry": [{"new": HALF}]}),
+}
+
+
+@pytest.mark.parametrize("case", HALVES)
+@pytest.mark.parametrize("on_terminal", [False, pytest.param(True, marks=ON_POSIX)])
+def test_text_that_utf8_does_not_have_is_printed_as_it_came(case: str, on_terminal: bool) -> None:
+    words, members = HALVES[case]
+    with answering(json.dumps(members).encode()) as url:
+        if on_terminal:
+            code, shown = run_on_terminal([*words, "--endpoint", url])
+            text = shown.decode()
+        else:
+            done = run(*words, "--endpoint", url)
+            code, text = done.returncode, done.stdout
+            assert done.stderr == ""
+    assert code == 0
+    (line,) = text.splitlines()
+    printed = json.loads(line)
+    for name, value in (members["stk_min_pole_chart_qry"][0] if case == "row" else members).items():
+        assert printed[name] == value
+
+
+def test_a_refusal_in_such_words_is_told() -> None:
+    with answering(json.dumps({"return_code": 20, "return_msg": f"[RC4058]{HALF}"}).encode()) as url:
+        done = run("call", *ORDER, "--yes", "--endpoint", url)
+    assert done.returncode == 1
+    assert "RC4058" in done.stderr and "\\ud800" in done.stderr
 
 
 WRONG = {

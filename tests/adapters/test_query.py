@@ -6,6 +6,8 @@ import csv
 import datetime
 import io
 import json
+import shutil
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,7 @@ def test_a_parquet_file_is_not_lost_to_a_query_that_fails(folder: str, tmp_path:
     [
         (["selec 1"], 2, "Parser Error: syntax error at or near"),
         (["select nothing_such from trade"], 2, '"nothing_such" not found'),
+        (["select '\udcff'"], 2, "sql: must be text that can be written as UTF-8"),
         (["from trades"], 2, "The views are: after_hours_quote, balance,"),
         (["select 1", "--csv", "--parquet", "x.parquet"], 2, "--csv and --parquet exclude each other"),
         (["--views", "--parquet", "x.parquet"], 2, "--parquet needs a query"),
@@ -154,6 +157,21 @@ def test_a_query_needs_recordings(tmp_path: Path) -> None:
     done = run("query", "select 1", str(tmp_path / "nowhere"))
     assert done.returncode == 1
     assert "nowhere: no such file or folder" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such names are only on Linux")
+@pytest.mark.parametrize("words", [["query", "PATH"], ["query", "from trade", "PATH"], ["export", "PATH", "--parquet"]])
+def test_a_path_that_is_not_utf8_is_refused_with_the_cure(folder: str, tmp_path: Path, words: list[str]) -> None:
+    path = tmp_path / "\udcff"
+    shutil.copytree(folder, path)
+
+    done = run(*(str(path) if word == "PATH" else word for word in words), *([str(tmp_path)] * ("export" in words)))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "\\udcff/2026" in done.stderr and "rename the file or the folder" in done.stderr
+
+    (listed,) = rows_of(run("recordings", str(path)).stdout)
+    assert listed["path"].startswith(str(path))
 
 
 def test_the_views_are_listed_with_korean_names(folder: str) -> None:

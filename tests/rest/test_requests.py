@@ -180,7 +180,14 @@ def test_a_list_of_us_stocks_is_sent_as_a_list() -> None:
     request = rest.UsWatchlistPriceSurges.from_dict({**arguments, "stk_cd": stocks})
 
     assert json.loads(request.to_json())["stk_cd"] == stocks
-    for wrong in ("NVDA", [], ["NVDA"], [{"stk_cd": "NVDA"}], [{"stex_tp": "ND", "stk_cd": ""}]):
+    for wrong in (
+        "NVDA",
+        [],
+        ["NVDA"],
+        [{"stk_cd": "NVDA"}],
+        [{"stex_tp": "ND", "stk_cd": ""}],
+        [{"stex_tp": "ND", "stk_cd": "\ud800"}],
+    ):
         assert refused(rest.UsWatchlistPriceSurges, **{**arguments, "stk_cd": wrong}).startswith("stk_cd (관심종목): ")
 
 

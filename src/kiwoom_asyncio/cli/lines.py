@@ -7,6 +7,7 @@ they are missing, since when and why. `event_from_dict` reads both.
 from __future__ import annotations
 
 import codecs
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -92,8 +93,14 @@ def write_line(members: Mapping[str, Any]) -> None:
 
 
 def json_line(members: Mapping[str, Any]) -> bytes:
-    """Return one JSON object as a line. For a terminal, unprintable characters are escaped."""
-    line = msgspec.json.encode(members)
+    r"""Return one JSON object as a line. For a terminal, unprintable characters are escaped.
+
+    Half a surrogate pair, which UTF-8 does not have, stays the escape "\ud800" that it was: a server may send one.
+    """
+    try:
+        line = msgspec.json.encode(members)
+    except UnicodeEncodeError:
+        line = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
     if sys.stdout.isatty():
         line = json_displayed(line.decode()).encode()
     return line + b"\n"

@@ -177,6 +177,8 @@ class Parameter:
                 self.refuse(f'each stock must have "stex_tp" and "stk_cd", unlike {quoted(stock)}')
             if not all(isinstance(text, str) and text.strip() for text in stock.values()):
                 self.refuse(f'"stex_tp" and "stk_cd" must be str and not empty, unlike {quoted(stock)}')
+            if not all(text.isprintable() for text in stock.values()):
+                self.refuse(f"{quoted(stock)} has characters that cannot be printed")
         return [dict(stock) for stock in value]
 
     def _check_format(self, text: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..display import is_utf8, quoted
+from ..errors import LocalProtocolError
 from ..realtime.catalogue import Types, extended_catalogue
 from ..realtime.record import Record
 from ..recording.files import Paths
@@ -60,7 +62,10 @@ def connect_tables(paths: Paths, *, types: Iterable[type[Record]] = (), sql: str
     Raises:
         RecordingError: there is no such file; a file that was named is no recording, or of a newer version; a file is
             damaged in such a way that DuckDB reads nothing of it, or a package is missing. Says what to do.
+        LocalProtocolError: `sql` is no text that can be written as UTF-8.
     """
+    if sql is not None and not is_utf8(sql):
+        raise LocalProtocolError(f"sql: must be text that can be written as UTF-8, not {quoted(sql)}")
     return connect_files(look_at(paths), extended_catalogue(types), sql)
 
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import attrs
 
+from ..display import is_utf8
 from ..errors import RecordingError
 from ..recording.files import Paths, find_files, is_file_name
 from ..recording.format import Footer, Header, decode_line
@@ -52,9 +53,13 @@ def look_at(paths: Paths) -> list[RecordedFile]:
 
     Raises:
         RecordingError: there is none; one that was named is no recording, or of a newer version; one is damaged in the
-            middle.
+            middle; DuckDB cannot take its path.
     """
-    files = [_look_at(path, is_named) for path, is_named in find_files(paths)]
+    found = find_files(paths)
+    for path, _ in found:
+        if not is_utf8(str(path)):
+            raise RecordingError(f"{path}: DuckDB opens only paths that are UTF-8; rename the file or the folder")
+    files = [_look_at(path, is_named) for path, is_named in found]
     _leave_out_copies(files)
     if not any(file.is_readable for file in files):
         reasons = "; ".join(reason for file in files for reason in file.holes)
