@@ -44,11 +44,11 @@ __all__ = ("Recorder", "RecorderStats")
 
 INTERVAL = 0.02
 """Seconds for which the thread gathers before it looks at the backlog again: waking it costs the feed more."""
-TURN = 64 * 1024
-"""Bytes of lines that the thread makes before it is the feed's turn, which takes some 0.2 ms; more if much waits. Each
-change of turns costs the feed as much as some messages, so a feed that never rests is spared most of them."""
-TURNS = 8
-"""In how many turns what waits is written. However much it is, Python gives the feed its turn after 5 ms."""
+TURN = 0.0001
+"""Seconds for which the thread works before it is the feed's turn, which may have waited for that long."""
+TURN_PER_BYTE = 0.25e-9
+"""Or more, for each byte that waits: 2 ms if 8 MB do. Each change of turns costs a feed that never rests as much as
+some messages. However much waits, Python changes turns after 5 ms."""
 EXIT_SECONDS = 10.0
 """Seconds that the end of the program waits for what is not written yet."""
 LEAST_FILE_BYTES = 64 * 1024
@@ -240,7 +240,7 @@ class _Run:
         self._mask_accounts = mask_accounts
         self._known: tuple[tuple[Secret, ...], Masking] | None = None
         self._taken = 0  # messages
-        self._encoded = 0  # bytes, since it was the feed's turn
+        self._turn_began = 0.0
         self._wake = threading.Event()
         self._stopping = threading.Event()
         # The end of the program does not wait for a thread that was never told to stop; see `_finish_at_exit`.
@@ -330,11 +330,11 @@ class _Run:
         for entry in entries:
             for lines in encode_entry(entry, masking):
                 self._wait_for_disk()
-                self.writer.add(lines.at, lines.data, lines.messages, time.monotonic())
-                self._encoded += len(lines.data)
-                if self._encoded >= max(TURN, self.backlog.waiting_bytes // TURNS):
-                    self._encoded = 0
+                now = time.monotonic()
+                self.writer.add(lines.at, lines.data, lines.messages, now)
+                if now - self._turn_began >= max(TURN, TURN_PER_BYTE * self.backlog.waiting_bytes):
                     time.sleep(0)  # the feed's turn
+                    self._turn_began = time.monotonic()
 
     def _wait_for_disk(self) -> None:
         while self.writer.failure:
