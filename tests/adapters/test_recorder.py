@@ -12,7 +12,7 @@ import anyio
 import pytest
 from tests.adapters.kit import ITEM, TOKEN, Client, Loop, until
 
-from kiwoom_proto import AfterHoursQuote, ClientConfig, Event, LocalProtocolError, Record
+from kiwoom_proto import AfterHoursQuote, ClientConfig, Event, LocalProtocolError, Record, Trade
 from kiwoom_proto.errors import LoginRefused, RecordingError
 from kiwoom_proto.events import RecordingFailed, RecordingHole
 from kiwoom_proto.recording.check import summarize
@@ -261,6 +261,7 @@ async def test_a_full_disk_is_told_once_and_the_hole_when_it_goes_on(loop: Loop,
     async with (
         loop.serve(Exchange(rate=500)) as server,
         loop.connect(server.endpoint, record=recorder) as client,
+        client.stream(Trade, ITEM, overflow="drop_oldest") as live,
     ):
         await client.subscribe(AfterHoursQuote, ITEM)
         seen += await take(client, 100)
@@ -278,6 +279,7 @@ async def test_a_full_disk_is_told_once_and_the_hole_when_it_goes_on(loop: Loop,
             if isinstance(event, RecordingHole):
                 break
         seen += await take(client, 10)
+        assert live.gaps == 0, "a live stream has got every row"
 
     failed = [event for event in seen if isinstance(event, RecordingFailed)]
     assert [event.reason for event in failed] == ["the disk is full"]

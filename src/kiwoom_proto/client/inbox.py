@@ -151,10 +151,10 @@ class Inbox:
         """
         session = self.session
         events = session.events()
-        rows_only = events.rows_only
         if self._recorder is not None and self.closed is None:  # afterwards it may serve another client
             received, self._bytes_recorded = session.bytes_received - self._bytes_recorded, session.bytes_received
             self._recorder.add(events, received, self._wall_clock())
+        rows_only = events.rows_only  # only now: the recorder may have something to say
         router = self.router
         is_routed = router.is_active
         if events:

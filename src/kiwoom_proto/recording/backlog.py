@@ -104,7 +104,7 @@ class Backlog:
         is_failing = bool(self.failure) or self._hole is not None
         if is_failing and not self._is_failure_told and not is_over:
             reason = self.failure if self._hole is None else self._hole[1]
-            events.append(self._capture.numbering.stamp(RecordingFailed(reason)))
+            _append(events, self._capture.numbering.stamp(RecordingFailed(reason)))
         self._is_failure_told = is_failing
 
     def _lose(self, entries: Sequence[Entry]) -> None:
@@ -118,7 +118,7 @@ class Backlog:
     def _report(self, hole: RecordingHole, events: Batch, entries: list[Entry], now: int) -> None:
         """Report a hole, behind what comes after it: that has its numbers already."""
         event = self._capture.numbering.stamp(hole)
-        events.append(event)
+        _append(events, event)
         entries.append(Reported(entries[-1].at or now, event))
 
     def _pop_hole(self, end: int) -> RecordingHole:
@@ -155,3 +155,8 @@ class Backlog:
 def message_count(entries: Sequence[Entry]) -> int:
     """Return how many messages were received among these."""
     return sum(len(entry.payloads) for entry in entries if type(entry) is Received)
+
+
+def _append(events: Batch, event: RecordingFailed | RecordingHole) -> None:
+    events.rows_only = False
+    events.append(event)
