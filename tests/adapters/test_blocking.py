@@ -22,6 +22,7 @@ import attrs
 import pytest
 import trio
 from tests.adapters.kit import ITEM, QUICK, TOKEN
+from tests.adapters.recordings import NINE, write_recording
 
 import kiwoom_asyncio
 from kiwoom_asyncio import blocking
@@ -37,6 +38,8 @@ from kiwoom_proto import (
     Trade,
 )
 from kiwoom_proto.client.replay import BaseReplay
+from kiwoom_proto.events import RecordingHole, StreamGap
+from kiwoom_proto.recording.format import encode_message
 from kiwoom_proto.recording.recorder import Recorder
 from kiwoom_proto.simulator import Exchange
 
@@ -217,6 +220,17 @@ def test_a_recording_is_replayed(served: Served, tmp_path: Path) -> None:
             recording.next(timeout=30)
 
     assert replayed[:20] == live
+
+
+def test_a_replayed_stream_is_told_of_holes_of_the_recording(tmp_path: Path) -> None:
+    line = b'{"data":[{"values":{"10":"+1"},"type":"0B","name":"","item":"005930"}],"trnm":"REAL"}'
+    write_recording(tmp_path, [encode_message(NINE, 1, 1, line)], closed=False)
+    heard: list[StreamGap] = []
+    with blocking.replay(tmp_path, speed=None) as recording:
+        recording.on(Trade, lambda row: None, "005930", gaps=heard.append)
+        rows = list(recording.stream(Trade, "005930", gaps="items"))
+    assert [type(row) for row in rows] == [Trade, RecordingHole]
+    assert heard == rows[1:]
 
 
 def test_it_has_every_name_of_the_async_client() -> None:

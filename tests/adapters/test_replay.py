@@ -33,8 +33,9 @@ from kiwoom_proto import (
     Trade,
 )
 from kiwoom_proto.errors import LoginRefused, RecordingError
-from kiwoom_proto.events import Closed, ConditionResult, RecordingHole, RequestAccepted
-from kiwoom_proto.recording.format import encode_message
+from kiwoom_proto.events import Closed, ConditionResult, RecordingHole, RequestAccepted, StreamGap
+from kiwoom_proto.recording import read_recording
+from kiwoom_proto.recording.format import encode_event, encode_message
 from kiwoom_proto.session.lifecycle import SessionState, SubscriptionState
 from kiwoom_proto.simulator import Exchange
 from kiwoom_proto.testing import ManualClock
@@ -514,3 +515,50 @@ def test_silence_is_told_to_streams_as_it_was_recorded(clock: str, tmp_path: Pat
             assert [each.is_stale for each in client.subscriptions] == [True]
 
     run_virtually(clock, scenario)
+
+
+async def test_holes_of_the_recording_concern_every_stream_condition_and_callback(loop: Loop, tmp_path: Path) -> None:
+    """The recorder was killed twice, and once the disk was full. Gaps of the connection are told as ever."""
+    marked = RecordingHole(NINE + 25 * SECOND // 10, NINE + 3 * SECOND, 7, "the disk is full", epoch=1, sequence=50)
+    for number, lines in enumerate(
+        (trades([1]), [*trades([2]), encode_event(marked.end, marked), *trades([3, 4], "000660")], trades([5]))
+    ):
+        write_recording(
+            tmp_path,
+            lines,
+            session=f"{number:016x}",
+            at=NINE + 10 * number,
+            name=f"{number}.ndjson.zst",
+            closed=number == 2,
+        )
+    holes = [event for event in read_recording(tmp_path) if isinstance(event, RecordingHole)]
+    called: list[StreamGap] = []
+    heard: list[StreamGap] = []
+    async with (
+        replay_on(loop.name, tmp_path, speed=None) as client,
+        client.stream(Trade, "005930", gaps="items") as items,
+        client.stream(Trade, "000660", gaps=called.append) as rows,
+        client.stream(Trade, "005930") as counted,
+    ):
+        listener = client.on(Trade, lambda row: None, "000660", gaps=heard.append)
+        found = [event async for event in items]
+        assert [row.price async for row in rows] == [1, 2]
+        assert [event for event in await play(client) if isinstance(event, RecordingHole)] == holes
+    assert [event for event in found if not isinstance(event, Trade)] == called == heard == holes
+    assert marked in holes and len(holes) == 3
+    assert items.gaps == rows.gaps == counted.gaps == listener.gaps == 3
+
+
+async def test_a_hole_counts_in_a_condition_stream(loop: Loop, tmp_path: Path) -> None:
+    day = Day()
+    day.calls.append(day.session.list_conditions())
+    day.advance(1)
+    day.calls.append(day.session.search_condition("0", realtime=True))
+    day.advance(20)
+    path = write_recording(tmp_path, day.lines(), closed=False)
+    async with (
+        replay_on(loop.name, path, speed=None) as client,
+        client.condition("거래량 급증") as stream,
+    ):
+        assert [change async for change in stream]
+        assert stream.gaps == 1

@@ -24,7 +24,7 @@ from kiwoom_proto import (
 from kiwoom_proto.client.condition_stream import ConditionChange
 from kiwoom_proto.client.listeners import Listener
 from kiwoom_proto.client.streams import Stream
-from kiwoom_proto.events import Evicted, MemberLost, StreamGap, Unplaced
+from kiwoom_proto.events import Evicted, MemberLost, RecordingHole, StreamGap, Unplaced
 
 
 class Own(Record, tag="ZZ"):
@@ -62,7 +62,7 @@ async def streams_with_gaps(client: kiwoom_asyncio.Client) -> None:
             elif isinstance(event, OrderBook):
                 assert_type(event, OrderBook)
             else:
-                assert_type(event, Unplaced | Evicted | MemberLost | Stale)
+                assert_type(event, Unplaced | Evicted | MemberLost | Stale | RecordingHole)
 
 
 async def streams_by_code(client: kiwoom_trio.Client) -> None:

@@ -151,7 +151,7 @@ class Feeds(Calls):
                 called with it, in the turn in which it is known. It is a `Gap`, or another event of `StreamGap`: with
                 several app keys an `Unplaced` that names items of this stream (among others), and for types of the
                 account a `MemberLost`; with `transient`, an `Evicted`; with `fresh_within`, a `Stale`, which
-                `silences` counts.
+                `silences` counts; in a replay, a `RecordingHole`.
 
         Raises:
             LocalProtocolError: an argument is invalid.

@@ -88,6 +88,7 @@ class BaseReplay(Feeds):
         self._reported = MAX_AT_ONCE  # events reported since others could run
         self._skipped = 0  # events that the program had not subscribed to
         self._router.keeps_unasked = False  # a recording holds more than this program has asked for
+        self._router.is_replay = True
         self._has_refreshed = self._new_event()
         self._router.on_refresh = self._wake_driver
         session.skip_login()

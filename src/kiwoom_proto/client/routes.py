@@ -16,8 +16,9 @@
   transient, the items that it lost are named by `Evicted`, whether others needed their room or another call gave them
   up, and it goes on until none is left.
 * A sink is told what its rows are missing for: a `Gap`; `Unplaced` and `Evicted` that name items of it; if its rows are
-  about the account, `MemberLost`. A sink with `fresh_within` is told of silence: `Stale` of its type and items. The
-  client's own iteration gets these events too.
+  about the account, `MemberLost`. A sink with `fresh_within` is told of silence: `Stale` of its type and items. In a
+  replay every sink is told of a `RecordingHole`; a recorder's hole is none in the rows of a live client. The client's
+  own iteration gets these events too.
 
 Who gets the rows of one type and item is looked up once and kept until something changes, so a row costs two lookups
 and one call for each that gets it.
@@ -36,6 +37,7 @@ from ..events import (
     Evicted,
     Gap,
     MemberLost,
+    RecordingHole,
     RequestAccepted,
     RequestRefusal,
     Snapshot,
@@ -167,6 +169,8 @@ class Sink:
         self.say_gap(event)
 
     def _concerns(self, event: StreamGap) -> bool:
+        if isinstance(event, RecordingHole):
+            return True
         if isinstance(event, MemberLost):
             return self.code in ACCOUNT_TYPES
         if isinstance(event, Stale):
@@ -221,12 +225,14 @@ class Router:
         past: the counters of all that have been removed, and how many gaps they had; None: none was.
         on_refresh: called after each look at what is wanted.
         keeps_unasked: whether the client's own iteration gets rows that nobody is known to want.
+        is_replay: whether the rows come from a recording, so that what it lacks is missing for every sink.
     """
 
     def __init__(self, subscriptions: Callable[[], Iterable[Subscription]]) -> None:
         self.due: deque[tuple[Callback, Due]] = deque()
         self.is_active = False
         self.keeps_unasked = True
+        self.is_replay = False
         self.past: tuple[BufferStats, int] | None = None
         self.on_refresh: Callable[[], object] = _do_nothing
         self._subscriptions = subscriptions
@@ -362,9 +368,10 @@ class Router:
                 for sink in self._sinks:
                     if sink.is_accepted or sink.request is None:
                         sink.connection_lost(event.token_index)
-            case Gap() | Unplaced() | Evicted() | MemberLost() | Stale():
-                for sink in self._sinks:
-                    sink.handle_gap(event)
+            case Gap() | Unplaced() | Evicted() | MemberLost() | Stale() | RecordingHole():
+                if self.is_replay or not isinstance(event, RecordingHole):
+                    for sink in self._sinks:
+                        sink.handle_gap(event)
             case Snapshot() if event.type not in MERGED_TYPES:
                 return self._share_snapshot(event)
             case ConditionResult():

@@ -191,9 +191,10 @@ class MemberLost(Numbered):
         return displayed(f"token {self.token_index} is lost for good: {self.closed}", MESSAGE_LIMIT)
 
 
-StreamGap: TypeAlias = Gap | Unplaced | Evicted | MemberLost | Stale
+StreamGap: TypeAlias = Gap | Unplaced | Evicted | MemberLost | Stale | RecordingHole
 """What streams and callbacks say of rows that they lack, or may lack.
 
 `Gap` when everything is registered again, `Unplaced` when items of it have no connection, `Evicted` when transient ones
-of it were given up, `MemberLost` when an account of it is gone, `Stale` when no row came within its `fresh_within`.
+of it were given up, `MemberLost` when an account of it is gone, `Stale` when no row came within its `fresh_within`, and
+`RecordingHole`, in a replay alone, when something was not recorded.
 """
