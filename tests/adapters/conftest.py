@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import signal
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,3 +94,11 @@ def tls(authority: trustme.CA) -> Net:
 def net(request: pytest.FixtureRequest, tls: Net) -> Net:
     """TCP, then TLS."""
     return tls if request.param == "tls" else Net(None, None)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Python's own handler of Ctrl-C: whoever runs the tests in the background may have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

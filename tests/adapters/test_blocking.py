@@ -275,14 +275,6 @@ def test_a_wait_has_a_limit_and_loses_nothing(served: Served) -> None:
             client.next(timeout=0)
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """Python's own handler of Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal can be sent to a thread here")
 @pytest.mark.parametrize("face", ["client", "stream", "call"])
 def test_ctrl_c_ends_a_wait_and_the_block(served: Served, ctrl_c: None, face: str) -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
+import socket
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 import pytest
 from tests.adapters.kit import ITEM, TOKEN
@@ -16,7 +21,7 @@ import kiwoom_asyncio
 from kiwoom_asyncio import blocking
 from kiwoom_proto import PRODUCTION, Endpoint, LocalProtocolError, rest
 from kiwoom_proto.config import RestConfig
-from kiwoom_proto.rest.errors import MaintenancePage
+from kiwoom_proto.rest.errors import MaintenancePage, OrderOutcomeUnknown
 from kiwoom_proto.rest.pages import PagesEnd
 from kiwoom_proto.simulator import Exchange
 
@@ -77,6 +82,84 @@ def test_errors_are_those_of_the_async_client(exchange: Exchange, endpoint: Endp
         with pytest.raises(MaintenancePage):
             next(pages)
         assert pages.end is PagesEnd.REFUSED
+
+
+@contextmanager
+def silent() -> Iterator[tuple[Endpoint, threading.Event]]:
+    """A server that takes requests and answers none, and an event that is set when it has one."""
+    arrived = threading.Event()
+
+    def listen(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                connections.append(connection)
+                arrived.set() if connection.recv(65_536) else None
+
+    connections: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=listen, args=[server])
+        thread.start()
+        yield Endpoint(f"ws://127.0.0.1:{server.getsockname()[1]}/api/dostk/websocket"), arrived
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(30)
+    for connection in connections:
+        connection.close()
+
+
+AMEND = rest.AmendOrder(dmst_stex_tp="KRX", orig_ord_no="0000001", stk_cd=ITEM, mdfy_qty=1, mdfy_uv=70_000)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal can be sent to a thread here")
+@pytest.mark.parametrize(
+    ("ask", "is_order"),
+    [
+        (lambda api: api.call(buy()), True),
+        (lambda api: api.call(AMEND), True),
+        (lambda api: next(api.pages(buy())), True),
+        (lambda api: api.call(QUOTE), False),
+        (lambda api: next(api.rows(CHART)), False),
+    ],
+    ids=["order", "amendment", "page", "query", "rows"],
+)
+def test_ctrl_c_tells_of_an_order_that_was_sent(
+    ctrl_c: None, ask: Callable[[blocking.RestClient], object], is_order: bool
+) -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        if arrived.wait(30):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    with silent() as (endpoint, arrived):
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt) as caught, blocking.rest(endpoint, token=TOKEN) as api:
+            ask(api)
+        thread.join(30)
+
+    if is_order:
+        assert isinstance(caught.value.__cause__, OrderOutcomeUnknown)
+        assert caught.value.__cause__.api_id in ("kt10000", "kt10002")
+        assert "nobody knows whether this order was processed" in "".join(traceback.format_exception(caught.value))
+    else:
+        assert caught.value.__cause__ is None
+
+
+def test_ctrl_c_tells_of_a_reply_that_was_there(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment between the answer and the thread that waits for it, which no test can hit otherwise."""
+
+    def interrupted(future: Future[object], timeout: float | None = None) -> object:
+        wait([future])
+        raise KeyboardInterrupt
+
+    with blocking.rest(endpoint, token=TOKEN) as api, monkeypatch.context() as patch:
+        patch.setattr("kiwoom_asyncio.blocking.bridge._result", interrupted)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            api.call(buy())
+        (note,) = caught.value.__notes__
+    assert note.startswith("The call had ended meanwhile: BuyOrderReply(ord_no=")
 
 
 def test_several_threads_share_one_client(endpoint: Endpoint) -> None:

@@ -8,7 +8,7 @@ import gc
 import inspect
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,16 +35,10 @@ STRIDE = {"trio": 7, "asyncio": 23, "uvloop": 23}
 """One line of so many is interrupted; all of them take a minute for each loop. On asyncio it is the loop's doing."""
 CONFIG = ClientConfig(backoff_min=0.001, backoff_max=0.001, request_interval=0)
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
+
 Line = tuple[str, int]
 Scenario = Callable[[], Awaitable[None]]
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c() -> Iterator[None]:
-    """Python's own handler of Ctrl-C: whoever runs the tests in the background may have it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 class Tracer:

@@ -1,6 +1,7 @@
 """The bridge between threads that block and an event loop on a thread of its own: anyio's blocking portal.
 
 * A call starts a task on the loop and waits for it. A wait that ends early, by its time limit or by Ctrl-C, cancels it.
+  What became of the task then is told with what ended the wait: whoever interrupts an order must know that it was sent.
 * Rows cross in batches: the loop's side fills a list, and whoever iterates pops from that very list. So buffers,
   policies and statistics count what waits as they do without a bridge.
 * Whoever must not wait is refused: callbacks, which run on the loop's thread, and async functions, whose loop would
@@ -19,11 +20,13 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
+import anyio
 from anyio.from_thread import start_blocking_portal
 
-from kiwoom_proto import LocalProtocolError
+from kiwoom_proto import KiwoomError, LocalProtocolError
+from kiwoom_proto.display import MESSAGE_LIMIT, quoted
 
 from ..own_loop import here, runs_trio
 
@@ -34,6 +37,8 @@ S = TypeVar("S")
 
 SLICE = 0.2 if sys.platform == "win32" else threading.TIMEOUT_MAX
 """Maximum seconds of one wait: Windows delivers Ctrl-C only between two."""
+CANCEL_TIME = 2.0
+"""Maximum seconds that a wait which has ended early waits for its cancelled task, to tell what became of it."""
 EXIT_TIME = 2.0
 """Maximum seconds that the end of the program waits for a client that was never closed."""
 
@@ -71,6 +76,7 @@ class Bridge(Generic[S]):
 
         Raises:
             TimeoutError: it took longer than `timeout` seconds, and was cancelled.
+            KeyboardInterrupt: Ctrl-C; raised from the error of ours that the cancelled function ended in, if it did.
             LocalProtocolError: the client is closed, or the caller must not wait.
         """
         self.check_open()
@@ -166,16 +172,59 @@ class Bridge(Generic[S]):
                 self._thread.join(EXIT_TIME)
 
     def _wait(self, function: Callable[..., Awaitable[T]], *args: Any, timeout: float | None = None) -> T:
+        task = _Task(function, *args)
         try:
-            future = self._portal.start_task_soon(function, *args)
-        except RuntimeError:  # another thread has closed it meanwhile
-            self.check_open()
-            raise
-        try:
+            try:
+                future = self._portal.start_task_soon(task.run)
+            except RuntimeError:  # another thread has closed it meanwhile
+                self.check_open()
+                raise
             return _result(future, timeout)
-        except BaseException:
-            future.cancel()
+        except BaseException as interruption:
+            task.end(self._loop, interruption)
             raise
+
+
+class _Task(Generic[T]):
+    """An async function that runs once on the loop, and what became of it. It can be cancelled before it has begun."""
+
+    def __init__(self, function: Callable[..., Awaitable[T]], *args: Any) -> None:
+        self._function = function
+        self._args = args
+        self._scope: anyio.CancelScope | None = None
+        self._is_cancelled = False
+        self._ended = threading.Event()
+        self._error: KiwoomError | None = None
+        self._result: T | None = None
+
+    async def run(self) -> T:
+        try:
+            with anyio.CancelScope() as self._scope:
+                if not self._is_cancelled:
+                    self._result = await self._function(*self._args)
+        except KiwoomError as error:
+            self._error = error
+            raise
+        finally:
+            self._ended.set()
+        return cast("T", self._result)
+
+    def end(self, loop: asyncio.AbstractEventLoop, interruption: BaseException) -> None:
+        """Cancel it, and add to what ended the wait how it ended, if that is another matter."""
+        try:
+            loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:
+            return  # the loop is closed
+        self._ended.wait(CANCEL_TIME)
+        if self._error is not None and self._error is not interruption:
+            raise interruption from self._error
+        if self._result is not None:
+            interruption.add_note(f"The call had ended meanwhile: {quoted(self._result, MESSAGE_LIMIT)}")
+
+    def _cancel(self) -> None:
+        self._is_cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
 
 
 def _later(make: Callable[[], T]) -> Callable[[], Awaitable[T]]:

@@ -105,8 +105,8 @@ class RestClient:
     """Calls TRs of the REST interface, for threads that block. Made by `rest` and `open_rest`.
 
     Any thread may call, several at once: they share the connections, the token, and the rate that the server allows. An
-    async function may not: it would hold up its event loop. Ctrl-C ends every wait; what became of an order that was
-    under way is then unknown, so look it up.
+    async function may not: it would hold up its event loop. Ctrl-C ends every wait. If it ends that of an order which
+    has been sent, the `KeyboardInterrupt` is raised from `OrderOutcomeUnknown`, its `__cause__`: look the order up.
     """
 
     def __init__(self, bridge: Bridge[AsyncRestClient]) -> None:
