@@ -182,7 +182,8 @@ class RestConfig:
 
     Attributes:
         answer_timeout: seconds from sending a call to the end of its answer; and how long a query waits for a server
-            that cannot be reached. A call that waits for its turn has no deadline: the caller may cancel it.
+            that cannot be reached. A query that waits for its turn has no deadline: the caller may cancel it. An order
+            that cannot be sent within this time of its turn fails, and is not sent.
         open_timeout: seconds for a TCP connection, TLS included.
         token_timeout: seconds for getting an access token.
         idle_timeout: seconds after which a connection without a call is closed: before the server does, and before

@@ -41,9 +41,29 @@ STEPS = ("order", "order", "query", "query", "wait", "wait", "wait", "cancel", "
 WAITS = (0.0, 0.005, 0.02, 0.3, 1.0, 6.0)
 
 
-@given(st.integers(0, 2**32), st.sampled_from([0.1, 0.3, 0.6, 1.0]), st.booleans(), st.booleans())
+class MovingClock(ManualClock):
+    """A clock that moves between any two readings, and at times jumps."""
+
+    def __init__(self, draw: random.Random, jumps: float) -> None:
+        super().__init__(1000.0)
+        self._draw = draw
+        self._jumps = jumps
+
+    def __call__(self) -> float:
+        if self._jumps and self._draw.random() < self._jumps:
+            self.now += self._draw.choice((1e-6, 1e-3, 0.3, 1.0, 5.0, 20.0))
+        return self.now
+
+
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([0.0, 0.1, 0.3, 0.6, 1.0]),
+    st.sampled_from([0.0, 0.02, 0.3]),
+    st.booleans(),
+    st.booleans(),
+)
 def test_no_order_is_processed_twice_and_every_call_has_one_outcome(
-    seed: int, trouble: float, keys: bool, closes: bool
+    seed: int, trouble: float, jumps: float, keys: bool, closes: bool
 ) -> None:
     draw = random.Random(seed)
 
@@ -64,6 +84,7 @@ def test_no_order_is_processed_twice_and_every_call_has_one_outcome(
         piece=lambda: draw.choice([1 << 20, 50, 7]),
         obtain=obtain,
         dial=dial,
+        clock=MovingClock(draw, jumps),
     )
     tickets: list[Ticket[Any]] = []
     for _ in range(draw.randrange(5, 30)):
@@ -81,10 +102,16 @@ def test_no_order_is_processed_twice_and_every_call_has_one_outcome(
             if links:
                 network.dispatcher.receive_eof(draw.choice(links), "reset by peer")
         network.settle()
+        due_at = network.dispatcher.next_timeout()
+        if jumps:
+            network.clock.now += draw.choice((0.0, 1e-6, 0.3, 1.0, 5.0))
+        assert network.dispatcher.next_timeout() == due_at, "what is due does not depend on when it is asked for"
+        assert due_at is not None or network.dispatcher.needs or not network.dispatcher.is_busy
     if closes:
         network.dispatcher.close()
     network.advance(2000)
 
+    assert all(asked_at < ticket.deadline for asked_at, ticket in network.sent), "an order was sent after its deadline"
     assert len(network.done) == len(set(map(id, network.done))) == len(tickets)
     assert not network.dispatcher.is_busy and not network.dispatcher.needs
     for number, ticket in enumerate(tickets):

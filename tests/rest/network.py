@@ -79,13 +79,15 @@ class Network:
         obtain: Callable[[TokenNeeded], str | KiwoomError] = lambda need: "another-token",
         dial: Callable[[Link], str | None] = lambda link: None,
         endpoint: Endpoint = ENDPOINT,
+        clock: ManualClock | None = None,
     ) -> None:
-        self.clock = ManualClock(1000.0)
+        self.clock = ManualClock(1000.0) if clock is None else clock
         self.key = token if isinstance(token, AppKey) else None
         self.dispatcher = Dispatcher(endpoint, token, config, clock=self.clock, wall_clock=self.wall_time)
         self.answer = answer
         self.seen: list[Seen] = []
         self.processed: list[Seen] = []
+        self.sent: list[tuple[float, Ticket[Any]]] = []
         self.done: list[Ticket[Any]] = []
         self.dialled: list[float] = []
         self.tokens: list[float] = []
@@ -124,7 +126,7 @@ class Network:
                 self.settle()
             self.dispatcher.handle_timeout()
             self.settle()
-        self.clock.now = end
+        self.clock.now = max(self.clock.now, end)  # a clock may move by itself
         self.settle()
 
     def later(self, after: float, action: Callable[[], None]) -> None:
@@ -152,7 +154,10 @@ class Network:
                 self.dialled.append(self.clock.now)
                 self.later(self._latency(), lambda link=need: self._made(link))  # type: ignore[misc]
         for link in self._links:
+            asked_at = self.clock.now
             if data := dispatcher.data_to_send(link):
+                assert link.ticket is not None
+                self.sent.append((asked_at, link.ticket))
                 self._deliver(self._to_server, link, data, self._arrive)
         self.done += dispatcher.outcomes()
 

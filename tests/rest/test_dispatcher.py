@@ -560,6 +560,98 @@ def test_an_order_of_which_no_byte_was_handed_over_goes_on_another_connection() 
     assert ok(order) and len(network.processed) == 1 and order.tries == 1
 
 
+# The clock, which moves between any two calls of the driver, and may jump.
+
+
+def test_a_call_that_falls_due_between_two_calls_of_the_driver_is_not_forgotten() -> None:
+    network = Network(config=RestConfig(max_connections=1))
+    for _ in range(6):
+        network.dispatcher.submit(Quote())
+    network.advance(0.9)
+    (link,) = network.dispatcher.needs
+    assert isinstance(link, Link) and len(network.done) == 5
+    network.dispatcher.receive_eof(link)
+    due_at = network.dispatcher.next_timeout()
+    assert due_at is not None and due_at > network.clock.now
+    network.clock.now = due_at + 0.1
+    assert network.dispatcher.next_timeout() == due_at
+    network.advance(1)
+    assert len(network.done) == 6
+
+
+def test_a_connection_that_may_be_dialled_again_meanwhile_is_not_forgotten() -> None:
+    network = Network(dial=lambda link: "connection refused" if link.number == 1 else None)
+    query = network.dispatcher.submit(Quote())
+    network.advance(0.1)
+    due_at = network.dispatcher.next_timeout()
+    assert due_at is not None and network.dispatcher.needs == ()
+    network.clock.now = due_at + 0.1
+    assert network.dispatcher.next_timeout() == due_at
+    network.advance(1)
+    assert ok(query)
+
+
+NOT_SENT = "kt10000: this order was not sent, as it could not be within 15 s (answer_timeout)"
+
+
+def test_an_order_that_waits_for_its_turn_while_the_program_stands_still_is_never_sent() -> None:
+    network = Network()
+    orders = [network.dispatcher.submit(Buy()) for _ in range(12)]
+    network.advance(0.9)
+    assert len(network.processed) == 5
+    network.clock.now += 19.2  # the deadline of the last two, whose turn comes later, is another
+    network.dispatcher.submit(Chart())
+    network.advance(10)
+    assert [str(order.outcome) for order in orders[5:10]] == [NOT_SENT] * 5 and not network.dispatcher.is_busy
+    assert {seen.api_id for seen in network.seen[5:]} == {"ka10081"}
+    assert not isinstance(orders[5].outcome, OrderOutcomeUnknown), "nothing to look up"
+
+
+@pytest.mark.parametrize("what", ["connection", "token", "writing"])
+def test_an_order_is_not_sent_after_its_deadline_whatever_it_waited_for(what: str) -> None:
+    network = Network(token=None if what == "token" else "T1", latency=lambda: 0.0)
+    order = network.dispatcher.submit(Buy())
+    (need,) = network.dispatcher.needs
+    if what == "writing":
+        assert isinstance(need, Link)
+        network.dispatcher.connection_made(need)
+    network.clock.now += 15.0
+    if what == "writing":
+        assert isinstance(need, Link)
+        assert network.dispatcher.data_to_send(need) == b""
+    elif isinstance(need, Link):
+        network.dispatcher.connection_made(need)
+    else:
+        network.dispatcher.receive_token("T1")
+    network.advance(30)
+    assert str(order.outcome) == NOT_SENT and network.seen == [] and order.tries == 0
+
+
+def test_an_order_whose_bytes_nobody_fetched_for_a_while_goes_on_a_fresh_connection() -> None:
+    network = Network()
+    network.dispatcher.submit(Quote())
+    network.advance(1)
+    order = network.dispatcher.submit(Buy())
+    (link,) = network.dispatcher.needs
+    assert isinstance(link, Link)
+    network.clock.now += 6.0
+    assert network.dispatcher.data_to_send(link) == b"", "it may be dead by now"
+    network.advance(1)
+    assert ok(order) and network.seen[-1].link is not link
+
+
+def test_idle_connections_that_are_too_old_for_an_order_make_room_for_it() -> None:
+    network = Network(lambda seen: Answer(after=0.5), config=RestConfig(max_connections=1))
+    for request in (Quote(), Buy()):
+        network.dispatcher.submit(request)
+        network.advance(0.1)
+    network.advance(8)
+    assert len(network.dispatcher.needs) == 2
+    order = network.dispatcher.submit(Buy())
+    network.advance(1)
+    assert ok(order)
+
+
 # Cancelling.
 
 

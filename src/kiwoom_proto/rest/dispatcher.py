@@ -11,8 +11,12 @@ Its inputs are those of a session: calls, bytes and one deadline. What it cannot
 
 Every call gets exactly one outcome, which `outcomes` returns: a `Page`, or an error. Nothing that a server does raises.
 
-* A call leaves when `Pacing` lets it, a connection is free and there is a token. Orders go first. A call that waits for
-  its turn has no deadline.
+* A call leaves when `Pacing` lets it, a connection is free and there is a token. Orders go first. A query that waits
+  for its turn has no deadline.
+* An order is meant for now. If it has not been sent by its `deadline`, it fails and is never sent, whatever it waited
+  for and however the clock moved meanwhile: bytes are handed to the driver before that time, or not at all.
+* What is due is reckoned once, where calls are sent, by one reading of the clock. To ask again later with another
+  reading would forget what became due in between.
 * If no connection can be opened, it is tried again after a pause that doubles, up to 5 s. A query is given up when the
   next attempt would come later than `answer_timeout` after it was submitted, or after the first attempt that failed. An
   order is given up with the same, or after `tries` attempts in a row: it is meant for now, and its caller decides. With
@@ -58,7 +62,7 @@ from .errors import (
     ServerFailed,
     was_not_processed,
 )
-from .links import Link, Links
+from .links import Link, Links, retry_pause
 from .pacing import Count, Pacing
 from .ticket import Ticket, WaitingCalls
 
@@ -70,10 +74,8 @@ RestNeed: TypeAlias = Link | TokenNeeded
 
 LIMIT, MOCK_LIMIT = 5, 1
 """Calls of one TR in a second [measured]."""
-RETRY_PAUSE, MAX_RETRY_PAUSE = 0.5, 30.0
-"""Seconds before a query is sent again. They double."""
-MAX_DIAL_PAUSE = 5.0
-"""Maximum of seconds before another attempt to connect, which begin and double likewise."""
+MAX_RETRY_PAUSE = 30.0
+"""Maximum of seconds before a query is sent again, which double from `RETRY_PAUSE` on."""
 ALL_TRS = frozenset({"1701", "1702"})
 """Codes of limits that are not those of one TR."""
 
@@ -123,9 +125,7 @@ class Dispatcher:
         self._known_token: Secret | None = None
         self._outcomes: list[Ticket[Any]] = []
         self._submitted = 0
-        self._failed_dials = 0  # in a row
-        self._unreachable_since = float("-inf")
-        self._dial_not_before = float("-inf")
+        self._next_call_at: float | None = None  # as of the last `_advance`
 
     # State.
 
@@ -160,7 +160,11 @@ class Dispatcher:
         check_cursor(cont_yn, next_key)
         self._submitted += 1
         ticket = Ticket(request, cont_yn, next_key, number=self._submitted)
-        ticket.waits_since = self._clock()
+        now = ticket.waits_since = self._clock()
+        if ticket.is_order:
+            ahead = self._waiting.orders
+            turn_at = self._pacing.turn_at(ticket.bucket, now, len(ahead))
+            ticket.deadline = max(turn_at + self.config.answer_timeout, ahead[-1].deadline if ahead else now)
         self._waiting.add(ticket)
         self._advance()
         return ticket
@@ -187,6 +191,7 @@ class Dispatcher:
             else:
                 self._cancel(link.ticket, CallCancelled(words))
         self._fail_waiting(CallCancelled(words))
+        self._next_call_at = None
         self._authorization.end()
 
     def outcomes(self) -> list[Ticket[Any]]:
@@ -220,14 +225,20 @@ class Dispatcher:
         link.is_open = True
         link.used_at = now
         link.deadline = now + self.config.idle_timeout
-        self._failed_dials = 0
+        self._links.failed_dials = 0
         self._advance()
 
     def data_to_send(self, link: Link) -> bytes:
         """Return the bytes to write to this link, and forget them; empty: nothing. They count as sent."""
         if link not in self._links or not link.is_open or link.ticket is None:
             return b""
-        link.is_taken = True
+        if not link.is_taken:
+            now = self._clock()
+            if now >= link.deadline:
+                return b""  # too late: `handle_timeout` decides
+            link.is_taken = True
+            link.deadline = now + self.config.answer_timeout
+            link.ticket.sent_at = self._wall_clock()
         return link.http.data_to_send()
 
     def receive_data(self, link: Link, data: bytes | bytearray | memoryview) -> None:
@@ -267,12 +278,7 @@ class Dispatcher:
 
     def next_timeout(self) -> float | None:
         """Return when to call `handle_timeout`, in seconds on the clock; None: not before something else happens."""
-        now = self._clock()
-        times = [self._links.next_timeout(), self._authorization.next_timeout()]
-        if self._waiting:
-            times.append(self._waiting.next_time(self._pacing, now))
-            if now < self._dial_not_before:
-                times.append(self._dial_not_before)
+        times = (self._links.next_timeout(), self._authorization.next_timeout(), self._next_call_at)
         return min((time for time in times if time is not None), default=None)
 
     def handle_timeout(self) -> None:
@@ -294,32 +300,39 @@ class Dispatcher:
 
     def _advance(self) -> None:
         """Send what can be sent, and ask for what is needed to send more. Orders first."""
+        self._next_call_at = None
         if not self._waiting:
             return
         now = self._clock()
+        for ticket in self._waiting.pop_late_orders(now):
+            what = f"{ticket.request.api_id}: this order was not sent, as it could not be"
+            self._end(ticket, DeadlineExceeded("answer", self.config.answer_timeout, what=what))
+        held = self._send_ready(now)
+        self._next_call_at = self._waiting.next_time(self._pacing, now, held)
+        if held and now < (dial_at := self._links.dial_not_before):
+            self._next_call_at = dial_at if self._next_call_at is None else min(dial_at, self._next_call_at)
+
+    def _send_ready(self, now: float) -> tuple[bool, ...]:
+        """Send what can be sent. Returns for whom what is needed has been asked for: for orders True, queries False."""
+        held: tuple[bool, ...] = ()
         wanted = 0
         for orders in (True, False):
             while (ticket := self._waiting.ready(self._pacing, now, orders=orders)) is not None:
                 if self._authorization.error is not None:
                     self._fail_waiting(self._authorization.error)
-                    return
+                    return ()
                 token = self._authorization.token(self._wall_clock())
                 if token is None:
                     self._authorization.ask(now)
-                    return
+                    return (True, False)
                 link = self._links.idle_for(ticket, now)
                 if link is None:
-                    wanted += self._waiting.count_ready(self._pacing, now, orders=orders)
-                    self._open_links(wanted, now, one_more=orders)
+                    wanted += max(1, self._waiting.count_ready(self._pacing, now, orders=orders))
+                    self._links.open(wanted, now, for_orders=orders)
+                    held += (orders,)
                     break
                 self._send(ticket, link, token, now)
-
-    def _open_links(self, wanted: int, now: float, *, one_more: bool) -> None:
-        """Open as many connections as calls want, within the limit."""
-        if now >= self._dial_not_before:
-            room = self.config.max_connections + one_more - len(self._links)
-            for _ in range(min(wanted - self._links.opening, room)):
-                self._links.open(now)
+        return held
 
     def _send(self, ticket: Ticket[Any], link: Link, token: Secret, now: float) -> None:
         place = self._pacing.take(ticket.bucket, now)
@@ -332,10 +345,11 @@ class Dispatcher:
         ticket.tries += 1
         ticket.token = token
         ticket.place = place
-        ticket.sent_at = self._wall_clock()
         link.ticket = ticket
         link.is_taken = False
         link.deadline = now + self.config.answer_timeout
+        if ticket.is_order:
+            link.deadline = min(link.deadline, ticket.deadline, link.fresh_until)
         link.call = Call(
             ticket.request,
             self.endpoint,
@@ -366,21 +380,9 @@ class Dispatcher:
         If the server's certificate is refused, all fail that no open link can carry: waiting does not help.
         """
         now, is_final = self._clock(), isinstance(error, CertificateRefused)
-        self._links.drop(link)
-        if now >= self._dial_not_before:  # else it is one of several at once
-            if not self._failed_dials:
-                self._unreachable_since = link.deadline - self.config.open_timeout
-            self._failed_dials = 0 if is_final else self._failed_dials + 1
-            self._dial_not_before = now + min(MAX_DIAL_PAUSE, _pause(self._failed_dials))
-        may_carry = self._links.may_carry
-        self._fail_waiting(error, lambda each: not may_carry(each, now) and (is_final or self._has_waited(each)))
-
-    def _has_waited(self, ticket: Ticket[Any]) -> bool:
-        """Return whether a call has waited for a connection for long enough."""
-        if self._failed_dials >= self.config.tries and (ticket.is_order or self.config.tries == 1):
-            return True
-        since = max(ticket.waits_since, self._unreachable_since)
-        return self._dial_not_before > since + self.config.answer_timeout
+        links = self._links
+        links.dial_failed(link, now, is_final=is_final)
+        self._fail_waiting(error, lambda each: not links.may_carry(each, now) and (is_final or links.has_waited(each)))
 
     def _drop(self, link: Link) -> None:
         """Give up a link. A call of which nothing was handed to the driver waits again: it was not sent."""
@@ -458,7 +460,7 @@ class Dispatcher:
         if isinstance(outcome, TransportError | ServerFailed):
             ticket.failures += 1
             wait = outcome.retry_after or 0.0 if isinstance(outcome, ServerFailed) else 0.0
-            ticket.not_before = now + min(MAX_RETRY_PAUSE, max(wait, _pause(ticket.failures)))
+            ticket.not_before = now + min(MAX_RETRY_PAUSE, max(wait, retry_pause(ticket.failures)))
             return ticket.failures < config.tries
         return False
 
@@ -493,7 +495,3 @@ class Dispatcher:
         ticket.outcome = outcome
         ticket.token = None
         self._outcomes.append(ticket)
-
-
-def _pause(failures: int) -> float:
-    return min(MAX_RETRY_PAUSE, RETRY_PAUSE * 2.0 ** min(failures - 1, 10))

@@ -24,10 +24,17 @@ from ..wire.http import HttpConnection
 from .call import Call
 from .ticket import Ticket
 
-__all__ = ("Link", "Links")
+__all__ = ("Link", "Links", "retry_pause")
 
 FRESH = 5.0
 """Seconds since its last answer for which a connection is trusted with an order."""
+RETRY_PAUSE, MAX_DIAL_PAUSE = 0.5, 5.0
+"""Seconds before another attempt to connect. They double."""
+
+
+def retry_pause(failures: int) -> float:
+    """Return the seconds to wait after so many failures in a row."""
+    return RETRY_PAUSE * 2.0 ** min(failures - 1, 10)
 
 
 @attrs.define(eq=False, repr=False)
@@ -44,7 +51,7 @@ class Link:
     # For the dispatcher.
     http: HttpConnection
     deadline: float
-    """When to give up: opening, answering, or keeping it idle."""
+    """When to give up: opening, handing its call to the driver, answering, or keeping it idle."""
     is_open: bool = False
     is_taken: bool = False
     """Whether bytes of the present call have been handed to the driver."""
@@ -71,6 +78,11 @@ class Link:
         return self.endpoint.secure
 
     @property
+    def fresh_until(self) -> float:
+        """Until when it is trusted with an order."""
+        return self.used_at + FRESH
+
+    @property
     def is_idle(self) -> bool:
         """Whether it can carry a call."""
         return self.is_open and self.ticket is None
@@ -88,6 +100,10 @@ class Links:
     Args:
         endpoint: where they go.
         config: how many, and how patient.
+
+    Attributes:
+        failed_dials: how many attempts to connect have failed in a row.
+        dial_not_before: when the next attempt may be made.
     """
 
     def __init__(self, endpoint: Endpoint, config: RestConfig) -> None:
@@ -95,6 +111,8 @@ class Links:
         self._config = config
         self._links: dict[int, Link] = {}
         self._number = 0
+        self.failed_dials = 0
+        self.dial_not_before = self._unreachable_since = float("-inf")
 
     def __iter__(self) -> Iterator[Link]:
         return iter(tuple(self._links.values()))
@@ -113,7 +131,7 @@ class Links:
     def idle_for(self, ticket: Ticket[Any], now: float) -> Link | None:
         """Return the idle link that was used last, if it may carry this call."""
         found = max((link for link in self if link.is_idle), key=lambda link: link.used_at, default=None)
-        if found is not None and ticket.is_order and now > found.used_at + FRESH:
+        if found is not None and ticket.is_order and now >= found.fresh_until:
             return None
         return found
 
@@ -121,11 +139,43 @@ class Links:
         """Return whether one of the links may carry this call, now or when it is free."""
         return any(not link.is_idle for link in self) or self.idle_for(ticket, now) is not None
 
-    def open(self, now: float) -> None:
-        """Ask for another connection."""
-        self._number += 1
-        http = HttpConnection(self._config.max_answer_size)
-        self._links[self._number] = Link(self._endpoint, self._number, http, now + self._config.open_timeout)
+    def open(self, wanted: int, now: float, *, for_orders: bool) -> None:
+        """Ask for as many connections as calls want, within the limit, unless a pause is on.
+
+        Args:
+            wanted: how many calls want one that no idle link can carry.
+            now: the time.
+            for_orders: whether orders are among them: one more is opened. Idle links, which are too old for them, make
+                room.
+        """
+        if now < self.dial_not_before:
+            return
+        wanted -= self.opening
+        room = self._config.max_connections + for_orders - len(self)
+        for link in [link for link in self if link.is_idle][: max(0, wanted - room)]:
+            self.drop(link)
+            room += 1
+        for _ in range(min(wanted, room)):
+            self._number += 1
+            http = HttpConnection(self._config.max_answer_size)
+            self._links[self._number] = Link(self._endpoint, self._number, http, now + self._config.open_timeout)
+
+    def dial_failed(self, link: Link, now: float, *, is_final: bool) -> None:
+        """Give up a link that could not be opened, and pause; `is_final`: not for longer each time."""
+        self.drop(link)
+        if now < self.dial_not_before:
+            return  # it is one of several at once
+        if not self.failed_dials:
+            self._unreachable_since = link.deadline - self._config.open_timeout
+        self.failed_dials = 0 if is_final else self.failed_dials + 1
+        self.dial_not_before = now + min(MAX_DIAL_PAUSE, retry_pause(self.failed_dials))
+
+    def has_waited(self, ticket: Ticket[Any]) -> bool:
+        """Return whether a call has waited for a connection for long enough."""
+        if self.failed_dials >= self._config.tries and (ticket.is_order or self._config.tries == 1):
+            return True
+        since = max(ticket.waits_since, self._unreachable_since)
+        return self.dial_not_before > since + self._config.answer_timeout
 
     def drop(self, link: Link) -> None:
         """Give up a link: the driver hangs up."""

@@ -54,6 +54,8 @@ __all__ = ("Count", "Pacing", "Place")
 
 WINDOW = 1.0
 """Seconds that the server counts in."""
+SLOW_WINDOW = 2.0
+"""Seconds that a call should wait at most for every `limit` before it: with answers that take as long as a window."""
 MARGIN = 0.002
 """Seconds added: clocks do not run alike, and a window may contain both of its ends."""
 MAX_TRANSIT = 2.0
@@ -130,6 +132,10 @@ class Pacing:
         """
         with self._count.lock:
             return self._free_at(bucket, now)
+
+    def turn_at(self, bucket: str, now: float, ahead: int) -> float:
+        """Return by when the turn of a call should come that has so many before it: late rather than early."""
+        return self.free_at(bucket, now) + SLOW_WINDOW * (ahead // self._limit)
 
     def room(self, bucket: str, now: float) -> int:
         """Return how many calls of a bucket may leave now."""

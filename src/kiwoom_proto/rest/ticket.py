@@ -7,7 +7,7 @@ of one TR leave in their order, and calls of different TRs do not wait for one a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -38,7 +38,8 @@ class Ticket(Generic[R]):
         tries: how often it has been sent.
         number: its place in the order of submission.
         bucket: what it is counted together with.
-        is_order: whether it is never sent again unless it was certainly not processed.
+        is_order: whether it is never sent a second time.
+        deadline: when it fails if it has not been sent, in seconds on the clock of the dispatcher; of a query: never.
     """
 
     request: Asked[R]
@@ -49,6 +50,7 @@ class Ticket(Generic[R]):
     number: int = 0
     bucket: str = attrs.field(init=False)
     is_order: bool = attrs.field(init=False)
+    deadline: float = attrs.field(default=float("inf"), init=False)
     # For the dispatcher.
     not_before: float = attrs.field(default=float("-inf"), init=False)
     waits_since: float = attrs.field(default=float("-inf"), init=False)
@@ -106,6 +108,11 @@ class WaitingCalls:
     def __iter__(self) -> Iterator[Ticket[Any]]:
         return (ticket for queue in self._queues.values() for ticket in queue)
 
+    @property
+    def orders(self) -> Sequence[Ticket[Any]]:
+        """The orders, in their order. The first has the first deadline."""
+        return self._queues.get(ORDERS, ())
+
     def add(self, ticket: Ticket[Any]) -> None:
         """Append a call."""
         self._queues.setdefault(ticket.bucket, deque()).append(ticket)
@@ -134,6 +141,12 @@ class WaitingCalls:
         self._queues = {bucket: queue for bucket, queue in queues.items() if queue}
         return tickets
 
+    def pop_late_orders(self, now: float) -> list[Ticket[Any]]:
+        """Remove and return the orders whose deadline has come."""
+        if not self.orders or self.orders[0].deadline > now:
+            return []
+        return self.pop_all(lambda ticket: ticket.deadline <= now)
+
     def ready(self, pacing: Pacing, now: float, *, orders: bool) -> Ticket[Any] | None:
         """Return the order, or else the query, that may leave next, and may now; None if there is none."""
         heads = (queue[0] for bucket, queue in self._queues.items() if (bucket == ORDERS) is orders)
@@ -151,10 +164,20 @@ class WaitingCalls:
             if (bucket == ORDERS) is orders and queue[0].not_before <= now
         )
 
-    def next_time(self, pacing: Pacing, now: float) -> float | None:
-        """Return when the next call may leave that may not now; None if there is none."""
-        times = (_time_of(queue[0], pacing, now) for queue in self._queues.values())
-        return min((time for time in times if time > now), default=None)
+    def next_time(self, pacing: Pacing, now: float, held: Container[bool]) -> float | None:
+        """Return when the next call may leave, or an order is late; None: not before something else happens.
+
+        Args:
+            pacing: when calls may leave.
+            now: the time.
+            held: whose calls wait for something else, if they may leave now: True of orders, False of queries.
+        """
+        times = [self.orders[0].deadline] if self.orders else []
+        for bucket, queue in self._queues.items():
+            time = _time_of(queue[0], pacing, now)
+            if time > now or (bucket == ORDERS) not in held:
+                times.append(time)
+        return min(times, default=None)
 
 
 def _time_of(ticket: Ticket[Any], pacing: Pacing, now: float) -> float:
