@@ -30,11 +30,11 @@ def environment(token: str | None) -> dict[str, str]:
     return inherited | extra | ({} if token is None else {"KIWOOM_TOKEN": token})
 
 
-def start(*words: str, token: str | None = TOKEN, **streams: Any) -> subprocess.Popen[str]:
+def start(*words: str, token: str | None = TOKEN, columns: int = 100, **streams: Any) -> subprocess.Popen[str]:
     """A command that goes on until it is ended; its output can be read as it comes."""
     return subprocess.Popen(
         [*COMMAND, *words],
-        env=environment(token) | {"PYTHONUNBUFFERED": "1"},
+        env=environment(token) | {"PYTHONUNBUFFERED": "1", "COLUMNS": str(columns)},
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams,
         text=True,
         encoding="utf-8",
@@ -49,12 +49,12 @@ def _mind_signals() -> None:
 
 
 def run_on_terminal(
-    words: list[str], act: Callable[[subprocess.Popen[str]], None] = lambda process: None
+    words: list[str], act: Callable[[subprocess.Popen[str]], None] = lambda process: None, *, columns: int = 100
 ) -> tuple[int, bytes]:
     """Run on a terminal, and act once a live view is there. Returns the exit code and what the terminal was sent."""
     ours, theirs = os.openpty()
     shown = bytearray()
-    with start(*words, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    with start(*words, columns=columns, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         try:
             while data := os.read(ours, 65_536):

@@ -269,7 +269,7 @@ def test_recordings_on_a_terminal_are_a_table_with_what_is_missing(tmp_path: Pat
     write(tmp_path, frames(lines(1, 5), gap, hole))
     write(tmp_path, frames(lines(100, 2), head=header(part=2), end=None), number=1)
 
-    code, shown = run_on_terminal(["recordings", str(tmp_path)])
+    code, shown = run_on_terminal(["recordings", str(tmp_path)], columns=120)
     screen = Text.from_ansi(shown.decode().replace("\r\n", "\n")).plain
 
     assert code == 0
@@ -280,6 +280,20 @@ def test_recordings_on_a_terminal_are_a_table_with_what_is_missing(tmp_path: Pat
     assert "gap   2026-11-25 09:00:07       2.0 s  no connection" in screen
     assert "12 messages: the disk is full" in screen
     assert "2 files · 7 rows" in screen and "1 gap of 2.0 s · 1 hole of 1.0 s · 1 not closed" in screen
+
+
+def test_recordings_on_a_narrow_terminal_are_lines_of_which_nothing_is_cut(tmp_path: Path) -> None:
+    gap = encode_event(START + 9 * SECOND, Gap(START + 7 * SECOND, START + 9 * SECOND, 3, epoch=2, sequence=9))
+    write(tmp_path, frames(lines(1, 5), gap))
+    write(tmp_path, frames(head=header(part=2), end=None), number=1)
+
+    code, shown = run_on_terminal(["recordings", str(tmp_path)], columns=60)
+    screen = Text.from_ansi(shown.decode().replace("\r\n", "\n")).plain
+
+    assert code == 0 and "…" not in screen.partition("2026-11-25T")[2]
+    first, _, second = screen.partition("2026-11-25T")[2].partition("2026-11-25T")
+    assert [line.strip() for line in first.splitlines()[1:3]] == ["0B 5", "gaps: 1 (2.0 s)  holes: none"]
+    assert [line.strip() for line in second.splitlines()[1:3]] == ["none", "gaps: none  holes: not closed"]
 
 
 class Terminal(io.StringIO):
@@ -319,7 +333,8 @@ def test_the_end_of_a_file_that_was_not_closed_is_a_hole_up_to_the_next_file(tmp
 
     code, listed, _ = invoke("recordings", str(tmp_path))
     found = [event_from_dict(hole) for line in listed.splitlines() for hole in json.loads(line)["holes"]]
-    screen = Text.from_ansi(run_on_terminal(["recordings", str(tmp_path)])[1].decode().replace("\r\n", "\n")).plain
+    shown = run_on_terminal(["recordings", str(tmp_path)], columns=120)[1].decode()
+    screen = Text.from_ansi(shown.replace("\r\n", "\n")).plain
 
     assert code == 0
     in_order = sorted((hole for hole in read_recording(tmp_path) if isinstance(hole, RecordingHole)), key=str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ from .view import plural
 
 __all__ = ("recordings",)
 
+MAX_WIDTH = 10_000
+"""Columns of a terminal that no table needs."""
 MAX_LISTED = 40
 """Gaps and holes that are listed one by one."""
 DAY, SECOND = "%Y-%m-%d", "%H:%M:%S"
@@ -142,25 +144,12 @@ def _members_of(summary: Summary) -> dict[str, Any]:
 
 
 def _print(console: Console, summaries: Sequence[Summary]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("file", no_wrap=True, overflow="fold")
-    table.add_column("time (KST)", no_wrap=True)
-    table.add_column("rows by type", overflow="fold", ratio=1)
-    table.add_column("gaps", justify="right", no_wrap=True)
-    table.add_column("holes", justify="right", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("ratio", justify="right", no_wrap=True)
-    for summary in summaries:
-        table.add_row(
-            Text(displayed(summary.path.name)),  # of a str, brackets would be markup
-            _span(summary),
-            _rows(summary.rows) if summary.rows else Text("none", style="dim"),
-            _count(summary.gaps),
-            _holes(summary),
-            size_text(summary.size),
-            f"{summary.text_size / summary.size:.1f}" if summary.size else "-",
-        )
-    console.print(table)
+    table = _table(summaries)
+    if console.measure(table, options=console.options.update(width=MAX_WIDTH)).maximum <= console.width:
+        console.print(table)
+    else:
+        for summary in summaries:
+            console.print(_block(summary))
     missing: list[Gap | RecordingHole] = []
     for summary in summaries:
         missing += (*summary.gaps, *_holes_of(summary))
@@ -175,6 +164,36 @@ def _print(console: Console, summaries: Sequence[Summary]) -> None:
     console.print(Text(_total(summaries), style="dim"))
 
 
+def _table(summaries: Sequence[Summary]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("file", "time (KST)", "rows by type"):
+        table.add_column(name, no_wrap=True)
+    for name in ("gaps", "holes", "size", "ratio"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for summary in summaries:
+        table.add_row(
+            _name(summary),
+            _span(summary),
+            _rows(summary.rows),
+            _count(summary.gaps),
+            _holes(summary),
+            size_text(summary.size),
+            f"{summary.text_size / summary.size:.1f}" if summary.size else "-",
+        )
+    return table
+
+
+def _block(summary: Summary) -> Text:
+    """Return a file as lines, for a terminal that a table does not fit."""
+    head = Text.assemble(_name(summary), "  ", _span(summary), "  ", size_text(summary.size))
+    counts = (("gaps: ", _count(summary.gaps)), ("holes: ", _holes(summary)))
+    return Text("\n  ").join([head, _rows(summary.rows), Text("  ").join(Text.assemble(*each) for each in counts)])
+
+
+def _name(summary: Summary) -> Text:
+    return Text(displayed(summary.path.name))  # of a str, brackets would be markup
+
+
 def _span(summary: Summary) -> str:
     if not summary.first:
         return "-"
@@ -183,7 +202,9 @@ def _span(summary: Summary) -> str:
     return f"{start} – {last:{SECOND}}" if first.date() == last.date() else f"{start} – {last:{DAY} {SECOND}}"
 
 
-def _rows(rows: Any) -> Text:
+def _rows(rows: Mapping[str, int]) -> Text:
+    if not rows:
+        return Text("none", style="dim")
     most = Counter(rows).most_common()
     return Text(" · ".join(f"{displayed(redact(code))} {number:,}" for code, number in most))
 

@@ -23,7 +23,7 @@ from ..errors import LocalProtocolError, RecordingError
 from ..events import ConditionList, ConditionResult, Event
 from ..realtime.conditions import Condition
 from ..realtime.record import Record
-from ..recording.files import Paths
+from ..recording.files import Paths, shown
 from ..recording.reader import find_events, read_batches, read_headers
 from ..request import RequestKind
 from .errors import Failure
@@ -57,7 +57,7 @@ def open_recording(
     types = tuple(types)
     headers = read_headers(paths)
     if not headers:
-        raise RecordingError(f"{paths}: holds no recording that can be read")
+        raise RecordingError(f"{shown(paths)}: holds no recording that can be read")
     endpoints = list(dict.fromkeys(_endpoint(head.endpoint, head.mock) for head in headers))
     if len({endpoint.us for endpoint in endpoints}) > 1:
         raise LocalProtocolError("paths: recordings of the domestic and of the US market; replay one of them at a time")

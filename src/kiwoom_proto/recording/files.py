@@ -16,7 +16,7 @@ from typing import TypeAlias
 from ..errors import RecordingError
 from ..realtime.record import KST
 
-__all__ = ("SUFFIXES", "Paths", "file_name", "find_files", "is_file_name")
+__all__ = ("SUFFIXES", "Paths", "file_name", "find_files", "is_file_name", "shown")
 
 Paths: TypeAlias = "str | Path | Iterable[str | Path]"
 """A file, a folder, or several of them."""
@@ -67,3 +67,8 @@ def find_files(paths: Paths) -> list[tuple[Path, bool]]:
         else:
             raise RecordingError(f"{path}: no such file or folder")
     return list(found.items())
+
+
+def shown(paths: Paths) -> str:
+    """Return paths as an error names them."""
+    return str(paths) if isinstance(paths, str | Path) else ", ".join(map(str, paths))

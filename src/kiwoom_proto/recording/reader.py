@@ -20,6 +20,7 @@ import attrs
 
 from ..errors import LocalProtocolError, RecordingError
 from ..events import Event, RecordingHole
+from ..realtime import REALTIME
 from ..realtime.catalogue import declared_code, extended_catalogue
 from ..realtime.record import Record
 from ..symbol import Symbol
@@ -29,7 +30,16 @@ from .frames import Block
 from .recorded_file import RecordingFile, begins_of, open_files, read_texts
 from .recorded_session import Batch, RecordedSession
 
-__all__ = ("Batch", "find_events", "read_batches", "read_headers", "read_lines", "read_messages", "read_recording")
+__all__ = (
+    "Batch",
+    "find_events",
+    "find_holes",
+    "read_batches",
+    "read_headers",
+    "read_lines",
+    "read_messages",
+    "read_recording",
+)
 
 NANOSECONDS = 1_000_000_000
 
@@ -83,25 +93,48 @@ def read_batches(
     Args and errors as `read_recording`.
     """
     wanted = _Wanted(_nanoseconds("start", start), _nanoseconds("end", end), _codes(types), _items(items))
-    catalogue = extended_catalogue(record_types)
+    sessions = _sessions(paths, wanted, extended_catalogue(record_types))
+    return wanted.filtered(_merged([session for _, session in sessions]))
+
+
+def find_holes(paths: Paths) -> Iterator[tuple[int, str, RecordingHole]]:
+    """Yield what recordings lack, session by session, without making a record.
+
+    With each comes the time of the last line before, or that of its own line, and the session; "" if unknown.
+    Errors as `read_recording`.
+    """
+    for name, session in _sessions(paths, _NO_ROW, REALTIME):
+        for ats, events, rows_only in session.batches():
+            if not rows_only:
+                yield from (
+                    (at, name, event) for at, event in zip(ats, events, strict=True) if isinstance(event, RecordingHole)
+                )
+
+
+def _sessions(
+    paths: Paths, wanted: _Wanted, catalogue: Mapping[str, type[Record]]
+) -> list[tuple[str, RecordedSession]]:
+    """Return the recorded sessions, each with its name; "" if none can be read."""
     files = open_files(paths)
-    sessions: dict[str, list[RecordingFile]] = {}
-    for file in files:
-        sessions.setdefault(file.session, []).append(file)
     begins = begins_of(files)
-    sources = [
-        RecordedSession(
-            found,
-            catalogue,
-            begins,
-            wanted.leaves_out,
-            wanted.skips if wanted.has_bounds else None,
-            wanted.has_row if wanted.names_rows else None,
-            not any(file.is_named for file in found),
+    found: dict[str, list[RecordingFile]] = {}
+    for file in files:
+        found.setdefault(file.session, []).append(file)
+    return [
+        (
+            "" if some[0].head is None else some[0].head.session,
+            RecordedSession(
+                some,
+                catalogue,
+                begins,
+                wanted.leaves_out,
+                wanted.skips if wanted.has_bounds else None,
+                wanted.has_row if wanted.names_rows else None,
+                not any(file.is_named for file in some),
+            ),
         )
-        for found in sessions.values()
+        for some in found.values()
     ]
-    return wanted.filtered(_merged(sources))
 
 
 def read_headers(paths: Paths) -> list[Header]:
@@ -246,6 +279,9 @@ class _Wanted:
         if isinstance(event, RecordingHole):
             first, last = event.start, max(event.start, event.end)
         return (self.start is None or last >= self.start) and (self.end is None or first < self.end)
+
+
+_NO_ROW = _Wanted(None, None, frozenset(), None)
 
 
 def _merged(sessions: list[RecordedSession]) -> Iterator[Batch]:

@@ -13,8 +13,8 @@ and `buy_volume` and `sell_volume` part it.
 The feed counts volume and turnover itself, in every trade. `bar_check` compares the two: what the exchange counted
 between the last trade before a bar and the last in it, and what the trades in it add up to. A trade that is missing, in
 a `gap` or elsewhere, shows as `missing_volume`, in the bar of the first trade after it. What came before the first
-trade of a day is unknown: there `volume_before` is NULL. Turnover is compared in million won, to which the feed rounds
-it: a `missing_turnover` of less than 1 is nothing.
+trade of a day is unknown: there `volume_before` is NULL. The feed rounds turnover to million won, so
+`turnover_before`, `turnover_after` and `missing_turnover` are in million won, and the last is a whole number.
 
 Two recordings of the same feed have each trade twice, and nothing in a trade tells it from another just like it. So
 nothing is taken for a copy: `sessions` says which recordings count, by their `session_id`. Without it all do.
@@ -78,8 +78,8 @@ _CHECK = f"""
         arg_max(total, place) AS volume_after, CAST(sum(total - total_before - size) AS BIGINT) AS missing_volume,
         CAST(sum(CAST(price AS HUGEINT) * size) AS BIGINT) AS turnover,
         arg_min_null(money_before, place) AS turnover_before, arg_max(money, place) AS turnover_after,
-        CAST(arg_max(money, place) - arg_min_null(money_before, place) AS DOUBLE)
-            - CAST(sum(CAST(price AS HUGEINT) * size) AS DOUBLE) / 1000000 AS missing_turnover
+        CAST(((arg_max(money, place) - arg_min_null(money_before, place)) * 1000000
+            - sum(CAST(price AS HUGEINT) * size)) // 1000000 AS BIGINT) AS missing_turnover
     FROM (
         SELECT *, lag(total) OVER before AS total_before, lag(money) OVER before AS money_before FROM (
             SELECT {_KEYS}, {_MOMENT} AS moment, {_DAY} AS day, price, abs(quantity) AS size, volume AS total,

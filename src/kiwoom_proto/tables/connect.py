@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..display import is_utf8, quoted
@@ -13,18 +14,21 @@ from ..recording.files import Paths
 from ..symbol import Symbol, parse_item, parse_stock_code
 from .bars import BAR_MACROS, macro_name
 from .columns import Column, columns_of, view_name
-from .expressions import literal, slow_function, slow_name, sql_type_of
+from .expressions import slow_function, slow_name, sql_type_of
 from .files import RecordedFile, look_at
+from .holes import HOLES_TYPE, HolesOf
 from .narrow import EVERYTHING, Named, named_in
 from .packages import duckdb
 from .unreadable import UNREADABLE_TYPE, UnreadableIn
 from .views import (
+    HOLES_IN,
     SYMBOL_CODE,
     SYMBOL_VENUE,
     UNREADABLE_IN,
     comments,
     event_view,
     fields_of,
+    holes_view,
     lines_view,
     type_view,
     unreadable_view,
@@ -35,11 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ("connect_files", "connect_tables")
 
-EVENTS = {
-    "gap": ("Gap", {"start": "BIGINT", "end": "BIGINT", "last_sequence": "BIGINT"}),
-    "hole": ("RecordingHole", {"start": "BIGINT", "end": "BIGINT", "messages": "BIGINT", "reason": "VARCHAR"}),
-}
-"""View -> the event of its rows, and the members of that."""
+GAP = {"start": "BIGINT", "end": "BIGINT", "last_sequence": "BIGINT"}
+"""Members of a `Gap`, and their SQL types."""
 
 
 def connect_tables(paths: Paths, *, types: Iterable[type[Record]] = (), sql: str | None = None) -> DuckDBPyConnection:
@@ -66,20 +67,24 @@ def connect_tables(paths: Paths, *, types: Iterable[type[Record]] = (), sql: str
     """
     if sql is not None and not is_utf8(sql):
         raise LocalProtocolError(f"sql: must be text that can be written as UTF-8, not {quoted(sql)}")
-    return connect_files(look_at(paths), extended_catalogue(types), sql)
+    paths = (paths,) if isinstance(paths, str | Path) else tuple(paths)
+    return connect_files(paths, look_at(paths), extended_catalogue(types), sql)
 
 
-def connect_files(files: list[RecordedFile], catalogue: Types, sql: str | None = None) -> DuckDBPyConnection:
-    """Return the connection that `connect_tables` returns, for files that have been looked at."""
+def connect_files(
+    paths: Paths, files: list[RecordedFile], catalogue: Types, sql: str | None = None
+) -> DuckDBPyConnection:
+    """Return the connection that `connect_tables` returns, for the files of these paths, which have been looked at."""
     connection: DuckDBPyConnection = duckdb().connect()
     connection.execute("SET TimeZone = 'Asia/Seoul'")
     named = EVERYTHING if sql is None else named_in(connection, sql)
     wanted = {code: named.columns(columns_of(cls)) for code, cls in catalogue.items() if named.has(view_name(cls))}
     _create_functions(connection, catalogue, wanted)
+    connection.create_function(HOLES_IN, HolesOf(paths, files), [], HOLES_TYPE, side_effects=True)
     _create_views(connection, catalogue, files, wanted, named)
     if sql is not None and named is not EVERYTHING and not _can_plan(connection, sql):
         connection.close()
-        return connect_files(files, catalogue)  # so an error is told in view of all that there is
+        return connect_files(paths, files, catalogue)  # so an error is told in view of all that there is
     return connection
 
 
@@ -130,7 +135,7 @@ def _create_views(
     wanted: Mapping[str, Sequence[Column]],
     named: Named,
 ) -> None:
-    readable = [file.path for file in files if file.is_readable]
+    readable = [file.path for file in files if not file.wrong]
     sessions = {file.path: file.session for file in files if file.session}
     # The long query has a view of its own: a view copies its query with each comment.
     connection.execute("CREATE SCHEMA query")
@@ -140,20 +145,11 @@ def _create_views(
         connection.execute(f'CREATE VIEW query."{name}" AS {type_view(code, cls, readable, sessions, columns)}')
         connection.execute(f'CREATE VIEW "{name}" AS FROM query."{name}"')
         connection.execute(comments(name, f"{cls.label} ({code})", columns))
-    for name, (event, members) in EVENTS.items():
-        query = event_view(event, members, readable, sessions)
-        if name == "hole":
-            query += "".join(_hole(file, reason) for file in files for reason in file.holes)
-        connection.execute(f"CREATE VIEW {name} AS {query}")
+    connection.execute(f"CREATE VIEW gap AS {event_view('Gap', GAP, readable, sessions)}")
+    connection.execute(f"CREATE VIEW hole AS {holes_view()}")
     connection.execute(f"CREATE VIEW unreadable AS {unreadable_view(readable, sessions)}")
     connection.execute(f"CREATE VIEW message AS {lines_view(readable, sessions)}")
     has_trades = "trade" in {view_name(catalogue[code]) for code in wanted}
     for macro in BAR_MACROS:
         if has_trades and named.has(macro_name(macro)):
             connection.execute(macro)
-
-
-def _hole(file: RecordedFile, reason: str) -> str:
-    at = f"make_timestamptz({file.at // 1000})" if file.at else "NULL"
-    session = literal(file.session) if file.session else "NULL"
-    return f" UNION ALL SELECT NULL, NULL, {at}, NULL, NULL, {literal(reason)}, NULL, NULL, {session}"

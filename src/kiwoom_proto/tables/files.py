@@ -1,29 +1,25 @@
-"""The files of recordings, looked at before DuckDB reads them: what they lack, and which it cannot read.
+"""The files of recordings, looked at before DuckDB reads them: which of them it cannot read.
 
-DuckDB leaves out a torn last frame without a word, and refuses a file with damage in the middle. Both can be seen from
-the heads of the frames, so a folder of gigabytes is looked at in a moment.
+It refuses a file with damage in the middle. That can be seen from the heads of the frames, so a folder of gigabytes is
+looked at in a moment. What files lack is in holes.py.
 """
 
 from __future__ import annotations
 
-import io
 import shlex
 from pathlib import Path
-from typing import BinaryIO
 
 import attrs
 
 from ..display import is_utf8
 from ..errors import RecordingError
-from ..recording.files import Paths, find_files, is_file_name
-from ..recording.format import Footer, Header, decode_line
+from ..recording.files import Paths, find_files, is_file_name, shown
+from ..recording.format import Header, decode_line
 from ..recording.frames import MAGIC, Block, Damage, outline, read_blocks
 from ..recording.recorded_file import describe_copy
 
 __all__ = ("RecordedFile", "damage_in", "look_at")
 
-MAX_END = 4 * 1024 * 1024
-"""Bytes at the end of a file that are looked at."""
 _ESCAPED = frozenset("*?[")
 
 
@@ -35,17 +31,15 @@ class RecordedFile:
         path: the file.
         session: the session that recorded it; "" if unknown.
         part: its number in the session.
-        holes: what it lacks.
-        is_readable: whether it is a recording that DuckDB can read.
-        at: time of the last line that was looked at, in nanoseconds since the epoch; 0 if unknown.
+        wrong: why DuckDB cannot read it; "" if it can.
+        may_be_whole: whether a reader may find nothing wrong with it.
     """
 
     path: str
     session: str = ""
     part: int = 1
-    holes: list[str] = attrs.field(factory=list)
-    is_readable: bool = True
-    at: int = 0
+    wrong: str = ""
+    may_be_whole: bool = False
 
 
 def look_at(paths: Paths) -> list[RecordedFile]:
@@ -61,9 +55,9 @@ def look_at(paths: Paths) -> list[RecordedFile]:
             raise RecordingError(f"{path}: DuckDB opens only paths that are UTF-8; rename the file or the folder")
     files = [_look_at(path, is_named) for path, is_named in found]
     _leave_out_copies(files)
-    if not any(file.is_readable for file in files):
-        reasons = "; ".join(reason for file in files for reason in file.holes)
-        raise RecordingError(f"no recording to read{f': {reasons}' if reasons else ''}")
+    if all(file.wrong for file in files):
+        reasons = "; ".join(file.wrong for file in files)
+        raise RecordingError(f"{shown(paths)}: no recording to read{f': {reasons}' if reasons else ''}")
     return files
 
 
@@ -97,75 +91,43 @@ def _leave_out_copies(files: list[RecordedFile]) -> None:
     """Mark each file with the session and part of another: its rows would be there twice."""
     seen: dict[tuple[str, int], RecordedFile] = {}
     for file in sorted(files, key=lambda file: not is_file_name(Path(file.path).name)):  # as `open_files`
-        if file.is_readable and file.session:
+        if not file.wrong and file.session:
             first = seen.setdefault((file.session, file.part), file)
             if first is not file:
-                file.is_readable = False
-                file.holes = [describe_copy(Path(file.path), Path(first.path))]
+                file.wrong = describe_copy(Path(file.path), Path(first.path))
 
 
 def _look_at(path: Path, is_named: bool) -> RecordedFile:
     found = RecordedFile(str(path))
     try:
-        if _ESCAPED.intersection(found.path):
-            raise RecordingError(f"{path}: DuckDB takes *, ? and [ in a name for a pattern: rename it")
         _read_head(path, found)
-        damage = _read_frames(path, found)
+        if not found.wrong and _ESCAPED.intersection(found.path):
+            found.may_be_whole = True
+            raise RecordingError(f"{path}: DuckDB takes *, ? and [ in a name for a pattern: rename it")
+        with path.open("rb") as file:
+            _, damage = outline(file)
     except (RecordingError, OSError) as error:
-        reason = str(error) if isinstance(error, RecordingError) else f"{path}: {error.strerror}"
+        found.wrong = str(error) if isinstance(error, RecordingError) else f"{path}: {error.strerror}"
+        found.may_be_whole |= isinstance(error, OSError)
         if is_named:
-            raise RecordingError(reason) from None
-        found.holes.append(reason)
-        found.is_readable = False
+            raise RecordingError(found.wrong) from None
         return found
-    if damage is not None:
+    if damage is not None and damage.kind == "corrupt":
         raise RecordingError(_describe_damage(path, damage))
     return found
-
-
-def _read_frames(path: Path, found: RecordedFile) -> Damage | None:
-    """Look at the frames and the end of a file. Returns the damage for which DuckDB refuses it."""
-    with path.open("rb") as file:
-        last, damage = outline(file)
-        if damage is not None and damage.kind == "corrupt":
-            return damage
-        if damage is not None:
-            found.holes.append(f"{path.name}, at byte {damage.offset}, {damage.size:,} bytes: {damage.reason}")
-        _read_end(path, file, last, found)
-    return None
-
-
-def _read_end(path: Path, file: BinaryIO, last: int, found: RecordedFile) -> None:
-    """Read the last whole frame: whether the file was closed, and when it ends."""
-    size = file.seek(0, 2)
-    file.seek(last if file.seek(0) == 0 and file.read(1) == MAGIC[:1] else max(0, size - MAX_END))
-    rest = io.BytesIO(file.read(MAX_END))
-    lines = [text for part in read_blocks(rest) if isinstance(part, Block) for text in part.data.splitlines()]
-    for text in reversed(lines):
-        try:
-            line = decode_line(text)
-        except RecordingError:
-            continue
-        found.at = line.at
-        if not isinstance(line, Footer) and not found.holes:
-            found.holes.append(f"{path.name}: the file has no end: the recorder was stopped, or still writes")
-        return
 
 
 def _read_head(path: Path, found: RecordedFile) -> None:
     with path.open("rb") as file:
         first = file.read(len(MAGIC))
         if not first:
-            found.is_readable = False
-            found.holes.append(f"{path.name}: the file is empty")
+            found.wrong = f"{path.name}: the file is empty"
             return
         if not first.startswith((MAGIC, b"{")) and not MAGIC.startswith(first):
             raise RecordingError(f"{path}: is no recording: it begins with neither a zstd frame nor a line")
         part = next(iter(read_blocks(file)), None)
     if not isinstance(part, Block):
-        reason = "nothing can be read" if part is None else part.reason
-        found.is_readable = False
-        found.holes.append(f"{path.name}: {reason}")
+        found.wrong = f"{path.name}: {'nothing can be read' if part is None else part.reason}"
         return
     try:
         head = decode_line(part.data.partition(b"\n")[0])
@@ -173,4 +135,4 @@ def _read_head(path: Path, found: RecordedFile) -> None:
         raise RecordingError(f"{path}: {error}") from None
     if not isinstance(head, Header):
         raise RecordingError(f"{path}: is no recording: its first line is no header")
-    found.session, found.part, found.at = head.session, head.part, head.at
+    found.session, found.part = head.session, head.part

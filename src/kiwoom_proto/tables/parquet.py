@@ -70,12 +70,13 @@ def to_parquet(
     if existing not in ("refuse", "skip", "replace"):
         raise LocalProtocolError(f'existing: must be "refuse", "skip" or "replace", not {existing!r}')
     catalogue = extended_catalogue(types)
+    paths = (paths,) if isinstance(paths, str | Path) else tuple(paths)
     files = look_at(paths)
-    readable = [file.path for file in files if file.is_readable]
+    readable = [file.path for file in files if not file.wrong]
     sessions = {file.path: file.session for file in files if file.session}
     targets = [_Target(Path(out) / f"{name}.parquet", f"FROM {name}", 0) for name in ("gap", "hole")]
     found: dict[tuple[str, datetime.date], list[tuple[str, int]]] = {}
-    with connect_files(files, {}) as connection:
+    with connect_files(paths, files, {}) as connection:
         try:
             days = connection.execute(days_query(readable)).fetchall()
         except duckdb().IOException as error:
@@ -97,7 +98,7 @@ def to_parquet(
         raise RecordingError(f"{there[0]}: is there already; choose another folder, or existing: {choices}")
     if existing == "skip":
         targets = [target for target in targets if target.path not in there]
-    with connect_files(files, {code: catalogue[code] for code, _ in found}) as connection:
+    with connect_files(paths, files, {code: catalogue[code] for code, _ in found}) as connection:
         return _write(connection, readable, targets, progress)
 
 

@@ -29,6 +29,7 @@ from .expressions import (
 )
 
 __all__ = (
+    "HOLES_IN",
     "SYMBOL_CODE",
     "SYMBOL_VENUE",
     "UNREADABLE_IN",
@@ -36,6 +37,7 @@ __all__ = (
     "days_query",
     "event_view",
     "fields_of",
+    "holes_view",
     "lines_view",
     "type_view",
     "unreadable_view",
@@ -45,6 +47,8 @@ SYMBOL_CODE, SYMBOL_VENUE = "kiwoom_symbol", "kiwoom_venue"
 """Functions of the connection: the code and the venue that an item names, or else a stock code."""
 UNREADABLE_IN = "kiwoom_unreadable"
 """A function of the connection: what is unreadable in a line."""
+HOLES_IN = "kiwoom_holes"
+"""A function of the connection: what the recordings lack."""
 
 MAX_WHOLE_NUMBERS = 32
 """Texts of whole numbers that one guard looks at: more are faster for all columns, fewer for some."""
@@ -161,8 +165,18 @@ def event_view(name: str, members: Mapping[str, str], files: Sequence[str], sess
         for member in members
     )
     return (
-        f'SELECT {_moment(_AT)} AS received_at, "at" AS received_ns, {selected}, epoch, sequence, '
-        f"{_session(sessions)} AS session_id FROM {_read_json(files, event=event)} WHERE event.event = {literal(name)}"
+        f"SELECT {selected}, epoch, sequence, {_session(sessions)} AS session_id, {_moment(_AT)} AS received_at, "
+        f'"at" AS received_ns FROM {_read_json(files, event=event)} WHERE event.event = {literal(name)}'
+    )
+
+
+def holes_view() -> str:
+    """Return the query of the view of what the recordings lack."""
+    members = ", ".join(f"found.{name} AS {name}" for name in ("reason", "messages", "epoch", "sequence", "session_id"))
+    return (
+        f"SELECT {_moment('found.start')} AS start_at, {_moment('found.end')} AS end_at, {members}, "
+        f"{_moment('found.received_ns')} AS received_at, found.received_ns AS received_ns "
+        f"FROM (SELECT unnest({HOLES_IN}()) AS found)"
     )
 
 
