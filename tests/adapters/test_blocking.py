@@ -241,7 +241,7 @@ def test_it_has_every_name_of_the_async_client() -> None:
     assert names(blocking.Client) == names(kiwoom_asyncio.Client) | {"next"}
     assert names(blocking.Replay) == names(BaseReplay) | {"next"}
     assert isinstance(blocking.Client.aclose, property) and isinstance(kiwoom_asyncio.Client.close, property)  # type: ignore[attr-defined]
-    for name in names(kiwoom_asyncio.Client) & names(blocking.Client):
+    for name in (names(kiwoom_asyncio.Client) & names(blocking.Client)) - {"close", "aclose"}:
         ours, theirs = getattr(blocking.Client, name), getattr(kiwoom_asyncio.Client, name)
         if inspect.isfunction(ours):
             assert list(inspect.signature(ours).parameters.values()) == list(
