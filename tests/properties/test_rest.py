@@ -32,7 +32,11 @@ FAULTS = (
     *(Answer(b"", processed=done, then=then) for done in (True, False) for then in ("close", "keep")),
     *(Answer(GOOD[:40], processed=done, then=then) for done in (True, False) for then in ("close", "keep")),
     *(Answer(http(b"", f"{status} x"), processed=done) for status in (500, 503) for done in (True, False)),
-    *(Answer(refusal(5, "[1700:x]", "429 x"), processed=False), Answer(refusal(3, "[8005:x]"), processed=False)),
+    *(
+        Answer(http(b"", "401 x")),
+        Answer(refusal(5, "[1700:x]", "429 x"), processed=False),
+        Answer(refusal(3, "[8005:x]"), processed=False),
+    ),
     *(Answer(refusal(2, "[1511:x]"), processed=False), Answer(refusal(20, "(RC4058:x)"), processed=False)),
     *(Answer(http(b"<html></html>"), processed=False), Answer(b"\x00junk\r\n\r\n"), Answer(http(b"[]"))),
     *(Answer(http(b"", "302 x"), processed=False), Answer(refusal(99, "?")), Answer(refusal(1, "[1999:x]"))),
@@ -122,6 +126,7 @@ def test_no_order_is_processed_twice_and_every_call_has_one_outcome(
             continue
         times = sum(seen.body.get("ord_uv") == str(number) for seen in network.processed)
         assert times <= 1, f"processed {times} times: {outcome!r}"
+        assert sum(seen.body.get("ord_uv") == str(number) for seen in network.seen) <= 1, "sent twice"
         if isinstance(outcome, Page):
             assert times == 1
         elif isinstance(outcome, RestError) and was_not_processed(outcome):

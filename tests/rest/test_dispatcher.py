@@ -34,6 +34,7 @@ from kiwoom_proto.rest.errors import (
     OrderOutcomeUnknown,
     RateLimited,
     RequestBlocked,
+    RestError,
     ServerFailed,
     TokenRejected,
     UnreadableReply,
@@ -362,7 +363,7 @@ def test_keys_are_asked_for_a_token_once_for_all_calls() -> None:
     assert key.cached(ENDPOINT, network.wall_time()) == "another-token"
 
 
-def test_a_token_that_is_refused_is_renewed_once_for_all_calls_orders_too() -> None:
+def test_a_token_that_is_refused_is_renewed_once_for_all_calls_and_queries_are_sent_again() -> None:
     tokens = iter(["T1-old", "T2-new"])
     needs: list[TokenNeeded] = []
 
@@ -377,15 +378,20 @@ def test_a_token_that_is_refused_is_renewed_once_for_all_calls_orders_too() -> N
     )
     tickets = [network.dispatcher.submit(request) for request in (Quote(), Chart(), Buy(), Deposit())]
     network.advance(5)
+    order = tickets.pop(2)
     assert all(map(ok, tickets)) and len(network.tokens) == 2
     assert [need.refused for need in needs] == [None, "T1-old"]
-    assert [ticket.tries for ticket in tickets] == [2, 2, 2, 2]
-    assert len(network.processed) == 4
+    assert [ticket.tries for ticket in tickets] == [2, 2, 2]
+    assert isinstance(order.outcome, TokenRejected) and order.tries == 1
+    assert str(order.outcome).endswith("; the order was not processed: place it again")
+    again = network.dispatcher.submit(Buy())
+    network.advance(1)
+    assert ok(again) and len(network.processed) == 4
 
 
 @pytest.mark.parametrize(
     "answer",
-    [refusal(3, "[8031:x]"), refusal(3, "[8010:x]"), refusal(3, "x"), refusal(3, "[8999:x]"), http(b"", "401 x")],
+    [BAD_TOKEN, refusal(3, "[8010:x]"), refusal(3, "x"), refusal(3, "[8999:x]"), http(b"", "401 x")],
 )
 @pytest.mark.parametrize("request_type", [Quote, Buy])
 def test_what_another_token_may_put_right_renews_it(answer: bytes, request_type: type[Quote]) -> None:
@@ -396,11 +402,14 @@ def test_what_another_token_may_put_right_renews_it(answer: bytes, request_type:
     )
     ticket = network.dispatcher.submit(request_type())
     network.advance(5)
-    if request_type is Buy and answer in (refusal(3, "x"), refusal(3, "[8999:x]")):
-        # The words do not say that it was not processed.
-        assert isinstance(ticket.outcome, OrderOutcomeUnknown) and [seen.token for seen in network.seen] == ["T1"]
-    else:
-        assert ok(ticket) and [seen.token for seen in network.seen] == ["T1", "T2"]
+    if request_type is Buy:
+        # Not all of the words say that it was not processed.
+        is_clear = answer in (BAD_TOKEN, refusal(3, "[8010:x]"))
+        assert isinstance(ticket.outcome, OrderOutcomeUnknown) is not is_clear
+        assert [seen.token for seen in network.seen] == ["T1"]
+        ticket = network.dispatcher.submit(Buy())
+        network.advance(5)
+    assert ok(ticket) and [seen.token for seen in network.seen] == ["T1", "T2"]
 
 
 def test_a_second_refusal_in_a_row_stops_for_a_while() -> None:
@@ -426,11 +435,12 @@ def test_a_token_that_was_given_is_not_renewed() -> None:
     assert isinstance(ticket.outcome, TokenRejected) and len(network.seen) == 1 and not network.tokens
 
 
-def test_keys_of_the_other_environment_are_not_asked_again() -> None:
-    network = Network(lambda seen: Answer(refusal(3, "[8030:x]"), processed=False), token=AppKey("a", "b"))
+@pytest.mark.parametrize("code", ["8030", "8031"])
+def test_keys_and_tokens_of_the_other_environment_are_not_tried_again(code: str) -> None:
+    network = Network(lambda seen: Answer(refusal(3, f"[{code}:x]"), processed=False), token=AppKey("a", "b"))
     ticket = network.dispatcher.submit(Quote())
     network.advance(5)
-    assert isinstance(ticket.outcome, TokenRejected) and len(network.tokens) == 1
+    assert isinstance(ticket.outcome, TokenRejected) and len(network.tokens) == len(network.seen) == 1
 
 
 def test_a_token_that_cannot_be_obtained_is_tried_again_and_then_fails_what_waits() -> None:
@@ -486,7 +496,8 @@ def test_a_token_that_another_program_part_stored_is_used() -> None:
         Answer(http(b"<html>maintenance</html>", "503 x")),
         Answer(http(b"<html>maintenance</html>", "408 x")),
         Answer(http(b"[]")),
-        Answer(http(b"", "302 x")),
+        *(Answer(http(b"", f"{status} x")) for status in (302, 400, 401, 403, 404)),
+        Answer(refusal(3, "x", "401 x")),
         Answer(b"junk\r\n\r\n"),
         Answer(refusal(1, "[1999:x]")),
         Answer(refusal(99, "new")),
@@ -499,7 +510,7 @@ def test_a_token_that_another_program_part_stored_is_used() -> None:
 )
 @pytest.mark.parametrize("kept", [False, True])
 def test_an_order_without_a_clear_answer_is_unknown_and_never_sent_again(fault: Answer, kept: bool) -> None:
-    network = Network(lambda seen: fault if seen.api_id == "kt10000" else Answer())
+    network = Network(lambda seen: fault if seen.api_id == "kt10000" else Answer(), token=AppKey("app", "secret"))
     if kept:
         network.dispatcher.submit(Quote())
         network.advance(1)
@@ -518,6 +529,10 @@ def test_an_order_without_a_clear_answer_is_unknown_and_never_sent_again(fault: 
     ("answer", "cls"),
     [
         (TOO_FAST, RateLimited),
+        (http(b"", "429 x"), RateLimited),
+        (BAD_TOKEN, TokenRejected),
+        (refusal(3, "[8031:x]"), TokenRejected),
+        (refusal(3, "[8005:x]", "401 x"), TokenRejected),
         (refusal(2, "[1511:x]"), InputRejected),
         (refusal(20, "(RC4003:x)"), AccountRefused),
         (http(b"<html>blocked</html>", "403 x"), RequestBlocked),
@@ -525,10 +540,12 @@ def test_an_order_without_a_clear_answer_is_unknown_and_never_sent_again(fault: 
     ],
 )
 def test_an_order_that_was_refused_is_raised_to_its_caller(answer: bytes, cls: type[KiwoomError]) -> None:
-    network = Network(lambda seen: Answer(answer, processed=False))
+    network = Network(lambda seen: Answer(answer, processed=False), token=AppKey("app", "secret"))
     order = network.dispatcher.submit(Buy())
     network.advance(60)
-    assert type(order.outcome) is cls and len(network.seen) == 1
+    assert type(order.outcome) is cls and isinstance(order.outcome, RestError) and len(network.seen) == 1
+    assert "; the order was not processed" in str(order.outcome)
+    assert str(order.outcome).endswith("place it again") is (order.outcome.remedy in (Remedy.RENEW, Remedy.RETRY))
 
 
 @pytest.mark.parametrize(

@@ -160,9 +160,11 @@ def test_what_is_not_json_is_told_apart(
         (200, 2, "[1511:x]", True),
         (200, 2, "[8104:x]", True),
         (429, 5, "x", True),
-        (401, 3, "x", True),
-        (404, 1, "x", True),
-        # A bare return code, or a code that nobody knows, says too little.
+        (401, 3, "[8005:x]", True),
+        # A bare return code or HTTP status, or a code that nobody knows, says too little.
+        (401, 3, "x", False),
+        (404, 1, "x", False),
+        (400, 3, "[8999:x]", False),
         (200, 1, "x", False),
         (200, 1, "", False),
         (200, 2, "x", False),

@@ -1,8 +1,9 @@
 """Authorization: the token that calls carry, and when another is asked for.
 
 * A token is used until it expires (`AppKey` knows when) or until the server refuses it.
-* A call that is refused because of its token was not processed [measured], so it is sent again with another one: a
-  query and an order alike, once. However many calls were refused with one token, another is asked for once.
+* A query that is refused because of its token is sent again with another one, once; an order never. However many calls
+  were refused with one token, another is asked for once, when the next call may leave.
+* A token of the other environment (8031) is not renewed: the endpoint is wrong, or the key.
 * If the new one is refused before it was ever accepted, no other is asked for during `STOPPED` seconds, and every call
   fails: wrong keys are not put right by asking again, and asking too often is refused with HTTP 429 [measured].
 * If no token can be obtained, it is tried again after a pause that doubles. After `tries` failures in a row, or one
@@ -27,17 +28,13 @@ STOPPED = 60.0
 """Seconds without a request for a token after a new token was refused."""
 PAUSE, MAX_PAUSE = 1.0, 60.0
 """Seconds before a token is asked for again that could not be obtained. They double."""
-OTHER_ENVIRONMENT = "8031"
-"""The token belongs to the other environment. The keys may be right all the same."""
 
 
 def asks_for_renewal(error: KiwoomError) -> bool:
     """Return whether this refusal may be put right by another token."""
     if isinstance(error, TokenRejected) and error.remedy is None:
         return (error.status or 200) < 500  # nobody knows the reason, but it is about the token
-    if not isinstance(error, RestError) or not was_not_processed(error):
-        return False
-    return error.remedy is Remedy.RENEW or error.code == OTHER_ENVIRONMENT
+    return isinstance(error, RestError) and was_not_processed(error) and error.remedy is Remedy.RENEW
 
 
 class Authorization:

@@ -25,9 +25,10 @@ Every call gets exactly one outcome, which `outcomes` returns: a `Page`, or an e
   not: none of them could be sent, for the same reason. Each gets an error of its own with the same words.
 * A query that met a broken connection, a server that failed, or a refusal for coming too fast is sent again, a bounded
   number of times. One that is not answered in time is not, unless its connection had been kept: it may have been dead.
-* **An order is never sent twice**, except after an answer that says that it was not processed because of its token. For
-  every other such answer its caller decides. If there is no answer, or one that does not say, the outcome is
-  `OrderOutcomeUnknown`. What was never handed to the driver was not sent: it goes on another connection.
+* **An order is never sent twice**, whatever the answer. If that says that it was not processed (too fast, a token that
+  is not valid, wrong input), its caller may place it again; another token is got for the next call. If there is no
+  answer, or one that does not say, the outcome is `OrderOutcomeUnknown`. What was never handed to the driver was not
+  sent: it goes on another connection.
 * A call that is cancelled while it is under way costs its connection: the answer could not be told from the next one.
 """
 
@@ -446,7 +447,7 @@ class Dispatcher:
         if asks_for_renewal(outcome):
             may = self._authorization.refused(ticket.token, outcome, now) and not ticket.has_renewed
             ticket.has_renewed = True
-            return may and (was_not_processed(outcome) or not ticket.is_order)
+            return may and not ticket.is_order
         if ticket.is_order:
             return False
         if isinstance(outcome, RateLimited):

@@ -99,10 +99,14 @@ class RestError(KiwoomError):
         if self.status not in (None, 200):
             text += f"HTTP {self.status}, "
         if self.code:
-            return f"{text}code {explain_code(self.code, self.message)}"
-        if self.return_code:
-            text += f"return_code {self.return_code}, "
-        return text + (displayed(self.message) or "refused without a reason")
+            text += f"code {explain_code(self.code, self.message)}"
+        else:
+            text += f"return_code {self.return_code}, " if self.return_code else ""
+            text += displayed(self.message) or "refused without a reason"
+        if self.api_id not in _SIDES or not was_not_processed(self):
+            return text
+        cure = ": place it again" if self.remedy in (Remedy.RENEW, Remedy.RETRY) else ""
+        return f"{text}; the order was not processed{cure}"
 
 
 class RateLimited(RestError):
@@ -124,7 +128,10 @@ class TooManyCodes(RestError):
 
 
 class TokenRejected(RestError):
-    """The server does not accept the token (8005, 8030, 8031 ...). The call was not processed."""
+    """The server does not accept the token (8005, 8030, 8031 ...). With one of these codes it did not process the call.
+
+    The next call gets another token, unless that is no cure: 8030 and 8031 name the wrong environment.
+    """
 
 
 class AddressRejected(RestError):
@@ -311,7 +318,6 @@ _NOT_PROCESSED = (
     AccountRefused,
     InputRejected,
     NotInMock,
-    RequestBlocked,
 )
 MAX_PAGE = 4_000
 """Bytes of a page in which words are looked for."""
@@ -321,15 +327,16 @@ _MAINTENANCE = re.compile("점검|maintenance", re.IGNORECASE)
 def was_not_processed(error: KiwoomError) -> bool:
     """Return whether this refusal says that the call was not processed.
 
-    A known code says so, and so does HTTP 4xx: the request went no further than the front of the server. A bare
-    `return_code`, or a code that nobody knows, says too little. HTTP 5xx never says so.
+    A known code says so, and so do HTTP 429 and an HTML page with HTTP 4xx: the request went no further than the front
+    of the server. A bare `return_code` or HTTP 4xx, or a code that nobody knows, says too little: business answers have
+    HTTP 200, and no other 4xx was measured. HTTP 5xx never says so.
     """
-    if not isinstance(error, (*_NOT_PROCESSED, MaintenancePage)):
-        return False
-    status = error.status or 200
-    if isinstance(error, MaintenancePage):
+    status = (error.status if isinstance(error, RestError) else None) or 200
+    if isinstance(error, RequestBlocked | MaintenancePage):
         return status // 100 == 4
-    return status // 100 == 4 or (status < 400 and (error.code in _CLASSES or error.code.startswith("RC")))
+    if not isinstance(error, _NOT_PROCESSED) or status >= 500:
+        return False
+    return status == 429 or error.code in _CLASSES or error.code.startswith("RC")
 
 
 def read_failure(
