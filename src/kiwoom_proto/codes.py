@@ -194,6 +194,9 @@ RETURN_CODES: dict[str, ReturnCode] = {
     ),
     "RC4003": ReturnCode("orders", "the price is not on the tick (mock trading)", "fix the request", Remedy.STOP),
     "RC4007": ReturnCode("orders", "trading in this stock is restricted (mock trading)", "report", Remedy.STOP),
+    "RC4027": ReturnCode(
+        "orders", "the price is beyond the limits of the day (mock trading)", "fix the request", Remedy.STOP
+    ),
     "RC4057": ReturnCode("orders", "the market has not opened yet (mock trading)", "send it again later", Remedy.RETRY),
     "RC4058": ReturnCode("orders", "the market is closed (mock trading)", "report", Remedy.STOP),
     "RC7006": ReturnCode("accounts", "the query failed (mock trading)", "report", Remedy.STOP),

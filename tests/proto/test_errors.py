@@ -47,7 +47,7 @@ def test_the_codes_known_are_exactly_those_of_the_table_and_of_the_account_syste
     undocumented = {code for code in RETURN_CODES if code.startswith("RC")}
 
     assert listed.keys() == RETURN_CODES.keys() - undocumented
-    assert undocumented == {"RC4003", "RC4007", "RC4057", "RC4058", "RC7006", "RC9000"}
+    assert undocumented == {"RC4003", "RC4007", "RC4027", "RC4057", "RC4058", "RC7006", "RC9000"}
     known = {code: (found.where, found.meaning, found.action) for code, found in RETURN_CODES.items()}
     differing = {code for code in listed if listed[code] != known[code]}
     assert differing == {*NAME_NO_NUMBER, *SAY_WHERE_TO_REGISTER}
@@ -80,7 +80,7 @@ def test_an_address_that_is_not_registered_is_told_with_where_to_register_it(cod
         ("renew", ["8003", "8005", "8010", "8103", "105100", "805004"]),
         ("retry", ["8006", "8009", "105110", "100013", "R10002", "1700", "1701", "1702", "1999", "RC4057"]),
         ("stop", ["8001", "8002", "8011", "8012", "8016", "8020", "8030", "8031", "8050", "805002", "105115"]),
-        ("stop", ["1511", "1634", "8040", "8104", "8200", "RC4003", "RC9000"]),
+        ("stop", ["1511", "1634", "8040", "8104", "8200", "RC4003", "RC4027", "RC9000"]),
         (None, ["", "3", "777", "8005 "]),
     ],
 )

@@ -111,6 +111,9 @@ def test_an_order_is_amended_and_cancelled() -> None:
     ("start", "change", "code"),
     [
         (NOON, {"ord_uv": "70001"}, "RC4003"),
+        (NOON, {"ord_uv": "10"}, "RC4027"),
+        (NOON, {"ord_uv": "900000"}, "RC4027"),
+        (NOON, {"ord_uv": "900001"}, "RC4003"),
         (NOON, {"ord_qty": "5000"}, "RC9101"),
         (NOON, {"stk_cd": "990000"}, "RC9104"),
         (NOON, {"trde_tp": "28"}, "RC9106"),

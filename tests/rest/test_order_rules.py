@@ -61,6 +61,29 @@ def test_a_price_is_above_zero() -> None:
     check_every(ORDERS, check)
 
 
+def test_a_price_is_on_a_tick_that_an_instrument_has() -> None:
+    names = {api_id: name for api_id in DOMESTIC for name in ("ord_uv", "mdfy_uv") if name in ORDERS[api_id].elements}
+    assert len(names) == 6
+
+    def check(api_id: str) -> None:
+        name, cls = names[api_id], ORDERS[api_id]
+        arguments = arguments_of(cls) | ({"trde_tp": "0"} if "trde_tp" in cls.elements else {})
+        for right in (1, 1_999, 2_005, 70_000, 70_050, 70_005, "500005", 1_000_000):
+            assert cls.from_dict({**arguments, name: right})
+        for wrong in (2_001, 70_001, "70002", 499_999, 1_000_001):
+            assert refused(api_id, {**arguments, name: wrong}).startswith(
+                f"{name} ({cls.elements[name].label}): {wrong} is on no tick"
+            )
+
+    check_every(names, check)
+    assert refused("kt10000", limit(ord_uv=70_001)) == (
+        "ord_uv (주문단가): 70001 is on no tick: of stocks it is 100 won there (70000 or 70100), "
+        "of ETFs, ETNs and ELWs 5 (70000 or 70005)"
+    )
+    assert rest.GoldBuyOrder(stk_cd="M04020000", ord_qty=1, trde_tp="00", ord_uv=190_001), "gold has other ticks"
+    assert rest.BuyOrder.from_dict(limit(trde_tp="29", ord_uv=70_001)), "between two ticks"
+
+
 @pytest.mark.parametrize("kind", ["0", "5", "10", "20", "28", "62"])
 def test_a_limit_order_needs_a_price(kind: str) -> None:
     condition = "69000" if kind == "28" else None

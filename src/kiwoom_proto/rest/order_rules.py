@@ -4,12 +4,12 @@ A quantity or price that no exchange takes, a limit order without a price, a mar
 market: such an order was not meant, and the server might read it as another one.
 
     quantities      whole and above 0; of an amendment or a cancellation also 0, which is all that is left
-    prices          above 0, of Korean instruments whole
+    prices          above 0, of Korean instruments whole, and on a tick that one of them has
     trade types     some need a price, some have none; a stop limit order needs a condition price, others have none
     codes           of the market of the order: see `instruments`
 
 What nobody has said is not refused: orders at the midpoint (29 to 31) and US stop orders (35) may have a price or none.
-Nothing here knows ticks and limits: they depend on what the instrument is, see `prices`.
+Nothing here knows the tick and the daily limits of the instrument of an order: see `prices.check_order`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 
 from ..display import quoted
 from .instruments import fault_of_stock, fault_of_us_stock
+from .prices import MIDPOINT_ORDERS, PRICE_ELEMENTS, fault_of_price
 
 __all__ = ("fault_of_order",)
 
@@ -70,6 +71,10 @@ def _faults(market: str, values: Mapping[str, str | None]) -> Iterator[tuple[str
             is_price = not text.startswith("-") if is_us else _WHOLE(text)
             if not is_price or (_ZERO(text) and name in _NEVER_ZERO[market]):
                 yield name, f"must be {'above 0' if is_us else 'a whole number of won above 0'}, not {quoted(text)}"
+    if has_code and not is_us and values.get("trde_tp") not in MIDPOINT_ORDERS:
+        for name in PRICE_ELEMENTS:
+            if _is_given(values, name) and (reason := fault_of_price(int(values[name] or 0))):
+                yield name, reason
     if is_us and "mdfy_uv" in values and not (_is_given(values, "mdfy_uv") or _is_given(values, "stop_pric")):
         yield "mdfy_uv", "an amendment needs a price above 0: give mdfy_uv, or stop_pric of a stop order"
     if (kind := values.get("trde_tp")) is not None:

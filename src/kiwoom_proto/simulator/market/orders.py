@@ -35,7 +35,7 @@ from .source import Push
 from .stock import Stock
 from .us import us_execution, us_order
 
-__all__ = ("EXCHANGES", "ORDER_TYPES", "Accounts", "is_possible", "task_name", "unfilled")
+__all__ = ("EXCHANGES", "ORDER_TYPES", "Accounts", "is_on_tick", "is_possible", "task_name", "unfilled")
 
 ORDER_TYPES = "00", "F4"
 """Types of the rows that report orders: of domestic stocks, of US stocks."""
@@ -374,7 +374,11 @@ def _balance(order: Order, holding: Holding, orderable: int, stock: Stock) -> di
 
 def is_possible(price: int, instrument: Instrument) -> bool:
     """Return whether a limit is on a tick and within the day's limits, or 0 (a market order). US prices always are."""
-    if instrument.kind == "us":
+    if instrument.kind == "us" or price == 0:
         return True
-    on_tick = price % tick_size(price, instrument.kind) == 0
-    return price == 0 or (on_tick and instrument.lower <= price <= instrument.upper)
+    return is_on_tick(price, instrument) and instrument.lower <= price <= instrument.upper
+
+
+def is_on_tick(price: int, instrument: Instrument) -> bool:
+    """Return whether a limit is on a tick of the instrument."""
+    return price % tick_size(price, instrument.kind) == 0

@@ -14,11 +14,12 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from ..market.account import MARKET_PRICE, Order, Side
-from ..market.orders import is_possible
+from ..market.orders import is_on_tick, is_possible
 from ..market.sessions import CONTINUOUS
 from ..market.trading import Trading
 from .call import Call, Reply
 from .texts import (
+    BEYOND_LIMITS,
     CLOSED,
     NO_CASH,
     NO_ORDER,
@@ -149,7 +150,7 @@ def _check_hours(call: Call) -> None:
 
 def _check_price(price: int, trading: Trading) -> None:
     if not is_possible(price, trading.stock.instrument):
-        raise Refused(*OFF_TICK)
+        raise Refused(*(BEYOND_LIMITS if is_on_tick(price, trading.stock.instrument) else OFF_TICK))
 
 
 def _original(call: Call, trading: Trading, name: str) -> tuple[Order, int]:

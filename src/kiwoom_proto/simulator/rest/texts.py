@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 __all__ = (
+    "BEYOND_LIMITS",
     "BAD_AUTHORIZATION",
     "BAD_TOKEN",
     "CLOSED",
@@ -126,6 +127,8 @@ def _order(inner: str, text: str) -> Refusal:
 
 OFF_TICK = _order("RC4003", "주문단가가 호가단위에 맞지 않습니다")
 """[M]"""
+BEYOND_LIMITS = _order("RC4027", "주문단가가 상한가와 하한가 사이에 있지 않습니다")
+"""[M] The code, as logs of several programs have it."""
 TOO_EARLY = _order("RC4057", "장 시작 전입니다")
 """[M]"""
 CLOSED = _order("RC4058", "장이 종료되었습니다")
