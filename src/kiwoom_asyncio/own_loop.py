@@ -6,14 +6,18 @@ import asyncio
 import os
 import sys
 import threading
+from contextvars import ContextVar
 
 from kiwoom_proto import LocalProtocolError
 from kiwoom_proto.client.own_loop import Place
 
-__all__ = ("HAND_OVER", "check_loop", "here", "runs_trio")
+__all__ = ("HAND_OVER", "caller", "check_loop", "here", "runs_trio")
 
 HAND_OVER = "asyncio.run_coroutine_threadsafe(call, loop), or loop.call_soon_threadsafe"
 """How another thread calls the client."""
+
+caller: ContextVar[object] = ContextVar("caller", default=None)
+"""The thread whose call a task does, if each of its calls has a task of its own; None: the task is the caller."""
 
 
 def here() -> Place:

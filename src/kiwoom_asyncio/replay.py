@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
+from threading import Thread
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -15,7 +16,7 @@ from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.replay import BaseReplay, Time, open_recording
 from kiwoom_proto.recording.files import Paths
 
-from .own_loop import HAND_OVER, check_loop, here
+from .own_loop import HAND_OVER, caller, check_loop, here
 from .tasks import BackgroundTask
 
 __all__ = ("Replay", "replay")
@@ -42,7 +43,7 @@ async def replay(
     Args:
         paths: a file, a folder, or several of them.
         speed: how many times as fast as recorded; None: as fast as the program takes it. Nothing is dropped for a slow
-            program.
+            program, and the `overflow` of a stream applies only while nobody iterates it; see docs/recordings.md.
         start: the time from which on events come: a `datetime` with its zone, or nanoseconds since the epoch.
         end: the time before which they come.
         config: limits, such as `item_limit`; None: the defaults.
@@ -79,6 +80,12 @@ class Replay(BaseReplay):
     _hand_over = HAND_OVER
     _new_event = asyncio.Event
     _checkpoint = staticmethod(checkpoint)
+
+    def _task(self) -> object:
+        return caller.get() or asyncio.current_task()
+
+    def _has_ended(self, task: object, /) -> bool:
+        return task.done() if isinstance(task, asyncio.Task) else isinstance(task, Thread) and not task.is_alive()
 
     def _move_on_at(self, deadline: float, /) -> anyio.CancelScope:
         return anyio.CancelScope(deadline=deadline)

@@ -41,7 +41,7 @@ async def replay(
     Args:
         paths: a file, a folder, or several of them.
         speed: how many times as fast as recorded; None: as fast as the program takes it. Nothing is dropped for a slow
-            program.
+            program, and the `overflow` of a stream applies only while nobody iterates it; see docs/recordings.md.
         start: the time from which on events come: a `datetime` with its zone, or nanoseconds since the epoch.
         end: the time before which they come.
         config: limits, such as `item_limit`; None: the defaults.
@@ -79,6 +79,11 @@ class Replay(BaseReplay):
     _new_event = trio.Event
     _checkpoint = staticmethod(checkpoint)
     _move_on_at = staticmethod(trio.move_on_at)
+    _task = staticmethod(trio.lowlevel.current_task)
+
+    def _has_ended(self, task: object, /) -> bool:
+        nursery = task.parent_nursery if isinstance(task, trio.lowlevel.Task) else None
+        return nursery is not None and task not in nursery.child_tasks
 
     @enable_ki_protection
     async def _run(self) -> None:

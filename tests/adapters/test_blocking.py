@@ -233,6 +233,23 @@ def test_a_replayed_stream_is_told_of_holes_of_the_recording(tmp_path: Path) -> 
     assert heard == rows[1:]
 
 
+def test_one_thread_reads_two_streams_of_a_recording_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it waits for one, the recording does not wait until it reads the other."""
+    for name in ("GRACE", "PATIENCE"):
+        monkeypatch.setattr(f"kiwoom_proto.client.patience.{name}", 1e6)
+    line = '{"data":[{"values":{"10":"+1"},"type":"0B","name":"","item":"%s"}],"trnm":"REAL"}'
+    items = ["005930"] * 3_000 + ["000660"]
+    lines = [encode_message(NINE, 1, number, (line % item).encode()) for number, item in enumerate(items, 1)]
+    write_recording(tmp_path, lines)
+    with (
+        blocking.replay(tmp_path, speed=None) as recording,
+        recording.stream(Trade, "005930", overflow="conflate") as many,
+        recording.stream(Trade, "000660", overflow="conflate") as few,
+    ):
+        assert many.next(timeout=60).item == "005930"
+        assert few.next(timeout=60).item == "000660"
+
+
 def test_it_has_every_name_of_the_async_client() -> None:
     def names(cls: type) -> set[str]:
         return {name for name in dir(cls) if not name.startswith("_")}

@@ -32,6 +32,8 @@ from kiwoom_proto import (
     Stale,
     Trade,
 )
+from kiwoom_proto.client.errors import BufferOverflow
+from kiwoom_proto.client.streams import Stream
 from kiwoom_proto.errors import LoginRefused, RecordingError
 from kiwoom_proto.events import Closed, ConditionResult, RecordingHole, RequestAccepted, StreamGap
 from kiwoom_proto.recording import read_recording
@@ -562,3 +564,159 @@ async def test_a_hole_counts_in_a_condition_stream(loop: Loop, tmp_path: Path) -
     ):
         assert [change async for change in stream]
         assert stream.gaps == 1
+
+
+# A recording waits for its streams.
+
+MANY = 3_000
+"""Rows: more than are reported at once."""
+
+
+def write_many(folder: Path, *items: str, apart: float = 0.001) -> Path:
+    """A recording of many rows of each item, in turn."""
+    of_each = [trades([number * apart for number in range(MANY)], item) for item in items]
+    return write_recording(folder, [line for lines in zip(*of_each, strict=True) for line in lines])
+
+
+@on_virtual_time
+@pytest.mark.parametrize("speed", [1, None])
+@pytest.mark.parametrize("options", [{"overflow": "conflate"}, {"overflow": "drop_oldest", "buffer_size": 5}, {}])
+def test_whoever_does_nothing_but_iterate_a_stream_gets_every_row(
+    clock: str, speed: float | None, options: Any, tmp_path: Path
+) -> None:
+    path = write_many(tmp_path, "005930")
+    prices: list[object] = []
+
+    async def scenario() -> None:
+        config = ClientConfig(buffer_size=5)
+        async with (
+            replay_on(clock, path, speed=speed, config=config) as client,
+            client.stream(Trade, "005930", **options) as rows,
+        ):
+            prices.extend([row.price async for row in rows])
+            assert (rows.stats().delivered, rows.stats().dropped, rows.stats().conflated) == (MANY, 0, 0)
+
+    run_virtually(clock, scenario)
+    assert prices == list(range(1, MANY + 1))
+
+
+@on_virtual_time
+@pytest.mark.parametrize("speed", [1, None])
+def test_streams_that_are_iterated_by_tasks_of_their_own_get_every_row(
+    clock: str, speed: float | None, tmp_path: Path
+) -> None:
+    """However slow one of them is: the recording comes late then, for all. The client may be iterated meanwhile."""
+    path = write_many(tmp_path, "005930", "000660")
+    prices: dict[str, list[object]] = {"005930": [], "000660": []}
+    took: list[float] = []
+
+    async def scenario() -> None:
+        async def read(client: Replay, item: str, pause: float) -> None:
+            async with client.stream(Trade, item, overflow="conflate") as rows:
+                async for row in rows:
+                    prices[item].append(row.price)
+                    await anyio.sleep(pause)
+            took.append(anyio.current_time() - began)
+
+        async with replay_on(clock, path, speed=speed) as client, anyio.create_task_group() as tasks:
+            began = anyio.current_time()
+            tasks.start_soon(read, client, "005930", 0)
+            tasks.start_soon(read, client, "000660", 9)
+            await anyio.sleep(0.05)
+            await play(client)
+
+    run_virtually(clock, scenario)
+    assert prices == {item: list(range(1, MANY + 1)) for item in prices}
+    assert max(took) == pytest.approx(9 * MANY, rel=0.01)
+
+
+@on_virtual_time
+def test_a_stream_that_nobody_iterates_does_not_hold_up_the_others(clock: str, tmp_path: Path) -> None:
+    path = write_many(tmp_path, "005930", "000660")
+
+    async def scenario() -> None:
+        async with (
+            replay_on(clock, path, speed=None) as client,
+            client.stream(Trade, "005930") as read,
+            client.stream(Trade, "000660", overflow="conflate") as unread,
+            client.stream(Trade, "000660", overflow="raise", buffer_size=10) as too_small,
+        ):
+            began = anyio.current_time()
+            assert len([row async for row in read]) == MANY
+            assert anyio.current_time() - began == pytest.approx(0.1, abs=0.01)  # once, for both of them
+            newest = [row.price async for row in unread]
+            assert len(newest) <= 4 and newest[-1] == MANY
+            assert unread.stats().conflated == MANY - len(newest)
+            with pytest.raises(BufferOverflow, match="buffer_size"):
+                await play(too_small)  # type: ignore[arg-type]
+
+    run_virtually(clock, scenario)
+
+
+@on_virtual_time
+def test_callbacks_do_not_wait_for_ever_for_a_stream_that_nobody_iterates(clock: str, tmp_path: Path) -> None:
+    path = write_many(tmp_path, "005930", "000660")
+    seen: list[Trade] = []
+
+    async def scenario() -> None:
+        async with (
+            replay_on(clock, path, speed=None) as client,
+            client.stream(Trade, "000660", overflow="conflate"),
+        ):
+            await anyio.sleep(1)
+            assert not seen
+            client.on(Trade, seen.append, "005930")
+            await anyio.sleep(1)
+
+    run_virtually(clock, scenario)
+    assert len(seen) == MANY
+
+
+@on_virtual_time
+def test_one_task_that_reads_two_streams_in_turn_waits_for_neither(clock: str, tmp_path: Path) -> None:
+    """The stream that it does not wait for follows its policy: the rows of the other one lie behind these."""
+    lines = [*trades([number * 0.001 for number in range(MANY)]), *trades([4, 5], "000660")]
+    path = write_recording(tmp_path, lines)
+
+    async def scenario() -> None:
+        async with (
+            replay_on(clock, path, speed=None) as client,
+            client.stream(Trade, "005930", overflow="conflate") as many,
+            client.stream(Trade, "000660", overflow="conflate") as few,
+        ):
+            began = anyio.current_time()
+            assert [(await anext(many)).price, (await anext(few)).price] == [1, 1]
+            assert [(await anext(many)).price, (await anext(few)).price] != [MANY, 1]
+            assert anyio.current_time() == began
+
+    run_virtually(clock, scenario)
+
+
+@on_virtual_time
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_a_stream_that_was_left_alone_holds_up_the_others_for_a_while(
+    clock: str, has_ended: bool, tmp_path: Path
+) -> None:
+    path = write_many(tmp_path, "005930", "000660")
+
+    async def scenario() -> None:
+        async def begin(rows: Stream[Trade]) -> None:
+            await anext(rows)
+            if not has_ended:
+                await anyio.sleep(10_000)
+
+        async with (
+            replay_on(clock, path, speed=None) as client,
+            client.stream(Trade, "005930") as read,
+            client.stream(Trade, "000660", overflow="conflate") as left,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(begin, left)
+            await anyio.sleep(0.01)
+            began = anyio.current_time()
+            assert len([row async for row in read]) == MANY
+            assert anyio.current_time() - began == pytest.approx(0.1 if has_ended else 10, abs=0.02)
+            assert left.stats().conflated > 0
+            tasks.cancel_scope.cancel()
+
+    run_virtually(clock, scenario)

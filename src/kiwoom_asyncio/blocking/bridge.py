@@ -28,7 +28,7 @@ from anyio.from_thread import start_blocking_portal
 from kiwoom_proto import KiwoomError, LocalProtocolError
 from kiwoom_proto.display import MESSAGE_LIMIT, quoted
 
-from ..own_loop import here, runs_trio
+from ..own_loop import caller, here, runs_trio
 
 __all__ = ("Bridge",)
 
@@ -86,11 +86,14 @@ class Bridge(Generic[S]):
                 "queue.Queue, and call from the thread that reads it"
             )
         _refuse_async("this call would block")
+        token = caller.set(threading.current_thread())
         try:
             return self._wait(function, *args, timeout=timeout)
         except CancelledError:
             self.check_open()
             raise
+        finally:
+            caller.reset(token)
 
     def call(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function that waits for nothing, on the loop. Callbacks may, too."""

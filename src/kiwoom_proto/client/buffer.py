@@ -133,6 +133,11 @@ class EventBuffer:
                     del self._newest[event.type_code, event.item]
         self._close_holes()
 
+    def put_whole(self, events: Sequence[Event], size: int) -> None:
+        """Add events beyond any limit. Args as `put`."""
+        if events:
+            self._add(events, size)
+
     def put_last(self, event: Event) -> None:
         """Add the last event, beyond any limit."""
         self._add((event,), 0)

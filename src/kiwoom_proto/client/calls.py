@@ -42,6 +42,9 @@ class Calls(abc.ABC):
         record: what keeps everything that is heard and said; None keeps nothing.
     """
 
+    _waits_for_streams = False
+    """Whether nothing comes while a stream is full."""
+
     def __init__(
         self, session: Session | Pool | ReplayedSession, wall_clock: Callable[[], int], record: Recorder | None = None
     ) -> None:
@@ -345,12 +348,18 @@ class Calls(abc.ABC):
         if self._failure is not None:
             raise self._failure.error
 
-    async def _wait_stream(self, changed: AnyEvent) -> None:
-        """Wait until there may be something to iterate in the stream that sets this event."""
+    async def _wait_stream(self, stream: object, changed: AnyEvent) -> None:
+        """Wait until there may be something to iterate in a stream, which sets this event."""
         if self._failure is None:
             await changed.wait()
         if self._failure is not None:
             raise self._failure.error
+
+    def _note_reader(self, stream: object) -> None:  # noqa: B027 - only a recording waits for its consumers
+        """Note who iterates a stream."""
+
+    def _note_taken(self) -> None:  # noqa: B027
+        """Note that rows were taken from a stream."""
 
     def _wake(self) -> None:
         if self._is_awaited:  # otherwise every read would make an event that nobody waits for

@@ -2,7 +2,8 @@
 
 Whoever iterates waits for the time of the next recorded event, takes what is due, and goes on. So nothing is ever
 dropped for a slow consumer: the recording waits for it, and catches up afterwards, because each event has an absolute
-time. Only while nobody iterates, but there are callbacks or newest rows, a task of its own does the same for them.
+time. It waits for the streams that others iterate, too (patience.py). Only while nobody iterates, but there are
+callbacks or newest rows, a task of its own does the same for them.
 
 Files are read by whoever iterates: one frame at a time, which takes a few milliseconds.
 """
@@ -30,12 +31,11 @@ from .errors import Failure
 from .feeds import Feeds
 from .inbox import Stats
 from .own_loop import AnyEvent
+from .patience import GRACE, Patience
 from .replayed import MAX_AT_ONCE, ReplayedSession
+from .streams import BaseStream
 
 __all__ = ("BaseReplay", "Time", "open_recording")
-
-GRACE = 0.1
-"""Seconds that a program has to begin to iterate, or to ask for more, before the recording goes on by itself."""
 
 Time: TypeAlias = datetime.datetime | int
 """A `datetime` with its zone, or nanoseconds since the epoch."""
@@ -81,11 +81,13 @@ class BaseReplay(Feeds):
     """
 
     _session: ReplayedSession
+    _waits_for_streams = True
 
     def __init__(self, session: ReplayedSession, paths: Paths) -> None:
         super().__init__(session, session.position)
         self._answers = find_events(paths, "ConditionList", "ConditionResult")
         self._reported = MAX_AT_ONCE  # events reported since others could run
+        self._patience = Patience(session.now, self._has_ended)
         self._skipped = 0  # events that the program had not subscribed to
         self._router.keeps_unasked = False  # a recording holds more than this program has asked for
         self._router.is_replay = True
@@ -145,29 +147,49 @@ class BaseReplay(Feeds):
     def _move_on_at(self, deadline: float, /) -> AbstractContextManager[Any]:
         """Return a cancel scope with a deadline on the loop's clock."""
 
+    @abc.abstractmethod
+    def _task(self) -> object:
+        """Return what tells the calling task, or thread, from others."""
+
+    @abc.abstractmethod
+    def _has_ended(self, task: object, /) -> bool:
+        """Return whether a task has ended."""
+
     # Waiting.
 
-    async def _wait_events(self) -> None:
-        due_at = self._session.next_timeout()
-        if due_at > self._session.now():
-            with self._move_on_at(due_at):
-                await self._wait_change()
-        else:
-            if self._reported >= MAX_AT_ONCE:
+    async def _wait_events(self, stream: object = None) -> None:
+        with self._patience.waiting(self._task(), stream):
+            due_at = self._session.next_timeout()
+            if due_at <= self._session.now():
+                due_at = self._patience.ends_at(self._streams())
+            if due_at > self._session.now():
+                with self._move_on_at(due_at):
+                    await self._wait_change()
+            elif self._reported >= MAX_AT_ONCE:
                 self._reported = 0
                 await self._checkpoint()
-            self._reported += max(1, self._session.handle_timeout())
-            self._pump()
+            else:
+                self._reported += max(1, self._session.handle_timeout())
+                self._pump()
 
-    async def _wait_stream(self, changed: AnyEvent) -> None:
-        await self._wait_events()  # whoever iterates a stream reads on, for all of them
+    async def _wait_stream(self, stream: object, changed: AnyEvent) -> None:
+        await self._wait_events(stream)  # whoever iterates a stream reads on, for all of them
+
+    def _note_reader(self, stream: Any) -> None:
+        self._patience.note_reader(stream, self._task())
+
+    def _note_taken(self) -> None:
+        self._wake()
+
+    def _streams(self) -> list[BaseStream[Any]]:
+        return [sink for sink in self._router.sinks if isinstance(sink, BaseStream)]
 
     async def _begin_search(self, seq: str, realtime: bool, next_key: str = "") -> None:
         await self._find_answer(RequestKind.CONDITION_SEARCH, seq, realtime, next_key)
         await super()._begin_search(seq, realtime, next_key)
 
     async def _drive(self) -> None:
-        """Go on while there are streams, callbacks or newest rows and nobody iterates."""
+        """Go on while there are callbacks or newest rows and nobody iterates."""
         while self._inbox.closed is None:
             while not self._is_on_its_own:
                 self._has_refreshed = self._new_event()
@@ -179,7 +201,9 @@ class BaseReplay(Feeds):
 
     @property
     def _is_on_its_own(self) -> bool:
-        return self._router.is_active and not self._inbox.is_iterated and not self._router.is_read
+        if self._inbox.is_iterated or self._router.is_read:
+            return False
+        return len(self._streams()) < len(self._router.sinks)
 
     def _wake_driver(self) -> None:
         self._has_refreshed.set()

@@ -60,6 +60,8 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
     Attributes:
         gaps: how often it was told that rows of it are missing: see `StreamGap`.
         silences: how often no row of an item came within `fresh_within`: `Stale`.
+        reader: the task that has iterated it last, in a replay; None: none has.
+        is_waited_for: whether nothing comes while it is full, so that its policy drops nothing.
     """
 
     def __init__(
@@ -90,6 +92,8 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         self._buffer = EventBuffer(buffer_size, overflow, config.buffer_bytes)
         self._batch: list[Event] = []  # newest first
         self._changed = client._new_event()
+        self.reader: object = None
+        self.is_waited_for = client._waits_for_streams
         self._is_awaited = False
         self._is_entered = self._is_left = False
         self._was_looped = False  # by `async for`
@@ -100,6 +104,11 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         """Return the counters of its rows."""
         stats, held = self._buffer.stats(), len(self._batch)
         return attrs.evolve(stats, delivered=stats.delivered - held, waiting=stats.waiting + held)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has no room for one more row."""
+        return self._error is None and not self._buffer.has_room(1, 1)
 
     async def __aenter__(self) -> Self:
         if self._is_entered:
@@ -187,6 +196,7 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         client = self._client
         client._check_place()
         self.is_read = True
+        client._note_reader(self)
         if self._is_left and self._was_looped:
             raise StopAsyncIteration(f"{self} was left with its block")
         self._check_open()
@@ -194,7 +204,7 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
             await client._checkpoint()  # once per batch, as in the client's own iteration
         else:
             self._is_awaited = True
-            await client._wait_stream(self._changed)
+            await client._wait_stream(self, self._changed)
         if self._batch:
             return  # another task is iterating too, and was faster
         events = self._buffer.pop_some()
@@ -202,6 +212,7 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
             events.reverse()
             self._batch = events
             self.wake()  # other tasks that are iterating
+            client._note_taken()
         elif self._error is not None:
             raise self._error
         elif self._is_left:
@@ -234,7 +245,10 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
         """Queue what is `pending`, by the policy."""
         if self._error is None:
             try:
-                self._buffer.put(self.pending, size, len(self._batch))
+                if self.is_waited_for:
+                    self._buffer.put_whole(self.pending, size)
+                else:
+                    self._buffer.put(self.pending, size, len(self._batch))
             except BufferOverflow:
                 self._error = BufferOverflow(
                     f"{self}: {len(self._buffer) + len(self._batch):,} rows are queued, the limits are {self._size:,} "
