@@ -294,3 +294,18 @@ def test_on_a_terminal_export_says_how_many_files_it_wrote(folder: str, tmp_path
 
     assert code == 0
     assert "files written" in screen_of(shown)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["from trade", "--csv", "--json"], "--csv and --json exclude each other"),
+        (["from trade", "--json", "--parquet", "x.parquet"], "--json and --parquet exclude each other"),
+        (["select price from trade; select 1"], "one query at a time"),
+    ],
+)
+def test_what_would_be_answered_in_part_is_wrong_usage(folder: str, words: list[str], reason: str) -> None:
+    done = run("query", *words[:1], folder, *words[1:])
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert reason in done.stderr

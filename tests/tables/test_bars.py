@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from kiwoom_proto.realtime import Trade
@@ -72,6 +73,17 @@ def test_open_and_close_are_those_of_the_order_of_arrival(tmp_path: Path) -> Non
     (bar,) = connection.execute("SELECT open, high, low, \"close\" FROM time_bars(INTERVAL '1 hour')").fetchall()
 
     assert bar == (300, 400, 100, 200)
+
+
+@pytest.mark.parametrize("macro", ["volume_bars", "tick_bars", "time_bars", "bar_check"])
+@pytest.mark.parametrize("size", [0, -1])
+def test_bars_without_a_size_are_refused(trades: DuckDBPyConnection, macro: str, size: int) -> None:
+    argument, name = {"volume_bars": (size, "shares"), "tick_bars": (size, "ticks")}.get(
+        macro, (f"INTERVAL '{size} minutes'", "width")
+    )
+
+    with pytest.raises(duckdb.InvalidInputException, match=f"{name}: must be above 0"):
+        trades.execute(f"FROM {macro}({argument})").fetchall()
 
 
 def test_a_missing_trade_shows_in_the_check(trades: DuckDBPyConnection) -> None:

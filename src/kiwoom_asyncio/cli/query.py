@@ -50,16 +50,16 @@ VIEWS = """
 @click.command(short_help="Ask recordings questions in SQL.")
 @click.argument("words", metavar="[SQL] PATH...", nargs=-1, required=True)
 @click.option("--views", is_flag=True, help="List the views and their columns; the default without SQL.")
-@click.option("--csv", "form", flag_value="csv", help="CSV with a line of names.")
-@click.option("--json", "form", flag_value="json", help="One JSON object per line; the default in a pipe.")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV with a line of names.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line; the default in a pipe.")
 @click.option(
     "--parquet",
     "parquet",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write a Parquet file instead.",
+    help="Write a Parquet file instead, over one that is there.",
 )
-def query(words: tuple[str, ...], views: bool, form: str | None, parquet: Path | None) -> None:
+def query(words: tuple[str, ...], views: bool, as_csv: bool, as_json: bool, parquet: Path | None) -> None:
     """Run a query in SQL (DuckDB) over recordings. PATH is a file or a folder of "kiwoom-proto record";
     files that are being written are fine.
 
@@ -79,8 +79,10 @@ def query(words: tuple[str, ...], views: bool, form: str | None, parquet: Path |
 
     A wrong query is a usage error (exit code 2), in DuckDB's own words.
     """
-    if form is not None and parquet is not None:
-        raise click.UsageError(f"--{form} and --parquet exclude each other")
+    chosen = [name for name, is_chosen in (("csv", as_csv), ("json", as_json), ("parquet", parquet)) if is_chosen]
+    if len(chosen) > 1:
+        raise click.UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
+    form = None if parquet is not None else next(iter(chosen), None)
     sql = None if views or os.path.exists(words[0]) else words[0]  # Path.exists raises for a long query
     paths = words if sql is None else words[1:]
     if not paths:
@@ -93,6 +95,8 @@ def query(words: tuple[str, ...], views: bool, form: str | None, parquet: Path |
             _list_views(connection, form)
             return
         with _sql_errors(connection, paths):
+            if len(connection.extract_statements(sql)) > 1:
+                raise click.UsageError("one query at a time: each has a result of its own")
             if parquet is not None:
                 _write_parquet(connection, sql, parquet, paths)
             else:

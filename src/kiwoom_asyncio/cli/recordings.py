@@ -95,11 +95,14 @@ def recordings(paths: tuple[str, ...], verify: bool, out: Path | None, as_json: 
         raise KiwoomError(f"{plural(len(left_out), 'file')} left out, and {len(listed):,} repaired")
     if verify:
         for summary in listed:
+            name = summary.path.name
             for problem in summary.problems:
-                warn(f"{summary.path}: {problem}")
+                warn(f"{summary.path}: {problem.removeprefix(f'{name}, ').removeprefix(f'{name}: ')}")
         damaged = [summary for summary in listed if summary.problems]
         if damaged:
-            raise KiwoomError(f"{len(damaged)} of {plural(len(listed), 'file')} damaged; --repair OUT writes a copy")
+            raise KiwoomError(
+                f"{len(damaged)} of {plural(len(listed), 'file')} damaged or no recording; --repair OUT writes a copy"
+            )
 
 
 def _repaired(paths: Iterable[str], out: Path, left_out: list[str]) -> Iterator[Summary]:

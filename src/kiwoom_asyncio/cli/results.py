@@ -162,13 +162,17 @@ def table_of_result(
         more: whether there are further rows.
     """
     digits = [_digits(row[number] for row in rows) for number in range(len(columns))]
-    cells = [
-        [
-            str(value) if column.name == NANOSECONDS and isinstance(value, int) else _shown(value, places)
-            for column, value, places in zip(columns, row, digits, strict=True)
+
+    def cells_of(most: int) -> list[list[str]]:
+        return [
+            [
+                str(value) if column.name == NANOSECONDS and isinstance(value, int) else _shown(value, places, most)
+                for column, value, places in zip(columns, row, digits, strict=True)
+            ]
+            for row in rows
         ]
-        for row in rows
-    ]
+
+    cells = cells_of(MAX_CELL_WIDTH)
     widths = [
         max((cell_len(text) for text in (column.name, *(line[number] for line in cells))), default=0)
         for number, column in enumerate(columns)
@@ -177,7 +181,8 @@ def table_of_result(
     if sum(widths) + GAP * (len(widths) - 1) <= width:
         table = _upright(columns, cells)
     elif rows and _width_on_its_side(columns, cells) <= width:
-        table = _on_its_side(columns, cells)
+        room = width - max(cell_len(column.name) for column in columns)
+        table = _on_its_side(columns, cells_of(max(MAX_CELL_WIDTH, room // len(rows) - GAP)))
     else:
         fitting = max(MIN_COLUMNS, _count_fitting(widths, width))
         table = _upright(columns[:fitting], [line[:fitting] for line in cells])
@@ -239,8 +244,8 @@ def _digits(values: Iterable[Any]) -> int:
     return max((-exponent for exponent in exponents if isinstance(exponent, int)), default=0)
 
 
-def _shown(value: Any, digits: int | None = None) -> str:
-    """Return a value as a person reads it, cut to `MAX_CELL_WIDTH`; a decimal with so many places."""
+def _shown(value: Any, digits: int | None = None, most: int = MAX_CELL_WIDTH) -> str:
+    """Return a value as a person reads it, cut to `most` columns; a decimal with so many places."""
     if value is None:
         return NULL
     if isinstance(value, bool):
@@ -263,9 +268,9 @@ def _shown(value: Any, digits: int | None = None) -> str:
         text = "{" + ", ".join(f"{key}: {_shown(each)}" for key, each in value.items()) + "}"
     else:
         text = str(_plain(value))
-    text = displayed(text, 10 * MAX_CELL_WIDTH)
-    if cell_len(text) <= MAX_CELL_WIDTH:
+    text = displayed(text, 10 * most)
+    if cell_len(text) <= most:
         return text
     cut = Text(text)
-    cut.truncate(MAX_CELL_WIDTH, overflow="ellipsis")
+    cut.truncate(most, overflow="ellipsis")
     return cut.plain

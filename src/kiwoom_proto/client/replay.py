@@ -20,11 +20,11 @@ import attrs
 
 from ..config import ClientConfig
 from ..endpoint import Endpoint
-from ..errors import LocalProtocolError, RecordingError
+from ..errors import LocalProtocolError
 from ..events import ConditionList, ConditionResult, Event
 from ..realtime.conditions import Condition
 from ..realtime.record import Record
-from ..recording.files import Paths, shown
+from ..recording.files import Paths
 from ..recording.reader import find_events, read_batches, read_headers
 from ..request import RequestKind
 from .errors import Failure
@@ -56,8 +56,6 @@ def open_recording(
         raise LocalProtocolError(f"speed: must be a number above 0, or None for as fast as it goes, not {speed!r}")
     types = tuple(types)
     headers = read_headers(paths)
-    if not headers:
-        raise RecordingError(f"{shown(paths)}: holds no recording that can be read")
     endpoints = list(dict.fromkeys(_endpoint(head.endpoint, head.mock) for head in headers))
     if len({endpoint.us for endpoint in endpoints}) > 1:
         raise LocalProtocolError("paths: recordings of the domestic and of the US market; replay one of them at a time")

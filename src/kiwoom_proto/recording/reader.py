@@ -24,7 +24,7 @@ from ..realtime import REALTIME
 from ..realtime.catalogue import declared_code, extended_catalogue
 from ..realtime.record import Record
 from ..symbol import Symbol
-from .files import Paths, find_files
+from .files import Paths, find_files, shown
 from .format import EventLine, Header, Line, MessageLine, decode_line
 from .frames import Block
 from .recorded_file import RecordingFile, begins_of, open_files, read_texts
@@ -138,8 +138,15 @@ def _sessions(
 
 
 def read_headers(paths: Paths) -> list[Header]:
-    """Return the first lines of recordings, those that can be read. Errors as `read_recording`."""
-    return [file.head for file in open_files(paths) if file.head is not None and not file.wrong]
+    """Return the first lines of recordings, those that can be read.
+
+    Raises:
+        RecordingError: none can be read; and as `read_recording`.
+    """
+    heads = [file.head for file in open_files(paths) if file.head is not None and not file.wrong]
+    if not heads:
+        raise RecordingError(f"{shown(paths)}: holds no recording that can be read")
+    return heads
 
 
 def find_events(paths: Paths, *names: str) -> Iterator[list[Event]]:

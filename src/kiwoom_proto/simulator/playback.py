@@ -27,7 +27,7 @@ from ..realtime.catalogue import ACCOUNT_TYPES
 from ..realtime.record import KST
 from ..recording.files import Paths
 from ..recording.format import Header, MessageLine
-from ..recording.reader import read_messages
+from ..recording.reader import read_headers, read_messages
 from ..session.freshness import row_item
 from .client_link import US_PATH
 
@@ -85,6 +85,7 @@ class Playback:
         if not 0 < speed < math.inf:
             raise LocalProtocolError(f"speed: must be a number above 0, not {speed!r}")
         self.next_at: float | None = None
+        read_headers(paths)  # so that nobody waits for rows of what holds none
         self._messages = self._read(read_messages(paths))
         self._speed = speed
         self._tell: Callable[[str], None] = _say_nothing if tell is None else tell

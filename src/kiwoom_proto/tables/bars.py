@@ -24,6 +24,12 @@ from __future__ import annotations
 
 __all__ = ("BAR_MACROS", "macro_name")
 
+
+def _above(parameter: str, zero: str = "0") -> str:
+    """Return the SQL of a parameter that must be above zero."""
+    return f"CASE WHEN {parameter} > {zero} THEN {parameter} ELSE error('{parameter}: must be above 0') END"
+
+
 _KEYS = "item, symbol, symbol_venue, session"
 _MOMENT = "coalesce(exchange_time, received_at)"
 _DAY = f"CAST({_MOMENT} AS DATE)"
@@ -49,7 +55,7 @@ _BAR = """
 """
 
 # Midnight in Korea, from which bars of any length are counted.
-_START = "time_bucket(width, moment, TIMESTAMPTZ '2000-01-03 00:00:00+09')"
+_START = f"time_bucket({_above('width', 'INTERVAL 0 SECOND')}, moment, TIMESTAMPTZ '2000-01-03 00:00:00+09')"
 
 _TIME_BARS = f"""
     CREATE MACRO time_bars(width, sessions := NULL) AS TABLE
@@ -67,8 +73,10 @@ def _counted(name: str, parameter: str, number: str) -> str:
     """
 
 
-_VOLUME_BARS = _counted("volume_bars", "shares", "CAST(sum(size) OVER before - size AS BIGINT) // shares + 1")
-_TICK_BARS = _counted("tick_bars", "ticks", "(row_number() OVER before - 1) // ticks + 1")
+_VOLUME_BARS = _counted(
+    "volume_bars", "shares", f"CAST(sum(size) OVER before - size AS BIGINT) // ({_above('shares')}) + 1"
+)
+_TICK_BARS = _counted("tick_bars", "ticks", f"(row_number() OVER before - 1) // ({_above('ticks')}) + 1")
 
 # What the exchange counts is of the whole day, whatever the trading session.
 _CHECK = f"""
