@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.adapters.command import COMMAND, environment, run, run_on_terminal
+from tests.adapters.command import COMMAND, environment, run, run_on_terminal, start
+from tests.adapters.test_blocking_rest import silent
 from tests.adapters.test_rest import make_exchange
 from tests.exchanges import served
 
@@ -96,18 +98,20 @@ def test_a_refusal_is_told(url: str) -> None:
 
 
 @contextmanager
-def answering(body: bytes) -> Iterator[str]:
-    """A server that answers every call with one body; gives its URL."""
+def answering(body: bytes, status: int = 200, asked: threading.Semaphore | None = None) -> Iterator[str]:
+    """A server that answers every call with one body; gives its URL. It releases `asked` for each."""
 
     class Answer(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            if asked is not None:
+                asked.release()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -120,6 +124,46 @@ def answering(body: bytes) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_that_a_call_waits_is_told_once() -> None:
+    asked = threading.Semaphore(0)
+    too_fast = json.dumps({"return_code": 5, "return_msg": "허용된 요청 개수를 초과하였습니다[1700:...]"}).encode()
+    with (
+        answering(too_fast, 429, asked) as url,
+        start("call", "ka10004", "stk_cd=005930", "--endpoint", url) as process,
+    ):
+        for _ in range(3):
+            assert asked.acquire(timeout=30)
+        process.terminate()
+        shown, errors = process.communicate(timeout=30)
+    assert shown == ""
+    assert errors.startswith("kiwoom-proto: ka10004: HTTP 429, code 1700")
+    assert errors.count("; waiting to send it again\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_during_an_order_tells_of_it_and_has_its_exit_code(number: str) -> None:
+    said = {"SIGINT": "interrupted"}.get(number, f"ended by {number}")
+    with silent() as (endpoint, arrived), start("call", *ORDER, "--yes", "--endpoint", endpoint.url) as process:
+        assert arrived.wait(30)
+        process.send_signal(signal.Signals[number])
+        shown, errors = process.communicate(timeout=30)
+    assert (process.returncode, shown) == (128 + signal.Signals[number], "")
+    first, second = errors.splitlines()
+    assert "nobody knows whether this order was processed" in first
+    assert second == f"kiwoom-proto: {said}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_a_signal_during_a_query_is_no_error() -> None:
+    query = ("call", "ka10004", "stk_cd=005930")
+    with silent() as (endpoint, arrived), start(*query, "--endpoint", endpoint.url) as process:
+        assert arrived.wait(30)
+        process.send_signal(signal.SIGINT)
+        shown, errors = process.communicate(timeout=30)
+    assert (process.returncode, shown, errors) == (130, "", "kiwoom-proto: interrupted\n")
 
 
 HALF = "\ud800"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import click
 import msgspec
 
@@ -31,6 +33,7 @@ __all__ = ("call_command",)
 
 NOT_SENT = 3
 """Exit code: an order was shown, and not sent."""
+POLL_INTERVAL = 0.1
 FINISH_TIMEOUT = 1.0
 """Seconds that a reader has to take the remaining output after an interrupt."""
 
@@ -89,7 +92,8 @@ def call_command(
       1    refused by the server, not answered, or the output cannot be written
       2    usage error
       3    an order was shown, and not sent: --yes is missing
-      130  ended by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
+      130  ended by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP. If an order had been
+           sent, standard error says so: look it up
 
     Account numbers are masked. Keys and tokens are those of "kiwoom-proto stream".
     """
@@ -170,10 +174,11 @@ async def _call(
     try:
         async with rest(endpoint, token=token) as api:
             with ending.cancels():
-                if takes_rows:
-                    await _print_rows(api, request, limit, output)
-                else:
-                    await output.write(json_line((await api.call(request)).to_dict()))
+                async with _told_of_waits(api):
+                    if takes_rows:
+                        await _print_rows(api, request, limit, output)
+                    else:
+                        await output.write(json_line((await api.call(request)).to_dict()))
     finally:
         # Write what came before the end. After an interrupt, do not wait long for a paused reader.
         await output.finish(None if ending.signal is None else FINISH_TIMEOUT)
@@ -182,3 +187,18 @@ async def _call(
 async def _print_rows(api: RestClient, request: Request[Any], limit: int | None, output: Output) -> None:
     async for row in api.rows(request, limit=limit):
         await output.write(json_line(row.to_dict()))
+
+
+@asynccontextmanager
+async def _told_of_waits(api: RestClient) -> AsyncIterator[None]:
+    """Say on standard error, once, why a call waits to be sent again: that may take minutes."""
+
+    async def tell() -> None:
+        while (reason := api._held_up()) is None:  # noqa: ASYNC110  # nothing else here needs to be told of it
+            await anyio.sleep(POLL_INTERVAL)
+        warn(f"{reason}; waiting to send it again")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tell)
+        yield
+        tasks.cancel_scope.cancel()

@@ -37,13 +37,21 @@ def run(
 ) -> None:
     """Run a command. Exit with the code of the signal that ended it, if one did.
 
+    What went wrong at that end is told first: that nobody knows what became of an order, for example.
+
     Args:
         command: the command.
         duration: seconds after which it ends; None: no limit.
         hang_up: called for SIGHUP, which then does not end it.
     """
     ending = Ending(duration, hang_up=hang_up)
-    anyio.run(ending.run, command)
+    try:
+        anyio.run(ending.run, command)
+    except (BaseExceptionGroup, KiwoomError) as caught:
+        error = _first_of(caught)
+        if ending.signal is None or not isinstance(error, KiwoomError):
+            raise
+        warn(str(error))
     if ending.signal is not None:
         warn("interrupted" if ending.signal == signal.SIGINT else f"ended by {ending.signal.name}")
         sys.exit(128 + ending.signal)
@@ -55,10 +63,13 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, BaseExceptionGroup, Exception) as caught:
-        error: BaseException = caught
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        _fail(error)
+        _fail(_first_of(caught))
+
+
+def _first_of(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _fail(error: BaseException) -> NoReturn:

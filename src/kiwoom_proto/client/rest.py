@@ -347,6 +347,10 @@ class BaseRestClient(abc.ABC):
         self._dispatcher.close()
         self._pump.pump()
 
+    def _held_up(self) -> KiwoomError | None:
+        """Return why a call is to be sent again, and waits for that; None if none does."""
+        return next((ticket.held_up for ticket in self._waiting if ticket.held_up is not None), None)
+
     def _settle(self, tickets: list[Ticket[Any]]) -> None:
         for ticket in tickets:
             event = self._waiting.pop(ticket, None)

@@ -451,6 +451,7 @@ class Dispatcher:
         if ticket.is_order:
             return False
         if isinstance(outcome, RateLimited):
+            ticket.held_up = outcome
             ticket.too_fast += 1
             return ticket.too_fast < config.rate_limit_tries
         if was_kept and isinstance(outcome, TransportError | DeadlineExceeded):
@@ -459,6 +460,7 @@ class Dispatcher:
             if ticket.stale <= (1 if isinstance(outcome, DeadlineExceeded) else config.max_connections):
                 return True
         if isinstance(outcome, TransportError | ServerFailed):
+            ticket.held_up = outcome
             ticket.failures += 1
             wait = outcome.retry_after or 0.0 if isinstance(outcome, ServerFailed) else 0.0
             ticket.not_before = now + min(MAX_RETRY_PAUSE, max(wait, retry_pause(ticket.failures)))

@@ -58,6 +58,8 @@ class Ticket(Generic[R]):
     stale: int = attrs.field(default=0, init=False)
     """How often a connection broke that had been kept."""
     too_fast: int = attrs.field(default=0, init=False)
+    held_up: KiwoomError | None = attrs.field(default=None, init=False)
+    """What it was refused or lost for, if it is sent again after a pause."""
     has_renewed: bool = attrs.field(default=False, init=False)
     place: Place | None = attrs.field(default=None, init=False)
     token: Secret | None = attrs.field(default=None, init=False)
