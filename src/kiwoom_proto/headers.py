@@ -9,6 +9,8 @@ Also what an HTTP refusal says beside its status: when to retry (Retry-After, RF
 
 from __future__ import annotations
 
+import codecs
+import html
 import re
 from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
@@ -23,6 +25,7 @@ from .secrets import Redaction, Secret, conceal, redact
 __all__ = (
     "LIMITS",
     "MAX_ANSWER",
+    "MAX_PAGE",
     "MAX_SHOWN",
     "RequestHeader",
     "ResponseHeader",
@@ -41,6 +44,9 @@ MAX_SHOWN = 200
 
 _json = msgspec.json.Decoder()
 _TITLE = re.compile(rb"<title>\s*([^<\r\n]{1,1000})", re.IGNORECASE)
+_TAGS = re.compile(rb"<(script|style)\b.*?(</\1\s*>|$)|<!--.*?(-->|$)|<[^>]*(>|$)", re.IGNORECASE | re.DOTALL)
+MAX_PAGE = 4_000
+"""Bytes of a page in which words are looked for."""
 
 LIMITS = {"api-id": 10, "authorization": 1000, "cont-yn": 1, "next-key": 50}
 """Maximum length of each element, in characters."""
@@ -200,16 +206,29 @@ def read_retry_after(headers: Iterable[tuple[str, str]]) -> float | None:
 
 
 def describe_page(headers: Iterable[tuple[str, str]], body: bytes | bytearray) -> str | None:
-    """Return the title of an HTML page, "" if it has none; None if the answer is not HTML."""
+    """Return the title of an HTML page, or else its first words, "" if there are none; None if it is not HTML."""
     kinds = [value for name, value in headers if name.lower() == "content-type"]
     if not any("html" in kind.lower() for kind in kinds) and b"<html" not in body[:1000].lower():
         return None
-    title = _TITLE.search(body[:4000])
-    return title[1].decode(errors="replace").strip() if title else ""
+    begin = body[:MAX_PAGE]
+    title = _TITLE.search(begin)
+    words = title[1] if title else _TAGS.sub(b" ", begin)
+    return " ".join(html.unescape(_korean(words)).split())
+
+
+def _korean(text: bytes | bytearray) -> str:
+    """Decode a text that may be cut, in either encoding that Korean pages have."""
+    for encoding in ("utf-8", "cp949"):
+        try:
+            return codecs.getincrementaldecoder(encoding)().decode(text)
+        except UnicodeDecodeError:
+            pass
+    return text.decode(errors="replace")
 
 
 def read_words(body: bytes | bytearray) -> str:
     """Return the words of a refusal: `return_msg` of a JSON object, or plain text; "" if there are none."""
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
         members = _json.decode(body)
     except UNREADABLE:

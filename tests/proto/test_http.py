@@ -128,6 +128,22 @@ def test_an_answer_that_is_too_long_is_cut(size: int) -> None:
     assert answer_of(ask(HttpConnection(max_size=len(head) + 10), head + b"0123456789")).is_whole
 
 
+@pytest.mark.parametrize("lead", [b"", b"HTTP/1.1 100 x\r\n\r\n"])
+@pytest.mark.parametrize("length", [101, 10**12, 10**18])
+def test_an_answer_that_announces_more_than_is_read_ends_at_once(lead: bytes, length: int) -> None:
+    head = lead + b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length
+    for pieces in ([head], each_byte(head), [head + b"{"]):
+        connection = ask(HttpConnection(max_size=100), *pieces)
+        answer = answer_of(connection)
+        assert (answer.status, answer.body, answer.is_whole, connection.is_reusable) == (200, b"", False, False)
+
+
+def test_of_a_page_that_announces_more_the_beginning_is_read() -> None:
+    head = b"HTTP/1.1 503 x\r\nContent-Type: text/HTML\r\nContent-Length: 10000\r\n\r\n"
+    answer = answer_of(ask(HttpConnection(max_size=100), head, b"<title>x</title>" * 50))
+    assert answer.body.startswith(b"<title>x</title>") and not answer.is_whole
+
+
 def test_a_head_is_bounded_however_it_is_split() -> None:
     line = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: "
     for size, whole in ((MAX_HEAD, True), (MAX_HEAD + 1, False)):

@@ -87,15 +87,20 @@ def test_a_reply_comes_with_where_it_continues() -> None:
     [
         (http(b'{"return_code":5,"return_msg":"[1700:x]"}', "429 Too Many Requests"), RateLimited, "1700"),
         (http(b"<html><title>Check</title></html>", "200 OK", "Content-Type: text/html"), MaintenancePage, "Check"),
-        (http(b"", "302 Found", "Location: /"), UnreadableReply, "redirects"),
+        (
+            http(b"", "302 Found", "Location: /"),
+            UnreadableReply,
+            "HTTP 302, the server redirects, which is not followed",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n", UnreadableReply, "more than 10,000 bytes"),
         (
             http(b"\x1f\x8b", "200 OK", "Content-Encoding: gzip"),
             UnreadableReply,
             "compressed (gzip), which was not asked",
         ),
         (http(b"\x1f\x8b", "503 x", "Content-Encoding: gzip"), ServerFailed, "HTTP 503"),
-        (http(b'{"a":"' + b"x" * 20_000 + b'"}'), UnreadableReply, "more than 9,9"),
-        (http(b"<html><title>Check</title>" + b"x" * 20_000), MaintenancePage, "Check"),
+        (http(b'{"a":"' + b"x" * 20_000 + b'"}'), UnreadableReply, "more than 10,000 bytes (max_answer_size)"),
+        (http(b"<title>Check</title>" + b"x" * 20_000, "200 OK", "Content-Type: text/html"), MaintenancePage, "Check"),
         (http(b"x" * 20_000, "500 x"), ServerFailed, "HTTP 500"),
         (http(b"[]"), UnreadableReply, "not a JSON object"),
         (b"SSH-2.0-x\r\n\r\n", UnreadableReply, "breaks the rules of HTTP"),

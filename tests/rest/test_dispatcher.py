@@ -549,7 +549,14 @@ def test_an_order_that_was_refused_is_raised_to_its_caller(answer: bytes, cls: t
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"return_code":0}', b'{"ord_no":"0000139"}', b'{"ord_no":"0000139","x":"a\nb"}', b'{"returnCode":"0"}']
+    "body",
+    [
+        b'\xef\xbb\xbf{"return_code":0}',
+        b'{"return_code":0}',
+        b'{"ord_no":"0000139"}',
+        b'{"ord_no":"0000139","x":"a\nb"}',
+        b'{"returnCode":"0"}',
+    ],
 )
 def test_a_code_or_a_number_says_that_an_order_was_accepted(body: bytes) -> None:
     network = Network(lambda seen: Answer(http(body)))

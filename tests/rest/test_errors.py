@@ -131,7 +131,25 @@ def test_success_is_no_failure(return_code: object) -> None:
         (503, HTML, b"<html><title>Service Unavailable</title></html>", ServerFailed, "Service Unavailable"),
         (503, [], b"", ServerFailed, "HTTP 503"),
         (429, [], b"slow down", RateLimited, "slow down"),
-        (307, [("Location", "https://elsewhere/")], b"", UnreadableReply, "redirects, which is not followed"),
+        (
+            200,
+            HTML,
+            b"<html><style>p {}</style><!-- a --><p>Down &amp; out<p>until  9",
+            MaintenancePage,
+            "Down & out until 9",
+        ),
+        (200, HTML, "<html><h1>시스템 작업".encode("cp949"), MaintenancePage, "where JSON belongs: 시스템 작업"),
+        (502, HTML, "<p>서버 오류".encode() + b"\xec", ServerFailed, "서버 오류"),
+        *(
+            (status, headers, body, UnreadableReply, f"HTTP {status}, the server redirects{to}, which is not followed")
+            for status, headers, body, to in (
+                (307, [("Location", "https://user:pass@elsewhere:443/a?token=b")], b"", " to elsewhere"),
+                (302, [*HTML, ("location", "//other/")], b"<html><title>Found</title>", " to other"),
+                (302, [*HTML, ("Location", "/x")], b"", ""),
+                (301, [("Location", "https://[/")], b'{"return_code":0}', ""),
+                (304, [], b"", ""),
+            )
+        ),
         (200, [], b"", UnreadableReply, "not a JSON object"),
         (200, [], b"[1,2]", UnreadableReply, "not a JSON object"),
         (200, [], b"null", UnreadableReply, "not a JSON object"),
@@ -312,6 +330,9 @@ def test_no_answer_makes_it_raise(status: int, headers: list[tuple[str, str]], b
     ("body", "cls"),
     [
         (b'{"return_code":0,"return_msg":"a\n\tb\x00"}', None),
+        (b'\xef\xbb\xbf{"return_code":0,"return_msg":"a"}', None),
+        (b'\xef\xbb\xbf{"return_code":5,"return_msg":"[1700:x]"}', RateLimited),
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"return_code":0}', UnreadableReply),
         (b'{"return_code":0,"return_msg":"\xb1\xb8"}', None),
         (b'{"stk_nm":"\xb1\xb8"}', None),
         (b'{"\xb1\xb8":"a\nb"}', None),

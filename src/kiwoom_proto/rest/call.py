@@ -211,7 +211,8 @@ class Call(Generic[R]):
         body = answer.body if coding in ("", "identity") else b""
         failure = read_failure(self.request.api_id, answer.status, answer.headers, body, self._redaction)
         if answer.ok and not answer.is_whole and describe_page(answer.headers, body) is None:
-            failure = self._unreadable(f"the answer has more than {len(body):,} bytes", answer)
+            limit = self._http.max_size
+            failure = self._unreadable(f"the answer has more than {limit:,} bytes (max_answer_size)", answer)
         elif answer.ok and body is not answer.body:
             failure = self._unreadable(f"the answer is compressed ({coding}), which was not asked for", answer)
         if failure is not None:

@@ -30,11 +30,12 @@ import datetime
 import re
 from collections.abc import Iterable
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from ..codes import Remedy, explain_code, reason_in, remedy_of
 from ..display import displayed
 from ..errors import KiwoomError
-from ..headers import MAX_SHOWN, describe_page, read_retry_after, read_words
+from ..headers import MAX_PAGE, MAX_SHOWN, describe_page, read_retry_after, read_words
 from ..secrets import Redaction
 from ..wire.outcome import is_success, read_code, read_outcome
 
@@ -319,8 +320,6 @@ _NOT_PROCESSED = (
     InputRejected,
     NotInMock,
 )
-MAX_PAGE = 4_000
-"""Bytes of a page in which words are looked for."""
 _MAINTENANCE = re.compile("점검|maintenance", re.IGNORECASE)
 
 
@@ -357,9 +356,9 @@ def read_failure(
         body: the body.
         redaction: what to mask in the server's words, beside account numbers and opaque words.
     """
+    headers = list(headers)
     outcome = read_outcome(body)
     if outcome is None:
-        headers = list(headers)
         cls, words = _describe_other(status, headers, body)
         number, code = None, ""
     else:
@@ -372,7 +371,9 @@ def read_failure(
         cls = _class_of(status, number, code)
         if number is None and not succeeded:
             cls, words, code = UnreadableReply, "the return_code is not a number", ""
-        words = words or read_words(body) or _words_of_status(status)
+        words = words or read_words(body)
+    if status // 100 == 3 and not code:
+        words = _describe_redirect(headers)
     masked = (Redaction() if redaction is None else redaction).words(words)[:MAX_SHOWN]
     return cls(masked, code, number, status, api_id, read_retry_after(headers))
 
@@ -387,7 +388,7 @@ def _class_of(status: int, number: int | None, code: str) -> type[RestError]:
 
 def _describe_other(status: int, headers: list[tuple[str, str]], body: bytes) -> tuple[type[RestError], str]:
     """Return the class, and the words, for an answer that is not a JSON object."""
-    page = describe_page(headers, body)
+    page = None if status // 100 == 3 else describe_page(headers, body)
     if page is not None:
         title = f"an HTML page where JSON belongs: {page}" if page else "an HTML page where JSON belongs"
         if status not in (408, 429) and (status // 100 == 2 or _tells_maintenance(body)):
@@ -397,7 +398,7 @@ def _describe_other(status: int, headers: list[tuple[str, str]], body: bytes) ->
         return _class_of_status(status), title
     if status // 100 == 2:
         return UnreadableReply, "the answer is not a JSON object"
-    return _class_of_status(status), read_words(body) or _words_of_status(status)
+    return _class_of_status(status), read_words(body)
 
 
 def _tells_maintenance(page: bytes) -> bool:
@@ -418,5 +419,12 @@ def _class_of_status(status: int) -> type[RestError]:
     return RestError if status // 100 == 2 else UnreadableReply
 
 
-def _words_of_status(status: int) -> str:
-    return "the server redirects, which is not followed" if status // 100 == 3 else ""
+def _describe_redirect(headers: list[tuple[str, str]]) -> str:
+    """Return where a redirection leads to: the host alone, for the rest may hold anything."""
+    location = next((value for name, value in headers if name.lower() == "location"), "")
+    try:
+        host = urlsplit(location.strip()).hostname
+    except ValueError:
+        host = None
+    where = f" to {host}" if host else ""
+    return f"the server redirects{where}, which is not followed"

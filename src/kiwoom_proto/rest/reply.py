@@ -85,7 +85,8 @@ class Values(msgspec.Struct, **_OPTIONS):
     def element(self, name: str) -> str | None:
         """Return the exact text of an element; None if it is absent or null.
 
-        A number, or another value in place of a string, is its JSON text. Unknown elements can be read, too.
+        A number, or another value in place of a string, is its JSON text. Unknown elements can be read, too. JSON is
+        UTF-8: bytes that are not are lost, and each is "\ufffd" in the text.
 
         Args:
             name: the name on the wire, "cur_prc".

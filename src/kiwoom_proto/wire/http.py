@@ -8,8 +8,9 @@ chunks, until the end of the stream, with interim answers, unusual in its form o
 what h11 would read alike, and which of the two reads it does not depend on how the bytes are split.
 
 The peer decides what is in an answer, and must not decide how long the program stands still over it: `max_size` bytes
-are read, in at most so many pieces as `PIECES` says. Nor may it decide what the answer to the next request is: whatever
-comes after an answer, or before the next request, ends the connection.
+are read, in at most so many pieces as `PIECES` says. An answer that announces more ends with its head, unless it is a
+page (HTML), whose beginning tells what is the matter. Nor may the peer decide what the answer to the next request is:
+whatever comes after an answer, or before the next request, ends the connection.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ class HttpConnection:
         max_size: maximum size of an answer, head and body, in bytes. Of a longer one the beginning is kept.
 
     Attributes:
+        max_size: likewise.
         outcome: the answer to the last request, or why there is none; None until then.
         is_reusable: whether another request may follow. False while one is under way.
     """
@@ -122,7 +124,7 @@ class HttpConnection:
     def __init__(self, max_size: int = MAX_ANSWER) -> None:
         self.outcome: HttpAnswer | RemoteProtocolError | TransportError | None = None
         self.is_reusable = True
-        self._max_size = max_size
+        self.max_size = max_size
         self._outgoing = memoryview(b"")
         self._waits = False
         self._buffer = OpaqueBuffer()  # of the plain answer; then the body of one that h11 reads
@@ -142,7 +144,7 @@ class HttpConnection:
         self._waits = True
         self._outgoing = request
         self._buffer.clear()
-        self._room = self._max_size
+        self._room = self.max_size
         self._body_at = self._size = 0
         self._head = self._h11 = None
         self._keeps = False
@@ -194,7 +196,7 @@ class HttpConnection:
     def _end_cut(self) -> None:
         """End with the beginning of an answer that is too long."""
         if self._head is None:
-            self._end(RemoteProtocolError(f"the answer has more than {self._max_size:,} bytes"))
+            self._end(RemoteProtocolError(f"the answer has more than {self.max_size:,} bytes"))
         else:
             status, reason, headers = self._head
             self._end(HttpAnswer(status, reason, headers, bytes(self._buffer[self._body_at :]), False))
@@ -248,7 +250,17 @@ class HttpConnection:
         self._keeps = version == b"1" and "close" not in options
         self._body_at = found.end()
         self._size = found.end() + int(lengths[0])
+        self._end_announced()
         return True
+
+    def _end_announced(self) -> None:
+        """End with the head of an answer that announces more than is read, unless it is a page."""
+        assert self._head is not None
+        status, reason, headers = self._head
+        found = dict(headers)
+        length = found.get("content-length", "")
+        if length.isdecimal() and int(length) > self.max_size and "html" not in found.get("content-type", "").lower():
+            self._end(HttpAnswer(status, reason, headers, b"", False))
 
     def _read_plain_body(self) -> None:
         """Take the body of a plain answer, once it is there."""
@@ -263,7 +275,7 @@ class HttpConnection:
     def _start_h11(self) -> None:
         import h11  # here, as most programs never need it
 
-        self._h11 = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=self._max_size)
+        self._h11 = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=self.max_size)
         request = h11.Request(method="POST", target="/", headers=[("Host", "h"), ("Content-Length", "0")])
         for event in (request, h11.EndOfMessage()):
             self._h11.send(event)
@@ -285,6 +297,7 @@ class HttpConnection:
             if isinstance(event, h11.Response):
                 headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers]
                 self._head = event.status_code, event.reason.decode("latin-1"), headers
+                self._end_announced()
             elif isinstance(event, h11.Data):
                 self._buffer += event.data
             elif isinstance(event, h11.EndOfMessage):

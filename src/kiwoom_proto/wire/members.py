@@ -2,7 +2,8 @@
 
 the exact text of a number              kept: never a float
 raw control characters in a string      themselves
-bytes that are not UTF-8                replaced
+bytes that are not UTF-8                replaced, each by U+FFFD
+a byte order mark before the body       skipped
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def read_members(body: bytes | bytearray) -> dict[str, Any] | None:
     try:
         # Not msgspec: this one gives the exact text of numbers, and reads control characters in strings.
         members = json.loads(
-            body.decode(errors="replace"),
+            body.decode(errors="replace").removeprefix("\ufeff"),
             strict=False,
             object_hook=_Members,
             parse_int=_Number,
