@@ -227,12 +227,14 @@ def _korean(text: bytes | bytearray) -> str:
 
 
 def read_words(body: bytes | bytearray) -> str:
-    """Return the words of a refusal: `return_msg` of a JSON object, or plain text; "" if there are none."""
+    """Return the words of a refusal: of `return_msg`, `message` or `error` in JSON, or plain text; "" if there are none."""
     body = body.removeprefix(codecs.BOM_UTF8)
     try:
         members = _json.decode(body)
     except UNREADABLE:
         text = body.decode(errors="replace").strip()
         return "" if text[:1] in ("{", "[", "<") else " ".join(text.split())
-    words = members.get("return_msg") or members.get("message") if isinstance(members, dict) else None
-    return words if isinstance(words, str) else ""
+    if not isinstance(members, dict):
+        return ""
+    words = (members.get(name) for name in ("return_msg", "message", "error"))
+    return next((each for each in words if isinstance(each, str) and each), "")

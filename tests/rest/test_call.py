@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.rest.asked import Buy, Quote, Reply
 
-from kiwoom_proto import MOCK, PRODUCTION, KiwoomError, LocalProtocolError
+from kiwoom_proto import MOCK, PRODUCTION, KiwoomError, LocalProtocolError, rest
 from kiwoom_proto.errors import TransportError
 from kiwoom_proto.rest.call import Call, Page, dry_run, is_order
 from kiwoom_proto.rest.errors import (
+    InputRejected,
     MaintenancePage,
     RateLimited,
     RestError,
@@ -115,6 +116,33 @@ def test_what_is_wrong_is_said(data: bytes, cls: type[KiwoomError], text: str) -
     assert text in str(outcome)
     if isinstance(outcome, RestError):
         assert outcome.api_id == "ka10004"
+
+
+@pytest.mark.parametrize(
+    ("body", "cls", "text"),
+    [
+        (b"{}", UnreadableReply, "ka10081: the answer has neither a return_code nor any element of ka10081"),
+        (b'{"error":"internal","path":"/x"}', UnreadableReply, "any element of ka10081: internal"),
+        (b'{"return_code":null,"return_msg":"words"}', UnreadableReply, "any element of ka10081: words"),
+        (b'{"return_code":"","sel_fpr_bid":"1"}', UnreadableReply, "neither"),  # that of another TR
+        (b'{"rtn_cd":7,"err_code":1511,"err_msg":"bad"}', InputRejected, "code 1511"),
+        (b'{"rtn_cd":"7","err_msg":"bad"}', InputRejected, "return_code 7, bad"),
+        (b'{"err_code":"1700","err_msg":"bad"}', RateLimited, "code 1700"),
+        (b'{"return_code":null,"rtn_cd":5}', RateLimited, "return_code 5"),
+        (b'{"rtn_cd":0,"err_code":""}', None, ""),
+        (b'{"return_code":0}', None, ""),
+        (b'{"returnCode":"0"}', None, ""),
+        (b'{"stk_cd":null}', None, ""),
+        (b'{"stk_dt_pole_chart_qry":[]}', None, ""),
+    ],
+)
+def test_an_answer_that_holds_nothing_of_its_tr_is_no_reply(
+    body: bytes, cls: type[RestError] | None, text: str
+) -> None:
+    call = Call(rest.DailyChart(stk_cd="005930", base_dt="20261126", upd_stkpc_tp="1"), PRODUCTION, TOKEN)
+    call.receive_data(http(body))
+    assert type(call.outcome) is (cls or Page)
+    assert text in str(call.outcome)
 
 
 def test_there_is_no_result_before_the_answer() -> None:

@@ -23,11 +23,13 @@ import msgspec
 from ..display import MESSAGE_LIMIT, displayed, quoted
 from ..endpoint import Endpoint
 from ..errors import KiwoomError, LocalProtocolError, TransportError
-from ..headers import MAX_SHOWN, describe_page
+from ..headers import MAX_SHOWN, describe_page, read_words
 from ..secrets import MASK, Redaction, Secret, conceal, redact
 from ..wire.http import HttpAnswer, HttpConnection, request_bytes
+from ..wire.members import read_members
 from ..wire.outcome import read_outcome
 from .errors import RestError, UnreadableReply, read_failure
+from .reply import Reply
 
 __all__ = ("Asked", "Call", "DryRun", "Page", "check_cursor", "dry_run", "is_order")
 
@@ -225,6 +227,9 @@ class Call(Generic[R]):
             return error
         except KiwoomError as error:
             return self._unreadable(str(error), answer)
+        if isinstance(reply, Reply) and reply.return_code is None and not reply.names_any(read_members(body) or ()):
+            words = f"the answer has neither a return_code nor any element of {self.request.api_id}"
+            return self._unreadable(": ".join(filter(None, (words, read_words(body)))), answer)
         return Page(reply, answer.header("cont-yn"), answer.header("next-key"))
 
     def _unreadable(self, reason: str, answer: HttpAnswer) -> UnreadableReply:

@@ -183,7 +183,7 @@ class MaintenancePage(RestError):
 
 
 class UnreadableReply(RestError):
-    """The answer is not a JSON object, or far too long, or compressed, or a redirection."""
+    """The answer is not a JSON object, or one without any element of the TR, too long, compressed, or a redirection."""
 
 
 class ServerFailed(RestError):

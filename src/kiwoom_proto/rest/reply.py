@@ -11,7 +11,7 @@ slower, and never an error.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -267,6 +267,11 @@ class Reply(Values, **_OPTIONS):
     def is_success(self) -> bool:
         """Whether the reply does not say that the server refused: `return_code` is 0, or there is none."""
         return is_success(getattr(self, _RETURN_CODE))
+
+    @classmethod
+    def names_any(cls, names: Iterable[str]) -> bool:
+        """Return whether one of these names is that of an element of this reply, or of its list."""
+        return any(name in cls.elements or name == cls.list_element for name in names)
 
     @property
     def return_msg(self) -> str:

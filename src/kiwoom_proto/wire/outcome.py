@@ -1,8 +1,10 @@
 """What an answer says of its own outcome: `return_code` and `return_msg`. One rule for all who ask.
 
-    spelled           return_code and return_msg, or returnCode and returnMsg (official examples)
+    spelled           return_code and return_msg, or returnCode and returnMsg (official examples); else rtn_cd, err_code
+                      and err_msg (one peer names them), of which err_code is the code inside the words
     a code            an int, or the text of one [both seen]; anything else is not a code
-    success           0, or no code at all; but an order needs a code or the number that it was given (주문번호)
+    success           0, or no code at all; but an order needs a code or the number that it was given (주문번호), and a
+                      query a code or an element of its reply (see rest/call.py)
 
 Whatever `read_members` can read has an outcome: a raw control character, or bytes that are not UTF-8, somewhere in a
 reply say nothing about whether the call succeeded. That holds for the token server too.
@@ -47,7 +49,6 @@ class _Members(msgspec.Struct):
 
     return_code: Any = None
     return_msg: Any = None
-    returnCode: Any = None
     returnMsg: Any = None
     ord_no: Any = None
 
@@ -60,22 +61,33 @@ def read_outcome(body: bytes | bytearray) -> Outcome | None:
     try:
         found = _members.decode(body)
     except UNREADABLE:
-        members = read_members(body)
-        return None if members is None else Outcome(*take_outcome(members), members.get("ord_no"))
-    return Outcome(
-        found.returnCode if found.return_code is None else found.return_code,
-        found.returnMsg if found.return_msg is None else found.return_msg,
-        found.ord_no,
-    )
+        pass
+    else:
+        if found.return_code is not None:  # nearly always
+            words = found.returnMsg if found.return_msg is None else found.return_msg
+            return Outcome(found.return_code, words, found.ord_no)
+    members = read_members(body)
+    return None if members is None else Outcome(*take_outcome(members), members.get("ord_no"))
 
 
 def take_outcome(members: dict[str, Any]) -> tuple[str | None, str | None]:
     """Take the return code and the words of the server out of the members of a body."""
-    taken = []
-    for names in (("return_code", "returnCode"), ("return_msg", "returnMsg")):
-        values = [members.pop(name) for name in names if name in members]
-        taken.append(next((text_of(value) for value in values if value is not None), None))
-    return taken[0], taken[1]
+    code = _take(members, "return_code", "returnCode")
+    words = _take(members, "return_msg", "returnMsg")
+    if code is None:
+        code, inner, other = (_take(members, name) for name in ("rtn_cd", "err_code", "err_msg"))
+        words = other if words is None else words
+        if code is None:
+            code = inner
+        elif inner:
+            words = f"[{inner}:{words or ''}]"
+    return code, words
+
+
+def _take(members: dict[str, Any], *names: str) -> str | None:
+    """Take members, and return the text of the first that is not null; None if there is none."""
+    values = [members.pop(name) for name in names if name in members]
+    return next((text_of(value) for value in values if value is not None), None)
 
 
 def read_code(value: object) -> int | None:
