@@ -50,6 +50,9 @@ def test_calls_pages_and_rows(endpoint: Endpoint) -> None:
         rows = api.rows(CHART, limit=counts[0] + 5)
         assert len([row.cntr_tm for row in rows]) == rows.count == counts[0] + 5
         assert rows.end is PagesEnd.LIMIT
+        assert rows.next_key == "", "rows of the page are left"
+        further = api.rows(CHART, limit=counts[0], next_key=pages.next_key)
+        assert len(list(further)) == counts[0] and further.next_key not in ("", pages.next_key)
         assert "005930" in str(api.dry_run(buy()))
         assert api.call(buy()).ord_no
     assert threading.active_count() == before

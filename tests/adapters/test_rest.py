@@ -364,6 +364,34 @@ async def test_a_refusal_half_way_raises_after_the_rows_before_it_and_can_be_con
             await anext(pages)
 
 
+async def test_rows_go_on_behind_a_refusal(loop: Loop) -> None:
+    exchange = make_exchange()
+    request = rest.MinuteChart(stk_cd=ITEM, tic_scope="1", upd_stkpc_tp="1")
+    async with loop.serve(exchange) as server, loop.rest(server.endpoint, config=QUICK) as api:
+        pages = api.pages(request, limit=2)
+        wanted = [row.cntr_tm async for page in pages for row in page.reply.rows]
+        size = len((await api.page(request)).reply.rows)
+
+        rows = api.rows(request)
+        found = [(await anext(rows)).cntr_tm]
+        assert rows.next_key == "", "rows of the page are left"
+        with pytest.raises(MaintenancePage):
+            async for row in rows:
+                found.append(row.cntr_tm)
+                if len(found) == size:
+                    exchange.faults.rest_answer = "html"
+        exchange.faults.rest_answer = "ok"
+        assert (rows.end, len(found)) == (PagesEnd.REFUSED, size)
+
+        rest_of_them = api.rows(request, next_key=rows.next_key, limit=len(wanted) - size)
+        found += [row.cntr_tm async for row in rest_of_them]
+        assert found == wanted
+        assert rest_of_them.end is PagesEnd.LIMIT
+        assert rest_of_them.next_key == pages.next_key, "the limit was the end of a page"
+        with pytest.raises(LocalProtocolError, match="next-key"):
+            api.rows(request, next_key="a\nb")
+
+
 async def test_a_cursor_that_repeats_is_an_error(loop: Loop) -> None:
     exchange = make_exchange()
     exchange.faults.repeat_next_key = True

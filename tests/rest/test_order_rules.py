@@ -145,6 +145,8 @@ def test_the_prices_of_us_orders() -> None:
         ("M04020000", "UsBuyOrder"),
         ("0059301", "UsBuyOrder"),
         ("005930_XX", "did you mean '005930'?"),
+        ("５", "UsBuyOrder"),  # full-width
+        ("٥٩٣٠", "UsBuyOrder"),
     ],
 )
 def test_a_korean_stock_has_six_characters(code: str, cure: str) -> None:

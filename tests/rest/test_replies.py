@@ -454,3 +454,10 @@ def test_replies_and_rows_are_values() -> None:
     assert copy.deepcopy(reply) == copy.copy(reply) == reply
     with pytest.raises(AttributeError):
         reply.stk_cd = "000660"
+
+
+def test_replies_and_rows_say_what_they_are() -> None:
+    reply = rest.DailyChart.decode(b'{"return_code":0,"stk_dt_pole_chart_qry":[{"cur_prc":"1"}]}')
+    assert type(reply).__doc__ == rest.DailyChartReply.__doc__
+    assert "The reply to `DailyChart` (주식일봉차트조회요청)" in str(type(reply).__doc__)
+    assert str(type(reply.rows[0]).__doc__).startswith("One row of stk_dt_pole_chart_qry")

@@ -86,6 +86,14 @@ class Rows(Generic[RowT]):
         """How many rows there were."""
         return self._source.count
 
+    @property
+    def next_key(self) -> str:
+        """The key of the page behind the rows so far. After a refusal, `rows(..., next_key=...)` continues there.
+
+        "" if there is no further page, or if rows of the last one are left, as a limit may leave them.
+        """
+        return self._source.next_key
+
     def __iter__(self) -> Iterator[RowT]:
         return self
 
@@ -137,9 +145,9 @@ class RestClient:
         make: Any = functools.partial(self._source.pages, request, limit=limit, next_key=next_key)
         return Pages(self._bridge, self._bridge.call(make))
 
-    def rows(self, request: Asked[ListReply[RowT]], *, limit: int | None = None) -> Rows[RowT]:
+    def rows(self, request: Asked[ListReply[RowT]], *, limit: int | None = None, next_key: str = "") -> Rows[RowT]:
         """Return the rows of a request with a list, page after page. Args and errors as for the async client."""
-        make: Any = functools.partial(self._source.rows, request, limit=limit)
+        make: Any = functools.partial(self._source.rows, request, limit=limit, next_key=next_key)
         return Rows(self._bridge, self._bridge.call(make))
 
     def dry_run(self, request: Asked[Any], *, cont_yn: str = "", next_key: str = "") -> DryRun:

@@ -144,6 +144,14 @@ class Rows(Generic[RowT]):
         """How many rows there were."""
         return self._count
 
+    @property
+    def next_key(self) -> str:
+        """The key of the page behind the rows so far. After a refusal, `rows(..., next_key=...)` continues there.
+
+        "" if there is no further page, or if rows of the last one are left, as a limit may leave them.
+        """
+        return "" if self._waiting else self._pages.next_key
+
     def __aiter__(self) -> Self:
         return self
 
@@ -267,22 +275,23 @@ class BaseRestClient(abc.ABC):
         self._check_open()
         return Pages(self, PageCursor(request, limit=limit, cont_yn="Y" if next_key else "", next_key=next_key))
 
-    def rows(self, request: Asked[ListReply[RowT]], *, limit: int | None = None) -> Rows[RowT]:
+    def rows(self, request: Asked[ListReply[RowT]], *, limit: int | None = None, next_key: str = "") -> Rows[RowT]:
         """Return the rows of a request with a list, page after page: `async for row in api.rows(request, limit=900):`.
 
         Args:
             request: the request.
             limit: maximum number of rows; None: as many as there are. No page is asked for without need.
+            next_key: where to begin, from `Rows.next_key`; "" for the first page.
 
         Raises:
-            LocalProtocolError: the TR has no list, or the limit is not a whole number above 0.
+            LocalProtocolError: the TR has no list, the limit is not a whole number above 0, or the key cannot be sent.
             KiwoomError: in the iteration: as for `pages`.
         """
         self._check_open()
         if getattr(request, "list_element", "") is None:
             raise LocalProtocolError(f"{request.api_id}: its reply has no list; use call, or pages")
         PageCursor(request, limit=limit)  # which refuses a wrong limit
-        return Rows(Pages(self, PageCursor(request)), limit)
+        return Rows(self.pages(request, next_key=next_key), limit)
 
     def dry_run(self, request: Asked[Any], *, cont_yn: str = "", next_key: str = "") -> DryRun:
         """Return what `call` would send, without sending it. Secrets and account numbers are masked."""

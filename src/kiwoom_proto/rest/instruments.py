@@ -17,6 +17,7 @@ __all__ = ("fault_of_stock", "fault_of_us_stock", "is_stock")
 
 is_stock = re.compile(r"[0-9][0-9A-Z]{5}(?:_NX|_AL)?").fullmatch
 _LIKE_STOCK = re.compile(r"[AJQ]?([0-9][0-9A-Z]{5}(?:_NX|_AL)?)(?![0-9A-Z])").match
+_LIKE_NUMBER = re.compile(r"[0-9]{1,5}").fullmatch
 _US_STOCK = re.compile(r"[A-Za-z][^:]*").fullmatch
 _CODE_LENGTH = 6
 
@@ -31,7 +32,7 @@ def fault_of_stock(text: str, otherwise: str) -> str:
     if is_stock(text):
         return ""
     like = _LIKE_STOCK(text.strip().upper())
-    meant = like[1] if like else text.zfill(_CODE_LENGTH) if text.isdecimal() and len(text) < _CODE_LENGTH else ""
+    meant = like[1] if like else text.zfill(_CODE_LENGTH) if _LIKE_NUMBER(text) else ""
     cure = f"did you mean {quoted(meant)}?" if meant else otherwise
     return f'{quoted(text)} is not six characters such as "005930", "005930_NX" (NXT) or "005930_AL" (SOR); {cure}'
 

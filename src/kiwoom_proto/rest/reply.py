@@ -397,6 +397,7 @@ def _decoded_type(cls: type[Values]) -> Any:
         forbid_unknown_fields=True,
         **_OPTIONS,
     )
+    made.__doc__ = cls.__doc__  # Python does not inherit it
     cls._decoded_type = made
     return made
 
