@@ -192,3 +192,34 @@ async def test_a_book_heals_after_the_exchange_was_restarted(loop: Loop) -> None
             assert (await anext(books)).item == ITEM
             assert books.gaps == 1
         finally_over.set()
+
+
+async def test_trades_never_go_back_after_a_gap_however_slow_rest_is(loop: Loop) -> None:
+    exchange = make_exchange(rate=50)
+    exchange.faults.rest_delay = 0.2
+    config = ClientConfig(request_interval=0, backoff_min=0.5, backoff_max=0.5)
+    called: list[int] = []
+    newest: list[int] = []
+
+    def call(trade: Trade) -> None:
+        called.append(trade.volume or 0)
+        latest = client.latest(Trade, ITEM)
+        newest.append(0 if latest is None else latest.volume or 0)
+
+    streamed: list[int] = []
+    async with (
+        loop.serve(exchange) as server,
+        loop.connect(server.endpoint, config=config, recover=True) as client,
+        client.stream(Trade, ITEM) as trades,
+    ):
+        client.on(Trade, call, ITEM)
+        recovered = False
+        async for trade in trades:
+            streamed.append(trade.volume or 0)
+            if len(streamed) % 20 == 5 and not recovered:
+                exchange.drop()  # again, if the client was back before the next trade
+            recovered = recovered or bool(trade.extra)  # of a `Snapshot`
+            if recovered and not trade.extra:
+                break
+    assert streamed == sorted(set(streamed))
+    assert called == sorted(set(called)) and newest == sorted(newest)

@@ -42,15 +42,17 @@ def run_soak(days: float, seed: int) -> bool:
 
 
 def run_healing(tries: int, seed: int) -> bool:
-    begin, gaps, snapshots, missed, bad = time.perf_counter(), 0, 0, 0, 0
+    begin, gaps, snapshots, missed, late, bad = time.perf_counter(), 0, 0, 0, 0, 0
     for number in range(seed, seed + tries):
         healed = heal(number)
         gaps, snapshots, missed = gaps + healed.gaps, snapshots + healed.snapshots, missed + healed.missed
+        late += healed.late
         bad += bool(healed.problems)
         for problem in healed.problems:
             print(problem, flush=True)
     seconds = time.perf_counter() - begin
-    print(f"{tries} seeds in {seconds:.0f} s: {gaps:,} gaps, {snapshots:,} snapshots, {missed:,} missed trades found")
+    found = f"{missed:,} missed trades found, {late:,} of them late"
+    print(f"{tries} seeds in {seconds:.0f} s: {gaps:,} gaps, {snapshots:,} snapshots, {found}")
     print(f"{bad} seeds NOT good" if bad else "good")
     return not bad
 

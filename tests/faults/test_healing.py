@@ -6,6 +6,7 @@ import pytest
 from tests.faults.healing import heal
 
 from kiwoom_proto.events import Batch
+from kiwoom_proto.session.missed_trades import TradeTape
 from kiwoom_proto.session.order_state import OrderState
 from kiwoom_proto.session.restoration import Restoration
 
@@ -33,6 +34,12 @@ def test_it_notices_trades_that_come_twice_and_snapshots_that_undo_rows(monkeypa
 
     found = problems_of(range(6))
     assert "trades" in found
+
+
+def test_it_notices_trades_that_come_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TradeTape, "waits", False)
+
+    assert "out of order" in problems_of(range(6))
 
 
 def test_it_notices_orders_that_are_not_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ NOTICE = SystemNotice("R10001", "같은 키", {"x": [1, {"y": None}]}, epoch=1, 
 CLOSED = Closed(1000, "Bye", ClosedByPeer("the server closed the connection"), 1000, NOTICE, epoch=1, sequence=4)
 RESTORED = Trade("0B", "005930", "", 7, b'{"13":"5"}', "", 2, 9, {"api_id": "ka10003"})
 EVENTS: list[Event] = [
-    Snapshot("0B", "005930", (RESTORED,), (RESTORED, RESTORED), 17, False),
+    Snapshot("0B", "005930", (RESTORED,), (RESTORED, RESTORED), 17, False, 1),
     Snapshot("04", "", ()),
     Recovered.of([RecoveryResult("0s", "", Extent.NOT_AT_ALL, "no TR"), RecoveryResult("0D", "1", Extent.COMPLETE)]),
     Opened(ResponseHeader(api_id="0B", next_key="x")),

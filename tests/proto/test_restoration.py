@@ -515,9 +515,10 @@ def test_missed_trades_are_fetched_page_by_page_as_far_as_they_are_needed() -> N
     ground.answer(need, *trades((1030, 30), (1000, 10), (990, 5)), next_key="3")
     assert ground.needed() == []
 
-    snapshot, recovered = ground.pop()
+    snapshot, row, recovered = ground.pop()
     assert missed([snapshot]) == ["1030", "1070"]
     assert isinstance(snapshot, Snapshot) and snapshot.records == (), "the row is newer"
+    assert isinstance(row, Record) and row.fid("13") == "1100"
     assert isinstance(recovered, Recovered) and recovered.complete == 1
 
 

@@ -20,6 +20,8 @@ from ..realtime.catalogue import ACCOUNT_TYPES, shown_argument
 from ..realtime.record import Record
 from ..request import Key, Request
 from ..session.freshness import row_item
+from ..session.missed_trades import is_older
+from ..session.snapshot_tables import TRADES
 from ..session.subscriptions import Subscription
 from .buffer import BufferStats
 from .calls import Calls
@@ -191,6 +193,11 @@ class Latest(Sink):
     def take(self, row: Record) -> None:
         """Keep a row."""
         self.row = row
+
+    def take_restored(self, row: Record) -> None:
+        """Keep a row of a snapshot, unless the one that is kept is newer."""
+        if self.row is None or not (row.type_code == TRADES and is_older(row, self.row)):
+            self.row = row
 
     def covers(self, row: Record, name: str) -> bool:
         """Return whether it is its row: of the account too, those of its item alone."""

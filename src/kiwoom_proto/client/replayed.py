@@ -318,6 +318,7 @@ class ReplayedSession:
         if not self._has_rows_only and not all(issubclass(cls, Record) for cls in set(map(type, events))):
             self._events.rows_only = False
             events = [event for event in events if isinstance(event, Record) or self._note(event)]
+            events = [event.as_received() if isinstance(event, Snapshot) else event for event in events]
         if not events:
             return
         self.epoch = events[-1].epoch

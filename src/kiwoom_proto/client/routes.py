@@ -9,7 +9,8 @@
 * A row that names no item, of a type that is about items, goes to the client's own iteration: it may be about any.
 * After a sink has given its registration up, rows of it may come until the server has removed it. They go to nobody.
 * A `Snapshot` is for whoever gets the rows of its type and item. Streams, callbacks and newest rows take its record as
-  a row; of trades, those that were missed. Snapshots of many records (orders, holdings, interruptions) are not rows:
+  a row; of trades, those that were missed. One with trades that came late, which they do not get, is for the client's
+  own iteration, too. Snapshots of many records (orders, holdings, interruptions) are not rows:
   they go to the client's own iteration, whoever subscribed.
 * Everything else (notices, replies) goes to the client's own iteration.
 * A sink whose registration is gone is told: another call replaced it, or the server refused to renew it. If it is
@@ -197,6 +198,10 @@ class Sink:
 
     def say_gap(self, event: StreamGap) -> None:
         """Say that rows of it are missing, or may be; it is counted already."""
+
+    def take_restored(self, row: Record) -> None:
+        """Take a row of a snapshot."""
+        self.take(row)
 
     def handle_result(self, result: ConditionResult) -> None:
         """Note a new answer to a live search."""
@@ -396,9 +401,9 @@ class Router:
             if sink.code == snapshot.type and sink.covers(rows[0], rows[0].item):
                 is_held = is_held or sink.request is not None
                 # The newest trade is no trade of the time since the stream began.
-                for row in snapshot.missed if snapshot.type == TRADES else rows:
-                    sink.take(row)
-        return not self._is_own(rows[0], rows[0].item, is_held=is_held)
+                for row in snapshot.missed[snapshot.late :] if snapshot.type == TRADES else rows:
+                    sink.take_restored(row)
+        return not (snapshot.late or self._is_own(rows[0], rows[0].item, is_held=is_held))
 
     def _add_to_past(self, sink: Sink) -> None:
         stats = sink.stats()

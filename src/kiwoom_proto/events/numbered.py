@@ -19,6 +19,7 @@ class Numbered:
     Attributes:
         epoch: the number of its connection within the session, from 1; in a pool see `TOKEN_INDEX_SHIFT`.
         sequence: its number within the session. It grows by one with each event, and not every event is delivered.
+            Trades that were held back stand behind a `Snapshot` with a higher number.
     """
 
     epoch: int = attrs.field(default=0, kw_only=True, eq=False, repr=False)

@@ -30,7 +30,11 @@ def _shown_records(records: tuple[Record, ...]) -> str:
 class Snapshot(Numbered):
     """The state of one subscription, fetched over REST after a gap, or when it began.
 
-    It stands in the stream before the rows that follow it. A row that came since it was asked for is never undone: no
+    It stands in the stream before the rows that follow it. Of trades (0B) that holds for those that were missed, too:
+    rows that came while they were fetched stand right behind the snapshot, although their numbers (`sequence`) are
+    lower. Rows wait for 5 s at most; what comes after that is `late`.
+
+    A row that came since it was asked for is never undone: no
     snapshot is reported then, or, of orders, balances and interruptions, it holds that row. So applying events in order
     never ends with older state than that of the newest row.
 
@@ -44,6 +48,8 @@ class Snapshot(Numbered):
         missed: of trades (0B): the rows that were missed, oldest first. What their volumes prove is in `Recovered`.
         received_at: when the last answer came, in nanoseconds since the epoch; 0 if unknown.
         is_complete: whether `records` is everything. False: of orders, balances and interruptions some are missing.
+        late: how many of `missed`, the first ones, are older than rows that were reported before. Streams, callbacks
+            and newest rows do not get these.
     """
 
     type: str = attrs.field(repr=quoted)
@@ -52,11 +58,16 @@ class Snapshot(Numbered):
     missed: tuple[Record, ...] = attrs.field(default=(), repr=lambda missed: f"<{len(missed)} records>")
     received_at: int = 0
     is_complete: bool = True
+    late: int = 0
 
     @property
     def record(self) -> Record | None:
         """The state, of a type that has one record for each item; otherwise the last record. None if there is none."""
         return self.records[-1] if self.records else None
+
+    def as_received(self) -> Snapshot:
+        """Return it as it stands in a recording, where rows are where they were received: before the missed trades."""
+        return self if self.records else attrs.evolve(self, late=len(self.missed))
 
     def stamped(self, numbering: Numbering) -> Snapshot:
         """Return it with its numbers, which are those of its records too. Rows in it keep their own."""

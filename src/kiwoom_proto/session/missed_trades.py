@@ -8,11 +8,14 @@ they are all of them if each begins at the volume at which the one before ended.
 * A hole without volume in it is none: nothing was traded.
 * As long as no row has come since the gap, a hole is open. Then it ends at the newest trade of ka10003. A row that was
   on its way at that time is one of these trades: its volume says so, and it is not reported again (`repeats`).
+* Rows behind a hole are held back until its trades have come, so that trades come in order (restoration.py). A hole is
+  late once they were reported without them: then its trades are older than what the program has.
 * The volume starts at 0 every day. A hole over midnight begins at 0: of the day before ka10003 knows nothing.
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 
 import attrs
@@ -20,15 +23,20 @@ import attrs
 from ..errors import UNREADABLE
 from ..events import Extent
 from ..realtime.fields import to_whole_number
-from ..realtime.record import Record
+from ..realtime.record import KST, Record
 
-__all__ = ("Hole", "Missed", "TradeTape", "find_missed", "lowest_volume", "newest_of")
+__all__ = ("Hole", "Missed", "TradeTape", "day_of", "find_missed", "is_older", "lowest_volume", "newest_of")
 
 MAX_HOLES = 16
 """Maximum number of holes of one item that are remembered. Those before are given up."""
 NO_TRADE = -1
 """Where a hole begins if ka10003 had no trade before it: then everything that it has now is of the hole."""
 DAY_BEFORE = "ka10003 does not have the trades of the day before"
+
+
+def day_of(time: int) -> datetime.date:
+    """Return the day in Korea of a time in nanoseconds since the epoch."""
+    return datetime.datetime.fromtimestamp(time / 1e9, KST).date()
 
 
 def _number(record: Record, fid: str) -> int | None:
@@ -54,10 +62,12 @@ class Hole:
     Attributes:
         start: the volume before it; `NO_TRADE` if there was no trade before.
         end: the volume at its end; None as long as no row has come since.
+        late: why rows behind it were reported without its trades; "" if none were.
     """
 
     start: int
     end: int | None = None
+    late: str = ""
 
 
 @attrs.define(eq=False)
@@ -98,7 +108,7 @@ class TradeTape:
     def start_day(self) -> None:
         """Note that another day has begun since the last hole did."""
         if self.holes:
-            self.holes = [Hole(0, self.holes[-1].end)]
+            self.holes = [attrs.evolve(self.holes[-1], start=0)]
         self.given_up[DAY_BEFORE] = None
 
     def note_row(self, row: Record) -> bool:
@@ -126,6 +136,15 @@ class TradeTape:
         if span[0] > hole.start:
             self.holes.append(Hole(hole.start, span[0]))
 
+    @property
+    def waits(self) -> bool:
+        """Whether rows are to wait for trades that were missed."""
+        return any(not hole.late for hole in self.holes)
+
+    def stop_waiting(self, why: str) -> None:
+        """Note that the rows that came are reported without the trades that were missed before them."""
+        self.holes = [hole if hole.late or hole.end is None else attrs.evolve(hole, late=why) for hole in self.holes]
+
     def needs_trades(self) -> bool:
         """Return whether there are holes, or something was given up of which nothing has been told."""
         return bool(self.holes or self.given_up)
@@ -152,17 +171,29 @@ class Missed:
         extent: whether they are all.
         reason: what is missing, and why; "" if nothing is.
         volume: the volume up to which everything is known now; None if that is unknown.
+        late: how many of the records, the first ones, are older than rows that were reported.
     """
 
     records: tuple[Record, ...]
     extent: Extent
     reason: str = ""
     volume: int | None = None
+    late: int = 0
 
 
 def lowest_volume(trades: Sequence[Record]) -> int | None:
     """Return the volume before the first of these trades; None if none has one."""
     return min((span[0] for trade in trades if (span := _span(trade)) is not None), default=None)
+
+
+def is_older(trade: Record, other: Record) -> bool:
+    """Return whether a trade was before another one of the same day: by volume, or if the items differ by its time."""
+    if day_of(trade.received_at) != day_of(other.received_at):
+        return False
+    if trade.item != other.item:
+        return (trade.fid("20") or "") < (other.fid("20") or "")
+    mine, others = _span(trade), _span(other)
+    return mine is not None and others is not None and mine[1] < others[1]
 
 
 def newest_of(trades: Sequence[Record]) -> tuple[Record, ...]:
@@ -182,6 +213,7 @@ def find_missed(tape: TradeTape, trades: Sequence[Record], reached_limit: bool) 
     spans = {span[1]: (span[0], trade) for trade in trades if (span := _span(trade)) is not None and span[0] < span[1]}
     newest = max(spans, default=0)
     found: list[Record] = []
+    late, whys = 0, dict[str, None]()
     reasons = list(tape.given_up)
     for hole in tape.holes:
         end = newest if hole.end is None else hole.end
@@ -191,10 +223,15 @@ def find_missed(tape: TradeTape, trades: Sequence[Record], reached_limit: bool) 
             continue
         inside = sorted(volume for volume in spans if start < volume <= end)
         found += [spans[volume][1] for volume in inside]
+        if hole.late and inside:  # which is never behind a hole that is not late
+            late = len(found)
+            whys[hole.late] = None
         reasons += _breaks(start, end, [(spans[volume][0], volume) for volume in inside], reached_limit)
+    if late:
+        reasons.insert(0, f"{late:,} missed trades came late, after newer rows: {', '.join(whys)}")
     if not reasons:
         return Missed(tuple(found), Extent.COMPLETE, volume=newest or NO_TRADE)
-    return Missed(tuple(found), Extent.PARTLY, "; ".join(dict.fromkeys(reasons)), newest or NO_TRADE)
+    return Missed(tuple(found), Extent.PARTLY, "; ".join(dict.fromkeys(reasons)), newest or NO_TRADE, late)
 
 
 def _breaks(start: int, end: int, spans: list[tuple[int, int]], reached_limit: bool) -> list[str]:

@@ -8,7 +8,8 @@ a session; for bytes, needs and deadlines a driver serves each of `members` as i
 
 * Where an item goes, and when it moves: pool_subscriptions.py and placement.py. Calls wait as in pending.py.
 * Condition searches are all on one member: pool_searches.py.
-* There is one stream. `sequence` numbers the events of the pool, and orders them. `epoch` numbers the connections of
+* There is one stream. `sequence` numbers the events of the pool, and orders them, but for trades that a member has held
+  back: they stay behind what they stood behind there. `epoch` numbers the connections of
   each member in a range of its own, so each event, rows included, has a `token_index`: which member it came from.
 * A pool goes on while one member lives. The end of a member is a `MemberLost`, that of the last one is `Closed`, whose
   error names the reasons of all.
@@ -305,7 +306,12 @@ class Pool:
     def _handle_batches(self, batches: list[tuple[Member, Batch]]) -> None:
         if not all(batch.rows_only for _, batch in batches):
             self._events.rows_only = False
-        reported = [(event.sequence, member, event) for member, batch in batches for event in batch]
+        reported = []
+        for member, batch in batches:
+            number = 0  # a row that was held back has a lower number than what it now stands behind
+            for event in batch:
+                number = max(number, event.sequence)
+                reported.append((number, member, event))
         reported.sort(key=lambda found: found[0])
         for _, member, event in reported:
             if isinstance(event, Record):

@@ -4,11 +4,14 @@
                         │            │
                         └─ a row ────┴──────▶  nothing more is needed
 
-* Rows are never held back. A row of most types is the whole state, so it makes a snapshot unnecessary: one that waits
-  is not asked for, and one that is on its way is ignored when it comes, since the row may be newer.
+* A row of most types is the whole state, so it makes a snapshot unnecessary: one that waits is not asked for, and one
+  that is on its way is ignored when it comes, since the row may be newer. Such rows are never held back.
 * A snapshot of orders, holdings and interruptions (`MERGED_TYPES`) holds many records. A row that comes while it is on
   its way takes the place of the record of the same order, holding or interruption.
-* Trades: what was missed is asked for too. See missed_trades.py.
+* Trades: what was missed is asked for too (missed_trades.py). Rows of an item with a hole are held back meanwhile, and
+  are reported right behind its snapshot, so that trades come in order. When they have waited for too long or are too
+  many (held_trades.py), when the call fails for good or is given up, or when the connection is lost, they are reported
+  at once. What comes later than that is in a snapshot all the same, which says so (`Snapshot.late`).
 * The account first, then what is pinned, then transient items, each in the order in which it was registered. At most
   `MAX_OUT` calls of one TR are out at a time: those that wait may be made unnecessary by rows.
 * What fails and may succeed later is asked for again after 5, 20 and 60 s.
@@ -19,7 +22,6 @@ What became of each subscription is told once nothing is open: `Recovered`.
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
@@ -33,10 +35,11 @@ from ..errors import DeadlineExceeded, KiwoomError, TransportError
 from ..events import Batch, Extent, Gap, Recovered, Snapshot
 from ..events.snapshots import RecoveryResult
 from ..realtime.catalogue import Types
-from ..realtime.record import KST, Record
+from ..realtime.record import Record
 from ..request import Key
 from .freshness import row_item
-from .missed_trades import TradeTape, find_missed, lowest_volume, newest_of
+from .held_trades import HOLD, MAX_HELD, HeldTrades
+from .missed_trades import TradeTape, day_of, find_missed, lowest_volume, newest_of
 from .snapshot_needs import Call, SnapshotNeeded, Subject
 from .snapshot_tables import NO_SOURCE, SOURCES, TRADES
 from .snapshots import (
@@ -63,6 +66,11 @@ MAX_REASON = 200
 TODAY = "{date}"
 NOT_ASKED_FOR = "the missed trades are not asked for (RecoveryPolicy.missed_trades)"
 TOO_MANY_ROWS = "too many rows came while it was on its way"
+WAITED = f"rows had been waiting for {HOLD:g} s"
+TOO_MANY_WAITED = f"{MAX_HELD:,} rows had been waiting"
+LOST = "the connection was lost before"
+CLOSES = "the session closes"
+GIVEN_UP = "they were given up before"
 
 
 class Restoration:
@@ -72,21 +80,31 @@ class Restoration:
         policy: what is asked for; True: everything.
         types: the record classes by type code.
         is_wanted: whether some call still wants a subscription.
+        clock: returns seconds, never going back.
 
     Attributes:
-        events: what is to be reported, after the rows that caused it.
+        events: what is to be reported, after the rows that caused it; rows among it were held back.
         is_watching: whether rows must be passed to `note_rows`.
     """
 
-    def __init__(self, policy: RecoveryPolicy | bool, types: Types, is_wanted: Callable[[Key], bool]) -> None:
-        self.events: list[Snapshot | Recovered] = []
+    def __init__(
+        self,
+        policy: RecoveryPolicy | bool,
+        types: Types,
+        is_wanted: Callable[[Key], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self.events: list[Snapshot | Recovered | Record] = []
         self.is_watching = False
         self._policy = policy if isinstance(policy, RecoveryPolicy) else RecoveryPolicy()
         self._types = types
         self._is_wanted = is_wanted
+        self._clock = clock
         self._subjects: dict[tuple[str, str], Subject] = {}
         self._tapes: dict[str, TradeTape] = {}  # by the item that rows of 0B name
         self._tape_keys: dict[str, set[Key]] = {}
+        self._held = HeldTrades()
+        self._holds = self._policy.missed_trades
         self._calls: dict[int, Call] = {}
         self._out: Counter[str] = Counter()  # calls that are out, by TR
         self._pages: list[SnapshotNeeded] = []  # further pages of calls that are out
@@ -95,7 +113,7 @@ class Restoration:
         self._has_news = False  # whether something may be asked for
         self._is_catching_up = False  # whether rows say something about a hole
 
-    def pop_events(self) -> list[Snapshot | Recovered]:
+    def pop_events(self) -> list[Snapshot | Recovered | Record]:
         """Return what is to be reported, and forget it."""
         events, self.events = self.events, []
         return events
@@ -110,13 +128,19 @@ class Restoration:
         self._subjects.clear()
         self._out.clear()
         self._pages.clear()
+        self.events += self._release(self._held.items, LOST)
         for tape in self._tapes.values():
             tape.connection_lost()
         self._update()
 
+    def close(self) -> None:
+        """Note that the session closes: nothing waits any more."""
+        self._holds = False
+        self.events += self._release(self._held.items, CLOSES)
+
     def gap_ended(self, gap: Gap) -> None:
         """Note that a `Gap` is reported now."""
-        if gap.start and _date_of(gap.start) != _date_of(gap.end):
+        if gap.start and day_of(gap.start) != day_of(gap.end):
             for tape in self._tapes.values():
                 tape.start_day()
 
@@ -142,13 +166,15 @@ class Restoration:
         for item, keys in tuple(self._tape_keys.items()):
             keys.difference_update([key for key in keys if not self._is_wanted(key)])
             if not keys:
+                self.events += self._release((item,), GIVEN_UP)
                 del self._tape_keys[item], self._tapes[item]
         self._update()
 
     def note_rows(self, rows: Batch) -> Batch:
         """Note rows, and return those to be reported: nearly always the very same object.
 
-        A row is left out if it repeats a trade that was reported as missed.
+        A row is left out if it repeats a trade that was reported as missed, and for now if it is held back. Then the
+        batch is not `rows_only`: the deadline may have moved nearer.
         """
         tapes, subjects = self._tapes, self._subjects
         if rows.rows_only and not self._is_catching_up and not subjects:
@@ -163,13 +189,17 @@ class Restoration:
                     kept.append(row)
                 continue
             tape = tapes.get(row.item) if row.type_code == TRADES else None
-            if tape is not None and not tape.note_row(row):
-                if kept is None:
-                    kept = Batch(rows[:index])
-                continue
-            if kept is not None:
+            is_new = tape is None or tape.note_row(row)
+            is_held = is_new and tape is not None and tape.waits and self._holds
+            if kept is None and (is_held or not is_new):
+                kept = Batch(rows[:index])
+            if is_held:
+                assert kept is not None
+                kept.rows_only = False
+                kept += self._hold(row)
+            elif is_new and kept is not None:
                 kept.append(row)
-            if subjects:
+            if is_new and subjects:
                 self._note_row(row)
         self._update()
         return rows if kept is None else kept
@@ -234,15 +264,33 @@ class Restoration:
 
     def next_timeout(self) -> float | None:
         """Return when to call `handle_timeout`; None: never."""
-        times = (each.not_before for each in self._subjects.values() if each.not_before and not each.is_asked)
+        times = [each.not_before for each in self._subjects.values() if each.not_before and not each.is_asked]
+        if (held_until := self._held.next_timeout()) is not None:
+            times.append(held_until)
         return min(times, default=None)
 
     def handle_timeout(self, now: float) -> None:
-        """Let what has waited for long enough be asked for again."""
+        """Let what has waited for long enough be asked for again, and report rows that have."""
+        if due := self._held.due(now):
+            self.events += self._release(due, WAITED)
         for subject in self._subjects.values():
             if subject.not_before and subject.not_before <= now:
                 subject.not_before = 0.0
                 self._has_news = True
+
+    # Rows that are held back.
+
+    def _hold(self, row: Record) -> list[Record]:
+        """Hold a row back. Return what is to be reported instead: all rows, if they are too many."""
+        self._held.add(row, self._clock())
+        return self._release(self._held.items, TOO_MANY_WAITED) if self._held.count > MAX_HELD else []
+
+    def _release(self, items: Iterable[str], why: str) -> list[Record]:
+        """Return the rows of these items that were held back, which the caller reports now."""
+        for item in items:
+            if item in self._tapes:
+                self._tapes[item].stop_waiting(why)
+        return self._held.pop(items)
 
     # What comes and goes.
 
@@ -252,7 +300,9 @@ class Restoration:
         key = (type, row_item(item))
         if self._policy.types is not None and type not in self._policy.types:
             return
-        if type == TRADES:
+        sources = SOURCES.get(type, ())
+        reason = sources[0].why_not(item) if sources else NO_SOURCE.get(type, "no TR is known that has its state")
+        if type == TRADES and not reason:
             self._tapes.setdefault(key[1], TradeTape())
             self._tape_keys.setdefault(key[1], set()).add(registration)
         subject = self._subjects.get(key)
@@ -261,12 +311,9 @@ class Restoration:
             return
         if not is_asked_for:
             return
-        sources = SOURCES.get(type, ())
         rank = 0 if type in MERGED_TYPES and type != "1h" else 1 if is_pinned else 2
         subject = self._subjects[key] = Subject(type, item, rank, sources, {registration})
-        if not sources:
-            self._settle(subject, Extent.NOT_AT_ALL, NO_SOURCE.get(type, "no TR is known that has its state"))
-        elif reason := sources[0].why_not(item):
+        if reason:
             self._settle(subject, Extent.NOT_AT_ALL, reason)
         elif has_row and type not in MERGED_TYPES:
             self._has_state(subject)
@@ -297,7 +344,7 @@ class Restoration:
 
     def _settle(self, subject: Subject, extent: Extent, reason: str = "") -> None:
         """Note what became of a subject, which is closed with that."""
-        if subject.type == TRADES and extent is not Extent.COMPLETE:
+        if subject.type == TRADES and extent is not Extent.COMPLETE and subject.key[1] in self._tapes:
             self._tapes[subject.key[1]].give_up()
         self._results[subject.key] = RecoveryResult(subject.type, subject.item, extent, reason[:MAX_REASON])
         self._close(subject)
@@ -305,6 +352,8 @@ class Restoration:
     def _close(self, subject: Subject) -> None:
         del self._subjects[subject.key]
         self._has_news = True
+        if subject.type == TRADES:
+            self.events += self._release((subject.key[1],), GIVEN_UP)
         for id, call in tuple(self._calls.items()):
             if all(self._subjects.get(each.key) is not each for each in call.subjects):
                 call.need.is_needed = False
@@ -343,7 +392,7 @@ class Restoration:
                 self._settle(subject, Extent.NOT_AT_ALL, "the date is not known: pass received_at to receive_data")
                 return []
             parameters = {
-                name: f"{_date_of(time):%Y%m%d}" if text == TODAY else text for name, text in parameters.items()
+                name: f"{day_of(time):%Y%m%d}" if text == TODAY else text for name, text in parameters.items()
             }
         for each in subjects:
             each.is_asked = each.has_begun = True
@@ -423,18 +472,13 @@ class Restoration:
         missed = find_missed(tape, subject.trades, bool(subject.missing))
         reasons = [*subject.missing, *filter(None, (missed.reason,))]
         if not self._policy.missed_trades:
-            missed = attrs.evolve(missed, records=())
+            missed = attrs.evolve(missed, records=(), late=0)
             reasons = [NOT_ASKED_FOR] if tape.needs_trades() else []
         state = () if subject.has_row else newest_of(subject.trades)
         if state or missed.records:
-            self.events.append(Snapshot(TRADES, subject.item, state, missed.records, received_at))
+            self.events.append(Snapshot(TRADES, subject.item, state, missed.records, received_at, late=missed.late))
         tape.close(missed)
         self._settle(subject, Extent.PARTLY if reasons else Extent.COMPLETE, "; ".join(reasons))
-
-
-def _date_of(time: int) -> datetime.date:
-    """Return the day in Korea of a time in nanoseconds since the epoch."""
-    return datetime.datetime.fromtimestamp(time / 1e9, KST).date()
 
 
 def _may_pass(error: KiwoomError) -> bool:

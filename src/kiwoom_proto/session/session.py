@@ -12,7 +12,8 @@ decides everything else. This file passes on what comes in; each rule has a file
 * An unanswered condition request costs nothing but itself: neither market data nor a `Gap` waits for it.
 * What a call claims is given up by `unsubscribe`, by a refusal, or by `withdraw`, and by one of them only. Whether a
   call was answered makes no difference to `withdraw`: a call that never learned of its answer does not have it.
-* Every event has a number. The session's own events come after those of the bytes that caused them.
+* Every event has a number, in the order of events; only trades that were held back (restoration.py) stand behind higher
+  ones. The session's own events come after those of the bytes that caused them.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class Session(SessionCalls):
         if recover := self.config.recover:
             from .restoration import Restoration  # and the classes of REST with it, which others need not load
 
-            self._restoration = Restoration(recover, self._types, self._subscriptions.is_wanted)
+            self._restoration = Restoration(recover, self._types, self._subscriptions.is_wanted, clock)
 
     # State.
 
@@ -205,17 +206,6 @@ class Session(SessionCalls):
         can_renew, keeps_token = renewable or token is None, keep or token is not None
         self._connector.start(conceal(token), header, can_renew=can_renew, keeps_token=keeps_token, secrets=secrets)
 
-    def withdraw(self, request: Request) -> None:
-        """Take a call back: it no longer counts as a consumer, and is no longer answered.
-
-        It may have been accepted: a caller may not have learned of that. A removal, and the end of a live search, are
-        carried out all the same. What `replace` gave up, or was evicted, does not come back. Harmless if repeated.
-        """
-        self._registrations.withdraw(request)
-        self._searches.withdraw(request, is_connected=self.state is READY)
-        if self.state is not CLOSED:
-            self._advance()
-
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close. Rows that arrive until the server has answered are still reported.
 
@@ -230,6 +220,9 @@ class Session(SessionCalls):
             assert connection is not None
             connection.close(code, reason)
             self._connector.close_asked()
+            if self._restoration is not None:
+                self._restoration.close()
+                self._report_restored(self._restoration)
             self._handle_events(connection.events())
         else:
             self._connector.end(None, None)
@@ -287,8 +280,9 @@ class Session(SessionCalls):
         restoration = self._restoration
         if restoration is not None and restoration.is_watching:
             events = restoration.note_rows(events)
-            if restoration.events:
+            if restoration.events or not events.rows_only:
                 self._events += events
+                self._events.rows_only = False
                 self._report_restored(restoration)
                 return
         if self._events or not self._events.rows_only:
@@ -340,6 +334,7 @@ class Session(SessionCalls):
             self._handle_events(connection.events())
         if self._restoration is not None:
             self._restoration.handle_timeout(now)
+            self._report_restored(self._restoration)
         retries = (self._searches.next_timeout(), self._subscriptions.next_retry())
         if any(at is not None and now >= at for at in retries):
             self._advance()
@@ -401,7 +396,7 @@ class Session(SessionCalls):
     def _report_restored(self, restoration: Restoration) -> None:
         for event in restoration.pop_events():
             self._events.rows_only = False
-            self._events.append(event.stamped(self._numbering))
+            self._events.append(event if isinstance(event, Record) else event.stamped(self._numbering))
 
     def _report_answers(self) -> None:
         for event in (*self._searches.pop_answers(), *self._registrations.pop_answers()):
@@ -411,12 +406,13 @@ class Session(SessionCalls):
         """Handle what the connection reports."""
         self._events.rows_only = False
         closed = None
-        restoration = self._restoration
+        has_events, restoration = bool(events), self._restoration
+        if self._freshness.is_watching:  # rows that are held back have come, too
+            self._freshness.note_rows([event for event in events if isinstance(event, Record)], self._clock())
         if restoration is not None and restoration.is_watching:
             events = restoration.note_rows(events)
         for event in events:
             if isinstance(event, Record):
-                self._freshness.note_rows((event,), self._clock())
                 self._events.append(event)
             elif isinstance(event, Closed):
                 closed = event
@@ -427,7 +423,7 @@ class Session(SessionCalls):
             self._connection_lost(closed)
         if restoration is not None:
             self._report_restored(restoration)
-        if events:
+        if has_events:
             self._advance()
 
     def _handle_event(self, event: Event) -> None:
@@ -457,6 +453,7 @@ class Session(SessionCalls):
         self._searches.connection_lost()
         if self._restoration is not None:
             self._restoration.connection_lost()
+            self._report_restored(self._restoration)  # rows stand before the loss
         self._connector.connection_lost(closed)
 
     # Requests.

@@ -8,6 +8,7 @@ from ..realtime.record import Record
 from ..request import Request
 from ..symbol import Symbol
 from ..wire.messages import Reg, Remove
+from .lifecycle import CLOSED, READY, SessionState
 from .registrations import Registrations
 from .searches import Searches
 
@@ -19,6 +20,15 @@ class SessionCalls(abc.ABC):
 
     _registrations: Registrations
     _searches: Searches
+
+    @property
+    @abc.abstractmethod
+    def state(self) -> SessionState:
+        """The state of the session."""
+
+    @abc.abstractmethod
+    def _advance(self) -> None:
+        """Send what can be sent, and answer what can be answered."""
 
     @abc.abstractmethod
     def _check_open(self) -> None:
@@ -105,3 +115,14 @@ class SessionCalls(abc.ABC):
         """
         self._check_open()
         return self._asked(self._searches.clear_condition(seq))
+
+    def withdraw(self, request: Request) -> None:
+        """Take a call back: it no longer counts as a consumer, and is no longer answered.
+
+        It may have been accepted: a caller may not have learned of that. A removal, and the end of a live search, are
+        carried out all the same. What `replace` gave up, or was evicted, does not come back. Harmless if repeated.
+        """
+        self._registrations.withdraw(request)
+        self._searches.withdraw(request, is_connected=self.state is READY)
+        if self.state is not CLOSED:
+            self._advance()
