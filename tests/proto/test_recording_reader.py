@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.proto.recordings import SECOND, SESSION, START, frames, header, lines, trade, unframed, write
 
-from kiwoom_proto import MessageDecoder, OrderBook, Symbol, Trade
+from kiwoom_proto import US_PRODUCTION, MessageDecoder, OrderBook, Symbol, Trade, UsTrade
 from kiwoom_proto.errors import LocalProtocolError, RecordingError
 from kiwoom_proto.events import (
     Closed,
@@ -254,6 +254,50 @@ def test_what_is_asked_for_changes_nothing_else(
     assert list(read_recording(path, types=types, items=items)) == list(filter(is_wanted, everything))
 
 
+@pytest.mark.parametrize(
+    ("filters", "text"),
+    [
+        ({"types": ["0b"]}, r"types: '0b': did you mean '0B' \(Trade, 주식체결\)\?"),
+        ({"types": ["Trade"]}, r"types: 'Trade': did you mean '0B'"),
+        ({"types": ["005930"]}, "types: '005930': a type code has two characters"),
+        ({"items": ["A005930"]}, r"items: 'A005930': did you mean '005930'\?"),
+        ({"items": ["005930", "5930"]}, r"items: '5930': did you mean '005930'\?"),
+        ({"items": ["삼성전자"]}, "items: '삼성전자': rows name a code of six characters"),
+        ({"types": ["0J"], "items": ["005930"]}, r"items: '005930': rows name the code of a sector"),
+        ({"types": ["0B"], "items": ["NVDA:ND"]}, "items: 'NVDA:ND': rows name a code of six characters"),
+        ({"items": 5930}, "items: must be several"),
+        ({"start": START + 1, "end": START}, "start: lies after end"),
+    ],
+)
+def test_what_would_bring_no_row_is_refused_as_when_subscribing(
+    tmp_path: Path, filters: dict[str, Any], text: str
+) -> None:
+    path = write(tmp_path, frames(encode_message(START, 1, 1, trade(1))))
+    with pytest.raises(LocalProtocolError, match=text):
+        read_recording(path, **filters)
+
+
+def test_whatever_may_have_been_recorded_may_be_asked_for(tmp_path: Path) -> None:
+    """Types of one's own and of `request`, conditions, accounts, both markets, and items as rows name them."""
+    path = write(tmp_path, frames(encode_message(START, 1, 1, trade(1))))
+    assert list(read_recording(path, types=["ZZ", "02", "FE"])) == []
+    for items in (["MGD"], ["001"], ["NVDA:ND"], ["M04020000"], [""], ["005930_AL"]):
+        assert list(read_recording(path, items=items)) == []
+    assert list(read_recording(path, types=["00"], items=["A005930"])) == []
+    assert list(read_recording(path, start=START, end=START)) == []
+
+
+def test_items_of_the_us_market_are_asked_for_as_registered_or_as_rows_name_them(tmp_path: Path) -> None:
+    text = encode_message(START, 1, 1, trade(1, "NVDA", type="FE"))
+    head = Header(START, US_PRODUCTION.url, False, "kiwoom-proto 0.1.0", SESSION)
+    path = write(tmp_path, frames(text, head=head))
+    for item in ("NVDA:ND", "NVDA"):
+        (row,) = read_recording(path, items=[item], types=[UsTrade])
+        assert isinstance(row, UsTrade)
+    with pytest.raises(LocalProtocolError, match="did you mean 'NVDA:ND'"):
+        read_recording(path, items=["nvda nd"])
+
+
 def test_rows_that_nobody_asks_for_are_not_made(tmp_path: Path) -> None:
     made = []
 
@@ -324,6 +368,8 @@ def test_frames_far_outside_of_the_time_are_skipped_and_nothing_else_changes(
         return take_lines(self, *args)
 
     first, last = (None if time is None else START + time * hour for time in (start, end))
+    if first is not None and last is not None and first > last:
+        return  # refused
     monkeypatch.setattr(LineDecoder, "take_lines", counted)
     found = list(read_recording(path, start=first, end=last))
 

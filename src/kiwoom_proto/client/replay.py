@@ -19,13 +19,12 @@ from typing import Any, TypeAlias
 import attrs
 
 from ..config import ClientConfig
-from ..endpoint import Endpoint
 from ..errors import LocalProtocolError
 from ..events import ConditionList, ConditionResult, Event
 from ..realtime.conditions import Condition
 from ..realtime.record import Record
 from ..recording.files import Paths
-from ..recording.reader import find_events, read_batches, read_headers
+from ..recording.reader import endpoint_of, find_events, read_batches, read_headers
 from ..request import RequestKind
 from .errors import Failure
 from .feeds import Feeds
@@ -56,18 +55,11 @@ def open_recording(
         raise LocalProtocolError(f"speed: must be a number above 0, or None for as fast as it goes, not {speed!r}")
     types = tuple(types)
     headers = read_headers(paths)
-    endpoints = list(dict.fromkeys(_endpoint(head.endpoint, head.mock) for head in headers))
+    endpoints = list(dict.fromkeys(map(endpoint_of, headers)))
     if len({endpoint.us for endpoint in endpoints}) > 1:
         raise LocalProtocolError("paths: recordings of the domestic and of the US market; replay one of them at a time")
     batches = read_batches(paths, start=start, end=end, record_types=types)
     return ReplayedSession(batches, endpoints[0], config, clock=clock, speed=speed, types=types)
-
-
-def _endpoint(url: str, mock: bool) -> Endpoint:
-    try:
-        return Endpoint(url, mock=mock)
-    except LocalProtocolError:  # in clear, to another machine: it is not connected to again
-        return Endpoint(url, mock=mock, insecure=True)
 
 
 class BaseReplay(Feeds):

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import attrs
 
-from ..endpoint import Endpoint
+from ..endpoint import PRODUCTION, US_PRODUCTION, Endpoint
 from ..errors import LocalProtocolError
 from ..symbol import Symbol
 from .catalogue import MAX_SHOWN_LENGTH, REALTIME, Types, declared_code, shown_argument, type_code_of
@@ -30,7 +30,7 @@ from .record import Record
 from .trades import Trade, UsTrade
 from .traits import MAX_TYPE_LENGTH, ItemForm, Market, Scope
 
-__all__ = ("check_item", "check_type")
+__all__ = ("check_item", "check_recorded", "check_type")
 
 ESCAPE = "register a code of another form with request() and a hand-built Reg"
 MAX_SUGGESTIONS = 3
@@ -184,6 +184,7 @@ _STOCK = re.compile(
     r"(?:(?P<before>[A-Z]+)[:._ -])?[AJQ]?(?P<code>[0-9][0-9A-Z]{5}|[0-9]{1,5})(?:[:._ -]?(?P<after>[A-Z]+))?"
 ).fullmatch
 _TICKER = "[A-Z][A-Z0-9]{0,9}(?:[./-][A-Z0-9]{1,4})?"
+_is_ticker = re.compile(_TICKER).fullmatch
 _US_NAMES = "|".join(_EXCHANGE_OF)
 _US = re.compile(
     rf"(?P<before>{_US_NAMES})[: ](?P<code>{_TICKER})|(?P<code_first>{_TICKER}?)[:._ /-](?P<after>{_US_NAMES})"
@@ -262,6 +263,46 @@ def check_item(endpoint: Endpoint, types: Types, code: str, item: str) -> None:
     elif kind is not None and not kind.is_item(item):
         raise LocalProtocolError(f"item {shown_argument(item)}{_explain_item(endpoint, types, code, kind, item)}")
     endpoint.check_item(item)
+
+
+def check_recorded(types: Types, codes: Collection[str] | None, items: Iterable[str], *, us: bool) -> None:
+    """Check which rows of a recording are asked for: those of any type and item that may have been registered.
+
+    Args:
+        types: the known types.
+        codes: type codes; None: of any type.
+        items: items, as they are registered or as rows name them.
+        us: whether the recording is of the US market, whose rows name a ticker alone: "NVDA".
+
+    Raises:
+        LocalProtocolError: there are no such rows; says what was probably meant, or what there is.
+    """
+    for code in codes or ():
+        if code not in types:
+            endpoint = US_PRODUCTION if us else PRODUCTION
+            near = [known for known in types if known.casefold() == _normal(code).casefold()]
+            near = near or _meant(endpoint, types, code)
+            if near:
+                raise LocalProtocolError(f"types: {shown_argument(code)}: did you mean {_listed(types, near)}?")
+            if not 0 < len(code) <= MAX_TYPE_LENGTH:
+                raise LocalProtocolError(
+                    f"types: {shown_argument(code)}: a type code has two characters, such as '0B'; REALTIME holds "
+                    "those there are"
+                )
+    if codes is not None and not codes:
+        return
+    forms = {_item_form(types, code) if code in types else ItemForm.ANY for code in codes or ()}
+    if ItemForm.ANY in forms:
+        return
+    kinds = [kind for form, kind in _KIND_OF.items() if form in forms or codes is None]
+    for item in items:
+        if not item or any(kind.is_item(item) for kind in kinds) or (us and _is_ticker(item)):
+            continue
+        meant = next(filter(None, (_of_kind(kind, _normal(item)) for kind in kinds)), None)
+        asked = f"items: {shown_argument(item)}"
+        if meant is not None:
+            raise LocalProtocolError(f"{asked}: did you mean {meant!r}?")
+        raise LocalProtocolError(f"{asked}: rows name {'; or '.join(kind.what for kind in kinds)}")
 
 
 def _item_form(types: Types, code: str) -> ItemForm:

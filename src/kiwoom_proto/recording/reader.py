@@ -18,11 +18,14 @@ from pathlib import Path
 
 import attrs
 
+from ..endpoint import Endpoint
 from ..errors import LocalProtocolError, RecordingError
 from ..events import Event, RecordingHole
 from ..realtime import REALTIME
 from ..realtime.catalogue import declared_code, extended_catalogue
 from ..realtime.record import Record
+from ..realtime.spelling import check_recorded
+from ..session.freshness import row_item
 from ..symbol import Symbol
 from .files import Paths, find_files, shown
 from .format import EventLine, Header, Line, MessageLine, decode_line
@@ -32,6 +35,7 @@ from .recorded_session import Batch, RecordedSession
 
 __all__ = (
     "Batch",
+    "endpoint_of",
     "find_events",
     "find_holes",
     "read_batches",
@@ -67,13 +71,13 @@ def read_recording(
         start: the time from which on events are yielded: a `datetime` with its zone, or nanoseconds since the epoch.
         end: the time before which they are.
         types: yields rows of these types only: classes, or type codes. Everything that is not a row is yielded anyway.
-        items: yields rows of these items only.
+        items: yields rows of these items only, as they were registered or as rows name them.
         record_types: your own record classes, added to the catalogue or replacing one with the same type code.
 
     Raises:
         RecordingError: there is no such file; a file that was named is no recording, or of a newer version. In a folder
             such a file is a `RecordingHole` with its name.
-        LocalProtocolError: an argument is not what it should be.
+        LocalProtocolError: an argument is not what it should be, or would bring no row: "0b", "A005930".
     """
     batches = read_batches(paths, start=start, end=end, types=types, items=items, record_types=record_types)
     return chain.from_iterable(events for _, events, _ in batches)
@@ -92,8 +96,18 @@ def read_batches(
 
     Args and errors as `read_recording`.
     """
-    wanted = _Wanted(_nanoseconds("start", start), _nanoseconds("end", end), _codes(types), _items(items))
-    sessions = _sessions(paths, wanted, extended_catalogue(record_types))
+    paths = paths if isinstance(paths, str | Path) else tuple(paths)
+    asked = _items(items)
+    # Items as they are registered, and as rows name them: "NVDA" for "NVDA:ND".
+    names = None if asked is None else frozenset(name for item in asked for name in (item, row_item(item)))
+    wanted = _Wanted(_nanoseconds("start", start), _nanoseconds("end", end), _codes(types), names)
+    if wanted.start is not None and wanted.end is not None and wanted.start > wanted.end:
+        raise LocalProtocolError("start: lies after end")
+    catalogue = extended_catalogue(record_types)
+    if wanted.names_rows:
+        is_us = any(endpoint_of(head).us for head in _heads(paths))
+        check_recorded(catalogue, wanted.types, asked or (), us=is_us)
+    sessions = _sessions(paths, wanted, catalogue)
     return wanted.filtered(_merged([session for _, session in sessions]))
 
 
@@ -143,10 +157,22 @@ def read_headers(paths: Paths) -> list[Header]:
     Raises:
         RecordingError: none can be read; and as `read_recording`.
     """
-    heads = [file.head for file in open_files(paths) if file.head is not None and not file.wrong]
+    heads = _heads(paths)
     if not heads:
         raise RecordingError(f"{shown(paths)}: holds no recording that can be read")
     return heads
+
+
+def _heads(paths: Paths) -> list[Header]:
+    return [file.head for file in open_files(paths) if file.head is not None and not file.wrong]
+
+
+def endpoint_of(head: Header) -> Endpoint:
+    """Return where a file was recorded."""
+    try:
+        return Endpoint(head.endpoint, mock=head.mock)
+    except LocalProtocolError:  # in clear, to another machine: it is not connected to again
+        return Endpoint(head.endpoint, mock=head.mock, insecure=True)
 
 
 def find_events(paths: Paths, *names: str) -> Iterator[list[Event]]:
@@ -338,9 +364,9 @@ def _codes(types: Iterable[str | type[Record]] | None) -> frozenset[str] | None:
     return frozenset(each if isinstance(each, str) else declared_code(each, "types") for each in types)
 
 
-def _items(items: Iterable[str | Symbol] | None) -> frozenset[str] | None:
+def _items(items: Iterable[str | Symbol] | None) -> tuple[str, ...] | None:
     if items is None:
         return None
-    if isinstance(items, str | Symbol):
+    if isinstance(items, str | Symbol) or not isinstance(items, Iterable):
         raise LocalProtocolError('items: must be several, as in ["005930"]')
-    return frozenset(map(str, items))
+    return tuple(map(str, items))
