@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from pathlib import Path
 from threading import Thread
 
 import anyio
@@ -14,7 +13,7 @@ from kiwoom_proto import ClientConfig, Record
 from kiwoom_proto.client.async_block import block
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.replay import BaseReplay, Time, open_recording
-from kiwoom_proto.recording.files import Paths
+from kiwoom_proto.recording.files import Paths, as_paths
 
 from .own_loop import HAND_OVER, caller, check_loop, here
 from .tasks import BackgroundTask
@@ -54,7 +53,7 @@ async def replay(
         LoginRefused: the recorded session never logged in; so do TokenError and ConnectionLost.
         LocalProtocolError: an argument is invalid.
     """
-    paths = (paths,) if isinstance(paths, str | Path) else tuple(paths)
+    paths = as_paths(paths)
     session = open_recording(
         paths, speed=speed, start=start, end=end, config=config, types=types, clock=asyncio.get_running_loop().time
     )

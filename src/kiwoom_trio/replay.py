@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Iterable
-from pathlib import Path
 
 import trio
 from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protection
@@ -12,7 +11,7 @@ from trio.lowlevel import checkpoint, disable_ki_protection, enable_ki_protectio
 from kiwoom_proto import ClientConfig, Record
 from kiwoom_proto.client.own_loop import Place
 from kiwoom_proto.client.replay import BaseReplay, Time, open_recording
-from kiwoom_proto.recording.files import Paths
+from kiwoom_proto.recording.files import Paths, as_paths
 
 from .own_loop import HAND_OVER, here
 from .tasks import background_tasks, block
@@ -52,7 +51,7 @@ async def replay(
         LoginRefused: the recorded session never logged in; so do TokenError and ConnectionLost.
         LocalProtocolError: an argument is invalid.
     """
-    paths = (paths,) if isinstance(paths, str | Path) else tuple(paths)
+    paths = as_paths(paths)
     session = open_recording(
         paths, speed=speed, start=start, end=end, config=config, types=types, clock=trio.current_time
     )

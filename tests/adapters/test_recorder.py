@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -111,6 +112,21 @@ async def test_a_consumer_that_is_too_slow_costs_the_recording_nothing(loop: Loo
 
     assert len(assert_whole(events_of(tmp_path))) > 100
     assert recorder.stats().lost == 0
+
+
+@pytest.mark.parametrize("record", ["day", 5, True, Recorder, Path("day")])
+async def test_what_is_no_recorder_is_refused(loop: Loop, record: Any) -> None:
+    text = r'record: must be a Recorder, as in record=Recorder\("recordings"\), not '
+    async with loop.serve(Exchange()) as server:
+        with pytest.raises(LocalProtocolError, match=text):
+            async with loop.connect(server.endpoint, record=record):
+                raise AssertionError("the block must not be entered")
+
+
+@pytest.mark.parametrize("folder", [None, 5, b"day", ["day"]])
+def test_a_recorder_needs_a_path(folder: Any) -> None:
+    with pytest.raises(LocalProtocolError, match=r'folder: must be a path, as in Recorder\("recordings"\), not '):
+        Recorder(folder)
 
 
 async def test_a_recorder_serves_one_client_at_a_time(loop: Loop, tmp_path: Path) -> None:

@@ -379,6 +379,16 @@ async def test_a_speed_that_is_none_is_refused(speed: Any, loop: Loop, tmp_path:
             raise AssertionError("the block must not be entered")
 
 
+@pytest.mark.parametrize("paths", [None, 5, b"day", [b"day"], ["day", None]])
+async def test_what_is_no_path_is_refused(paths: Any, loop: Loop) -> None:
+    text = "paths: must be a file, a folder, or several of them, not "
+    with pytest.raises(LocalProtocolError, match=text):
+        async with replay_on(loop.name, paths):
+            raise AssertionError("the block must not be entered")
+    with pytest.raises(LocalProtocolError, match=text):
+        read_recording(paths)
+
+
 async def test_files_that_are_none_are_refused(loop: Loop, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no recording")
     for path, text in (

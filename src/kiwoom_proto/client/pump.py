@@ -153,9 +153,13 @@ class BaseClient(Feeds):
         """Begin the recording, if one is wanted.
 
         Raises:
-            LocalProtocolError: the recorder serves another client.
+            LocalProtocolError: the recorder serves another client, or is none.
         """
         capture = self._session.capture
+        if self._recorder is not None and not isinstance(self._recorder, Recorder):
+            raise LocalProtocolError(
+                f'record: must be a Recorder, as in record=Recorder("recordings"), not {type(self._recorder).__name__}'
+            )
         if self._recorder is not None and capture is not None:
             self._recorder.start(self.endpoint, capture)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
-from ..errors import RecordingError
+from ..errors import LocalProtocolError, RecordingError
 from ..realtime.record import KST
 
-__all__ = ("SUFFIXES", "Paths", "file_name", "find_files", "is_file_name", "shown")
+__all__ = ("SUFFIXES", "Paths", "as_paths", "file_name", "find_files", "is_file_name", "shown")
 
 Paths: TypeAlias = "str | Path | Iterable[str | Path]"
 """A file, a folder, or several of them."""
@@ -43,6 +44,20 @@ def is_file_name(name: str) -> bool:
     return _is_name(name) is not None
 
 
+def as_paths(paths: Paths) -> tuple[Path, ...]:
+    """Return the paths that are meant.
+
+    Raises:
+        LocalProtocolError: these are no paths.
+    """
+    named = (paths,) if isinstance(paths, str | PathLike) else paths
+    several = tuple(named) if isinstance(named, Iterable) and not isinstance(named, bytes) else (named,)
+    wrong = [each for each in several if not isinstance(each, str | PathLike)]
+    if wrong:
+        raise LocalProtocolError(f"paths: must be a file, a folder, or several of them, not {type(wrong[0]).__name__}")
+    return tuple(map(Path, several))
+
+
 def find_files(paths: Paths) -> list[tuple[Path, bool]]:
     """Return the files that are meant, once each, and whether each was named itself rather than found in a folder.
 
@@ -50,10 +65,10 @@ def find_files(paths: Paths) -> list[tuple[Path, bool]]:
 
     Raises:
         RecordingError: there is no such file or folder.
+        LocalProtocolError: these are no paths.
     """
-    named = [paths] if isinstance(paths, str | Path) else list(paths)
     found: dict[Path, bool] = {}
-    for path in map(Path, named):
+    for path in as_paths(paths):
         if path.is_dir():
             try:
                 inside = sorted(each for each in path.iterdir() if each.name.endswith(SUFFIXES))

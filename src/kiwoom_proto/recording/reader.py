@@ -27,7 +27,7 @@ from ..realtime.record import Record
 from ..realtime.spelling import check_recorded
 from ..session.freshness import row_item
 from ..symbol import Symbol
-from .files import Paths, find_files, shown
+from .files import Paths, as_paths, find_files, shown
 from .format import EventLine, Header, Line, MessageLine, decode_line
 from .frames import Block
 from .recorded_file import RecordingFile, begins_of, open_files, read_texts
@@ -96,7 +96,7 @@ def read_batches(
 
     Args and errors as `read_recording`.
     """
-    paths = paths if isinstance(paths, str | Path) else tuple(paths)
+    paths = as_paths(paths)
     asked = _items(items)
     # Items as they are registered, and as rows name them: "NVDA" for "NVDA:ND".
     names = None if asked is None else frozenset(name for item in asked for name in (item, row_item(item)))

@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from os import PathLike
 from pathlib import Path
 from typing import get_args
 
@@ -120,6 +121,10 @@ class Recorder:
         if fsync not in get_args(Fsync):
             raise LocalProtocolError(f"fsync: must be one of {', '.join(get_args(Fsync))}, not {fsync!r}")
         compress(b"")  # is zstandard installed?
+        if not isinstance(folder, str | PathLike):
+            raise LocalProtocolError(
+                f'folder: must be a path, as in Recorder("recordings"), not {type(folder).__name__}'
+            )
         self.folder = Path(folder)
         if disk is None:
             _check_folder(self.folder)
