@@ -17,10 +17,10 @@ from ..hours import KST
 from ..html import table
 from ..realtime.catalogue import REALTIME, declared_code
 from ..realtime.record import Record
+from ..realtime.spelling import row_item
 from ..realtime.traits import Scope
 from ..recording.recorder import Recorder
 from ..secrets import redact
-from ..session.freshness import row_item
 from ..session.pool import Pool
 from ..session.session import Session
 from ..session.subscriptions import Subscription

@@ -18,8 +18,8 @@ from ..errors import LocalProtocolError
 from ..events import StreamGap
 from ..realtime.catalogue import ACCOUNT_TYPES, shown_argument
 from ..realtime.record import Record
+from ..realtime.spelling import row_item
 from ..request import Key, Request
-from ..session.freshness import row_item
 from ..session.missed_trades import is_older
 from ..session.snapshot_tables import TRADES
 from ..session.subscriptions import Subscription

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from ..events import Event
 from ..realtime.catalogue import ACCOUNT_TYPES, condition_type
 from ..realtime.record import Record
+from ..realtime.spelling import row_item
 from ..request import number_of
-from ..session.freshness import row_item
 
 __all__ = ("NewestRows",)
 

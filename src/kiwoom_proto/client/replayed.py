@@ -49,10 +49,10 @@ from ..events import (
 from ..headers import ResponseHeader
 from ..realtime.catalogue import codes_of_scope, extended_catalogue
 from ..realtime.record import Record
+from ..realtime.spelling import row_item
 from ..realtime.traits import Scope
 from ..recording.reader import Batch as TimedBatch
 from ..request import Request, RequestKind, number_of
-from ..session.freshness import row_item
 from ..session.lifecycle import SessionState
 from ..session.market_clock import MarketClock, MarketStatus
 from ..session.quota import Quota

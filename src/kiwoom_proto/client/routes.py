@@ -48,9 +48,9 @@ from ..events import (
 )
 from ..realtime.catalogue import ACCOUNT_TYPES, condition_type
 from ..realtime.record import Record
+from ..realtime.spelling import row_item
 from ..realtime.traits import Scope
 from ..request import Key, Request, number_of
-from ..session.freshness import row_item
 from ..session.lifecycle import SubscriptionState
 from ..session.snapshot_tables import TRADES
 from ..session.snapshots import MERGED_TYPES

@@ -30,9 +30,11 @@ from .record import Record
 from .trades import Trade, UsTrade
 from .traits import MAX_TYPE_LENGTH, ItemForm, Market, Scope
 
-__all__ = ("check_item", "check_recorded", "check_type")
+__all__ = ("check_item", "check_recorded", "check_type", "row_item")
 
 ESCAPE = "register a code of another form with request() and a hand-built Reg"
+PUSHED_AS = {"MGD": "MGU"}
+"""Items whose rows have another name: 0I registers MGD and pushes MGU [measured]."""
 MAX_SUGGESTIONS = 3
 """Maximum number of types that an error suggests."""
 
@@ -263,6 +265,12 @@ def check_item(endpoint: Endpoint, types: Types, code: str, item: str) -> None:
     elif kind is not None and not kind.is_item(item):
         raise LocalProtocolError(f"item {shown_argument(item)}{_explain_item(endpoint, types, code, kind, item)}")
     endpoint.check_item(item)
+
+
+def row_item(item: str) -> str:
+    """Return the item that the rows of a registered item name: "NVDA" for "NVDA:ND"."""
+    item = item.partition(":")[0]
+    return PUSHED_AS.get(item, item)
 
 
 def check_recorded(types: Types, codes: Collection[str] | None, items: Iterable[str], *, us: bool) -> None:

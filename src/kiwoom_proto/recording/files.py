@@ -10,8 +10,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable
-from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeAlias
 
 from ..errors import LocalProtocolError, RecordingError
@@ -50,9 +49,9 @@ def as_paths(paths: Paths) -> tuple[Path, ...]:
     Raises:
         LocalProtocolError: these are no paths.
     """
-    named = (paths,) if isinstance(paths, str | PathLike) else paths
+    named = (paths,) if isinstance(paths, str | PurePath) else paths
     several = tuple(named) if isinstance(named, Iterable) and not isinstance(named, bytes) else (named,)
-    wrong = [each for each in several if not isinstance(each, str | PathLike)]
+    wrong = [each for each in several if not isinstance(each, str | PurePath)]
     if wrong:
         raise LocalProtocolError(f"paths: must be a file, a folder, or several of them, not {type(wrong[0]).__name__}")
     return tuple(map(Path, several))

@@ -24,8 +24,7 @@ from ..events import Event, RecordingHole
 from ..realtime import REALTIME
 from ..realtime.catalogue import declared_code, extended_catalogue
 from ..realtime.record import Record
-from ..realtime.spelling import check_recorded
-from ..session.freshness import row_item
+from ..realtime.spelling import check_recorded, row_item
 from ..symbol import Symbol
 from .files import Paths, as_paths, find_files, shown
 from .format import EventLine, Header, Line, MessageLine, decode_line

@@ -21,14 +21,13 @@ import attrs
 from ..realtime.catalogue import type_code_of
 from ..realtime.market import MarketPhase
 from ..realtime.record import Record
+from ..realtime.spelling import row_item
 from ..request import Key
 from .lifecycle import SubscriptionState
 from .market_clock import MarketClock
 
-__all__ = ("Entry", "Freshness", "row_item")
+__all__ = ("Entry", "Freshness")
 
-PUSHED_AS = {"MGD": "MGU"}
-"""Items whose rows have another name: 0I registers MGD and pushes MGU [measured]."""
 PHASES: str = type_code_of(MarketPhase)
 NEVER = float("inf")
 OPENING_GRACE = 10.0
@@ -211,9 +210,3 @@ class Freshness:
         if type in self._account_types:
             return ""  # rows of the account come whatever item was registered [official pages]
         return row_item(item)
-
-
-def row_item(item: str) -> str:
-    """Return the item that the rows of a registered item name: "NVDA" for "NVDA:ND"."""
-    item = item.partition(":")[0]
-    return PUSHED_AS.get(item, item)

@@ -36,8 +36,8 @@ from ..events import Batch, Extent, Gap, Recovered, Snapshot
 from ..events.snapshots import RecoveryResult
 from ..realtime.catalogue import Types
 from ..realtime.record import Record
+from ..realtime.spelling import row_item
 from ..request import Key
-from .freshness import row_item
 from .held_trades import HOLD, MAX_HELD, HeldTrades
 from .missed_trades import TradeTape, day_of, find_missed, lowest_volume, newest_of
 from .snapshot_needs import Call, SnapshotNeeded, Subject

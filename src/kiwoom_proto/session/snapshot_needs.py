@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from ..realtime.record import Record
+from ..realtime.spelling import row_item
 from ..request import Key
 from ..rest import CATALOGUE, Reply, Request
-from .freshness import row_item
 from .snapshot_tables import Source
 from .snapshots import Identity
 

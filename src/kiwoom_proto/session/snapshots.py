@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from ..realtime.record import STOCK_CODE_FID, Record
+from ..realtime.spelling import row_item
 from ..symbol import parse_stock_code
-from .freshness import row_item
 from .snapshot_tables import SOURCES, Source
 
 __all__ = (

@@ -25,10 +25,10 @@ from ..errors import LocalProtocolError
 from ..events import RecordingHole
 from ..realtime.catalogue import ACCOUNT_TYPES
 from ..realtime.record import KST
+from ..realtime.spelling import row_item
 from ..recording.files import Paths
 from ..recording.format import Header, MessageLine
 from ..recording.reader import read_headers, read_messages
-from ..session.freshness import row_item
 from .client_link import US_PATH
 
 __all__ = ("Playback", "RecordedRows", "recorded_pairs")
