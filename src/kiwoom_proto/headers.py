@@ -227,7 +227,7 @@ def _korean(text: bytes | bytearray) -> str:
 
 
 def read_words(body: bytes | bytearray) -> str:
-    """Return the words of a refusal: of `return_msg`, `message` or `error` in JSON, or plain text; "" if there are none."""
+    """Return the words of a refusal: `return_msg`, `message` or `error`, or plain text; "" if there is neither."""
     body = body.removeprefix(codecs.BOM_UTF8)
     try:
         members = _json.decode(body)

@@ -345,7 +345,10 @@ def test_what_is_not_an_object_is_not_a_reply(body: bytes) -> None:
 
 def test_bytes_that_are_no_utf_8_do_no_harm() -> None:
     body = encoded(CHART).replace("정상".encode(), b"\xb1\xb8")
-    assert [row.trde_qty for row in rest.TickChart.decode(body).rows] == [143]
+    reply = rest.TickChart.decode(body)
+    assert [row.trde_qty for row in reply.rows] == [143] and reply.return_msg.startswith("\ufffd")
+    text = rest.StockInfo.decode('{"return_code":0,"stk_nm":"삼성전자"}'.encode("euc-kr")).element("stk_nm")
+    assert text is not None and "\ufffd" in text, "as the docs say: it is told, not guessed"
 
 
 def test_control_characters_in_a_string_do_no_harm() -> None:

@@ -86,7 +86,7 @@ class Values(msgspec.Struct, **_OPTIONS):
         """Return the exact text of an element; None if it is absent or null.
 
         A number, or another value in place of a string, is its JSON text. Unknown elements can be read, too. JSON is
-        UTF-8: bytes that are not are lost, and each is "\ufffd" in the text.
+        UTF-8: bytes that are not are lost, and are "\ufffd" in the text.
 
         Args:
             name: the name on the wire, "cur_prc".

@@ -2,7 +2,7 @@
 
 the exact text of a number              kept: never a float
 raw control characters in a string      themselves
-bytes that are not UTF-8                replaced, each by U+FFFD
+bytes that are not UTF-8                replaced by U+FFFD
 a byte order mark before the body       skipped
 """
 
