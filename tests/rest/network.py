@@ -15,6 +15,7 @@ from kiwoom_proto.auth import Token, TokenNeeded
 from kiwoom_proto.config import RestConfig
 from kiwoom_proto.rest.dispatcher import Dispatcher
 from kiwoom_proto.rest.links import Link
+from kiwoom_proto.rest.pacing import Count
 from kiwoom_proto.rest.ticket import Ticket
 from kiwoom_proto.testing import ManualClock
 
@@ -80,10 +81,11 @@ class Network:
         dial: Callable[[Link], str | None] = lambda link: None,
         endpoint: Endpoint = ENDPOINT,
         clock: ManualClock | None = None,
+        count: Count | None = None,
     ) -> None:
         self.clock = ManualClock(1000.0) if clock is None else clock
         self.key = token if isinstance(token, AppKey) else None
-        self.dispatcher = Dispatcher(endpoint, token, config, clock=self.clock, wall_clock=self.wall_time)
+        self.dispatcher = Dispatcher(endpoint, token, config, clock=self.clock, wall_clock=self.wall_time, count=count)
         self.answer = answer
         self.seen: list[Seen] = []
         self.processed: list[Seen] = []

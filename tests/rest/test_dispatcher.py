@@ -40,7 +40,9 @@ from kiwoom_proto.rest.errors import (
     UnreadableReply,
 )
 from kiwoom_proto.rest.links import Link
+from kiwoom_proto.rest.pacing import Count, Pacing, Place
 from kiwoom_proto.rest.ticket import Ticket
+from kiwoom_proto.testing import ManualClock
 
 TOO_FAST = refusal(5, "[1700:x]", "429 Too Many Requests")
 BAD_TOKEN = refusal(3, "[8005:x]")
@@ -674,6 +676,48 @@ def test_idle_connections_that_are_too_old_for_an_order_make_room_for_it() -> No
     order = network.dispatcher.submit(Buy())
     network.advance(1)
     assert ok(order)
+
+
+class Meddling:
+    """A lock before whose taking another thread of the app key may take a place in the count, or give one back."""
+
+    def __init__(self, seed: int, clock: ManualClock) -> None:
+        self.count = Count(lock=self)
+        self.chance = 0.3
+        self._draw = random.Random(seed)
+        self._clock = clock
+        self._other = Pacing(5, self.count)
+        self._places: list[Place] = []
+        self._is_inside = False
+
+    def __enter__(self) -> None:
+        if self._is_inside or self._draw.random() >= self.chance:
+            return
+        self._is_inside = True
+        if self._places and self._draw.random() < 0.5:
+            self._other.unsent("ka10004", self._places.pop())
+        elif (place := self._other.take("ka10004", self._clock.now)) is not None:
+            self._places.append(place)
+        self._is_inside = False
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_call_is_forgotten_while_another_thread_of_the_key_takes_and_gives_places(seed: int) -> None:
+    clock = ManualClock(1000.0)
+    meddling = Meddling(seed, clock)
+    network = Network(lambda seen: Answer(then="close"), config=RestConfig(tries=9), clock=clock, count=meddling.count)
+    dispatcher = network.dispatcher
+    for _ in range(30):
+        dispatcher.submit(Quote())
+        for _ in range(3):
+            network.advance(0.05)
+            assert dispatcher.next_timeout() is not None or dispatcher.needs or not dispatcher.is_busy
+    meddling.chance = 0.0
+    network.advance(30)
+    assert len(network.done) == 30 and all(map(ok, network.done))
 
 
 # Cancelling.
