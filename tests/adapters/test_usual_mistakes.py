@@ -10,12 +10,14 @@ import time
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 from tests.adapters.kit import ITEM, QUICK, TOKEN, Loop, until
+from tests.adapters.recordings import write_recording
 
 import kiwoom_asyncio
 import kiwoom_trio
@@ -101,6 +103,7 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
     ),
     "close": (lambda client: client.close(), AttributeError, r"await client\.aclose\(\)"),
     "enter the client": (lambda client: enter(client), TypeError, r"await client\.aclose\(\).*async with connect"),
+    "with the client": (enter_plain, TypeError, r"open already.*blocking\.connect"),
     "the item first": (lambda client: client.subscribe(ITEM, Trade), LocalProtocolError, "the type comes first"),
     "a list of items": (lambda client: client.subscribe(Trade, [ITEM]), LocalProtocolError, r"pass a list as \*items"),
     "a number as an item": (lambda client: client.subscribe(Trade, 5930), LocalProtocolError, "must be str"),
@@ -451,6 +454,25 @@ async def test_a_rest_client_after_its_block(loop: Loop) -> None:
         ):
             with pytest.raises(LocalProtocolError, match="the REST client is closed: its block was left"):
                 await use()
+
+
+def test_blocking_clients_used_with_async(tmp_path: Path) -> None:
+    text = (
+        "of kiwoom_asyncio.blocking is for programs without async: write `{}` in a plain function; in an async one, use"
+    )
+
+    def refuses(value: Any) -> None:
+        for use, plain in ((loop_async, "for ... in"), (enter, "with")):
+            with pytest.raises(TypeError, match=re.escape(text.format(plain))):
+                asyncio.run(use(value))
+
+    write_recording(tmp_path, [])
+    with blocking.replay(tmp_path, speed=None) as client:
+        for value in (client, client.stream(Trade, ITEM), client.condition("1")):
+            refuses(value)
+    with blocking.rest(MOCK, token=TOKEN) as api:
+        for other in (api, api.pages(QUOTE), api.rows(rest.StockTrades(stk_cd=ITEM))):
+            refuses(other)
 
 
 def test_a_mistake_with_a_blocking_rest_client() -> None:

@@ -20,6 +20,7 @@ from kiwoom_proto.session.market_clock import MarketStatus
 from kiwoom_proto.session.subscriptions import Subscription
 
 from .bridge import Bridge
+from .not_async import NotAsync
 from .streams import ConditionStream, Listener, Stream, take_next
 
 __all__ = ("Client", "Replay")
@@ -56,7 +57,7 @@ def _plain_iterator(
     return iterate
 
 
-class Client:
+class Client(NotAsync):
     """A client that is logged in, and stays so, for threads that block. Made by `connect` and `open`.
 
     Iterate it for rows, notices and messages that could not be decoded, as the async `Client`. Any thread may call and

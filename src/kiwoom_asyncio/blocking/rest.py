@@ -17,6 +17,7 @@ from kiwoom_proto.rest.reply import ListReply, Reply, Row
 
 from ..rest import RestClient as AsyncRestClient
 from .bridge import Bridge
+from .not_async import NotAsync
 
 __all__ = ("Pages", "RestClient", "Rows")
 
@@ -24,7 +25,7 @@ R = TypeVar("R", bound=Reply)
 RowT = TypeVar("RowT", bound=Row)
 
 
-class Pages(Generic[R]):
+class Pages(NotAsync, Generic[R]):
     """The pages of one request, asked for as they are iterated: `for page in api.pages(request):`."""
 
     def __init__(self, bridge: Bridge[AsyncRestClient], source: AsyncPages[R]) -> None:
@@ -64,7 +65,7 @@ class Pages(Generic[R]):
         return repr(self._source)
 
 
-class Rows(Generic[RowT]):
+class Rows(NotAsync, Generic[RowT]):
     """The rows of one request, page after page: `for row in api.rows(request):`."""
 
     def __init__(self, bridge: Bridge[AsyncRestClient], source: AsyncRows[RowT]) -> None:
@@ -109,7 +110,7 @@ class Rows(Generic[RowT]):
         return repr(self._source)
 
 
-class RestClient:
+class RestClient(NotAsync):
     """Calls TRs of the REST interface, for threads that block. Made by `rest` and `open_rest`.
 
     Any thread may call, several at once: they share the connections, the token, and the rate that the server allows. An

@@ -17,6 +17,7 @@ from kiwoom_proto.client.streams import BaseStream
 from kiwoom_proto.realtime.conditions import Condition
 
 from .bridge import Bridge
+from .not_async import NotAsync
 
 __all__ = ("BlockingStream", "ConditionStream", "Listener", "Stream", "take_next")
 
@@ -60,7 +61,7 @@ def _checked(timeout: float) -> float:
     return timeout
 
 
-class BlockingStream(Generic[T]):
+class BlockingStream(NotAsync, Generic[T]):
     """What streams and conditions share: `for row in stream`, alone or inside `with stream:`.
 
     A `for` loop alone enters the stream, and leaves it at its end. Inside `with`, there may be several loops, and

@@ -239,6 +239,15 @@ class Calls(abc.ABC):
         def __aexit__(self, *error: object) -> None:
             """Never called: `__aenter__` raises."""
 
+        def __enter__(self) -> NoReturn:
+            raise TypeError(
+                "the client is open already, and belongs to async functions: use it as it is; without async, use "
+                "kiwoom_asyncio.blocking.connect(...)"
+            )
+
+        def __exit__(self, *error: object) -> None:
+            """Never called: `__enter__` raises."""
+
         def __iter__(self) -> NoReturn:
             raise TypeError(
                 "write `async for event in client`; without async, use kiwoom_asyncio.blocking.connect(...)"
