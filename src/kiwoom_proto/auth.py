@@ -25,7 +25,7 @@ import msgspec
 from .codes import reason_in
 from .endpoint import Endpoint
 from .errors import UNREADABLE, KiwoomError, LocalProtocolError, TokenError, TokenRefused, TransportError
-from .headers import MAX_ANSWER, MAX_SHOWN, describe_page, read_retry_after, read_words
+from .headers import MAX_ANSWER, MAX_SHOWN, describe_page, describe_redirect, read_retry_after, read_words
 from .realtime.record import KST
 from .secrets import MASK, OpaqueBuffer, Redaction, Secret, conceal
 from .wire.http import HttpAnswer, HttpConnection, request_bytes
@@ -279,7 +279,7 @@ class TokenCall:
         status = response.status
         wrong = "" if response.ok else self._shown(response.phrase)
         if status // 100 == 3:
-            return TokenRefused("", f"{wrong}: the server redirects, which is not followed", status)
+            return TokenRefused("", self._shown(f"{wrong}: {describe_redirect(response.headers)}"), status)
         answer = read_outcome(OpaqueBuffer(response.body))
         if answer is None:
             if _is_json(response.body):

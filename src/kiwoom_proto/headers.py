@@ -14,6 +14,7 @@ import html
 import re
 from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import attrs
 import msgspec
@@ -31,6 +32,7 @@ __all__ = (
     "ResponseHeader",
     "check_header",
     "describe_page",
+    "describe_redirect",
     "header_secrets",
     "read_retry_after",
     "read_words",
@@ -224,6 +226,17 @@ def _korean(text: bytes | bytearray) -> str:
         except UnicodeDecodeError:
             pass
     return text.decode(errors="replace")
+
+
+def describe_redirect(headers: Iterable[tuple[str, str]]) -> str:
+    """Return where a redirection leads to: the host alone, for the rest may hold anything."""
+    location = next((value for name, value in headers if name.lower() == "location"), "")
+    try:
+        host = urlsplit(location.strip()).hostname
+    except ValueError:
+        host = None
+    where = f" to {host}" if host else ""
+    return f"the server redirects{where}, which is not followed"
 
 
 def read_words(body: bytes | bytearray) -> str:

@@ -259,6 +259,10 @@ def test_a_refusal_tells_why(answer: object, code: str, reason: str | None, text
         (http(ISSUED, "500 Oops"), "HTTP 500, code 0: 정상"),
         (http([], "500 Oops"), "HTTP 500: Internal Server Error"),
         (http("", "599 Oops"), "HTTP 599: an unknown HTTP status"),
+        (
+            http(ISSUED, "302 Found", "x\r\nLocation: https://other/x"),
+            "the server redirects to other, which is not followed",
+        ),
         (http(ISSUED, "302 Found"), "HTTP 302: Found: the server redirects, which is not followed"),
         (http(""), "HTTP 200: not JSON"),
         (http("{", content_type="text/plain"), "HTTP 200: not JSON"),

@@ -670,6 +670,13 @@ def test_body_of_blank_lines_is_taken_in_one_go() -> None:
     assert error.body == b"\r\n" * 10_000
 
 
+def test_a_redirect_is_said_with_its_host(feed: Feed) -> None:
+    client, _ = connecting_client()
+    feed(client, b"HTTP/1.1 302 Found\r\nLocation: https://other:1/secret\r\nContent-Length: 6\r\n\r\n<html>")
+
+    assert str(client.handshake_error).endswith("instead of 101: the server redirects to other, which is not followed")
+
+
 @pytest.mark.parametrize("framing", [b"", b"Content-Length: 900000\r\n", b"Transfer-Encoding: chunked\r\n"])
 @pytest.mark.parametrize("end", ["the stream ends", "too long"])
 def test_an_answer_without_an_end_still_says_why_and_when_to_come_again(framing: bytes, end: str, feed: Feed) -> None:

@@ -30,12 +30,11 @@ import datetime
 import re
 from collections.abc import Iterable
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from ..codes import Remedy, explain_code, reason_in, remedy_of
 from ..display import displayed
 from ..errors import KiwoomError
-from ..headers import MAX_PAGE, MAX_SHOWN, describe_page, read_retry_after, read_words
+from ..headers import MAX_PAGE, MAX_SHOWN, describe_page, describe_redirect, read_retry_after, read_words
 from ..secrets import Redaction
 from ..wire.outcome import is_success, read_code, read_outcome
 
@@ -373,7 +372,7 @@ def read_failure(
             cls, words, code = UnreadableReply, "the return_code is not a number", ""
         words = words or read_words(body)
     if status // 100 == 3 and not code:
-        words = _describe_redirect(headers)
+        words = describe_redirect(headers)
     masked = (Redaction() if redaction is None else redaction).words(words)[:MAX_SHOWN]
     return cls(masked, code, number, status, api_id, read_retry_after(headers))
 
@@ -417,14 +416,3 @@ def _class_of_status(status: int) -> type[RestError]:
     if status // 100 == 4:
         return InputRejected
     return RestError if status // 100 == 2 else UnreadableReply
-
-
-def _describe_redirect(headers: list[tuple[str, str]]) -> str:
-    """Return where a redirection leads to: the host alone, for the rest may hold anything."""
-    location = next((value for name, value in headers if name.lower() == "location"), "")
-    try:
-        host = urlsplit(location.strip()).hostname
-    except ValueError:
-        host = None
-    where = f" to {host}" if host else ""
-    return f"the server redirects{where}, which is not followed"

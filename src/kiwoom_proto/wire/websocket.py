@@ -29,7 +29,7 @@ from websockets.protocol import CLOSED, CLOSING, CONNECTING, OPEN
 
 from ..display import displayed
 from ..errors import HandshakeError
-from ..headers import MAX_ANSWER, describe_page, read_retry_after, read_words
+from ..headers import MAX_ANSWER, describe_page, describe_redirect, read_retry_after, read_words
 from ..secrets import Redaction, Secret
 from .rfc6455 import PackageClient, PackageServer, UnshownRequest
 
@@ -394,7 +394,8 @@ class WebSocketClient(_WebSocket):
         text += f" {displayed(masked(phrase))} instead of 101" if phrase else " instead of 101"
         if status == _NOT_FOUND:
             text += f" (the path is {displayed(masked(self._path))}; Kiwoom's are in PRODUCTION and MOCK)"
-        words = describe_page(headers, body) or read_words(body)
+        is_redirect = status // 100 == 3
+        words = describe_redirect(headers) if is_redirect else describe_page(headers, body) or read_words(body)
         text += f": {displayed(masked(words))}" if words else ""
         return HandshakeError(text, status, bytes(body), read_retry_after(headers))
 
