@@ -37,6 +37,10 @@ CELLS = {
     "show": "one",
     "show blocking": "two",
     "mistake": "try:\n    two.subscribe(Trade, 'A005930')\nexcept LocalProtocolError as error:\n    print(error)",
+    "live": "from kiwoom_asyncio.notebook import LiveTable\n(live := LiveTable('price', 'volume'))",
+    "live again": "live",
+    "no field": "for name in ('prise', '?', 5):\n    try:\n        LiveTable('time', name)\n"
+    "    except LocalProtocolError as error:\n        print(error)",
     "close": "await one.aclose()\ntwo.close()\nawait one.aclose()\n"
     "print(sum('portal' in thread.name for thread in threading.enumerate()), one.state.value, two.state.value)",
     "forget": "three = await kiwoom_asyncio.open(PRODUCTION, token='S3CRET-third')\n"
@@ -126,6 +130,14 @@ def test_one_cell_opens_others_use_and_another_closes(outputs: dict[str, str]) -
     assert "received 수신" in outputs["show blocking"]
     assert "A005930" in outputs["mistake"]
     assert outputs["close"] == "0 closed closed\n"
+
+
+def test_a_live_table_shows_once_in_each_cell_that_ends_with_it(outputs: dict[str, str]) -> None:
+    assert outputs["live"].count("item 종목") == outputs["live again"].count("item 종목") == 1
+    assert outputs["no field"] == (
+        "columns: no type has a field 'prise'; did you mean 'price'?\ncolumns: no type has a field '?'\n"
+        'columns: name the fields to show, such as LiveTable("time", "price")\n'
+    )
 
 
 def test_a_kernel_ends_though_clients_are_open(outputs: dict[str, str]) -> None:
