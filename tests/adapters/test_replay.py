@@ -664,6 +664,37 @@ def test_a_stream_that_nobody_iterates_does_not_hold_up_the_others(clock: str, t
 
 
 @on_virtual_time
+def test_a_recording_is_not_far_ahead_of_a_slow_consumer_and_keeps_what_is_read_later(
+    clock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream without limits of its own would hold a whole day otherwise. One that is read later does."""
+    monkeypatch.setattr("kiwoom_proto.client.streams.FAR_BEHIND", 100)
+    path = write_many(tmp_path, "005930", "000660")
+    waiting: list[int] = []
+
+    async def scenario() -> None:
+        async def read_slowly(rows: Stream[Trade]) -> None:
+            async for _ in rows:
+                waiting.append(rows.stats().waiting)
+                await anyio.sleep(1)
+
+        async with (
+            replay_on(clock, path, speed=None) as client,
+            client.stream(Trade, "005930") as slow,
+            client.stream(Trade, "000660") as fast,
+            client.stream(Trade, "000660") as later,
+        ):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read_slowly, slow)
+                assert len([row async for row in fast]) == MANY
+            assert len([row async for row in later]) == MANY
+
+    run_virtually(clock, scenario)
+    assert len(waiting) == MANY
+    assert max(waiting) < 2_000  # what is reported at once, twice at most
+
+
+@on_virtual_time
 def test_callbacks_do_not_wait_for_ever_for_a_stream_that_nobody_iterates(clock: str, tmp_path: Path) -> None:
     path = write_many(tmp_path, "005930", "000660")
     seen: list[Trade] = []

@@ -45,6 +45,10 @@ Gaps: TypeAlias = Literal["items", "ignore"] | Callable[[StreamGap], object]
 ROWS_PER_ITEM = 4
 """Rows of each item that a conflating stream keeps by default: the one that it gives, and room for the newer ones."""
 
+FAR_BEHIND = 10_000
+"""Rows that a recording is ahead of a consumer at most while it waits for it: a replayed stream has no limit of its own
+unless it names one."""
+
 
 class BaseStream(Sink, abc.ABC, Generic[T]):
     """What all streams share: entering, leaving, the buffer and the iteration.
@@ -107,8 +111,10 @@ class BaseStream(Sink, abc.ABC, Generic[T]):
 
     @property
     def is_full(self) -> bool:
-        """Whether it has no room for one more row."""
-        return self._error is None and not self._buffer.has_room(1, 1)
+        """Whether it has no room for one more row, or so many that its consumer is far behind a recording."""
+        if self._error is not None:
+            return False
+        return len(self._buffer) >= FAR_BEHIND or not self._buffer.has_room(1, 1)
 
     async def __aenter__(self) -> Self:
         if self._is_entered:
