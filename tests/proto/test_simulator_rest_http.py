@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 
 import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.proto.recordings import frames, write
 from tests.proto.rest_ground import ITEM, NOON, asked, posted, refused
 from tests.proto.sim import Sim
 
@@ -287,7 +289,8 @@ def test_a_token_that_expired_is_refused_and_one_that_was_issued_is_not() -> Non
     assert refused(sim, "ka00001", token=token) == (3, "8005")
 
 
-def test_an_exchange_that_plays_a_recording_answers_no_tr(tmp_path: Any) -> None:
+def test_an_exchange_that_plays_a_recording_answers_no_tr(tmp_path: Path) -> None:
+    write(tmp_path, frames())
     exchange = Exchange(playback=Playback([tmp_path]), clock=ManualClock())
     answer = exchange.answer_rest(
         "/api/dostk/mrkcond", {"api-id": "ka10004", "authorization": "Bearer x"}, b'{"stk_cd":"005930"}'
