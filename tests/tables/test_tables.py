@@ -6,6 +6,8 @@ import datetime
 from decimal import Decimal
 from pathlib import Path
 
+from kiwoom_proto import Record
+from kiwoom_proto.realtime.catalogue import extended_catalogue
 from kiwoom_proto.tables import connect_tables, table, to_parquet
 from kiwoom_proto.tables.narrow import named_in
 
@@ -45,6 +47,15 @@ def test_records_in_memory_have_the_same_columns(tmp_path: Path) -> None:
 
     assert of_records.schema == of_files.schema
     assert of_records.drop_columns(["session_id"]).equals(of_files.drop_columns(["session_id"]))
+
+
+def test_records_of_a_type_without_fields_make_a_table_too() -> None:
+    class Bare(Record, tag="ZY"):
+        """A type that declares nothing."""
+
+    found = table(records_of([row("ZY", {"10": "1"})], types=extended_catalogue([Bare])))
+
+    assert found["item"].to_pylist() == ["005930"]
 
 
 NARROW = (

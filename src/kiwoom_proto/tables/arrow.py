@@ -21,6 +21,8 @@ from .packages import pyarrow
 __all__ = ("arrow_type", "table")
 
 
+_MORE = ("item", "name")
+"""Read beside the fields: of two names or more, an `attrgetter` returns a tuple, even if a type has no field."""
 _AS_THEY_ARE = (int, str, bool, Decimal, datetime.time, datetime.date)
 """Values that Arrow takes as they are."""
 
@@ -62,7 +64,7 @@ class _Arrays:
         self._rows = rows
         # All fields of one row after another: a record decodes those at once that are read together.
         names = [*cls.fields]
-        read = attrgetter(*names, names[0])  # of two names at least, so that it returns a tuple
+        read = attrgetter(*names, *_MORE)
         values = [_values_in(row, names, read) for row in rows]
         self._values = dict(zip(names, zip(*values, strict=True), strict=False)) if rows else dict.fromkeys(names, ())
         self._of_field: dict[str, Any] = {}
@@ -114,7 +116,7 @@ def _values_in(row: Any, names: list[str], read: Callable[[Any], tuple[Any, ...]
     try:
         return read(row)
     except FieldError:
-        return tuple(_value_in(row, name) for name in (*names, names[0]))
+        return tuple(_value_in(row, name) for name in (*names, *_MORE))
 
 
 def _value_in(row: Any, name: str) -> Any:
