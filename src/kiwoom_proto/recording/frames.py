@@ -42,7 +42,7 @@ MAX_BLOCKS = 1_000_000
 MIN_AHEAD = 64 * 1024
 """Bytes of a frame that is decompressed ahead: for a smaller one it takes as long to wake a thread."""
 MAX_AHEAD = 8 * 1024 * 1024
-"""Bytes that such a frame may hold: they are in memory beside those that are used."""
+"""Bytes that such frames may hold together: they are in memory beside those that are used."""
 MAX_FAILURES = 1_000
 """Frames in a row that cannot be read, after which the rest of a file is given up. Damage never makes so many."""
 
@@ -110,7 +110,7 @@ def compressor(level: int = LEVEL) -> Callable[[bytes], bytes]:
 
 
 def read_blocks(file: BinaryIO) -> Iterator[Part]:
-    """Yield what a file holds, in order. Takes memory for one frame of `MAX_FRAME` bytes, and one of `MAX_AHEAD`.
+    """Yield what a file holds, in order. Takes memory for one frame of `MAX_FRAME` bytes, and `MAX_AHEAD` bytes.
 
     Args:
         file: a recording, compressed or not, open for reading.
@@ -307,7 +307,7 @@ class _Frames:
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         self._of_thread = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         self._ahead = Ahead[bytes]()
-        self._walked = -1, _Extent(0)  # where the frame begins that was begun ahead, and its extent
+        self._begun: dict[int, _Extent] = {}  # where the frames begin that are decompressed ahead -> their extents
         self._file = file
         self._failures = 0
 
@@ -321,7 +321,7 @@ class _Frames:
     def _read(self) -> Iterator[Part]:
         offset = 0
         while _read_at(self._file, offset, 1):
-            extent = self._walked[1] if self._walked[0] == offset else _walk(self._file, offset)
+            extent = self._begun.get(offset) or _walk(self._file, offset)
             try:
                 for number, piece in enumerate(self._pieces(offset, extent)):
                     if offset and not number:  # often only the first frame is read
@@ -360,12 +360,20 @@ class _Frames:
         return partial(decompressor.decompress, frame, max_output_size=extent.capacity)
 
     def _begin(self, offset: int) -> None:
-        """Have the frame at this offset decompressed meanwhile, if it is whole and that is worth it."""
+        """Have the frames from this offset on decompressed meanwhile, as far as they are whole and that is worth it."""
+        self._ahead.drop_before(offset)
+        self._begun = {begin: extent for begin, extent in self._begun.items() if begin >= offset}
+        room = MAX_AHEAD
+        for extent in self._begun.values():
+            offset, room = extent.end, room - extent.capacity
         with suppress(OSError):  # it is raised again when it is this frame's turn
-            extent = _walk(self._file, offset)
-            if not extent.wrong and extent.end - offset >= MIN_AHEAD and extent.capacity <= MAX_AHEAD:
+            while not self._ahead.is_full:
+                extent = _walk(self._file, offset)
+                if extent.wrong or extent.end - offset < MIN_AHEAD or extent.capacity > room:
+                    break
                 self._ahead.begin(offset, self._plan(self._of_thread, offset, extent))
-                self._walked = offset, extent
+                self._begun[offset] = extent
+                offset, room = extent.end, room - extent.capacity
 
     def _stream(self, offset: int, end: int | None = None) -> Iterator[bytes]:
         """Yield what a frame holds in pieces.
