@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from struct import Struct
 from typing import Any, TypeAlias
 
 from ..events import Numbering
@@ -31,6 +32,10 @@ _BEGIN = b'{"at":'
 _AT = len(_BEGIN)
 _AT_END = _AT + 19
 """Nanoseconds since the epoch have 19 digits until the year 2286."""
+LAST_DIGITS = 2
+"""Digits of a line's number that are looked up together with the marker. Those before them are compared with those of
+the line before, as its time is."""
+_numbers = {b"%0*d%b" % (digits, n, _MARKER): n for digits in range(1, LAST_DIGITS + 1) for n in range(10**digits)}
 _head = re.compile(rb'\{"at":([0-9]{19})(,"epoch":([0-9]{1,9}),"sequence":)([0-9]{1,18}),"message":\{').match
 
 
@@ -64,9 +69,10 @@ class LineDecoder(MessageDecoder):
         super().__init__(types, numbering)
         self._wants = wants
         self.lines = self.begin = self.end = self.epoch = 0
-        # What follows a row's values, to the end of its line -> what precedes them from the marker on, how long that
-        # is, and what else a record needs; no class if it is not wanted.
+        # What follows a row's values, to the end of its line -> what stands between the marker and their brace, how far
+        # that brace is from where the marker begins, and what else a record needs; no class if it is not wanted.
         self._ends: dict[bytes, _End] = {}
+        self._opening_size = 0  # of what stood there in the last line
 
     def take_lines(self, data: bytes, position: int, limit: int, ats: list[int], messages: list[Any]) -> int:
         """Append the records of lines with messages of one row, and the time of each.
@@ -87,44 +93,55 @@ class LineDecoder(MessageDecoder):
             return position
         middle, epoch = head[2], int(head[3])
         sequence_at, marker_at = head.start(4) - position, head.end(4) - position
-        ends, startswith, find = self._ends, data.startswith, data.find
-        same, at = data[position : position + sequence_at], int(data[position + _AT : position + _AT_END])
-        self.begin, before, skipped = at, len(ats), 0
+        digits = min(LAST_DIGITS, marker_at - sequence_at)
+        cut = Struct(f"{marker_at - digits}s{digits + len(_MARKER)}s{self._opening_size}s")
+        limit = min(limit, len(data) - cut.size + 1)
+        ends, find, startswith, unpack_from = self._ends, data.find, data.startswith, cut.unpack_from
+        same, at, high = b"", int(head[1]), 0
+        end: _End | None = None
+        self.begin, first, first_of_time, skipped = at, len(messages), len(messages), 0
         while position < limit:
-            begin = data[position : position + sequence_at]
-            if begin != same:  # received at another time
-                time = begin[_AT:_AT_END]
-                if not begin.endswith(middle) or not begin.startswith(_BEGIN) or not time.isdigit():
-                    break  # something else, or damaged: `int` takes more than digits
-                same, at = begin, int(time)
+            begin, last_digits, opening = unpack_from(data, position)
+            if begin != same:  # received at another time, or the next hundred numbers
+                time, high_digits = begin[_AT:_AT_END], begin[sequence_at:]
+                if not begin.startswith(_BEGIN) or not begin.startswith(middle, _AT_END):
+                    break  # something else, or damaged
+                if not time.isdigit() or not (high_digits or b"0").isdigit():
+                    break  # `int` takes more than digits
+                ats += [at] * (len(messages) - first_of_time)
+                first_of_time = len(messages)
+                same, at, high = begin, int(time), int(high_digits or b"0") * 10**digits
+            number = _numbers.get(last_digits)
+            if number is None:
+                break  # a number with one more digit
             marker = position + marker_at
             line_end = find(b"\n", marker)
-            brace = find(b"}", marker, line_end)
-            tail = data[brace + 1 : line_end]
+            values_end = find(b"}", marker, line_end) + 1
+            tail = data[values_end:line_end]
             end = ends.get(tail)
-            if end is None or not startswith(end[0], marker):
-                end = self._end(data[marker:brace], tail) if brace >= 0 else None
+            if end is None or (opening != end[0] and not startswith(end[0], marker + len(_MARKER))):
+                end = self._end(data[marker : values_end - 1], tail) if values_end else None
                 if end is None:
-                    break  # something else, or a number with one more digit
+                    break  # something else
             _, size, cls, type_code, item, name, venue_code = end
-            number = data[position + sequence_at : marker]
-            if not number.isdigit():
-                break
-            values = data[marker + size : brace + 1]
-            row: Record | None = None
+            values = data[marker + size : values_end]
             if not values.isascii():
-                row = self._row(data[marker + _OPENING : line_end - 1], at, epoch, int(number))
+                row = self._row(data[marker + _OPENING : line_end - 1], at, epoch, high + number)
                 if row is None:
                     break
+                if cls is not None:
+                    messages.append(row)
+                else:
+                    skipped += 1
             elif cls is not None:
-                row = cls(type_code, item, name, at, values, venue_code, epoch, int(number))
-            if cls is not None:
-                ats.append(at)
-                messages.append(row)
+                messages.append(cls(type_code, item, name, at, values, venue_code, epoch, high + number))
             else:
                 skipped += 1
             position = line_end + 1
-        self.end, self.epoch, self.lines = at, epoch, len(ats) - before + skipped
+        ats += [at] * (len(messages) - first_of_time)
+        if end is not None:
+            self._opening_size = len(end[0])
+        self.end, self.epoch, self.lines = at, epoch, len(messages) - first + skipped
         return position
 
     def _end(self, start: bytes, tail: bytes) -> _End | None:
@@ -137,7 +154,7 @@ class LineDecoder(MessageDecoder):
         (opening, size, cls, type_code, name, venue_code), item = envelope
         is_wanted = self._wants is None or self._wants(type_code, item)
         made = cls if is_wanted else None
-        end = _MARKER[:_OPENING] + opening, _OPENING + size, made, type_code, item, name, venue_code
+        end = opening[1:], _OPENING + size, made, type_code, item, name, venue_code
         if len(self._ends) >= MAX_ENVELOPES:
             self._ends.clear()
         self._ends[tail] = end
