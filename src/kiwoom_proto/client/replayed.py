@@ -64,7 +64,7 @@ from ..wire.messages import Message, Reg, Remove, condition_clear, condition_lis
 
 __all__ = ("MAX_AT_ONCE", "ReplayedSession")
 
-MIN_AT_ONCE = 64
+MIN_AT_ONCE = 500
 """Events that are reported together if they are due: what is done once for them costs as much as some rows."""
 MAX_AT_ONCE = 1_000
 """Events reported at once, and after which the rest of the program runs."""

@@ -23,7 +23,7 @@ __all__ = ("Batch", "RecordedSession")
 Batch: TypeAlias = tuple[list[int], list[Event], bool]
 """The time of each event, by the recorder's clock; the events; whether they are nothing but rows."""
 
-PIECE = 128 * 1024
+PIECE = 256 * 1024
 """Bytes of lines whose events are yielded together: few enough for the processor's cache, and so many that what is done
 once for all of them costs little."""
 
