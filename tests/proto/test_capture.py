@@ -99,6 +99,23 @@ def test_a_run_of_rows_is_one_entry_whatever_its_length() -> None:
     assert [record.sequence for record in records] == list(range(entry.sequence, entry.sequence + 100))
 
 
+def test_rows_with_korean_text_belong_to_the_run() -> None:
+    tapped = Tapped()
+    tapped.login()
+    korean = row(2).replace(b"153000", "삼성".encode())
+    payloads = [korean, row(1), korean, row(3), rows(4, 5), korean, row(6)]
+
+    entries = tapped.receive(*map(text, payloads))
+
+    assert [len(entry.payloads) for entry in entries if isinstance(entry, Received)] == [4, 1, 2]
+    numbers = [number for number, _ in received(entries)]
+    assert [payload for _, payload in received(entries)] == payloads
+    records = {event.sequence: event for event in tapped.events if isinstance(event, Record)}
+    assert len(records) == 8
+    assert all(payload.count(records[number].values) == 1 for number, payload in zip(numbers, payloads, strict=True))
+    assert all(records[number].values == korean[korean.index(b'{"20"') : -3] for number in (numbers[0], numbers[5]))
+
+
 @pytest.mark.parametrize(
     "other", [rows(7, 8, 9), rows(), PING, SYSTEM, b"no JSON", b'{"trnm":"NEW"}', b"[]", b"\xec\x82\xbc", b""]
 )

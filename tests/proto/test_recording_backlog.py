@@ -29,6 +29,7 @@ class Feed:
         self.capture.start_run(payloads, iter(()), NOW + self.reads)
         self.capture.end_run()
         batch = Batch([self.capture.numbering.stamp(event) for event in events])
+        batch.rows_only = not events
         self.backlog.add(batch, size, NOW + self.reads)
         self.told += batch[len(events) :]
 

@@ -230,8 +230,7 @@ class Conversation:
         if self.state is CONNECTING:
             raise LocalProtocolError("receive_opened: must be called first")
         data = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
-        now = self.start_read(len(data))
-        if self.receive_run((data,), received_at, now):
+        if self.receive_run((data,), received_at, now := self.start_read(len(data))):
             self.finish_read(now)
 
     def start_read(self, size: int) -> float:
@@ -265,13 +264,14 @@ class Conversation:
         if capture is not None:
             capture.start_run(payloads, rest, received_at)
         while (payload := decoder.take_rows(rest, received_at, self._events)) is not None:
-            if capture is not None:
-                capture.note_other(payload)
-            if is_text is not None and not is_text(payload):
-                return True
-            if (rows := decoder.decode_rows(payload, received_at)) is not None:
+            rows = decoder.decode_rows(payload, received_at) if is_text is None or is_text(payload) else None
+            if capture is not None and (rows is None or len(rows) != 1):
+                capture.note_other(payload, len(rows or ()))
+            if rows is not None:
                 self._events += rows
                 continue
+            if is_text is not None and not is_text(payload):
+                return True
             self._rowless_left -= 1
             if self._rowless_left < 0:
                 # Anything else must have its turn, too: the server does not decide how long the program stands still.
