@@ -37,6 +37,7 @@ from kiwoom_proto.tables.columns import view_name
 
 from .data import USUAL, messages, scratch_folder
 from .decode import our_reader
+from .tables import use_processors
 
 __all__ = ("main", "write")
 
@@ -104,8 +105,10 @@ def _prepared(folder: pathlib.Path, shape: str, way: str) -> Callable[[], int]:
     cls = REALTIME[shape]
     names = USUAL[shape][:6] if way.startswith("six") else tuple(cls.fields)
     query = f"SELECT count(*), {', '.join(f'count({name})' for name in names)} FROM {view_name(cls)}"
+    threads = 2 if way.endswith("two threads") else 1
+    use_processors(threads)
     connection = connect_tables(folder, sql=query)
-    connection.execute(f"SET threads = {2 if way.endswith('two threads') else 1}")
+    connection.execute(f"SET threads = {threads}")
     return lambda: int(connection.execute(query).fetchall()[0][0])
 
 

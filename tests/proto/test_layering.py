@@ -66,15 +66,28 @@ ALLOWED = {
     ("token_folder", "os"),
     *(("client/tokens", name) for name in ("os", "threading")),
     *(("client/pacings", name) for name in ("os", "threading")),
+    *(("tables/scan", name) for name in ("os", "concurrent")),
 }
 """But `AppKey.from_env` reads the environment, when it is asked to; TLS is OpenSSL's, over memory buffers; a recorder
-owns a thread that writes to a disk, and a reader one that decompresses. What a recorder decides is in
-`recording/backlog` and `recording/writer`. Tokens are shared by all threads of a process, and through files."""
+owns a thread that writes to a disk, a reader one that decompresses, and a query one for each processor. What a recorder
+decides is in `recording/backlog` and `recording/writer`. Tokens are shared by all threads of a process, and through
+files."""
 DYNAMIC = {"rest/tr/__init__", "realtime/levels"}
 """What imports modules by names that are made at run time: `rest/tr` holds one generated module for each of 306 TRs, of
 which a program uses few. It imports its own modules only. `realtime/levels` evaluates an expression, for speed, and
 gives it nothing to import with."""
-THIRD_PARTY = {"attrs", "h11", "msgspec", "platformdirs", "websockets", "zstandard", "duckdb", "pyarrow"}
+THIRD_PARTY = {
+    "attrs",
+    "h11",
+    "msgspec",
+    "platformdirs",
+    "websockets",
+    "zstandard",
+    "duckdb",
+    "pyarrow",
+    "numba",
+    "numpy",
+}
 
 
 @functools.cache

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+import kiwoom_proto.tables
 from kiwoom_proto.errors import LocalProtocolError, RecordingError
 from kiwoom_proto.events import Disconnected, Gap, RecordingHole
 from kiwoom_proto.realtime import Trade
@@ -198,7 +200,7 @@ def test_the_holes_are_those_that_a_reader_finds(tmp_path: Path) -> None:
     assert (MORNING // 1000, (MORNING + 1) // 1000, 12, "the disk is full", "a" * 16, 1, 9) in rows
 
 
-def test_what_is_not_of_the_usual_shape_is_listed(tmp_path: Path) -> None:
+def test_messages_of_an_unusual_shape_have_rows_and_what_is_none_is_listed(tmp_path: Path) -> None:
     texts = {"20": "250000", "10": "abc", "9201": "***"}
     payloads = [
         row("0B", texts),
@@ -217,8 +219,13 @@ def test_what_is_not_of_the_usual_shape_is_listed(tmp_path: Path) -> None:
     found = connection.execute('SELECT fid, "column", text, reason FROM unreadable ORDER BY sequence, fid').fetchall()
 
     assert found[:2] == [("10", "price", "abc", "not a price"), ("20", "time", "250000", "not a time")]
-    assert len(found) == 2 + 6 + 1 + 1  # the PING is none
-    assert connection.execute("SELECT price, time FROM trade LIMIT 1").fetchall() == [(None, None)]
+    assert [reason for *_, reason in found[2:]] == [
+        "a JSON list where a message object belongs",
+        "not a price",
+        "a line that DuckDB cannot read: read it with read_recording",
+    ]
+    prices = [price for (price,) in connection.execute("SELECT price FROM trade").fetchall()]
+    assert prices == [None, 5, 5, 5, 7, 2, None]
 
 
 def test_a_message_of_several_rows_has_a_row_for_each(tmp_path: Path) -> None:
@@ -253,7 +260,17 @@ def test_parquet_refuses_skips_or_replaces_what_is_there(tmp_path: Path) -> None
         to_parquet(folder, out, existing="overwrite")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("package", ["duckdb", "pyarrow"])
+def test_a_day_whose_only_row_is_in_a_message_with_a_line_break_is_exported_too(tmp_path: Path) -> None:
+    payload = b'{"trnm":"REAL",\n"data":[{"values":{"10":"7"},"type":"0B","item":"005930"}]}'
+    path = write(tmp_path / "a.ndjson.zst", lines_of([payload]))
+
+    written = to_parquet(path, tmp_path / "out")
+
+    (trades,) = [file for file in written if file.name == "trade.parquet"]
+    assert duckdb.execute(f"SELECT price FROM '{trades}'").fetchall() == [(7,)]
+
+
+@pytest.mark.parametrize("package", ["duckdb", "numba", "numpy", "pyarrow"])
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     path = write(tmp_path / "a.ndjson.zst", ROWS)
     load = builtins.__import__
@@ -264,9 +281,11 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return load(name, *more, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.delitem(sys.modules, "kiwoom_proto.tables.kernel", raising=False)
+    monkeypatch.delattr(kiwoom_proto.tables, "kernel", raising=False)
 
     with pytest.raises(RecordingError, match=rf"{package}.*kiwoom-proto\[tables\]"):
-        connect(path) if package == "duckdb" else table([], Trade)
+        table([], Trade) if package == "pyarrow" else connect(path)
 
 
 def test_a_table_says_which_texts_are_null_in_it() -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import enum
-import functools
 import json
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,11 +17,10 @@ from kiwoom_proto.errors import FieldError
 from kiwoom_proto.realtime import REALTIME, codes
 from kiwoom_proto.realtime import fields as kinds
 from kiwoom_proto.realtime.catalogue import Types, extended_catalogue
-from kiwoom_proto.realtime.fields import Field, Kind, clock_time, coded, to_whole_number
+from kiwoom_proto.realtime.fields import Field, Kind, clock_time, coded
 from kiwoom_proto.recording.reader import read_recording
-from kiwoom_proto.tables import connect, connect_tables, table
+from kiwoom_proto.tables import connect_tables, line_arrays, scan, table
 from kiwoom_proto.tables.columns import columns_of, view_name
-from kiwoom_proto.tables.expressions import are_whole_numbers, clock_digits, slow_function, stripped
 
 from .kit import lines_of, records_of, row, simulated_day, write
 
@@ -137,19 +133,20 @@ def test_of_items_of_every_form(tmp_path: Path, venue_code: str) -> None:
     assert check(tmp_path / "a.ndjson.zst", payloads) == len(payloads)
 
 
-def test_what_the_exchange_sends_is_converted_without_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[tuple[str, tuple[object, ...]]] = []
+def test_what_the_exchange_sends_is_read_by_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others, odd = list[bytes](), list[str]()
+    rows_in, mended = scan._Reader._rows_in, line_arrays._Rows._mended
 
-    def noted(name: str, function: Callable[..., object]) -> Callable[..., object]:
-        @functools.wraps(function)
-        def noting(*texts: object) -> object:
-            called.append((name, texts))
-            return function(*texts)
+    def noting_rows(reader: Any, line: bytes) -> Any:
+        others.append(line)
+        return rows_in(reader, line)
 
-        return noting
+    def noting_texts(rows: Any, field: Any, *more: Any) -> Any:
+        odd.append(field.name)
+        return mended(rows, field, *more)
 
-    monkeypatch.setattr(connect, "slow_function", lambda kind: noted(kind.name, slow_function(kind)))
-    monkeypatch.setattr(connect, "_symbol_code", noted("symbol", connect._symbol_code))
+    monkeypatch.setattr(scan._Reader, "_rows_in", noting_rows)
+    monkeypatch.setattr(line_arrays._Rows, "_mended", noting_texts)
     simulated_day(tmp_path / "day.ndjson.zst", minutes=2)
     items = ("005930_AL", "0004V0", "001", *ITEMS[:2])
     write(tmp_path / "a.ndjson.zst", lines_of([row("0B", {"20": "090000"}, item) for item in items]), session="a" * 16)
@@ -159,8 +156,8 @@ def test_what_the_exchange_sends_is_converted_without_python(tmp_path: Path, mon
     for cls in REALTIME.values():
         connection.execute(f"FROM {view_name(cls)}").fetchall()
 
-    assert [call for call in called if call[0] != "symbol"] == []
-    assert {texts[0] for _, texts in called}.isdisjoint(items)  # others, such as "MGU" of gold, are few
+    assert [line for line in others if b',"message":{' in line] == []  # an event may mention a type
+    assert odd == []
 
 
 def test_of_a_simulated_day(tmp_path: Path) -> None:
@@ -303,31 +300,6 @@ def compare_rows(hostile: tuple[Path, DuckDBPyConnection], rows: list[bytes]) ->
     assert compare(connection, rows, {"ZZ": Hostile}) == len(rows)
 
 
-def test_sql_strips_every_space_that_python_strips() -> None:
-    spaces = filter(str.isspace, map(chr, range(sys.maxunicode + 1)))
-    assert [space for space in spaces if space not in stripped("text")] == []
-
-
-def test_whole_numbers_that_the_guard_lets_through_are_read_as_python_reads_them() -> None:
-    """Every text of two characters, and longer ones of those that numbers are written with, and of spaces."""
-    characters = "(SELECT chr(code::INTEGER) AS c FROM range(1, 256) AS codes(code))"
-    short = f"SELECT a.c || b.c FROM {characters} a, {characters} b"
-    written = "(SELECT unnest(string_split('0|1|-|+|.|_|e|E|x|b| |,|\t|\x1c', '|')) AS c)"
-    longer = f"SELECT a.c || b.c || d.c || e.c FROM {', '.join(f'{written} {name}' for name in 'abde')}"
-    found = duckdb.execute(
-        f"SELECT t, TRY_CAST(t AS BIGINT) FROM ({short} UNION ALL {longer}) AS texts(t) WHERE {are_whole_numbers('t')}"
-    ).fetchall()
-
-    def read(text: str) -> int | None:
-        try:
-            return to_whole_number(text)
-        except ValueError:
-            return None
-
-    assert len(found) > 50_000
-    assert [(text, number) for text, number in found if read(text) != number] == []
-
-
 @pytest.mark.filterwarnings("ignore:texts that are no values")
 def test_a_table_of_records_has_the_values_of_each_of_them() -> None:
     fids = [field.fid for field in Hostile.fields.values()]
@@ -341,18 +313,6 @@ def test_a_table_of_records_has_the_values_of_each_of_them() -> None:
         found = table(rows)
         for column in columns_of(cls):
             assert found[column.name].to_pylist() == [column.value_in(each) for each in rows], column
-
-
-def test_digits_of_a_time_are_six_digits_and_nothing_else() -> None:
-    """Every text of six of the characters that numbers are written with."""
-    written = "(SELECT unnest(string_split('0|1|5|9|-|+|.|_|e|x| ', '|')) AS c)"
-    texts = f"SELECT a.c || b.c || d.c || e.c || f.c || g.c FROM {', '.join(f'{written} {name}' for name in 'abdefg')}"
-    found = duckdb.execute(
-        f"SELECT count(*), count_if(NOT regexp_full_match(t, '[0-9]{{6}}')) FROM ({texts}) AS texts(t) "
-        f"WHERE {clock_digits('t')} BETWEEN 10000000 AND 19999990"
-    ).fetchall()
-
-    assert found == [(4**6, 0)]
 
 
 def test_of_texts_that_have_been_read_in_two_ways(hostile: tuple[Path, DuckDBPyConnection]) -> None:

@@ -18,7 +18,7 @@ from rich.text import Text
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed
 from kiwoom_proto.errors import KiwoomError
 from kiwoom_proto.tables import connect_tables
-from kiwoom_proto.tables.files import damage_in
+from kiwoom_proto.tables.files import damage_in, reading_error
 
 from .lines import write_line
 from .results import MAX_SHOWN_ROWS, Column, csv_lines, json_members, table_of_result
@@ -108,7 +108,8 @@ def _sql_errors(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...]) -
     import duckdb
 
     try:
-        yield
+        with _reading_errors():
+            yield
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
         text = str(error)
         if isinstance(error, duckdb.CatalogException) and "Table with name" in text:
@@ -118,6 +119,17 @@ def _sql_errors(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...]) -
         raise KiwoomError(damage_in(paths) or str(error)) from None
     except duckdb.Error as error:
         raise KiwoomError(str(error)) from None
+
+
+@contextmanager
+def _reading_errors() -> Iterator[None]:
+    """Say in one line why a file cannot be read, whichever package noticed it."""
+    try:
+        yield
+    except Exception as error:
+        if said := reading_error(error):
+            raise KiwoomError(said) from None
+        raise
 
 
 def _write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, file: Path, paths: tuple[str, ...]) -> None:
@@ -130,7 +142,11 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, file: Path, 
     reader = relation.to_arrow_reader(ROW_GROUP)
     partial = file.with_name(f".{file.name}.partial")  # the query may read the file it replaces, or fail
     try:
-        with open(partial, "wb") as sink, parquet.ParquetWriter(sink, reader.schema, compression="zstd") as writer:
+        with (
+            _reading_errors(),
+            open(partial, "wb") as sink,
+            parquet.ParquetWriter(sink, reader.schema, compression="zstd") as writer,
+        ):
             for batch in reader:
                 writer.write_batch(batch)
         os.replace(partial, file)

@@ -7,7 +7,7 @@ verified before a line of it is read. A larger one, from another program, is rea
 Damage is located and reported, never raised. A frame that is cut off is read up to there. After one that cannot be
 read, the next one is searched for.
 
-While what one frame holds is used, a thread decompresses the next one.
+While what one frame holds is used, a thread decompresses the next one, unless the caller has threads of its own.
 """
 
 from __future__ import annotations
@@ -109,18 +109,19 @@ def compressor(level: int = LEVEL) -> Callable[[bytes], bytes]:
     return make
 
 
-def read_blocks(file: BinaryIO) -> Iterator[Part]:
+def read_blocks(file: BinaryIO, *, ahead: bool = True) -> Iterator[Part]:
     """Yield what a file holds, in order. Takes memory for one frame of `MAX_FRAME` bytes, and `MAX_AHEAD` bytes.
 
     Args:
         file: a recording, compressed or not, open for reading.
+        ahead: whether a thread decompresses the next frame meanwhile.
 
     Raises:
         RecordingError: the package zstandard is not installed.
         OSError: the file cannot be read.
     """
     rest = _Rest()
-    for part in _read_plain(file) if _read_at(file, 0, 1) == b"{" else _Frames(file).read():
+    for part in _read_plain(file) if _read_at(file, 0, 1) == b"{" else _Frames(file, ahead).read():
         if isinstance(part, Damage):
             rest = _Rest()  # it is a part of the damage
             yield part
@@ -301,8 +302,9 @@ class _Slice:
 class _Frames:
     """The frames of a file, one after the other."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, ahead: bool) -> None:
         zstandard = _zstandard()
+        self._may_begin = ahead
         self._error: type[Exception] = zstandard.ZstdError
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         self._of_thread = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
@@ -324,7 +326,7 @@ class _Frames:
             extent = self._begun.get(offset) or _walk(self._file, offset)
             try:
                 for number, piece in enumerate(self._pieces(offset, extent)):
-                    if offset and not number:  # often only the first frame is read
+                    if self._may_begin and offset and not number:  # often only the first frame is read
                         self._begin(extent.end)
                     yield Block(piece, offset)
                 self._failures, offset = 0, extent.end

@@ -14,11 +14,12 @@ from ..errors import FieldError, LocalProtocolError
 from ..events import Event
 from ..realtime.fields import Field
 from ..realtime.record import Record
+from .arrays import arrow_type, ladder_array
 from .columns import Column, columns_of
-from .expressions import plain_value
 from .packages import pyarrow
+from .values import plain_value, sql_type_of
 
-__all__ = ("arrow_type", "table")
+__all__ = ("RecordArrays", "table")
 
 
 _MORE = ("item", "name")
@@ -44,7 +45,7 @@ def table(records: Iterable[Event], type: type[Record] | None = None) -> Any:
     rows: list[Any] = [each for each in records if isinstance(each, type)] if type is not None else list(records)
     cls = _only_type(rows) if type is None else type
     columns = columns_of(cls)
-    made = _Arrays(rows, cls)
+    made = RecordArrays(rows, cls)
     arrays = [made.of(column) for column in columns]
     if made.unreadable:
         found = ", ".join(f"{name} ({count:,})" for name, count in made.unreadable.items())
@@ -52,35 +53,53 @@ def table(records: Iterable[Event], type: type[Record] | None = None) -> Any:
     return pyarrow().table(arrays, names=[column.name for column in columns])
 
 
-class _Arrays:
+class RecordArrays:
     """The columns of some records as Arrow arrays, made a whole column at a time.
+
+    Args:
+        rows: records of one type.
+        cls: the type.
+        session: the session that recorded them; "" if there is none.
 
     Attributes:
         unreadable: field -> how many records have a text of it that is no value, if any has.
     """
 
-    def __init__(self, rows: list[Any], cls: type[Record]) -> None:
+    def __init__(self, rows: list[Any], cls: type[Record], session: str = "") -> None:
         self.unreadable: dict[str, int] = {}
         self._rows = rows
+        self._session = session or None
         # All fields of one row after another: a record decodes those at once that are read together.
         names = [*cls.fields]
         read = attrgetter(*names, *_MORE)
         values = [_values_in(row, names, read) for row in rows]
         self._values = dict(zip(names, zip(*values, strict=True), strict=False)) if rows else dict.fromkeys(names, ())
-        self._of_field: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
 
     def of(self, column: Column) -> Any:
-        """Return the array of a column. Those of fields have to be made before those that are made of them."""
-        field = column.field
-        if column.part == "field" and field is not None:
-            self._of_field[field.name] = array = self._of(column, field)
-            return array
+        """Return the array of a column."""
+        if column.part == "field" and column.field is not None:
+            return self._of_field(column.field)
         if column.part == "ladder":
-            return self._of_ladder(column)
-        return pyarrow().array([column.value_in(row) for row in self._rows], arrow_type(column.sql_type))
+            fields = {field.name: self._of_field(field) for field in column.fields}
+            return ladder_array(column, fields, len(self._rows))
+        type = arrow_type(column.sql_type)
+        if column.name.rstrip("_") == "session_id" and column.part == "numbers":
+            return pyarrow().array([self._session] * len(self._rows), type)
+        values = [column.value_in(row) for row in self._rows]
+        try:
+            return pyarrow().array(values, type)
+        except (OverflowError, pyarrow().ArrowInvalid):  # of a recording that somebody else wrote
+            return pyarrow().array([value if _fits(value, type) else None for value in values], type)
 
-    def _of(self, column: Column, field: Field[Any]) -> Any:
-        pa, type = pyarrow(), arrow_type(column.sql_type)
+    def _of_field(self, field: Field[Any]) -> Any:
+        if field.name not in self._made:
+            self._made[field.name] = self._make(field)
+        return self._made[field.name]
+
+    def _make(self, field: Field[Any]) -> Any:
+        pa, sql_type = pyarrow(), sql_type_of(field.kind)
+        type = arrow_type(sql_type)
         values = self._values[field.name]
         if issubclass(field.kind.python_type, _AS_THEY_ARE):
             # Arrow refuses what does not fit, as `plain_value` does, and what is unreadable.
@@ -89,26 +108,20 @@ class _Arrays:
         fitting = []
         for value in values:
             try:
-                fitting.append(None if isinstance(value, FieldError) else plain_value(value, column.sql_type))
+                fitting.append(None if isinstance(value, FieldError) else plain_value(value, sql_type))
             except ValueError:
                 fitting.append(None)
             if value is not None and fitting[-1] is None:
                 self.unreadable[field.name] = self.unreadable.get(field.name, 0) + 1
         return pa.array(fitting, type)
 
-    def _of_ladder(self, column: Column) -> Any:
-        """Return lists of what the steps are made of, row by row."""
-        pa, type = pyarrow(), arrow_type(column.sql_type)
-        rows, steps = len(self._rows), len(column.steps)
-        arrays = [self._of_step(step) for step in column.steps]
-        places = pa.array([row + rows * step for row in range(rows) for step in range(steps)], pa.int64())
-        offsets = pa.array(range(0, rows * steps + 1, steps), pa.int32())
-        return pa.ListArray.from_arrays(offsets, pa.concat_arrays(arrays).take(places), type)
 
-    def _of_step(self, step: Field[Any] | dict[str, Field[Any]]) -> Any:
-        if not isinstance(step, dict):
-            return self._of_field[step.name]
-        return pyarrow().StructArray.from_arrays([self._of_field[field.name] for field in step.values()], [*step])
+def _fits(value: Any, type: Any) -> bool:
+    try:
+        pyarrow().scalar(value, type)
+    except (OverflowError, pyarrow().ArrowInvalid):
+        return False
+    return True
 
 
 def _values_in(row: Any, names: list[str], read: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -137,29 +150,3 @@ def _only_type(rows: list[Any]) -> Any:
     if not issubclass(cls, Record) or cls is Record:
         raise LocalProtocolError(f"records: {cls.__name__} has no columns: only a class of rows has")
     return cls
-
-
-def arrow_type(sql_type: str) -> Any:
-    """Return the Arrow type of a column, the one that DuckDB gives for its SQL type."""
-    pa = pyarrow()
-    if sql_type.endswith("[]"):
-        return pa.list_(pa.field("l", arrow_type(sql_type[:-2])))
-    if sql_type.startswith("STRUCT("):
-        members = (member.split(" ", 1) for member in _split(sql_type[7:-1]))
-        return pa.struct([(name, arrow_type(each)) for name, each in members])
-    if sql_type.startswith("DECIMAL("):
-        return pa.decimal128(*map(int, sql_type[8:-1].split(",")))
-    return {
-        "BIGINT": pa.int64(),
-        "INTEGER": pa.int32(),
-        "VARCHAR": pa.string(),
-        "BOOLEAN": pa.bool_(),
-        "TIME": pa.time64("us"),
-        "DATE": pa.date32(),
-        "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "Asia/Seoul"),
-    }[sql_type]
-
-
-def _split(members: str) -> list[str]:
-    """Split the members of a STRUCT at the commas between them, which are followed by a space."""
-    return members.split(", ")

@@ -27,7 +27,7 @@ import msgspec
 from ..errors import FieldError
 from ..realtime.fields import Field
 from ..realtime.record import Record
-from .expressions import plain_value, sql_type_of
+from .values import MAX_BIGINT, plain_value, sql_type_of
 
 __all__ = ("Column", "columns_of", "view_name")
 
@@ -53,6 +53,13 @@ class Column:
     part: Part
     field: Field[Any] | None = None
     steps: tuple[Field[Any] | dict[str, Field[Any]], ...] = ()
+
+    @property
+    def fields(self) -> tuple[Field[Any], ...]:
+        """The fields that its values are made of."""
+        if self.field is not None:
+            return (self.field,)
+        return tuple(field for step in self.steps for field in (step.values() if isinstance(step, dict) else (step,)))
 
     def value_in(self, record: Record) -> Any:
         """Return the value of a record in this column; None if it has none, or it cannot be read or does not fit."""
@@ -133,21 +140,26 @@ def _read(record: Record, field: Field[Any]) -> Any:
 
 def _exchange_time(record: Record) -> Any:
     try:
-        return record.exchange_time
+        return None if _received_ns(record) is None else record.exchange_time
     except FieldError:
         return None
 
 
+def _received_ns(record: Record) -> int | None:
+    """Return the time of receipt; None if it is unknown, or later than a BIGINT can say: somebody else wrote it."""
+    return record.received_at if 0 < record.received_at < MAX_BIGINT else None
+
+
 def _received_at(record: Record) -> Any:
-    if not record.received_at:
+    received = _received_ns(record)
+    if received is None:
         return None
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    return epoch + datetime.timedelta(microseconds=record.received_at // 1000)
+    return datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(microseconds=received // 1000)
 
 
 _OF_RECORD: dict[str, Callable[[Record], Any]] = {
     "received_at": _received_at,
-    "received_ns": lambda record: record.received_at or None,
+    "received_ns": _received_ns,
     "exchange_time": _exchange_time,
     "item": lambda record: record.item,
     "symbol": lambda record: None if record.symbol is None else record.symbol.code,

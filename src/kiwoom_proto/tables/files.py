@@ -18,7 +18,7 @@ from ..recording.format import Header, decode_line
 from ..recording.frames import MAGIC, Block, Damage, outline, read_blocks
 from ..recording.recorded_file import describe_copy
 
-__all__ = ("RecordedFile", "damage_in", "look_at")
+__all__ = ("RecordedFile", "damage_in", "describe_damage", "look_at", "reading_error")
 
 _ESCAPED = frozenset("*?[")
 
@@ -78,11 +78,22 @@ def damage_in(paths: Paths) -> str:
         except OSError:
             continue
         if damage is not None:
-            found.append(_describe_damage(path, damage))
+            found.append(describe_damage(path, damage))
     return "\n".join(found)
 
 
-def _describe_damage(path: Path, damage: Damage) -> str:
+def reading_error(error: Exception) -> str:
+    """Return why a file could not be read, if that is why a query failed; "" if it is not.
+
+    Args:
+        error: the error of DuckDB, in whose words a `RecordingError` of the scan is hidden.
+    """
+    _, found, said = str(error).rpartition(f"{RecordingError.__name__}: ")
+    return said.strip() if found else ""
+
+
+def describe_damage(path: Path, damage: Damage) -> str:
+    """Return where a file is damaged, what is wrong, and the remedy."""
     remedy = f"kiwoom-proto recordings {shlex.quote(str(path))} --repair OUT"
     return f"{path}: damaged at byte {damage.offset}: {damage.reason}; make a copy that everything reads: {remedy}"
 
@@ -113,7 +124,7 @@ def _look_at(path: Path, is_named: bool) -> RecordedFile:
             raise RecordingError(found.wrong) from None
         return found
     if damage is not None and damage.kind == "corrupt":
-        raise RecordingError(_describe_damage(path, damage))
+        raise RecordingError(describe_damage(path, damage))
     return found
 
 

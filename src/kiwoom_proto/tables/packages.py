@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import RecordingError
 
-__all__ = ("duckdb", "pyarrow")
+__all__ = ("duckdb", "kernel", "numpy", "pyarrow")
 
 
 def duckdb() -> Any:
@@ -22,6 +22,19 @@ def duckdb() -> Any:
     return duckdb
 
 
+def numpy() -> Any:
+    """Return the package numpy.
+
+    Raises:
+        RecordingError: it is not installed. Says how to install it.
+    """
+    try:
+        import numpy
+    except ImportError:
+        raise _missing("numpy") from None
+    return numpy
+
+
 def pyarrow() -> Any:
     """Return the package pyarrow.
 
@@ -33,6 +46,19 @@ def pyarrow() -> Any:
     except ImportError:
         raise _missing("pyarrow") from None
     return pyarrow
+
+
+def kernel() -> Any:
+    """Return the module `kernel`, which needs the package numba.
+
+    Raises:
+        RecordingError: it is not installed. Says how to install it.
+    """
+    try:
+        from . import kernel
+    except ImportError:
+        raise _missing("numba") from None
+    return kernel
 
 
 def _missing(package: str) -> RecordingError:

@@ -1,13 +1,11 @@
-"""What SQL cannot read: texts that are no values, and messages that are not of the usual shape. Pure.
+"""What the views cannot show: texts that are no values, and messages that are none. Pure.
 
-The views read messages as an object with a list of rows, each with its FIDs as texts, and a line that is such a message
-is checked field by field. Anything else is decoded as the library does it, and listed whether or not that finds rows:
-the views lack them, or may have another value.
+Nearly every message is an object with a list of rows, each with its FIDs as texts: those are checked many at once.
+Anything else is decoded as the library does it.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -24,7 +22,7 @@ from ..realtime.record import Record
 from ..recording.format import MessageLine, decode_line
 from ..secrets import MASK
 from ..wire.decoder import MessageDecoder
-from .expressions import plain_value, sql_type_of
+from .values import plain_value, sql_type_of
 
 __all__ = ("UNREADABLE_TYPE", "UnreadableIn")
 
@@ -112,7 +110,7 @@ class UnreadableIn:
                 return None
             numbers = decoded.at, decoded.epoch, decoded.sequence
             if '"message":{' not in line[:100]:
-                return list(self._strange(decoded.payload, numbers, "the message is not kept as JSON")) or None
+                return list(self._strange(decoded.payload, numbers)) or None
             payload = decoded.payload.decode()
         if '"values"' not in payload and '"REAL"' not in payload:
             return None  # a reply, a PING, a SYSTEM message
@@ -122,9 +120,8 @@ class UnreadableIn:
             except UNREADABLE:
                 pass
             else:
-                if not _may_repeat(payload, rows) or not _has_repeated(payload):
-                    return self._texts(rows, numbers)
-        return list(self._strange(payload.encode(), numbers, "the message is not of the usual shape")) or None
+                return self._texts(rows, numbers)
+        return list(self._strange(payload.encode(), numbers)) or None
 
     def _texts(self, rows: list[_Row], numbers: tuple[int, int, int]) -> list[dict[str, Any]] | None:
         """Return the texts of well-formed rows that are no values."""
@@ -159,8 +156,8 @@ class UnreadableIn:
                 found = [*(found or []), entry]
         return found
 
-    def _strange(self, payload: bytes, numbers: tuple[int, int, int], reason: str) -> Iterator[dict[str, Any]]:
-        """Yield an entry for each row, and each part that cannot be read, of any other message."""
+    def _strange(self, payload: bytes, numbers: tuple[int, int, int]) -> Iterator[dict[str, Any]]:
+        """Yield an entry for each part that cannot be read of any other message."""
         at, epoch, sequence = numbers
         self._numbering.epoch, self._numbering.sequence = epoch, sequence - 1
         for message in self._decoder.decode(payload, at):
@@ -169,37 +166,12 @@ class UnreadableIn:
                 yield _entry((at, epoch, message.sequence), text=text, reason=message.error)
             elif isinstance(message, Record):
                 where = (at, epoch, message.sequence), message.type_code, message.item
-                text = message.values[: 4 * MAX_TEXT].decode(errors="replace")
-                yield _entry(*where, text=text, reason=f"{reason}: read it with read_recording")
                 for name, field in message.fields.items():
                     try:
-                        getattr(message, name)
-                    except FieldError as error:
+                        plain_value(getattr(message, name), sql_type_of(field.kind))
+                    except (FieldError, ValueError) as error:
                         received = MASK if field.kind.masked else message.fid(field.fid)
                         yield _entry(*where, field.fid, name, received, reason=str(error))
-
-
-def _may_repeat(payload: str, rows: list[_Row]) -> bool:
-    """Return whether a message has more texts than its rows, so that a key may be there twice: a quick look."""
-    texts = 1 + sum(
-        len(row.values or ()) + 1 + sum(each is not msgspec.UNSET for each in (row.item, row.name, row.stexTp))
-        for row in rows
-    )
-    return payload.count('":"') != texts
-
-
-def _has_repeated(payload: str) -> bool:
-    """Return whether an object in a message has a key twice: SQL takes the first, a record the last."""
-
-    def unique(pairs: list[tuple[str, object]]) -> None:
-        if len(dict(pairs)) != len(pairs):
-            raise KeyError
-
-    try:
-        json.loads(payload, object_pairs_hook=unique)
-    except (KeyError, ValueError, RecursionError):
-        return True
-    return False
 
 
 def _why(known: _Known, text: str) -> str:
