@@ -28,7 +28,6 @@ __all__ = ("LineArrays",)
 
 MAX_KNOWN = 4096
 """Items whose symbol is remembered."""
-_SIGNS = ("", "+", "-")
 _SECOND = 1_000_000
 _DAY, _KST = 86_400 * _SECOND, 32_400 * _SECOND
 """A day, and the offset of KST, in microseconds."""
@@ -191,6 +190,7 @@ class _Rows:
         self._are_whole = (self._states == kernel().VALUE).all(axis=1).tolist()
 
     def columns(self) -> list[Any]:
+        """Return the arrays of the columns."""
         for field in self._arrays.fields:
             place = self._arrays.places.get(field.name)
             self._values[field.name] = self._texts_of(field) if place is None else self._numbers_of(field, place)
@@ -218,7 +218,7 @@ class _Rows:
         places[odd] = self._rows + np.arange(len(odd))
         if field.kind.directional:
             signs = self._signs[field.name].copy()
-            signs[odd] = [ord(_sign_of(text) or "\0") for text in texts]
+            signs[odd] = [_sign_of(text) for text in texts]
             self._signs[field.name] = signs
         return pa.concat_arrays([usual, unusual]).take(pa.array(places))
 
@@ -227,8 +227,8 @@ class _Rows:
         indices, texts = self._distinct(field.fid)
         values = self._arrays.conversions[field.name].values(texts).take(indices)
         if field.kind.directional:
-            signs = numpy().array([ord(_sign_of(text or "") or "\0") for text in texts], numpy().uint8)
-            self._signs[field.name] = signs[indices.fill_null(0).to_numpy()] if texts else signs
+            signs = numpy().array([_sign_of(text or "") for text in texts], numpy().uint8)
+            self._signs[field.name] = signs[indices.to_numpy()]
         return values
 
     def _text_array(self, name: str) -> Any:
@@ -257,7 +257,9 @@ class _Rows:
             return self._values[field.name]
         if field is not None:
             are_null = self._values[field.name].is_null().to_numpy(zero_copy_only=False)
-            return pa.array(_SIGNS).take(pa.array(_PLACES_OF_SIGNS()[self._signs[field.name]], mask=are_null))
+            signs = self._signs[field.name]
+            places = (signs == ord("+")) + (signs == ord("-")) * numpy().int8(2)
+            return pa.array(["", "+", "-"]).take(pa.array(places, mask=are_null))
         match column.name.rstrip("_"):
             case "received_at":
                 return pa.array(self._at // 1000, type, mask=self._at == 0)
@@ -335,18 +337,10 @@ def _array(type: Any, values: Any, bitmap: Any) -> Any:
     return pa.Array.from_buffers(type, len(values), [bitmap, pa.py_buffer(values)])
 
 
-def _sign_of(text: str) -> str:
-    """Return the sign of a text, as `Record.direction` reads it."""
-    sign = text.strip()[:1]
-    return sign if sign in _SIGNS else ""
-
-
-@functools.cache
-def _PLACES_OF_SIGNS() -> Any:
-    places = numpy().zeros(256, numpy().int8)
-    for place, sign in enumerate(_SIGNS):
-        places[ord(sign or "\0")] = place
-    return places
+def _sign_of(text: str) -> int:
+    """Return the first character of a text, as `Record.direction` looks at it."""
+    first = text.strip()[:1]
+    return ord(first) if first in ("+", "-") else 0
 
 
 def _exchange_time(time: Any, at: Any, type: Any) -> Any:
