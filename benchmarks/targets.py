@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from . import rest_pages
+from . import recorder, recording, rest_pages, tables
 from .decode import CPU
 from .loopback import LATENCY, RATES, THROUGHPUT
 from .rest_loopback import CASE, UNITS
@@ -214,6 +214,52 @@ TARGETS: tuple[Target, ...] = (
         5,
         True,
         _ratio("rest-pages", "900 ticks, nothing read", "pydantic (texts)", "ours", rest_pages.CPU["cpu"]),
+    ),
+    *(
+        Target(
+            f"all fields of {shape} as columns, against reading records",
+            limit,
+            True,
+            _ratio("tables", f"{shape}, all fields", "records", "ours", tables.CPU["cpu"]),
+        )
+        for shape, limit in (("0B", 5), ("0D", 3.5))
+    ),
+    *(
+        Target(
+            f"six columns of 0B against SQL {name}",
+            1.1,
+            False,
+            _ratio("tables", "0B, six columns", "ours", name, tables.CPU["cpu"]),
+        )
+        for name in ("by hand", "by hand (types)")
+    ),
+    *(
+        Target(
+            f"six columns of 0B against {name}",
+            1,
+            True,
+            _ratio("tables", "0B, six columns", name, "ours", tables.CPU["cpu"]),
+        )
+        for name in ("polars", "pyarrow")
+    ),
+    *(
+        Target(
+            f"replay of {shape} against decoding",
+            1.25,
+            False,
+            _ratio("recording", f"read {shape}, usual fields read", "replay", "decoder", recording.CLOCK["wall"]),
+        )
+        for shape in ("0B", "0D", "market")
+    ),
+    *(
+        Target(
+            f"a feed of {shape} with a recorder, {loop}",
+            1.1,
+            False,
+            _ratio("recorder", shape, f"{loop}, recording", loop, recorder.COSTS["feed"]),
+        )
+        for shape in ("0B", "0D", "market")
+        for loop in ("asyncio", "trio")
     ),
     Target("scale, up to 10,000 items against one", 1.1, False, _flat(("10", "100", "1,000", "10,000"))),
     Target("  the same, one item silent", 1.1, False, _flat(("10,000 + 1 silent",))),
