@@ -34,6 +34,7 @@ from .traits import ItemForm, Market, RowsExpected, Scope
 __all__ = ("KST", "STOCK_CODE_FID", "TOKEN_INDEX_SHIFT", "Record")
 
 TOKEN_INDEX_SHIFT = 20
+_EPOCH = datetime.datetime(1970, 1, 1, 9, tzinfo=KST)
 """In a pool, the connections of the token with index i are numbered from i << 20 on. So a row tells its token without
 an attribute of its own, which would cost memory and time."""
 
@@ -236,7 +237,7 @@ class Record(msgspec.Struct, **_OPTIONS):
         time = getattr(self, "time", None)
         if not isinstance(time, datetime.time) or not self.received_at:
             return None
-        received = datetime.datetime.fromtimestamp(self.received_at / 1e9, KST)
+        received = _EPOCH + datetime.timedelta(microseconds=self.received_at // 1000)
         same_day = datetime.datetime.combine(received.date(), time, KST)
         day = datetime.timedelta(days=1)
         return min((same_day - day, same_day, same_day + day), key=lambda moment: abs(moment - received))

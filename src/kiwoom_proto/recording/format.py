@@ -19,7 +19,6 @@ docs/recordings.md says the same for people.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from itertools import repeat
@@ -379,7 +378,7 @@ def _payload(verbatim: msgspec.Raw, text: str | None, encoded: str | None) -> by
         return None
     try:
         return base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise RecordingError(f"a line of a recording: base64 that cannot be decoded: {error}") from None
 
 

@@ -152,6 +152,8 @@ class LineDecoder(MessageDecoder):
         if envelope is None:
             return None
         (opening, size, cls, type_code, name, venue_code), item = envelope
+        if not opening.isascii():
+            return None  # of such a message `MessageDecoder` reads more than the envelope
         is_wanted = self._wants is None or self._wants(type_code, item)
         made = cls if is_wanted else None
         end = opening[1:], _OPENING + size, made, type_code, item, name, venue_code
