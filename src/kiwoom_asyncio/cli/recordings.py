@@ -21,7 +21,7 @@ from kiwoom_proto.events import RecordingHole
 from kiwoom_proto.realtime.record import KST
 from kiwoom_proto.recording.check import Summary, repair, summaries
 from kiwoom_proto.recording.event_json import event_to_dict
-from kiwoom_proto.recording.files import find_files
+from kiwoom_proto.recording.files import find_files, shown
 from kiwoom_proto.recording.recorded_file import NO_END
 from kiwoom_proto.secrets import redact
 
@@ -89,6 +89,8 @@ def recordings(paths: tuple[str, ...], verify: bool, out: Path | None, as_json: 
                 listed.append(summary)
                 status.update(Text(f"reading … {plural(len(listed), 'file')}"))
         _print(console, listed)
+    if not listed and not left_out:
+        raise KiwoomError(f"{shown(paths)}: no recording to read")
     for reason in left_out:
         warn(reason)
     if left_out:
