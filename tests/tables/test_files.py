@@ -260,14 +260,31 @@ def test_parquet_refuses_skips_or_replaces_what_is_there(tmp_path: Path) -> None
         to_parquet(folder, out, existing="overwrite")  # type: ignore[arg-type]
 
 
-def test_a_day_whose_only_row_is_in_a_message_with_a_line_break_is_exported_too(tmp_path: Path) -> None:
-    payload = b'{"trnm":"REAL",\n"data":[{"values":{"10":"7"},"type":"0B","item":"005930"}]}'
-    path = write(tmp_path / "a.ndjson.zst", lines_of([payload]))
+@pytest.mark.parametrize(
+    "line",
+    [
+        *lines_of(
+            [
+                b'{"trnm":"REAL",\n"data":[{"values":{"10":"7"},"type":"0B","item":"005930"}]}',
+                b'{"data":{"values":{"10":"7"},"type":"0B","item":"1"},"trnm":"REAL"}',
+                b'{"data":[{"values":{"10":"7"},"type":"0D","type":"0B","item":"1"}],"trnm":"REAL"}',
+                b'{"data":[{"values":{"10":"7"},"type":["0B"],"item":"1"}],"trnm":"REAL"}',
+                b'{"data":[{"values":{"10":"7"},"type":"\\u0030B","item":"1"}],"trnm":"REAL"}',
+            ]
+        ).splitlines(keepends=True),
+        lines_of([row("0B", {"10": "7"})]).replace(str(MORNING).encode(), b"0"),
+        lines_of([row("0B", {"10": "7"})]).replace(str(MORNING).encode(), b"9223372036854775808"),
+        b'{"at":1764028800000000000,"epoch":1,"sequence":1,"base64":"!"}\n' + lines_of([row("0B", {"10": "7"})]),
+    ],
+)
+def test_every_row_of_a_view_is_exported(tmp_path: Path, line: bytes) -> None:
+    path = write(tmp_path / "a.ndjson.zst", line)
 
     written = to_parquet(path, tmp_path / "out")
 
     (trades,) = [file for file in written if file.name == "trade.parquet"]
     assert duckdb.execute(f"SELECT price FROM '{trades}'").fetchall() == [(7,)]
+    assert connect(path).execute("SELECT price FROM trade").fetchall() == [(7,)]
 
 
 @pytest.mark.parametrize("package", ["duckdb", "numba", "numpy", "pyarrow"])
@@ -281,11 +298,15 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return load(name, *more, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    monkeypatch.delitem(sys.modules, "kiwoom_proto.tables.kernel", raising=False)
-    monkeypatch.delattr(kiwoom_proto.tables, "kernel", raising=False)
+    for module in ("kernel", "compiled"):
+        monkeypatch.delitem(sys.modules, f"kiwoom_proto.tables.{module}", raising=False)
+        monkeypatch.delattr(kiwoom_proto.tables, module, raising=False)
 
     with pytest.raises(RecordingError, match=rf"{package}.*kiwoom-proto\[tables\]"):
-        table([], Trade) if package == "pyarrow" else connect(path)
+        connect(path)
+    if package == "pyarrow":
+        with pytest.raises(RecordingError, match=r"pyarrow.*kiwoom-proto\[tables\]"):
+            table([], Trade)
 
 
 def test_a_table_says_which_texts_are_null_in_it() -> None:

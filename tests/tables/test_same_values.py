@@ -17,7 +17,7 @@ from kiwoom_proto.errors import FieldError
 from kiwoom_proto.realtime import REALTIME, codes
 from kiwoom_proto.realtime import fields as kinds
 from kiwoom_proto.realtime.catalogue import Types, extended_catalogue
-from kiwoom_proto.realtime.fields import Field, Kind, clock_time, coded
+from kiwoom_proto.realtime.fields import Field, Kind, clock_time, coded, to_whole_number
 from kiwoom_proto.recording.reader import read_recording
 from kiwoom_proto.tables import connect_tables, line_arrays, scan, table
 from kiwoom_proto.tables.columns import columns_of, view_name
@@ -135,17 +135,17 @@ def test_of_items_of_every_form(tmp_path: Path, venue_code: str) -> None:
 
 def test_what_the_exchange_sends_is_read_by_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     others, odd = list[bytes](), list[str]()
-    rows_in, mended = scan._Reader._rows_in, line_arrays._Rows._mended
+    rows_in, mended = scan._rows_in, line_arrays._Rows._mended
 
-    def noting_rows(reader: Any, line: bytes) -> Any:
+    def noting_rows(line: bytes, *more: Any) -> Any:
         others.append(line)
-        return rows_in(reader, line)
+        return rows_in(line, *more)
 
     def noting_texts(rows: Any, field: Any, *more: Any) -> Any:
         odd.append(field.name)
         return mended(rows, field, *more)
 
-    monkeypatch.setattr(scan._Reader, "_rows_in", noting_rows)
+    monkeypatch.setattr(scan, "_rows_in", noting_rows)
     monkeypatch.setattr(line_arrays._Rows, "_mended", noting_texts)
     simulated_day(tmp_path / "day.ndjson.zst", minutes=2)
     items = ("005930_AL", "0004V0", "001", *ITEMS[:2])
@@ -190,6 +190,9 @@ KINDS: dict[str, Kind[Any]] = {
     "colour": coded("colour", Colour),
     "roman": Kind("roman number", _from_roman, python_type=int),
     "anything": Kind("anything", lambda text: [text]),
+    "untyped_number": Kind("a number", to_whole_number),
+    "untyped_decimal": Kind("a decimal", kinds.decimal.convert),
+    "untyped_time": Kind("a time", clock_time.convert),
 }
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kiwoom_proto import Record
+from kiwoom_proto.errors import RecordingError
 from kiwoom_proto.realtime import OrderBook, Trade
+from kiwoom_proto.recording.frames import Block, read_blocks
 from kiwoom_proto.recording.reader import read_recording
 from kiwoom_proto.tables import connect_tables, scan
 from kiwoom_proto.tables.columns import columns_of, view_name
+from kiwoom_proto.tables.files import own_errors
 
 from .kit import lines_of, message, row, write
 
@@ -85,6 +91,124 @@ def test_many_lines_of_which_no_shape_can_be_learnt(tmp_path: Path) -> None:
     payloads = [*odd, *trades(3), *odd]
 
     assert compare(write(tmp_path / "a.ndjson.zst", lines_of(payloads)), Trade) == len(payloads)
+
+
+def backslash(**more: str) -> bytes:
+    """Return a message of which no shape can be learnt."""
+    return row("0B", {**TEXTS, **more, "9081": "a\\b"})
+
+
+@pytest.mark.parametrize(
+    "payloads",
+    [
+        [*[backslash()] * scan.MAX_REFUSED, *trades(1), backslash(**{"15": "7"}), *trades(2)],
+        [
+            *(row("0B", {**TEXTS, str(5000 + number): "x"}) for number in range(scan.MAX_SHAPES)),
+            *(row("0B", {**TEXTS, key: "x", "15": key}) for key in ("5000", "6000", "5001")),
+        ],
+        [message({"values": TEXTS, "type": ["0B"], "item": "1"})],
+        [
+            message({"item": "A", "type": "0B", "values": {key: each, "10": "5"}})
+            for key in ("item", "stexTp")
+            for each in "AB"
+        ],
+        [row("0B", {"228": "85394.96258" + "0" * 40, "9081": each}) for each in ("a\\b", "a")],
+        [message(*({"values": {**TEXTS, "15": str(number)}, "type": "0B", "item": "1"} for number in range(5_000)))],
+        [row("0B", {"9081": "," * 17_000 + "_" + "x" * 1_100_000 * number, "10": "5"}) for number in range(2)],
+        [*trades(2), b'{"data":[{"values":{"10":"5"},"type":"0B","item":"1"}],"data":[],"trnm":"REAL"}', *trades(2)],
+    ],
+    ids=[
+        "order",
+        "more shapes",
+        "type in a list",
+        "values of that name",
+        "long decimal",
+        "many rows",
+        "long",
+        "data twice",
+    ],
+)
+def test_messages_that_were_once_read_otherwise(tmp_path: Path, payloads: list[bytes]) -> None:
+    compare(write(tmp_path / "a.ndjson.zst", lines_of(payloads)), Trade)
+
+
+HEAD = b'{"at":1764028800000000000,"epoch":1,"sequence":1,'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        HEAD + '"message":{"data":[{"item":"삼","values":{"10":"5","11":NaN},"type":"0B"}],"trnm":"REAL"}}'.encode(),
+        HEAD + b'"event":{"type":"0B","item":"1","fids":{"10":"5"}}}',
+        HEAD + b'"base64":"!"}',
+        HEAD + '"base64":"é"}'.encode(),
+        HEAD.replace(b'"epoch":1', b'"epoch":9999999999')
+        + b'"message":{"data":[{"values":{},"type":"0B"}],"trnm":"REAL"}}',
+    ],
+)
+def test_lines_that_were_once_read_otherwise(tmp_path: Path, line: bytes) -> None:
+    path = write(tmp_path / "a.ndjson.zst", lines_of(trades(1)) + line + b"\n" + lines_of(trades(1)))
+
+    assert compare(path, Trade) in (2, 3)
+
+
+def test_messages_of_any_number_of_rows_are_read_by_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "_rows_in", None)
+    rows = [{"values": {**TEXTS, "15": str(number)}, "type": "0B", "item": "1"} for number in range(100)]
+    books = [{"values": BOOK, "type": "0D", "item": "1"}]
+    payloads = [message(*rows[:count], *books * (count % 3), *rows[:1]) for count in range(1, 100)]
+    path = write(tmp_path / "a.ndjson.zst", lines_of(payloads))
+
+    assert compare(path, Trade) == sum(range(1, 100)) + 99
+    assert compare(path, OrderBook) == sum(count % 3 for count in range(1, 100))
+
+
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_a_joined_file_has_the_session_of_each_part(tmp_path: Path, is_plain: bool) -> None:
+    first = write(tmp_path / "a.ndjson.zst", lines_of(trades(3)), session="a" * 16).read_bytes()
+    second = write(tmp_path / "b.ndjson.zst", lines_of(trades(2)), session="b" * 16).read_bytes()
+    joined = tmp_path / "joined.ndjson.zst"
+    joined.write_bytes(first + second)
+    if is_plain:
+        with joined.open("rb") as file:
+            lines = b"".join(part.data for part in read_blocks(file) if isinstance(part, Block))
+        joined.write_bytes(lines)
+
+    with connect_tables(joined) as connection:
+        counted = connection.execute("SELECT session_id, count(*) FROM trade GROUP BY ALL ORDER BY ALL").fetchall()
+
+    assert counted == [("a" * 16, 3), ("b" * 16, 2)]
+
+
+def test_what_is_compiled_is_compiled_again_if_its_file_is_damaged(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ndjson.zst", lines_of(trades(3)))
+    query = (
+        "from kiwoom_proto.tables import connect_tables\n"
+        f"print(connect_tables({str(path)!r}).sql('FROM trade').fetchall()[2][0])"
+    )
+
+    def ask() -> str:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        done = subprocess.run([sys.executable, "-c", query], capture_output=True, text=True, env=environment)
+        return done.stdout.splitlines()[-1]  # DuckDB shows what takes long in front of it
+
+    assert ask() == "000002"
+    kept = [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+    for file in kept:
+        file.write_bytes(file.read_bytes()[:9])
+
+    assert kept and ask() == "000002"
+
+
+def test_an_error_of_a_scan_is_told_in_its_own_words() -> None:
+    hidden = "Invalid Input Error: Python exception: Traceback (most recent call last): ... {}: {}"
+    with pytest.raises(RecordingError, match=r"^a: damaged at byte 5$"), own_errors():
+        raise RuntimeError(hidden.format("kiwoom_proto.errors.RecordingError", "a: damaged at byte 5"))
+    for interrupted in (ValueError(hidden.format("KeyboardInterrupt", "")), RuntimeError("Query interrupted")):
+        with pytest.raises(KeyboardInterrupt), own_errors():
+            raise interrupted
+    with pytest.raises(ValueError, match="other"), own_errors():
+        raise ValueError("other")
 
 
 def test_a_line_is_read_to_its_last_byte(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from rich.text import Text
 from kiwoom_proto.display import MESSAGE_LIMIT, displayed
 from kiwoom_proto.errors import KiwoomError
 from kiwoom_proto.tables import connect_tables
-from kiwoom_proto.tables.files import damage_in, reading_error
+from kiwoom_proto.tables.files import damage_in, own_errors
 
 from .lines import write_line
 from .results import MAX_SHOWN_ROWS, Column, csv_lines, json_members, table_of_result
@@ -90,7 +90,10 @@ def query(words: tuple[str, ...], views: bool, as_csv: bool, as_json: bool, parq
         raise click.UsageError(missing)
     if sql is None and parquet is not None:
         raise click.UsageError("--parquet needs a query")
-    with connect_tables(paths, sql=sql) as connection:
+    with own_errors():
+        made = connect_tables(paths, sql=sql)
+    with made as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would be printed into the result
         if sql is None:
             _list_views(connection, form)
             return
@@ -108,7 +111,7 @@ def _sql_errors(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...]) -
     import duckdb
 
     try:
-        with _reading_errors():
+        with own_errors():
             yield
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
         text = str(error)
@@ -119,17 +122,6 @@ def _sql_errors(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...]) -
         raise KiwoomError(damage_in(paths) or str(error)) from None
     except duckdb.Error as error:
         raise KiwoomError(str(error)) from None
-
-
-@contextmanager
-def _reading_errors() -> Iterator[None]:
-    """Say in one line why a file cannot be read, whichever package noticed it."""
-    try:
-        yield
-    except Exception as error:
-        if said := reading_error(error):
-            raise KiwoomError(said) from None
-        raise
 
 
 def _write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, file: Path, paths: tuple[str, ...]) -> None:
@@ -143,7 +135,7 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, file: Path, 
     partial = file.with_name(f".{file.name}.partial")  # the query may read the file it replaces, or fail
     try:
         with (
-            _reading_errors(),
+            own_errors(),
             open(partial, "wb") as sink,
             parquet.ParquetWriter(sink, reader.schema, compression="zstd") as writer,
         ):

@@ -6,7 +6,6 @@ import datetime
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
@@ -24,8 +23,8 @@ __all__ = ("RecordArrays", "table")
 
 _MORE = ("item", "name")
 """Read beside the fields: of two names or more, an `attrgetter` returns a tuple, even if a type has no field."""
-_AS_THEY_ARE = (int, str, bool, Decimal, datetime.time, datetime.date)
-"""Values that Arrow takes as they are."""
+_AS_THEY_ARE = (int, str, bool, datetime.time, datetime.date)
+"""Values that Arrow takes as they are. Of a decimal of more than 38 digits it would make 0."""
 
 
 def table(records: Iterable[Event], type: type[Record] | None = None) -> Any:
@@ -86,11 +85,7 @@ class RecordArrays:
         type = arrow_type(column.sql_type)
         if column.name.rstrip("_") == "session_id" and column.part == "numbers":
             return pyarrow().array([self._session] * len(self._rows), type)
-        values = [column.value_in(row) for row in self._rows]
-        try:
-            return pyarrow().array(values, type)
-        except (OverflowError, pyarrow().ArrowInvalid):  # of a recording that somebody else wrote
-            return pyarrow().array([value if _fits(value, type) else None for value in values], type)
+        return pyarrow().array([column.value_in(row) for row in self._rows], type)
 
     def _of_field(self, field: Field[Any]) -> Any:
         if field.name not in self._made:
@@ -114,14 +109,6 @@ class RecordArrays:
             if value is not None and fitting[-1] is None:
                 self.unreadable[field.name] = self.unreadable.get(field.name, 0) + 1
         return pa.array(fitting, type)
-
-
-def _fits(value: Any, type: Any) -> bool:
-    try:
-        pyarrow().scalar(value, type)
-    except (OverflowError, pyarrow().ArrowInvalid):
-        return False
-    return True
 
 
 def _values_in(row: Any, names: list[str], read: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import datetime
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -27,7 +27,7 @@ import msgspec
 from ..errors import FieldError
 from ..realtime.fields import Field
 from ..realtime.record import Record
-from .values import MAX_BIGINT, plain_value, sql_type_of
+from .values import MAX_BIGINT, MAX_INTEGER, plain_value, sql_type_of
 
 __all__ = ("Column", "columns_of", "view_name")
 
@@ -119,7 +119,18 @@ def columns_of(cls: type[Record]) -> tuple[Column, ...]:
         own("session_id", "VARCHAR", "the session that recorded it", "numbers"),
         own("received_ns", "BIGINT", "time of receipt, in nanoseconds since 1970 (UTC)", "received"),
     ]
-    return tuple(found)
+    return tuple(_with_distinct_names(found))
+
+
+def _with_distinct_names(columns: Iterable[Column]) -> Iterator[Column]:
+    """Yield columns, with other names for those that differ from an earlier one only in upper and lower case."""
+    seen = set[str]()
+    for column in columns:
+        name = column.name
+        while name.lower() in seen:
+            name += "_"
+        seen.add(name.lower())
+        yield attrs.evolve(column, name=name)
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -165,8 +176,8 @@ _OF_RECORD: dict[str, Callable[[Record], Any]] = {
     "symbol": lambda record: None if record.symbol is None else record.symbol.code,
     "symbol_venue": lambda record: None if record.symbol is None else record.symbol.venue.value,
     "venue_code": lambda record: record.venue_code,
-    "epoch": lambda record: record.epoch,
-    "sequence": lambda record: record.sequence,
+    "epoch": lambda record: record.epoch if record.epoch < MAX_INTEGER else None,
+    "sequence": lambda record: record.sequence if record.sequence < MAX_BIGINT else None,
     "session_id": lambda record: None,
 }
 

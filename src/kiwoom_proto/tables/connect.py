@@ -16,7 +16,7 @@ from .columns import columns_of, view_name
 from .files import RecordedFile, look_at
 from .holes import HOLES_TYPE, HolesOf
 from .narrow import names_in
-from .packages import duckdb, kernel, numpy
+from .packages import duckdb, kernel, numpy, pyarrow
 from .scan import scan_of
 from .unreadable import UNREADABLE_TYPE, UnreadableIn
 from .views import (
@@ -45,7 +45,8 @@ def connect_tables(paths: Paths, *, types: Iterable[type[Record]] = (), sql: str
     is missing, `unreadable` lists texts that are no values, `message` has every line. Table macros make bars:
     `time_bars`, `volume_bars`, `tick_bars`, `bar_check`.
 
-    Damage inside a frame shows in a query: DuckDB raises an error, and `damage_in` names file and remedy.
+    Damage inside a frame shows in a query, as an error of DuckDB: of a view of a type it names file and remedy, of any
+    other `damage_in` does.
 
     The connection is for one thread at a time: `cursor()` has none of the views of types.
 
@@ -77,8 +78,7 @@ def connect_files(
     names = None if sql is None else names_in(connection, sql)
     views = {code: cls for code, cls in catalogue.items() if names is None or view_name(cls) in names}
     if views:  # a missing package is told now, not by a query
-        numpy()
-        kernel()
+        pyarrow(), numpy(), kernel()
     _create_functions(connection, paths, files, catalogue)
     _create_views(connection, views, files, catalogue)
     if sql is not None and names is not None and not _can_plan(connection, sql):

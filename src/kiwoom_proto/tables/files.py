@@ -7,6 +7,8 @@ looked at in a moment. What files lack is in holes.py.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -18,7 +20,7 @@ from ..recording.format import Header, decode_line
 from ..recording.frames import MAGIC, Block, Damage, outline, read_blocks
 from ..recording.recorded_file import describe_copy
 
-__all__ = ("RecordedFile", "damage_in", "describe_damage", "look_at", "reading_error")
+__all__ = ("RecordedFile", "damage_in", "describe_damage", "look_at", "own_errors")
 
 _ESCAPED = frozenset("*?[")
 
@@ -82,14 +84,24 @@ def damage_in(paths: Paths) -> str:
     return "\n".join(found)
 
 
-def reading_error(error: Exception) -> str:
-    """Return why a file could not be read, if that is why a query failed; "" if it is not.
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Raise what a query met within the scan of a file: DuckDB, or Arrow, hides it in the words of an error of its own.
 
-    Args:
-        error: the error of DuckDB, in whose words a `RecordingError` of the scan is hidden.
+    Raises:
+        RecordingError: a file cannot be read.
+        KeyboardInterrupt: Ctrl-C.
     """
-    _, found, said = str(error).rpartition(f"{RecordingError.__name__}: ")
-    return said.strip() if found else ""
+    try:
+        yield
+    except Exception as error:
+        text = str(error)
+        _, found, said = text.rpartition(f"{RecordingError.__name__}: ")
+        if found:
+            raise RecordingError(said.strip()) from error
+        if KeyboardInterrupt.__name__ in text or (isinstance(error, RuntimeError) and "interrupted" in text):
+            raise KeyboardInterrupt from None
+        raise
 
 
 def describe_damage(path: Path, damage: Damage) -> str:

@@ -4,29 +4,26 @@ Whatever is not exactly of a known shape, or a text that is no plain number, is 
 always what a record has, and nothing here knows a type or a field.
 
 The functions hold no lock of the interpreter, so several threads read at once. They are compiled when they are first
-called, which takes two seconds, and kept on the disk after that.
+called, which takes three or four seconds, and kept on the disk after that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 
-from .kernel_data import Found, Marks, Shapes
+from .compiled import compiled, inlined
+from .kernel_data import Found, Marks, Pieces, Shapes
 
 __all__ = (
-    "AT",
     "END",
-    "EPOCH",
     "MARGIN",
+    "MAX_ROW",
     "NONE",
     "NULL",
     "NUMBER",
     "ODD",
-    "SEQUENCE",
     "SKIPPED",
     "TEXT",
     "TIME",
@@ -36,22 +33,23 @@ __all__ = (
     "read_lines",
 )
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 # What stands behind a piece of a shape.
-END, AT, EPOCH, SEQUENCE, SKIPPED, NUMBER, TIME, TEXT = range(8)
+END, SKIPPED, NUMBER, TIME, TEXT = range(5)
 # What became of a text.
 NULL, VALUE, ODD = range(3)
 NONE = -1
 """Instead of where a text begins: there is none."""
 
 WORD = 8
+MAX_ROW = 64 * 1024
+"""Bytes of a row of a known shape. A longer one is left to Python, which limits what it reads of a row."""
 MARGIN = 64
 """Bytes that follow the last line, each a line break, so that no line is read beyond its end."""
 
-_NEWLINE, _QUOTE, _BACKSLASH, _PLUS, _MINUS, _SPACE, _POINT, _DIGIT_0, _COLON = b'\n"\\+- .0:'
+_NEWLINE, _QUOTE, _BACKSLASH, _PLUS, _MINUS, _SPACE, _POINT, _DIGIT_0, _COLON, _BRACKET, _COMMA = b'\n"\\+- .0:[,'
 _NOT_ASCII = 0x80
 _AT_DIGITS, _EPOCH_DIGITS, _SEQUENCE_DIGITS = 19, 9, 18
+_MAX_ROW = np.uint64(MAX_ROW)
 _MAX_DIGITS = 18
 """Digits of a number that surely fits 64 bits."""
 _POWERS: Any = 10 ** np.arange(_MAX_DIGITS + 1)  # numba would copy a tuple for each look
@@ -75,24 +73,10 @@ _PAIRS = _u(0x000000FF000000FF)
 _HUNDRED_AND_MILLION, _ONE_AND_TEN_THOUSAND = _u(100 + (1_000_000 << 32)), _u(1 + (10_000 << 32))
 
 
-def _compiled(function: F) -> F:
-    """Compile a function, and keep what is compiled on the disk if there is a place for it."""
-    options: Any = {"nogil": True, "error_model": "numpy"}
-    try:
-        return cast("F", numba.njit(cache=True, **options)(function))
-    except RuntimeError:  # no folder can be written
-        return cast("F", numba.njit(**options)(function))
-
-
-def _inlined(function: F) -> F:
-    """Have a function compiled as a part of those that call it."""
-    return cast("F", numba.njit(inline="always", nogil=True, error_model="numpy")(function))
-
-
 # Texts.
 
 
-@_compiled
+@compiled
 def _is_utf8(data: Any, position: Any, end: Any) -> bool:
     """Return whether bytes are UTF-8."""
     while position < end:
@@ -121,7 +105,7 @@ def _is_utf8(data: Any, position: Any, end: Any) -> bool:
     return True
 
 
-@_inlined
+@inlined
 def _mark_of(word: Any) -> Any:
     """Return the highest bit of the first byte of a word that is a quotation mark, or has no place in a plain text.
 
@@ -134,13 +118,13 @@ def _mark_of(word: Any) -> Any:
     return marks & (~marks + _1)
 
 
-@_inlined
+@inlined
 def _place_of(mark: Any) -> Any:
     """Return the number of the byte whose highest bit this is."""
     return ((mark >> _7) * _BYTE_NUMBERS) >> _56
 
 
-@_inlined
+@inlined
 def _skip_text(data: Any, words: Any, position: Any) -> Any:
     """Return where the text ends that begins here, and a number that is 0 if all of it is ASCII.
 
@@ -164,7 +148,7 @@ def _skip_text(data: Any, words: Any, position: Any) -> Any:
 # Numbers.
 
 
-@_inlined
+@inlined
 def _number_in(word: Any, digits: Any) -> Any:
     """Return the number that the first bytes of a word make, and 0 if all of them are digits.
 
@@ -179,7 +163,7 @@ def _number_in(word: Any, digits: Any) -> Any:
     return word, wrong
 
 
-@_inlined
+@inlined
 def _read_number(data: Any, words: Any, position: Any, scale: int, is_magnitude: bool) -> Any:
     """Read a number.
 
@@ -252,7 +236,7 @@ def _read_number(data: Any, words: Any, position: Any, scale: int, is_magnitude:
     return number, state, character if is_signed else 0, position, high
 
 
-@_inlined
+@inlined
 def _read_time(data: Any, words: Any, position: Any) -> Any:
     """Read six digits, HHMMSS.
 
@@ -277,7 +261,7 @@ def _read_time(data: Any, words: Any, position: Any) -> Any:
 # Lines.
 
 
-@_compiled
+@compiled
 def _matches(data: Any, position: Any, text: Any) -> bool:
     """Return whether a text stands here."""
     for character in text:
@@ -287,12 +271,12 @@ def _matches(data: Any, position: Any, text: Any) -> bool:
     return True
 
 
-@_compiled
+@compiled
 def _pass_line(data: Any, position: Any, key: Any, code: Any, base64: Any) -> tuple[Any, bool]:
     """Return where the next line begins, and whether this one may have a row of the type.
 
-    It has the code behind the key, with nothing but a colon and spaces between them, or else a backslash, or it is not
-    kept as JSON.
+    It has the code behind the key, with nothing but a colon, spaces and brackets between them, or else a backslash, or
+    it is not kept as JSON.
     """
     may_have = False
     while data[position] != _NEWLINE:
@@ -302,7 +286,7 @@ def _pass_line(data: Any, position: Any, key: Any, code: Any, base64: Any) -> tu
         elif character == _QUOTE and not may_have:
             if _matches(data, position, key):
                 at = position + _u(len(key))
-                while data[at] == _COLON or (data[at] <= _SPACE and data[at] != _NEWLINE):
+                while data[at] == _COLON or data[at] == _BRACKET or (data[at] <= _SPACE and data[at] != _NEWLINE):
                     at += _1
                 may_have = _matches(data, at, code)
             else:
@@ -311,9 +295,34 @@ def _pass_line(data: Any, position: Any, key: Any, code: Any, base64: Any) -> tu
     return position + _1, may_have
 
 
-@_compiled
+@inlined
+def _skip_piece(words: Any, position: Any, piece: int, begins: Any, equal: Any, masks: Any, sizes: Any) -> Any:
+    """Return where a piece ends that begins here; `_NOWHERE` if it does not stand here."""
+    at, end = position, position + sizes[piece]
+    for word in range(begins[piece], begins[piece + 1]):
+        if words[at] & masks[word] != equal[word]:
+            end = _NOWHERE
+            break
+        at += _8
+    return end
+
+
+@inlined
+def _read_digits(data: Any, position: Any, most: int) -> Any:
+    """Return the number that digits make, and where they end; `_NOWHERE` if there is none, or more than `most`."""
+    number, digits = 0, 0
+    while _DIGIT_0 <= data[position] <= _DIGIT_0 + 9 and digits <= most:
+        number = number * 10 + (_i(data[position]) - _DIGIT_0)
+        digits += 1
+        position += _1
+    if digits == 0 or digits > most:
+        position = _NOWHERE
+    return number, position
+
+
+@compiled
 def read_lines(
-    data: Any, words: Any, begin: int, shapes: Shapes, found: Found, marks: Marks, max_others: int
+    data: Any, words: Any, begin: int, envelopes: Pieces, pieces: Pieces, shapes: Shapes, found: Found, marks: Marks
 ) -> tuple[int, int, int]:
     """Read lines, until there is no more room for what is found.
 
@@ -321,102 +330,138 @@ def read_lines(
         data: whole lines, and `MARGIN` line breaks behind them.
         words: at each position, the eight bytes that begin there, as a number whose lowest byte is the first.
         begin: where the first line begins.
+        envelopes: what stands in front of the three numbers of a line; and of each envelope, opening and closing.
+        pieces: the pieces of the shapes.
         shapes: the shapes that are known.
-        found: where to put what is found. What is not found is left as it is.
+        found: where to put what is found. What is not found is left as it is. No further line is read if there is no
+            room for another in `others`.
         marks: how a line is known that may have a row.
-        max_others: the number of lines of no known shape that may have a row, after which no further one is read.
 
     Returns:
         The position of the first line that was not read, the number of rows, and of other lines.
     """
     # Each attribute is looked up once: numba counts references, and would do so for each byte.
-    first, begins, equal, kinds, targets = shapes.first, shapes.begins, shapes.words, shapes.kinds, shapes.targets
-    masks, sizes = shapes.masks, shapes.sizes
-    rows_of, first_row, offsets, order = shapes.rows, shapes.first_row, shapes.offsets, shapes.order
+    begins, equal, masks, sizes = pieces
+    around_begins, around_equal, around_masks, around_sizes = envelopes
+    first, kinds, targets, are_wanted, order = shapes
     values, states, signs, text_begins, text_ends = found.values, found.states, found.signs, found.begins, found.ends
-    ats, epochs, sequences, lines, others = found.at, found.epoch, found.sequence, found.lines, found.others
+    ats, epochs, sequences, line_begins, others = found.at, found.epoch, found.sequence, found.line_begins, found.others
     scales, magnitudes = found.scales, found.magnitudes
     line, end, room = _u(begin), _u(len(data) - MARGIN), len(ats)
     rows, count = 0, 0
-    while line < end and count < max_others:
-        is_read = False
-        for place in range(len(order)):
-            shape = order[place]
-            new_rows = first_row[shape + 1] - first_row[shape]
-            if rows + new_rows > room:
-                return _i(line), rows, count
-            position, is_read, is_spoilt, high, has_high = line, True, False, _0, _0
-            for piece in range(first[shape], first[shape + 1]):
-                at = position
-                for word in range(begins[piece], begins[piece + 1]):
-                    if words[at] & masks[word] != equal[word]:
-                        is_read = False
-                        break
-                    at += _8
-                if not is_read:
-                    break
-                position += sizes[piece]
-                kind, target, row = kinds[piece], targets[piece], rows + rows_of[piece]
-                if kind == NUMBER:
-                    is_spoilt = True
-                    number, state, sign, position, high = _read_number(
-                        data, words, position, scales[target], magnitudes[target]
-                    )
-                    values[target, row], states[target, row], signs[target, row] = number, state, sign
-                elif kind == SKIPPED:
-                    position, high = _skip_text(data, words, position)
-                elif kind == TEXT:
-                    is_spoilt = True
-                    text_begins[target, row] = position
-                    position, high = _skip_text(data, words, position)
-                    text_ends[target, row] = position
-                elif kind == TIME:
-                    is_spoilt = True
-                    value, state, position, high = _read_time(data, words, position)
-                    values[target, row], states[target, row] = value, state
-                elif kind != END:
-                    number, digits = 0, 0
-                    while _DIGIT_0 <= data[position] <= _DIGIT_0 + 9:
-                        number = number * 10 + (_i(data[position]) - _DIGIT_0)
-                        digits += 1
-                        position += _1
-                    if kind == AT:
-                        is_read = digits == _AT_DIGITS and number >= 0  # else it does not fit 64 bits
-                        ats[rows : rows + new_rows] = number
-                    elif kind == EPOCH:
-                        is_read = 0 < digits <= _EPOCH_DIGITS
-                        epochs[rows : rows + new_rows] = number
-                    else:
-                        is_read = 0 < digits <= _SEQUENCE_DIGITS
-                        for new_row in range(new_rows):
-                            sequences[rows + new_row] = number + offsets[first_row[shape] + new_row]
-                if position == _NOWHERE or not is_read:
-                    is_read = False
-                    break
-                has_high |= high
-            if is_read and has_high:
-                is_read = _is_utf8(data, line, position)
-            if is_read:
-                lines[rows : rows + new_rows] = line
-                rows += new_rows
-                for later in range(place, 0, -1):
-                    order[later] = order[later - 1]
-                order[0] = shape
-                line = position
+    while line < end and count < len(others):
+        first_row, has_high, is_full = rows, _0, False
+        at, epoch, sequence, position = 0, 0, 0, line
+        for number in range(3):
+            position = _skip_piece(words, position, number, around_begins, around_equal, around_masks, around_sizes)
+            if position == _NOWHERE:
                 break
-            if is_spoilt:  # what was found is to be forgotten
-                states[:, rows : rows + new_rows] = NULL
-                text_begins[:, rows : rows + new_rows] = NONE
-        if not is_read:
-            following, may_have = _pass_line(data, line, marks.key, marks.code, marks.base64)
-            if may_have:
-                others[count] = line
-                count += 1
-            line = following
+            start = position
+            read, position = _read_digits(
+                data, position, _AT_DIGITS if number == 0 else _EPOCH_DIGITS if number == 1 else _SEQUENCE_DIGITS
+            )
+            if position == _NOWHERE:
+                break
+            if number == 0:
+                at = read
+                if position - start != _u(_AT_DIGITS) or at < 0:  # else it does not fit 64 bits
+                    position = _NOWHERE
+                    break
+            elif number == 1:
+                epoch = read
+            else:
+                sequence = read
+        closing = 0
+        if position != _NOWHERE:
+            start = position
+            position = _NOWHERE
+            for opening in range(3, len(around_sizes), 2):
+                position = _skip_piece(words, start, opening, around_begins, around_equal, around_masks, around_sizes)
+                if position != _NOWHERE:
+                    closing = opening + 1
+                    break
+        index = 0
+        while position != _NOWHERE:
+            row_begin, position = position, _NOWHERE
+            if rows == room:
+                is_full = True
+                break
+            for place in range(len(order)):
+                shape = order[place]
+                is_wanted, is_spoilt, high = are_wanted[shape], False, _0
+                position = row_begin
+                for piece in range(first[shape], first[shape + 1]):
+                    # As `_skip_piece`, which would take half as long again here.
+                    is_equal, at_word = True, position
+                    for word in range(begins[piece], begins[piece + 1]):
+                        if words[at_word] & masks[word] != equal[word]:
+                            is_equal = False
+                            break
+                        at_word += _8
+                    if not is_equal:
+                        position = _NOWHERE
+                        break
+                    position += sizes[piece]
+                    kind, target = kinds[piece], targets[piece]
+                    if kind == NUMBER:
+                        is_spoilt = True
+                        value, state, sign, position, high = _read_number(
+                            data, words, position, scales[target], magnitudes[target]
+                        )
+                        values[target, rows], states[target, rows], signs[target, rows] = value, state, sign
+                    elif kind == SKIPPED:
+                        position, high = _skip_text(data, words, position)
+                    elif kind == TEXT:
+                        is_spoilt = True
+                        text_begins[target, rows] = position
+                        position, high = _skip_text(data, words, position)
+                        if position != _NOWHERE:
+                            text_ends[target, rows] = position
+                    elif kind == TIME:
+                        is_spoilt = True
+                        value, state, position, high = _read_time(data, words, position)
+                        values[target, rows], states[target, rows] = value, state
+                    if position == _NOWHERE:
+                        break
+                    has_high |= high
+                if position != _NOWHERE and position - row_begin <= _MAX_ROW:
+                    if is_wanted:
+                        ats[rows], epochs[rows], sequences[rows] = at, epoch, sequence + index
+                        line_begins[rows] = line
+                        rows += 1
+                    for later in range(place, 0, -1):
+                        order[later] = order[later - 1]
+                    order[0] = shape
+                    break
+                position = _NOWHERE
+                if is_spoilt:  # what was found is to be forgotten
+                    states[:, rows] = NULL
+                    text_begins[:, rows] = NONE
+            index += 1
+            if position == _NOWHERE or data[position] != _COMMA:
+                break
+            position += _1
+        if position != _NOWHERE:
+            position = _skip_piece(words, position, closing, around_begins, around_equal, around_masks, around_sizes)
+        if position != _NOWHERE and has_high and not _is_utf8(data, line, position):
+            position = _NOWHERE
+        if position != _NOWHERE:
+            line = position
+            continue
+        states[:, first_row:rows] = NULL
+        text_begins[:, first_row:rows] = NONE
+        rows = first_row
+        if is_full and rows:
+            break
+        following, may_have = _pass_line(data, line, marks.key, marks.code, marks.base64)
+        if may_have:
+            others[count] = line
+            count += 1
+        line = following
     return _i(line), rows, count
 
 
-@_compiled
+@compiled
 def copy_texts(data: Any, begins: Any, offsets: Any, texts: Any) -> None:
     """Copy texts, one behind the other.
 

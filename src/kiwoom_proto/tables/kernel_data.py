@@ -4,36 +4,40 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ("Found", "Marks", "Shapes")
+__all__ = ("Found", "Marks", "Pieces", "Shapes")
 
 
-class Shapes(NamedTuple):
-    """Shapes of lines. Each is a row of pieces: bytes that are always the same, and what stands behind them.
+class Pieces(NamedTuple):
+    """Bytes that are compared, eight at a time.
 
     Attributes:
-        first: for each shape, its first piece; and one more, the end of the last.
         begins: for each piece, where its words begin in `words`; and one more, the end of the last.
         words: the bytes of all pieces, as words of eight; the first byte is the lowest.
         masks: which bytes of each word are compared.
         sizes: for each piece, how many bytes it has.
-        kinds: for each piece, what stands behind it.
-        targets: for each piece, which column that goes to: of `Found.values`, or of `Found.begins` if it is a text.
-        rows: for each piece, which row of the line it goes to, of those that are wanted.
-        first_row: for each shape, its first row in `offsets`; and one more, the end of the last.
-        offsets: for each row of a line that is wanted, its number among all rows of the message.
-        order: the shapes, those first that were met last; it changes.
     """
 
-    first: Any
     begins: Any
     words: Any
     masks: Any
     sizes: Any
+
+
+class Shapes(NamedTuple):
+    """Shapes of rows. Each is a row of pieces, and what stands behind each of them.
+
+    Attributes:
+        first: for each shape, its first piece; and one more, the end of the last.
+        kinds: for each piece, what stands behind it.
+        targets: for each piece, which column that goes to: of `Found.values`, or of `Found.begins` if it is a text.
+        are_wanted: for each shape, whether it is of the type that is read.
+        order: the shapes, those first that were met last; it changes.
+    """
+
+    first: Any
     kinds: Any
     targets: Any
-    rows: Any
-    first_row: Any
-    offsets: Any
+    are_wanted: Any
     order: Any
 
 
@@ -64,7 +68,7 @@ class Found(NamedTuple):
         at: the time of receipt of each row.
         epoch: the epoch.
         sequence: the sequence number.
-        lines: where the line begins.
+        line_begins: where the line begins.
         scales: for each column of `values`, how many decimals it has.
         magnitudes: for each, whether numbers are without their sign.
         others: where lines begin that may have a row and are of no known shape.
@@ -78,7 +82,7 @@ class Found(NamedTuple):
     at: Any
     epoch: Any
     sequence: Any
-    lines: Any
+    line_begins: Any
     scales: Any
     magnitudes: Any
     others: Any

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..known import KnownValues, NothingKnown
 from ..realtime import fields as kinds
@@ -19,51 +19,61 @@ from ..realtime.traits import Market
 from ..symbol import Symbol, parse_item, parse_stock_code
 from .arrays import arrow_type, ladder_array
 from .columns import Column
-from .kernel_data import Found, Shapes
+from .kernel_data import Found, Pieces, Shapes
 from .packages import kernel, numpy, pyarrow
-from .shapes import ITEM, VENUE_CODE, Shape
+from .shapes import ITEM, VENUE_CODE, RowShape
 from .values import digits_of, plain_conversion, sql_type_of
 
-__all__ = ("LineArrays",)
+__all__ = ("LineArrays", "compile_pieces")
 
 MAX_KNOWN = 4096
 """Items whose symbol is remembered."""
 _SECOND = 1_000_000
 _DAY, _KST = 86_400 * _SECOND, 32_400 * _SECOND
 """A day, and the offset of KST, in microseconds."""
+_WHOLE = (to_whole_number, to_magnitude)
 _DECIMALS = (kinds.decimal.convert, kinds.decimal_price.convert)
 _MAGNITUDES = (to_magnitude, kinds.decimal_price.convert)
 
 
-class _Part(NamedTuple):
-    """What one shape adds to `Shapes`."""
-
-    begins: Any
-    words: Any
-    masks: Any
-    sizes: Any
-    kinds: Sequence[int]
-    targets: Sequence[int]
-    rows: Sequence[int]
-    offsets: Sequence[int]
+def compile_pieces(pieces: Sequence[bytes]) -> Pieces:
+    """Return pieces as the kernel takes them."""
+    np, size = numpy(), kernel().WORD
+    begins, words = [0], list[bytes]()
+    for piece in pieces:
+        words += [piece[at : at + size] for at in range(0, len(piece), size)]
+        begins.append(len(words))
+    return Pieces(
+        begins=np.array(begins, np.int64),
+        words=np.array([int.from_bytes(word, "little") for word in words], np.uint64),
+        masks=np.array([(1 << 8 * len(word)) - 1 for word in words], np.uint64),
+        sizes=np.array([len(piece) for piece in pieces], np.uint64),
+    )
 
 
 class LineArrays:
-    """Makes the columns of a type.
+    """Tells the kernel what to look for, and makes columns of what it finds.
 
     Args:
         code: the type code.
         cls: its class.
         columns: the columns that are wanted.
+
+    Attributes:
+        columns: the columns that are wanted.
+        fields: the fields that they are made of.
+        places: name of a field -> which row of `Found.values` it is, if the kernel reads it as a number or a time.
+        text_places: FID, `ITEM` or `VENUE_CODE` -> which row of `Found.begins` it is, if its text is needed.
+        conversions: name of a field -> what its texts become.
+        symbol_of: returns the symbol that an item, a stock code and a code of an exchange name.
     """
 
     def __init__(self, code: str, cls: type[Record], columns: Sequence[Column]) -> None:
         self._code = code
         self.columns = columns
         fields = _fields_of(cls, columns)
-        plain = [field for field in fields if field.fid != STOCK_CODE_FID]  # which `symbol` needs as it is
-        numbers = [field for field in plain if field.kind.convert in (to_whole_number, to_magnitude, *_DECIMALS)]
-        times = [field for field in plain if field.kind.convert is kinds.clock_time.convert]
+        numbers = [field for field in fields if _is_number(field)]
+        times = [field for field in fields if _is_time(field)]
         read = [*numbers, *times]
         self.places = {field.name: place for place, field in enumerate(read)}
         texts = [field.fid for field in fields if field.name not in self.places]
@@ -75,66 +85,34 @@ class LineArrays:
         self._targets = {name: (kernel().TEXT, place) for name, place in self.text_places.items()}
         self._targets |= {field.fid: (kernel().NUMBER, self.places[field.name]) for field in numbers}
         self._targets |= {field.fid: (kernel().TIME, self.places[field.name]) for field in times}
-        self._parts: dict[Shape, _Part] = {}
         self._scales = [digits_of(sql_type_of(each.kind))[1] if each.kind.convert in _DECIMALS else 0 for each in read]
         self._magnitudes = [field.kind.convert in _MAGNITUDES for field in read]
         self.conversions = {field.name: _Conversion(field.kind) for field in fields}
         self.fields = fields
         self.symbol_of = functools.lru_cache(MAX_KNOWN)(functools.partial(_symbol_of, us=cls.market is Market.US))
 
-    def compile(self, shapes: Sequence[Shape]) -> Shapes:
-        """Return shapes as the kernel takes them."""
-        np = numpy()
-        parts = [self._part_of(shape) for shape in shapes]
-        words = np.cumsum([0, *(len(part.words) for part in parts)])
-        begins = [begins + before for (begins, *_), before in zip(parts, words, strict=False)]
-
-        def joined(name: str, type: str) -> Any:
-            return np.concatenate([np.zeros(0, type), *(getattr(part, name) for part in parts)], dtype=type)
-
-        return Shapes(
-            first=np.cumsum([0, *(len(part.kinds) for part in parts)]),
-            begins=np.concatenate([*begins, words[-1:]]),
-            words=joined("words", "u8"),
-            masks=joined("masks", "u8"),
-            sizes=joined("sizes", "u8"),
-            kinds=joined("kinds", "i8"),
-            targets=joined("targets", "i8"),
-            rows=joined("rows", "i8"),
-            first_row=np.cumsum([0, *(len(part.offsets) for part in parts)]),
-            offsets=joined("offsets", "i8"),
-            order=np.arange(len(parts)),
-        )
-
-    def _part_of(self, shape: Shape) -> _Part:
-        if shape not in self._parts:
-            self._parts[shape] = self._make_part(shape)
-        return self._parts[shape]
-
-    def _make_part(self, shape: Shape) -> _Part:
+    def compile(self, shapes: Sequence[RowShape]) -> tuple[Pieces, Shapes]:
+        """Return shapes of rows as the kernel takes them."""
         np, k = numpy(), kernel()
-        wanted = [index for index, code in enumerate(shape.types) if code == self._code]
-        follows = {"at": k.AT, "epoch": k.EPOCH, "sequence": k.SEQUENCE, "end": k.END, "text": k.SKIPPED}
-        begins, words, found = list[int](), list[bytes](), list[tuple[int, int, int]]()
-        for piece in shape.pieces:
-            begins.append(len(words))
-            words += [piece.bytes[at : at + k.WORD] for at in range(0, len(piece.bytes), k.WORD)]
-            target = self._targets.get(piece.name) if piece.row in wanted else None
-            found.append((follows[piece.follows], 0, 0) if target is None else (*target, wanted.index(piece.row)))
-        kinds, targets, rows = zip(*found, strict=True)
-        return _Part(
-            begins=np.array(begins),
-            words=np.array([int.from_bytes(word, "little") for word in words], np.uint64),
-            masks=np.array([(1 << 8 * len(word)) - 1 for word in words], np.uint64),
-            sizes=np.array([len(piece.bytes) for piece in shape.pieces], np.uint64),
-            kinds=kinds,
-            targets=targets,
-            rows=rows,
-            offsets=wanted,
+        first, kinds, targets = [0], list[int](), list[int]()
+        for shape in shapes:
+            for piece in shape.pieces:
+                kind, target = (k.END, 0) if not piece.name else (k.SKIPPED, 0)
+                if piece.name and shape.type == self._code:
+                    kind, target = self._targets.get(piece.name, (k.SKIPPED, 0))
+                kinds.append(kind)
+                targets.append(target)
+            first.append(len(kinds))
+        return compile_pieces([piece.equal for shape in shapes for piece in shape.pieces]), Shapes(
+            first=np.array(first, np.int64),
+            kinds=np.array(kinds, np.int64),
+            targets=np.array(targets, np.int64),
+            are_wanted=np.array([shape.type == self._code for shape in shapes], bool),
+            order=np.arange(len(shapes)),
         )
 
-    def make_room(self, rows: int) -> Found:
-        """Return room for what is found in as many rows."""
+    def make_room(self, rows: int, others: int) -> Found:
+        """Return room for what is found in so many rows, and so many other lines."""
         np, k = numpy(), kernel()
         values, texts = len(self.places), len(self.text_places)
         return Found(
@@ -146,10 +124,10 @@ class LineArrays:
             at=np.empty(rows, np.int64),
             epoch=np.empty(rows, np.int64),
             sequence=np.empty(rows, np.int64),
-            lines=np.empty(rows, np.int64),
+            line_begins=np.empty(rows, np.int64),
             scales=np.array(self._scales, np.int64),
             magnitudes=np.array(self._magnitudes, bool),
-            others=np.empty(rows, np.int64),
+            others=np.empty(others, np.int64),
         )
 
     def of(self, found: Found, rows: int, lines: bytes, session: str) -> list[Any]:
@@ -277,8 +255,9 @@ class _Rows:
                 return self._text_array(ITEM).fill_null("")
             case "venue_code":
                 return self._text_array(VENUE_CODE).fill_null("")
-            case name:
+            case "symbol" | "symbol_venue" as name:
                 return self._symbol(name)
+        raise AssertionError(column.name)
 
     def _symbol(self, name: str) -> Any:
         """Return the code or the venue of each row's symbol: there are few different ones."""
@@ -324,6 +303,20 @@ def _fields_of(cls: type[Record], columns: Iterable[Column]) -> list[Field[Any]]
     if any(column.name.rstrip("_") == "exchange_time" and column.part == "received" for column in columns):
         names.add("time")
     return [field for name, field in cls.fields.items() if name in names]
+
+
+def _is_number(field: Field[Any]) -> bool:
+    """Return whether the kernel reads a field as a number. It leaves the stock code as it is, for `symbol`."""
+    sql_type = sql_type_of(field.kind)
+    is_whole = sql_type == "BIGINT" and field.kind.convert in _WHOLE
+    is_decimal = sql_type.startswith("DECIMAL") and field.kind.convert in _DECIMALS
+    return (is_whole or is_decimal) and field.fid != STOCK_CODE_FID
+
+
+def _is_time(field: Field[Any]) -> bool:
+    """Return whether the kernel reads a field as a time."""
+    is_time = sql_type_of(field.kind) == "TIME" and field.kind.convert is kinds.clock_time.convert
+    return is_time and field.fid != STOCK_CODE_FID
 
 
 def _array(type: Any, values: Any, bitmap: Any) -> Any:

@@ -17,8 +17,8 @@ def duckdb() -> Any:
     """
     try:
         import duckdb
-    except ImportError:
-        raise _missing("duckdb") from None
+    except ImportError as error:
+        raise _missing("duckdb", error) from None
     return duckdb
 
 
@@ -30,8 +30,8 @@ def numpy() -> Any:
     """
     try:
         import numpy
-    except ImportError:
-        raise _missing("numpy") from None
+    except ImportError as error:
+        raise _missing("numpy", error) from None
     return numpy
 
 
@@ -43,8 +43,8 @@ def pyarrow() -> Any:
     """
     try:
         import pyarrow  # type: ignore[import-untyped]
-    except ImportError:
-        raise _missing("pyarrow") from None
+    except ImportError as error:
+        raise _missing("pyarrow", error) from None
     return pyarrow
 
 
@@ -56,10 +56,11 @@ def kernel() -> Any:
     """
     try:
         from . import kernel
-    except ImportError:
-        raise _missing("numba") from None
+    except ImportError as error:
+        raise _missing("numba", error) from None
     return kernel
 
 
-def _missing(package: str) -> RecordingError:
-    return RecordingError(f"tables need the package {package}: pip install 'kiwoom-proto[tables]'")
+def _missing(package: str, error: ImportError) -> RecordingError:
+    why = "" if isinstance(error, ModuleNotFoundError) and error.name == package else f", which says: {error}"
+    return RecordingError(f"tables need the package {package}{why}; pip install 'kiwoom-proto[tables]'")

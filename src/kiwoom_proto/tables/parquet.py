@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,23 +12,24 @@ import attrs
 
 from ..errors import LocalProtocolError, RecordingError
 from ..realtime.catalogue import Types, extended_catalogue
-from ..realtime.record import KST, Record
+from ..realtime.record import Record
 from ..recording.files import Paths
-from ..recording.format import MessageLine, decode_line
-from ..wire.decoder import MessageDecoder
 from .columns import view_name
 from .connect import connect_files
-from .files import damage_in, look_at, reading_error
+from .files import damage_in, look_at, own_errors
 from .packages import duckdb
-from .scan import scan_of
+from .scan import codes_in, scan_of
 from .values import literal
-from .views import days_query, unkept_query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 __all__ = ("to_parquet",)
 
+ROWS = "rows_of_type"
+"""What a query of this module reads."""
+NO_DAY = "__HIVE_DEFAULT_PARTITION__"
+"""The day of rows of which no time is known: programs that read `day` from the folders know it as NULL."""
 Existing = Literal["refuse", "skip", "replace"]
 
 
@@ -36,7 +37,7 @@ Existing = Literal["refuse", "skip", "replace"]
 class _Target:
     """A file to be written: what it is called, what is in it, and how many rows that are.
 
-    If `source` is not None, the query reads it by the name `rows_of_type`.
+    If `source` is not None, the query reads it by the name `ROWS`.
     """
 
     path: Path
@@ -55,7 +56,8 @@ def to_parquet(
 ) -> list[Path]:
     """Write recordings as Parquet files: `out/trade/day=2026-11-25/trade.parquet`, days in KST, by time of receipt.
 
-    The folders are named so that DuckDB, polars and pyarrow read `day` from them. `gap.parquet` and `hole.parquet` say
+    The folders are named so that DuckDB, polars and pyarrow read `day` from them; rows of which no time is known have
+    none. `gap.parquet` and `hole.parquet` say
     what is missing. A file appears once it is whole, and a type without rows has none.
 
     Args:
@@ -79,21 +81,17 @@ def to_parquet(
     catalogue = extended_catalogue(types)
     paths = (paths,) if isinstance(paths, str | Path) else tuple(paths)
     files = look_at(paths)
-    readable = [file.path for file in files if not file.wrong]
-    sessions = {file.path: file.session for file in files if file.session}
+    sources = {file.path: file.session for file in files if not file.wrong}
     targets = [_Target(Path(out) / f"{name}.parquet", f"FROM {name}") for name in ("gap", "hole")]
-    with connect_files(paths, files, {}) as connection:
-        try:
-            found = _count(connection, readable, catalogue)
-        except duckdb().IOException as error:
-            raise RecordingError(damage_in(readable) or str(error)) from error
-    for (code, day), counted in sorted(found.items()):
-        cls = catalogue[code]
-        name = view_name(cls)
-        path = Path(out) / name / f"day={day}" / f"{name}.parquet"
-        column = "received_at_" if "received_at" in cls.fields else "received_at"
-        query = f"FROM rows_of_type WHERE CAST({column} AS DATE) = {literal(str(day))}"
-        source = scan_of(code, catalogue, {file: sessions.get(file, "") for file in readable if file in counted})
+    with connect_files(paths, files, {}) as connection, own_errors():
+        connection.execute("SET enable_progress_bar = false")  # DuckDB's own, which it prints
+        found = _count(connection, sources, catalogue)
+    for (code, day), counted in sorted(found.items(), key=lambda each: (each[0][0], str(each[0][1]))):
+        name = view_name(catalogue[code])
+        path = Path(out) / name / f"day={NO_DAY if day is None else day}" / f"{name}.parquet"
+        chosen = "IS NULL" if day is None else f"= DATE {literal(str(day))}"
+        query = f"FROM {ROWS} WHERE CAST({_received_at(catalogue[code])} AS DATE) {chosen}"
+        source = scan_of(code, catalogue, {file: sources[file] for file in sources if file in counted})
         targets.append(_Target(path, query, sum(counted.values()), source))
     there = [target.path for target in targets if target.path.exists()]
     if there and existing == "refuse":
@@ -102,27 +100,26 @@ def to_parquet(
     if existing == "skip":
         targets = [target for target in targets if target.path not in there]
     with connect_files(paths, files, {}) as connection:
-        return _write(connection, readable, targets, progress)
+        connection.execute("SET enable_progress_bar = false")
+        return _write(connection, [*sources], targets, progress)
 
 
 def _count(
-    connection: DuckDBPyConnection, files: list[str], catalogue: Types
-) -> dict[tuple[str, datetime.date], dict[str, int]]:
-    """Return how many rows of which type and day (KST) each file has."""
-    found: dict[tuple[str, datetime.date], dict[str, int]] = {}
-    for file, code, day, rows in connection.execute(days_query(files)).fetchall():
-        if code in catalogue:
-            found.setdefault((code, day), {})[file] = rows
-    decoder = MessageDecoder(catalogue)
-    for file, text in connection.execute(unkept_query(files)).fetchall():
-        line = decode_line(text.encode(), catalogue)
-        assert isinstance(line, MessageLine)
-        for row in decoder.decode(line.payload, line.at):
-            if isinstance(row, Record) and row.type_code in catalogue:
-                day = datetime.datetime.fromtimestamp(line.at // 10**9, KST).date()
-                counted = found.setdefault((row.type_code, day), {})
-                counted[file] = counted.get(file, 0) + 1
+    connection: DuckDBPyConnection, files: Mapping[str, str], catalogue: Types
+) -> dict[tuple[str, datetime.date | None], dict[str, int]]:
+    """Return how many rows of which type and day (KST) each file has. The day is None if no time is known."""
+    found: dict[tuple[str, datetime.date | None], dict[str, int]] = {}
+    for file, session in files.items():
+        for code in sorted(codes_in(file, catalogue)):
+            connection.register(ROWS, scan_of(code, catalogue, {file: session}))
+            query = f"SELECT CAST({_received_at(catalogue[code])} AS DATE), count(*) FROM {ROWS} GROUP BY ALL"
+            for day, rows in connection.execute(query).fetchall():
+                found.setdefault((code, day), {})[file] = rows
     return found
+
+
+def _received_at(cls: type[Record]) -> str:
+    return "received_at_" if "received_at" in cls.fields else "received_at"
 
 
 def _write(
@@ -139,14 +136,14 @@ def _write(
         try:
             target.path.parent.mkdir(parents=True, exist_ok=True)
             if target.source is not None:
-                connection.register("rows_of_type", target.source)
-            connection.execute(f"COPY ({target.query}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)")
+                connection.register(ROWS, target.source)
+            copy = f"COPY ({target.query}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)"
+            with own_errors():
+                connection.execute(copy)
             part.replace(target.path)
-        except Exception as error:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
-            if said := reading_error(error):
-                raise RecordingError(said) from error
             is_of_duckdb = isinstance(error, duckdb().IOException)  # reading as well as writing
             if is_of_duckdb and (damage := damage_in(files)):
                 raise RecordingError(damage) from error

@@ -6,6 +6,7 @@ the order of the files. Several threads read, each some megabytes of lines at on
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -19,7 +20,7 @@ from ..errors import RecordingError
 from ..events import Numbering
 from ..realtime.catalogue import Types
 from ..realtime.record import Record
-from ..recording.format import MessageLine, decode_line
+from ..recording.format import EventLine, Header, MessageLine, decode_line
 from ..recording.frames import Damage, read_blocks
 from ..wire.decoder import MessageDecoder
 from .arrays import arrow_type
@@ -27,18 +28,18 @@ from .arrow import RecordArrays
 from .columns import Column, columns_of
 from .files import describe_damage
 from .kernel_data import Marks
-from .line_arrays import LineArrays
+from .line_arrays import LineArrays, compile_pieces
 from .packages import kernel, numpy, pyarrow
-from .shapes import Shape, learn_shape
+from .shapes import HEAD, Envelope, RowShape, learn_shapes
 
-__all__ = ("scan_of",)
+__all__ = ("codes_in", "scan_of")
 
-MAX_SHAPES = 64
-"""Shapes that are learnt. If there are more, each of their lines is read for itself."""
+MAX_SHAPES, MAX_ENVELOPES = 64, 16
+"""Shapes of rows that are learnt, and of what surrounds them. If there are more, their lines are read one by one."""
 MAX_REFUSED = 64
 """Lines of a block of which no shape can be learnt. If there are more, no further one is tried."""
-MAX_ROWS = 4040
-"""Rows that are read at once."""
+MAX_ROWS = 6100
+"""Rows that are read at once. With a power of two, what is found in a row would share a few lines of the cache."""
 MIN_BLOCK = 4 * 1024 * 1024
 """Bytes of lines that a thread is given, unless a file has less: much of the work is done once for each block."""
 
@@ -58,9 +59,10 @@ class _Reader:
         self._types = types
         self._columns = columns
         self._arrays = LineArrays(code, types[code], columns)
-        self._learnt: list[Shape] = []
+        self._envelopes: list[Envelope] = []
+        self._learnt: list[RowShape] = []
         self._refused = 0
-        self._shapes = self._arrays.compile(())
+        self._compile()
         self._marks = Marks(*(np.frombuffer(f'"{text}"'.encode(), np.uint8) for text in ("type", code, "base64")))
         self._numbering = Numbering(0)
         self._decoder = MessageDecoder(types, self._numbering)
@@ -82,59 +84,91 @@ class _Reader:
     def _read(self, lines: bytes, position: int, session: str) -> tuple[int, list[Any]]:
         """Read lines until there are `MAX_ROWS` rows, or others. Returns the position of the next line, and batches."""
         np, pa = numpy(), pyarrow()
-        found = self._arrays.make_room(MAX_ROWS)
+        may_learn = len(self._learnt) < MAX_SHAPES and self._refused < MAX_REFUSED
+        found = self._arrays.make_room(MAX_ROWS, 1 if may_learn else MAX_ROWS)
         view = np.frombuffer(lines, np.uint8)
         words: Any = np.ndarray((len(lines) - kernel().WORD + 1,), "<u8", lines, 0, (1,))
-        may_learn = len(self._learnt) < MAX_SHAPES and self._refused < MAX_REFUSED
-        position, rows, count = kernel().read_lines(
-            view, words, position, self._shapes, found, self._marks, 1 if may_learn else MAX_ROWS
-        )
+        position, rows, count = kernel().read_lines(view, words, position, *self._compiled, found, self._marks)
         others = found.others[:count].tolist()
         if others and may_learn and self._learn(lines[others[0] : position - 1]):
             position, others = others[0], []
-        batches, places = [], [found.lines[:rows]]
+        batches, places = [], [found.line_begins[:rows]]
         if rows:
             batches.append(pa.record_batch(self._arrays.of(found, rows, lines, session), schema=self._schema))
         if others and (read := self._others(lines, others, session)) is not None:
             places.append(read[0])
             batches.append(pa.record_batch(read[1], schema=self._schema))
-        if len(batches) < 2 or len(others) == 1:  # then it is the last line
+        if len(batches) < 2:
             return position, batches
         order = pa.array(np.argsort(np.concatenate(places), kind="stable"))
         return position, pa.Table.from_batches(batches).combine_chunks().take(order).to_batches()
 
     def _learn(self, line: bytes) -> bool:
-        """Learn the shape of a line, if it has rows of the type."""
-        shape = learn_shape(line, self._types)
-        if shape is None or self._code not in shape.types or len(shape.types) > MAX_ROWS:
+        """Learn the envelope of a line and the shapes of its rows. Returns whether one of them is new."""
+        found = learn_shapes(line, self._types)
+        envelopes, shapes = ([], []) if found is None else ([found[0]], found[1])
+        new = [each for each in dict.fromkeys(shapes) if each not in self._learnt]
+        room = MAX_SHAPES - len(self._learnt)
+        envelopes = [each for each in envelopes if each not in self._envelopes and len(self._envelopes) < MAX_ENVELOPES]
+        if len(new) > room or not (new or envelopes):
             self._refused += 1
             return False
-        self._learnt.append(shape)
-        self._shapes = self._arrays.compile(self._learnt)
+        self._envelopes += envelopes
+        self._learnt += new
+        self._compile()
         return True
+
+    def _compile(self) -> None:
+        around = [part for envelope in self._envelopes for part in (envelope.opening, envelope.closing)]
+        self._compiled = compile_pieces([*HEAD, *around]), *self._arrays.compile(self._learnt)
 
     def _others(self, lines: bytes, positions: list[int], session: str) -> tuple[Any, list[Any]] | None:
         """Return the rows of lines of no known shape: where each line begins, and the columns; None: there is none."""
         cls, found = self._types[self._code], list[tuple[int, Record]]()
         for position in positions:
             line = lines[position : lines.index(b"\n", position)]
-            found += [(position, each) for each in self._rows_in(line) if isinstance(each, cls)]
+            read = _rows_in(line, self._types, self._decoder, self._numbering)
+            found += [(position, each) for each in read if isinstance(each, cls)]
         if not found:
             return None
         arrays = RecordArrays([record for _, record in found], cls, session)
         places = numpy().array([position for position, _ in found])
         return places, [arrays.of(column) for column in self._columns]
 
-    def _rows_in(self, line: bytes) -> list[Any]:
-        """Return what a line says, if it is a message."""
-        try:
-            found = decode_line(line, self._types)
-        except RecordingError:
-            return []  # a hole
-        if not isinstance(found, MessageLine):
-            return []
-        self._numbering.epoch, self._numbering.sequence = found.epoch, found.sequence - 1
-        return [*self._decoder.decode(found.payload, found.at)]
+
+def _rows_in(line: bytes, types: Types, decoder: MessageDecoder, numbering: Numbering) -> list[Any]:
+    """Return what a line says, if it is a message, or a row itself."""
+    try:
+        found = decode_line(line, types)
+    except RecordingError:
+        return []  # a hole
+    if isinstance(found, EventLine):
+        return [found.event]
+    if not isinstance(found, MessageLine):
+        return []
+    numbering.epoch, numbering.sequence = found.epoch, found.sequence - 1
+    return [*decoder.decode(found.payload, found.at)]
+
+
+def codes_in(path: str, types: Types) -> set[str]:
+    """Return the codes of these types that rows in a file may have. It need not have rows of all of them.
+
+    Raises:
+        RecordingError: it is damaged, or cannot be read.
+    """
+    numbering = Numbering(0)
+    decoder, found = MessageDecoder(types, numbering), set[str]()
+    for data, _ in _blocks(path, ""):
+        found.update(code.decode(errors="replace") for code in set(_codes(data)))
+        if b"\\" in data or b'"base64"' in data:  # the code may be written otherwise
+            for line in data.splitlines():
+                if b"\\" in line or b'"base64"' in line:
+                    rows = _rows_in(line, types, decoder, numbering)
+                    found.update(row.type_code for row in rows if isinstance(row, Record))
+    return found & types.keys()
+
+
+_codes = re.compile(rb'"type"[:\[\x00- ]*"([^"\\]*)"').findall
 
 
 def _read_files(code: str, types: Types, files: Mapping[str, str], columns: Sequence[Column]) -> Iterator[Any]:
@@ -157,8 +191,8 @@ def _read_files(code: str, types: Types, files: Mapping[str, str], columns: Sequ
     with ThreadPoolExecutor(threads, "kiwoom-tables") as pool:
         try:
             for path, session in files.items():
-                for data in _blocks(path):
-                    waiting.append(pool.submit(read, data, session))
+                for data, of_session in _blocks(path, session):
+                    waiting.append(pool.submit(read, data, of_session))
                     if len(waiting) > threads:
                         yield from waiting.popleft().result()
             while waiting:
@@ -173,8 +207,12 @@ def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _blocks(path: str) -> Iterator[bytes]:
-    """Yield the lines of a file, many at a time, each time with the kernel's margin.
+def _blocks(path: str, session: str) -> Iterator[tuple[bytes, str]]:
+    """Yield the lines of a file, many at a time, with the kernel's margin; and the session that recorded them.
+
+    Args:
+        path: the file.
+        session: the session of its first lines. There is another one where files were joined.
 
     Raises:
         RecordingError: it is damaged, or cannot be read. A torn end is no damage: the view `hole` tells it.
@@ -182,20 +220,47 @@ def _blocks(path: str) -> Iterator[bytes]:
     waiting, size, margin = list[bytes](), 0, b"\n" * kernel().MARGIN
     try:
         with Path(path).open("rb") as file:
+            is_plain = file.read(1) == b"{"
             for part in read_blocks(file, ahead=False):  # other threads read what this one decompresses
                 if isinstance(part, Damage):
                     if part.kind == "corrupt":
                         raise RecordingError(describe_damage(Path(path), part))
                     continue
-                waiting.append(part.data)
-                size += len(part.data)
-                if size >= MIN_BLOCK:
-                    yield b"".join((*waiting, margin))
-                    waiting, size = [], 0
+                for data, of_session in _by_session(part.data, session, anywhere=is_plain):
+                    if size >= MIN_BLOCK or (waiting and of_session != session):
+                        yield b"".join((*waiting, margin)), session
+                        waiting, size = [], 0
+                    session = of_session
+                    waiting.append(data)
+                    size += len(data)
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror}") from None
     if waiting:
-        yield b"".join((*waiting, margin))
+        yield b"".join((*waiting, margin)), session
+
+
+def _by_session(data: bytes, session: str, *, anywhere: bool) -> Iterator[tuple[bytes, str]]:
+    """Yield lines in parts of one session each: its header is the first of them.
+
+    Args:
+        data: the lines.
+        session: the session of the first of them.
+        anywhere: whether a header may stand within them, as in a joined file that is not compressed. Otherwise a new
+            session begins with a frame.
+    """
+    begin = 0
+    while begin < len(data):
+        if data.startswith(_HEADER, begin):
+            with contextlib.suppress(RecordingError):
+                head = decode_line(data[begin : data.index(b"\n", begin)])
+                session = head.session if isinstance(head, Header) else session
+        following = data.find(b"\n" + _HEADER, begin) if anywhere else -1
+        end = len(data) if following < 0 else following + 1
+        yield data[begin:end], session
+        begin = end
+
+
+_HEADER = b'{"recording":'
 
 
 def schema_of(columns: Sequence[Column]) -> Any:
@@ -218,10 +283,11 @@ def scan_of(code: str, types: Types, files: Mapping[str, str]) -> Any:
 
 @functools.cache
 def _dataset_class() -> Any:
-    import pyarrow.dataset  # type: ignore[import-untyped]
+    pyarrow()
+    from pyarrow import dataset  # type: ignore[import-untyped]
 
-    class RowsOfType(pyarrow.dataset.Dataset):  # type: ignore[misc]
-        """The rows of a type. Of a dataset, it has what DuckDB asks for."""
+    class RowsOfType(dataset.Dataset):  # type: ignore[misc]
+        """The rows of a type. Of a dataset, it has what DuckDB asks for, `schema` and `scanner`, and nothing else."""
 
         def __init__(self, code: str, types: Types, files: Mapping[str, str]) -> None:
             self._code = code

@@ -17,6 +17,7 @@ from ..realtime.fields import Kind
 __all__ = (
     "DECIMAL",
     "MAX_BIGINT",
+    "MAX_INTEGER",
     "PERCENT",
     "digits_of",
     "literal",
@@ -38,8 +39,8 @@ _TYPES: dict[type, str] = {
     datetime.timedelta: "BIGINT",
     datetime.date: "DATE",
 }
-MAX_BIGINT = 2**63
-"""More than a BIGINT can hold."""
+MAX_BIGINT, MAX_INTEGER = 2**63, 2**31
+"""More than a BIGINT, and an INTEGER, can hold."""
 
 
 def literal(text: str) -> str:
@@ -91,14 +92,14 @@ def digits_of(sql_type: str) -> tuple[int, int]:
     return precision, scale
 
 
-def plain_conversion(kind: Kind[Any]) -> Callable[[str | None], Any]:
+def plain_conversion(kind: Kind[Any]) -> Callable[[str], Any]:
     """Return a function that converts any text as the kind does; None where a record would raise `FieldError`."""
     convert, sql_type = kind.convert, sql_type_of(kind)
 
-    def slow(text: str | None) -> Any:
+    def plain(text: str) -> Any:
         try:
-            return None if text is None else plain_value(convert(text), sql_type)
+            return plain_value(convert(text), sql_type)
         except (ValueError, ArithmeticError):
             return None
 
-    return slow
+    return plain

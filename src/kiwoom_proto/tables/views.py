@@ -14,11 +14,9 @@ __all__ = (
     "HOLES_IN",
     "UNREADABLE_IN",
     "comments",
-    "days_query",
     "event_view",
     "holes_view",
     "lines_view",
-    "unkept_query",
     "unreadable_view",
 )
 
@@ -26,24 +24,6 @@ UNREADABLE_IN = "kiwoom_unreadable"
 """A function of the connection: what is unreadable in a line."""
 HOLES_IN = "kiwoom_holes"
 """A function of the connection: what the recordings lack."""
-
-
-def days_query(files: Sequence[str]) -> str:
-    """Return the query for how many rows of which type and day (KST) each file has."""
-    message = "STRUCT(data STRUCT(type VARCHAR)[], trnm VARCHAR)"
-    return (
-        f"SELECT filename, type, CAST({_moment(_AT)} AS DATE) AS day, count(*) FROM ("
-        f'SELECT filename, "at", unnest(message.data).type AS type FROM {_read_json(files, message=message)} '
-        "WHERE message.trnm = 'REAL') WHERE type IS NOT NULL GROUP BY ALL ORDER BY ALL"
-    )
-
-
-def unkept_query(files: Sequence[str]) -> str:
-    """Return the query for the lines of messages that are not kept as JSON, and their files."""
-    return (
-        "SELECT filename, CAST(json AS VARCHAR) FROM "
-        f"{_read_lines(files)} WHERE json_exists(json, '$.text') OR json_exists(json, '$.base64')"
-    )
 
 
 def lines_view(files: Sequence[str], sessions: Mapping[str, str]) -> str:
