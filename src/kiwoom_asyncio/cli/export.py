@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -50,8 +51,9 @@ def export(paths: tuple[str, ...], out: Path, existing: str) -> None:
     """
     on_terminal = sys.stdout.isatty()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(), transient=True, disable=not on_terminal) as progress:
-        task = progress.add_task("rows", total=None)
+    progress = Progress(*columns, console=Console(), transient=True)
+    task = progress.add_task("rows", total=None)
+    with progress if on_terminal else nullcontext():  # older versions of rich print a line break all the same
         written = to_parquet(
             paths,
             out,
