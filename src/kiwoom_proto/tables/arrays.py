@@ -40,7 +40,7 @@ def arrow_type(sql_type: str) -> Any:
     if sql_type.endswith("[]"):
         return pa.list_(pa.field("l", arrow_type(sql_type[:-2])))
     if sql_type.startswith("STRUCT("):
-        members = (member.split(" ", 1) for member in _split(sql_type[7:-1]))
+        members = (member.split(" ", 1) for member in sql_type[7:-1].split(", "))
         return pa.struct([(name, arrow_type(each)) for name, each in members])
     if sql_type.startswith("DECIMAL("):
         return pa.decimal128(*map(int, sql_type[8:-1].split(",")))
@@ -53,8 +53,3 @@ def arrow_type(sql_type: str) -> Any:
         "DATE": pa.date32(),
         "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "Asia/Seoul"),
     }[sql_type]
-
-
-def _split(members: str) -> list[str]:
-    """Split the members of a STRUCT at the commas between them, which are followed by a space."""
-    return members.split(", ")

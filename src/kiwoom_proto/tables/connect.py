@@ -78,7 +78,9 @@ def connect_files(
     names = None if sql is None else names_in(connection, sql)
     views = {code: cls for code, cls in catalogue.items() if names is None or view_name(cls) in names}
     if views:  # a missing package is told now, not by a query
-        pyarrow(), numpy(), kernel()
+        pyarrow()
+        numpy()
+        kernel()
     _create_functions(connection, paths, files, catalogue)
     _create_views(connection, views, files, catalogue)
     if sql is not None and names is not None and not _can_plan(connection, sql):

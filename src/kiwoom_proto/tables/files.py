@@ -96,10 +96,12 @@ def own_errors() -> Iterator[None]:
         yield
     except Exception as error:
         text = str(error)
-        _, found, said = text.rpartition(f"{RecordingError.__name__}: ")
+        of_scan = text if "Traceback (most recent call last)" in text else ""  # a query may have any word in it
+        _, found, said = of_scan.rpartition(f"{RecordingError.__name__}: ")
         if found:
             raise RecordingError(said.strip()) from error
-        if KeyboardInterrupt.__name__ in text or (isinstance(error, RuntimeError) and "interrupted" in text):
+        is_interrupted = isinstance(error, RuntimeError) and "interrupted" in text
+        if is_interrupted or KeyboardInterrupt.__name__ in of_scan:
             raise KeyboardInterrupt from None
         raise
 

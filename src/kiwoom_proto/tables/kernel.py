@@ -15,11 +15,11 @@ import numpy as np
 
 from .compiled import compiled, inlined
 from .kernel_data import Found, Marks, Pieces, Shapes
+from .shapes import MAX_ROW
 
 __all__ = (
     "END",
     "MARGIN",
-    "MAX_ROW",
     "NONE",
     "NULL",
     "NUMBER",
@@ -41,8 +41,6 @@ NONE = -1
 """Instead of where a text begins: there is none."""
 
 WORD = 8
-MAX_ROW = 64 * 1024
-"""Bytes of a row of a known shape. A longer one is left to Python, which limits what it reads of a row."""
 MARGIN = 64
 """Bytes that follow the last line, each a line break, so that no line is read beyond its end."""
 

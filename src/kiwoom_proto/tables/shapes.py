@@ -25,12 +25,12 @@ import msgspec
 from ..realtime.record import Record
 from ..wire.decoder import MessageDecoder
 
-__all__ = ("HEAD", "ITEM", "VENUE_CODE", "Envelope", "Piece", "RowShape", "learn_shapes")
+__all__ = ("HEAD", "ITEM", "MAX_ROW", "VENUE_CODE", "Envelope", "Piece", "RowShape", "learn_shapes")
 
 ITEM, VENUE_CODE = "item", "stexTp"
 """The members of a row that name what it is about; its other texts have FIDs as their names."""
 MAX_ROW = 64 * 1024
-"""Bytes of a row that a shape is learnt from: shapes are kept."""
+"""Bytes of a row of a known shape. Shapes are kept, and Python limits what it reads of a longer row."""
 
 HEAD = (b'{"at":', b',"epoch":', b',"sequence":')
 """What stands in front of the three numbers of a line."""
